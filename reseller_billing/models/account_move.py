@@ -1,0 +1,93 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+# What would make an invoice disagree with its statement.
+STATEMENT_OWNED = {"move_type", "currency_id", "company_id", "statement_id"}
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"
+
+    statement_id = fields.Many2one(
+        "reseller.statement", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
+    )
+    reseller_client_id = fields.Many2one(
+        related="statement_id.client_id", string="Billing Account", store=True, index="btree_not_null"
+    )
+
+    def _post(self, soft=True):
+        void = self.filtered(lambda move: move.statement_id.state == "void")
+        if void:
+            raise UserError(
+                self.env._(
+                    "The statement of %s is void and its period is billed again: "
+                    "this invoice can never be posted.",
+                    void[0].display_name,
+                )
+            )
+        return super()._post(soft)
+
+    def write(self, vals):
+        if STATEMENT_OWNED & vals.keys() and not self.env.context.get("reseller_billing"):
+            for move in self.filtered("statement_id"):
+                for name in STATEMENT_OWNED & vals.keys():
+                    value = move._fields[name].convert_to_cache(vals[name], move)
+                    if value != move._fields[name].convert_to_cache(move[name], move):
+                        raise UserError(
+                            self.env._(
+                                "%s is the invoice of a statement: its kind and currency stay. "
+                                "Cancel it to bill the period again.",
+                                move.display_name,
+                            )
+                        )
+        done = super().write(vals)
+        if vals.get("state") == "cancel":
+            self.statement_id._void()
+        return done
+
+    def unlink(self):
+        statements = self.statement_id.filtered(lambda one: one.invoice_id in self)
+        statements._void()
+        # The void statement outlives its invoice.
+        self.with_context(reseller_billing=True).statement_id = False
+        return super(AccountMove, self.with_context(reseller_billing=True)).unlink()
+
+    def _move_statement_to(self, replacement):
+        """Hand the statement over to the invoice that replaces this one."""
+        self.ensure_one()
+        statement = self.statement_id
+        lines = self._get_product_lines()
+        charges = lines.mapped("charge_id")
+        copies = replacement._get_product_lines()
+        links = [line.charge_id.id for line in lines]
+        lines.with_context(reseller_billing=True).charge_id = False
+        for line, charge in zip(copies, links, strict=True):
+            line.with_context(reseller_billing=True).charge_id = charge
+        self.with_context(reseller_billing=True).statement_id = False
+        replacement.with_context(reseller_billing=True).statement_id = statement
+        # The accountant need not have rights on statements; the link follows the invoice.
+        statement.sudo().invoice_id = replacement
+        charges.invalidate_recordset(["move_line_ids"])
+        self.message_post(
+            body=self.env._(
+                "The statement %(statement)s is now billed by %(invoice)s.",
+                statement=statement.name,
+                invoice=replacement.display_name,
+            )
+        )
+
+    def _get_product_lines(self):
+        self.ensure_one()
+        return self.invoice_line_ids.filtered(lambda line: line.display_type == "product").sorted(
+            lambda line: (line.sequence, line.id)
+        )
+
+    def action_view_statement(self):
+        """Open the statement that this invoice bills."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "reseller.statement",
+            "view_mode": "form",
+            "res_id": self.statement_id.id,
+        }

@@ -1,0 +1,53 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+# What would make a line disagree with its charge.
+CHARGE_OWNED = {
+    "quantity",
+    "price_unit",
+    "discount",
+    "tax_ids",
+    "product_id",
+    "currency_id",
+    "charge_id",
+    "display_type",
+}
+
+
+class AccountMoveLine(models.Model):
+    _inherit = "account.move.line"
+
+    charge_id = fields.Many2one(
+        "reseller.charge", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
+    )
+
+    def _raise_charge_line(self, line):
+        raise UserError(
+            self.env._(
+                "The line '%(line)s' comes from the statement %(statement)s: its amount stays. "
+                "Cancel the invoice to bill the period again, or post a credit note.",
+                line=line.name,
+                statement=line.charge_id.statement_id.name,
+            )
+        )
+
+    def write(self, vals):
+        if CHARGE_OWNED & vals.keys() and not self.env.context.get("reseller_billing"):
+            for line in self.filtered("charge_id"):
+                for name in CHARGE_OWNED & vals.keys():
+                    field = line._fields[name]
+                    if field.type == "many2many":
+                        value = line.new({name: vals[name]}, origin=line)[name]._origin
+                    else:
+                        value = field.convert_to_record(
+                            field.convert_to_cache(vals[name], line), line
+                        )
+                    if value != line[name]:
+                        line._raise_charge_line(line)
+        return super().write(vals)
+
+    def unlink(self):
+        if not self.env.context.get("reseller_billing"):
+            for line in self.filtered("charge_id"):
+                line._raise_charge_line(line)
+        return super().unlink()

@@ -1,0 +1,35 @@
+from odoo import api, fields, models
+
+
+class ResCompany(models.Model):
+    _inherit = "res.company"
+
+    reseller_usage_product_id = fields.Many2one(
+        "product.product",
+        string="Generic Usage Product",
+        default=lambda self: self.env.ref(
+            "reseller_billing.product_usage", raise_if_not_found=False
+        ),
+        help="Gives taxes and income account to charges of features without a product of their own.",
+    )
+    reseller_billing_delay = fields.Integer(
+        string="Billing Delay (hours)",
+        default=24,
+        help="A bill is due this many hours after its date has begun in the client's time zone, "
+        "so that usage that comes in a little late is still on it.",
+    )
+    reseller_late_days = fields.Integer(
+        string="Late Usage Window (days)",
+        default=62,
+        help="Usage of days that are billed already is taken, and billed as an adjustment, "
+        "while it is not older than this. Older events are rejected, for a person to decide.",
+    )
+
+    @api.model
+    def _set_reseller_usage_product(self):
+        """Give companies that have none the generic usage product, on installation."""
+        product = self.env.ref("reseller_billing.product_usage")
+        companies = self.with_context(active_test=False).search(
+            [("reseller_usage_product_id", "=", False)]
+        )
+        companies.reseller_usage_product_id = product

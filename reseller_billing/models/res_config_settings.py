@@ -1,0 +1,13 @@
+from odoo import fields, models
+
+
+class ResConfigSettings(models.TransientModel):
+    _inherit = "res.config.settings"
+
+    reseller_usage_product_id = fields.Many2one(
+        related="company_id.reseller_usage_product_id", readonly=False
+    )
+    reseller_billing_delay = fields.Integer(
+        related="company_id.reseller_billing_delay", readonly=False
+    )
+    reseller_late_days = fields.Integer(related="company_id.reseller_late_days", readonly=False)

@@ -1,0 +1,245 @@
+import logging
+
+import psycopg2
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
+from odoo.tools import SQL
+
+_logger = logging.getLogger(__name__)
+BATCH = 100
+
+
+class ResellerBillingRun(models.Model):
+    _name = "reseller.billing.run"
+    _description = "Billing Run"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "date desc, id desc"
+    _check_company_auto = True
+
+    name = fields.Char(compute="_compute_name", store=True)
+    company_id = fields.Many2one(
+        "res.company",
+        string="Company",
+        required=True,
+        index=True,
+        default=lambda self: self.env.company,
+    )
+    date = fields.Date(
+        string="Invoice Date",
+        required=True,
+        default=fields.Date.context_today,
+        help="The date of the invoices. Accounts whose bill is due by this date are billed.",
+    )
+    state = fields.Selection(
+        [("draft", "New"), ("running", "Running"), ("done", "Done")],
+        required=True,
+        default="draft",
+        readonly=True,
+        copy=False,
+        tracking=True,
+        index=True,
+    )
+    line_ids = fields.One2many("reseller.billing.run.line", "run_id", readonly=True)
+    parked_line_ids = fields.One2many(
+        "reseller.billing.run.line", "run_id", domain=[("state", "=", "parked")], readonly=True
+    )
+    statement_ids = fields.One2many("reseller.statement", "run_id", readonly=True)
+
+    # Progress
+    done_count = fields.Integer(string="Billed", compute="_compute_counts")
+    parked_count = fields.Integer(string="Parked", compute="_compute_counts")
+    remaining_count = fields.Integer(string="Still Due", compute="_compute_counts")
+    invoice_count = fields.Integer(string="Invoices", compute="_compute_counts")
+    progress = fields.Float(compute="_compute_counts", help="Per cent of the due accounts.")
+
+    @api.depends("date", "company_id")
+    def _compute_name(self):
+        for run in self:
+            run.name = self.env._("Billing run of %s", run.date)
+
+    @api.depends("state", "line_ids.state")
+    def _compute_counts(self):
+        counts = {}
+        for run, state, count in self.env["reseller.billing.run.line"]._read_group(
+            [("run_id", "in", self.ids)], ["run_id", "state"], ["__count"]
+        ):
+            counts[run.id, state] = count
+        invoices = dict(
+            self.env["reseller.statement"]._read_group(
+                [("run_id", "in", self.ids), ("invoice_id", "!=", False)], ["run_id"], ["__count"]
+            )
+        )
+        for run in self:
+            run.done_count = counts.get((run._origin.id, "done"), 0)
+            run.parked_count = counts.get((run._origin.id, "parked"), 0)
+            run.invoice_count = invoices.get(run._origin, 0)
+            # A new run shows what it would bill.
+            run.remaining_count = run._count_due() if run._origin.id else 0
+            total = run.done_count + run.parked_count + run.remaining_count
+            run.progress = 100.0 * (total - run.remaining_count) / total if total else 0.0
+
+    def _count_due(self):
+        """Return how many accounts are due and not parked by this run."""
+        self.ensure_one()
+        self.env.flush_all()
+        query = self.env["reseller.client"]._due_sql(self._origin.id, fields.Datetime.now())
+        [(count,)] = self.env.execute_query(SQL("SELECT count(*) FROM (%s) AS due", query))
+        return count
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_billed(self):
+        if self.statement_ids:
+            raise UserError(self.env._("A run that has billed is history and stays."))
+
+    # Actions
+
+    def action_start(self):
+        """Set the run going: the scheduled action bills the due accounts, batch by batch."""
+        self._check_may_bill()
+        for run in self:
+            if run.state == "running":
+                raise UserError(self.env._("%s is running already.", run.name))
+            run.state = "running"
+        self._trigger()
+
+    def action_retry_parked(self):
+        """Try the parked accounts again, once what kept them is mended."""
+        self._check_may_bill()
+        self.parked_line_ids.sudo().unlink()  # outcomes are closed to all users
+        self.state = "running"
+        self._trigger()
+
+    def action_stop(self):
+        """Stop a run after the batch at work; starting it again goes on from there."""
+        self.filtered(lambda run: run.state == "running").state = "draft"
+
+    def action_view_statements(self):
+        """Open the statements of this run."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Statements"),
+            "res_model": "reseller.statement",
+            "view_mode": "list,form",
+            "domain": [("run_id", "=", self.id)],
+        }
+
+    def action_view_invoices(self):
+        """Open the invoices of this run."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Invoices"),
+            "res_model": "account.move",
+            "view_mode": "list,form",
+            "domain": [("statement_id.run_id", "=", self.id)],
+        }
+
+    def _check_may_bill(self):
+        if not self.env.su and not self.env.user.has_group(
+            "reseller_billing.group_billing_manager"
+        ):
+            raise AccessError(self.env._("Only billing managers may bill."))
+
+    def _trigger(self):
+        # Whoever may bill may have the scheduled action wake up.
+        self.env.ref("reseller_billing.ir_cron_billing_run").sudo()._trigger()
+
+    # Work
+
+    @api.model
+    def _cron_process(self):
+        """Bill the due accounts of running runs, one batch a transaction."""
+        runs = self.search([("state", "=", "running")], order="id")
+        cron = self.env["ir.cron"]
+        for run in runs:
+            remaining = run._count_due()
+            cron._commit_progress(remaining=remaining)
+            while run.state == "running":
+                before = remaining
+                batch = run.with_company(run.company_id)._process_batch
+                remaining = retrying(batch, self.env)
+                left = cron._commit_progress(max(before - remaining, 1), remaining=remaining)
+                if remaining and remaining >= before:
+                    break  # others hold the accounts that are left
+                if not left:
+                    return
+
+    def _process_batch(self, limit=BATCH):
+        """Bill one batch of due accounts, without commit.
+
+        The accounts are locked first; those that another process holds are left to it. The batch is
+        one savepoint: if it fails, it is repeated account by account, and an account that fails is
+        parked with its reason. A serialization failure is raised again, for the caller to repeat.
+
+        :return int: how many due accounts remain
+        """
+        self.ensure_one()
+        self.env.flush_all()
+        now = fields.Datetime.now()
+        model = self.env["reseller.client"]
+        rows = self.env.execute_query(model._lock_due_sql(self.id, now, limit))
+        self._check_may_bill()
+        clients = model.browse([row[0] for row in rows])
+        if clients and not self._try_batch(clients):
+            for client in clients:
+                self._try_account(client)
+        remaining = self._count_due()
+        if not remaining and self.state == "running":
+            self.state = "done"
+        return remaining
+
+    def _try_batch(self, clients):
+        try:
+            with self.env.cr.savepoint():
+                self._bill(clients)
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except Exception:
+            _logger.info("Batch of %s accounts failed; billing one by one", len(clients), exc_info=True)
+            return False
+        return True
+
+    def _try_account(self, client):
+        try:
+            with self.env.cr.savepoint():
+                self._bill(client)
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except UserError as error:
+            self._park(client, str(error))
+        except Exception as error:
+            _logger.exception("Billing of account %s failed", client.id)
+            reason = error.diag.message_primary if isinstance(error, psycopg2.Error) else str(error)
+            self._park(client, self.env._("Unexpected error: %s", reason))
+
+    def _bill(self, clients):
+        statements = self.env["reseller.statement"]._bill(clients, self)
+        # Outcomes are closed to all users.
+        self.env["reseller.billing.run.line"].sudo().create(
+            [
+                {
+                    "run_id": self.id,
+                    "client_id": statement.client_id.id,
+                    "bill_date": statement.bill_date,
+                    "state": "done",
+                    "statement_id": statement.id,
+                }
+                for statement in statements
+            ]
+        )
+        # Wakes constraints that are checked at commit now, while the account can still be parked.
+        self.env.flush_all()
+
+    def _park(self, client, reason):
+        # Outcomes are closed to all users.
+        self.env["reseller.billing.run.line"].sudo().create(
+            {
+                "run_id": self.id,
+                "client_id": client.id,
+                "bill_date": client.next_bill_date,
+                "state": "parked",
+                "reason": reason,
+            }
+        )

@@ -1,0 +1,280 @@
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+from odoo.tools.misc import format_date
+
+from .. import rating
+
+KINDS = [
+    ("recurring", "Recurring fee"),
+    ("usage", "Usage"),
+    ("overage", "Overage"),
+    ("manual", "Manual"),
+]
+# The columns of a charge that rating gives, in the order in which they are inserted.
+COLUMNS = (
+    "id",
+    "statement_id",
+    "client_id",
+    "reseller_id",
+    "company_id",
+    "currency_id",
+    "bill_date",
+    "sequence",
+    "name",
+    "feature_id",
+    "level_id",
+    "kind",
+    "tier",
+    "is_flat_fee",
+    "quantity",
+    "unit_price",
+    "amount",
+    "cycle_start",
+    "cycle_end",
+    "date_from",
+    "date_to",
+    "price_rule_id",
+    "adjusts_statement_id",
+    "contract_line_id",
+    "trace",
+)
+
+
+class ResellerCharge(models.Model):
+    _name = "reseller.charge"
+    _description = "Charge"
+    _order = "bill_date desc, statement_id, sequence, id"
+    _log_access = False
+
+    statement_id = fields.Many2one(
+        "reseller.statement", required=True, readonly=True, index=True, ondelete="cascade"
+    )
+    statement_state = fields.Selection(related="statement_id.state", string="State")
+    client_id = fields.Many2one("reseller.client", required=True, readonly=True, ondelete="restrict")
+    reseller_id = fields.Many2one(
+        "reseller.reseller", required=True, readonly=True, ondelete="restrict"
+    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True, ondelete="restrict")
+    currency_id = fields.Many2one("res.currency", required=True, readonly=True, ondelete="restrict")
+    bill_date = fields.Date(required=True, readonly=True)
+    sequence = fields.Integer(readonly=True)
+    name = fields.Char(string="Description", required=True, readonly=True)
+    feature_id = fields.Many2one("reseller.feature", readonly=True, ondelete="restrict")
+    level_id = fields.Many2one("reseller.feature.level", readonly=True, ondelete="restrict")
+    kind = fields.Selection(KINDS, required=True, readonly=True)
+    tier = fields.Integer(readonly=True, help="The number of the tier; 0 where there is none.")
+    is_flat_fee = fields.Boolean(readonly=True)
+    quantity = fields.Float(required=True, readonly=True, min_display_digits=0, aggregator=None)
+    unit_price = fields.Float(
+        required=True, readonly=True, min_display_digits="Product Price", aggregator=None
+    )
+    amount = fields.Monetary(required=True, readonly=True, help="As priced, before added taxes.")
+    cycle_start = fields.Date(readonly=True)
+    cycle_end = fields.Date(readonly=True)
+    date_from = fields.Date(string="Service From", readonly=True)
+    date_to = fields.Date(string="Service To", readonly=True)
+    price_rule_id = fields.Many2one(
+        "reseller.price.rule", string="Price", readonly=True, ondelete="restrict"
+    )
+    adjusts_statement_id = fields.Many2one(
+        "reseller.statement",
+        string="Adjusts",
+        readonly=True,
+        ondelete="restrict",
+        help="The earlier statement that closed the cycle which this charge corrects.",
+    )
+    contract_line_id = fields.Many2one("contract.line", readonly=True, ondelete="set null")
+    trace = fields.Json(readonly=True, help="Recomputes the amount; exact values as text.")
+    move_line_ids = fields.One2many("account.move.line", "charge_id", string="Invoice Lines")
+
+    _component = models.Index("(client_id, feature_id, cycle_end)")
+    _rule = models.Index("(price_rule_id) WHERE price_rule_id IS NOT NULL")
+
+    # Making charges
+
+    @api.model
+    def _insert(self, rows):
+        """Insert charges with their exact values, and return them.
+
+        The ORM would pass quantities and amounts through floats.
+
+        :param rows: dicts with values for COLUMNS, Decimals for exact numbers
+        """
+        if not rows:
+            return self
+        # ORM writes that these rows refer to come first.
+        self.env.flush_all()
+        ids = [
+            row[0]
+            for row in self.env.execute_query(
+                SQL(
+                    "SELECT nextval('reseller_charge_id_seq') FROM generate_series(1, %s)",
+                    len(rows),
+                )
+            )
+        ]
+        values = [
+            tuple(
+                fields.Json().convert_to_column(row.get(name), self) if name == "trace" else row.get(name)
+                for name in COLUMNS[1:]
+            )
+            for row in rows
+        ]
+        self.env.cr.execute_values(
+            f"INSERT INTO reseller_charge ({', '.join(COLUMNS)}) VALUES %s",
+            [(number, *row) for number, row in zip(ids, values, strict=True)],
+            page_size=500,
+        )
+        charges = self.browse(ids)
+        self.env["reseller.statement"].invalidate_model(["charge_ids"])
+        return charges
+
+    @api.model
+    def _prepare_vals(self, statement, charge, adjusted):
+        """Return the values of one rated charge on a statement.
+
+        :param rating.Charge charge: as rated
+        :param adjusted: the reseller.statement that closed its cycle, or an empty one
+        """
+        return {
+            "feature_id": charge.feature,
+            "level_id": charge.key.level,
+            "kind": charge.key.kind,
+            "tier": charge.key.tier,
+            "is_flat_fee": charge.key.flat,
+            "quantity": charge.quantity,
+            "unit_price": charge.unit_price,
+            "amount": charge.amount,
+            "cycle_start": charge.key.cycle_start,
+            "cycle_end": charge.cycle_end,
+            "date_from": charge.first,
+            "date_to": charge.last,
+            "price_rule_id": charge.key.rule,
+            "adjusts_statement_id": adjusted.id or None,
+            "trace": charge.trace,
+            "name": self._describe(statement, charge, adjusted),
+        }
+
+    @api.model
+    def _describe(self, statement, charge, adjusted):
+        """Return what a charge says on statement and invoice, in the language of the context."""
+        feature = self.env["reseller.feature"].browse(charge.feature)
+        name = feature.name
+        if charge.key.level:
+            name += " · " + self.env["reseller.feature.level"].browse(charge.key.level).name
+        if charge.key.kind == "recurring":
+            what = self.env._("fee") if charge.amount >= 0 else self.env._("fee, unused days")
+        elif charge.key.flat:
+            what = self.env._("flat fee of tier %s", charge.key.tier)
+        elif charge.key.tier and charge.key.kind == "overage":
+            what = self.env._("overage, tier %s", charge.key.tier)
+        elif charge.key.tier:
+            what = self.env._("use, tier %s", charge.key.tier)
+        else:
+            what = self.env._("overage") if charge.key.kind == "overage" else self.env._("use")
+        text = self.env._(
+            "%(feature)s: %(what)s, %(first)s to %(last)s",
+            feature=name,
+            what=what,
+            first=format_date(self.env, charge.first),
+            last=format_date(self.env, charge.last),
+        )
+        if adjusted:
+            text = self.env._(
+                "%(text)s (adjusts %(document)s)",
+                text=text,
+                document=adjusted.invoice_id.name or adjusted.name,
+            )
+        return text
+
+    # Reading
+
+    def _get_exact(self):
+        """Return {id: (quantity, unit price, amount)} as Decimals, exactly as stored."""
+        return {
+            number: tuple(map(Decimal, values))
+            for number, *values in self.env.execute_query(
+                SQL(
+                    """
+                    SELECT id, quantity::text, unit_price::text, amount::text
+                      FROM reseller_charge WHERE id = ANY(%s)
+                    """,
+                    self.ids,
+                )
+            )
+        }
+
+    def _amount_from_trace(self):
+        """Return the amount that the frozen trace explains, as an exact Decimal."""
+        self.ensure_one()
+        return rating.amount_from_trace(self.trace)
+
+    def _get_waterfall(self):
+        """Return how the cycle's use came to payable units, in words, from the frozen trace."""
+        self.ensure_one()
+        rated = (self.trace or {}).get("rated") or {}
+        if "used" not in rated or self.is_flat_fee:
+            return ""
+        if self.kind == "usage":
+            return self.env._("used in this cycle: %s", rated["used"])
+        return self.env._(
+            "in this cycle: used %(used)s, included %(included)s, payable %(payable)s",
+            used=rated["used"],
+            included=rated["included"],
+            payable=rated["payable"],
+        )
+
+    def _format_exact(self, value):
+        """Return an exact number with the separators of the context's language."""
+        whole, _dot, fraction = rating.text(abs(value)).partition(".")
+        lang = self.env["res.lang"]._get_data(code=self.env.lang or "en_US")
+        grouped = f"{int(whole):,}".replace(",", lang.thousands_sep or "")
+        point = (lang.decimal_point or ".") + fraction if fraction else ""
+        return f"{'-' if value < 0 else ''}{grouped}{point}"
+
+    # Invoicing
+
+    def _prepare_invoice_line_vals(self, exact, sign, quantity_digits):
+        """Return the values of the invoice line of this charge.
+
+        The line carries quantity and price only if Odoo's fields hold them exactly and their
+        product is the amount already; otherwise it is 1 × amount, with both in its label.
+
+        :param exact: (quantity, unit price, amount) as Decimals
+        :param int sign: 1 on an invoice, -1 on a credit note
+        :param int quantity_digits: decimal places of an invoice line's quantity
+        """
+        self.ensure_one()
+        quantity, price, amount = exact
+        vals = {
+            "name": self.name,
+            "charge_id": self.id,
+            "sequence": self.sequence,
+            "display_type": "product",
+        }
+        if self.contract_line_id:
+            vals.update(self._prepare_contract_line_vals())
+        else:
+            vals["product_id"] = self.feature_id._get_product(self.company_id).id
+        holds = (
+            quantity == round(quantity, quantity_digits)
+            and quantity * price == amount
+            and Decimal(repr(float(price))) == price
+        )
+        if holds:
+            return {**vals, "quantity": float(quantity) * sign, "price_unit": float(price)}
+        if self.kind != "recurring" and abs(quantity) != 1:
+            vals["name"] = f"{vals['name']} · {rating.text(quantity)} × {rating.text(price)}"
+        return {**vals, "quantity": 1.0, "price_unit": float(amount) * sign}
+
+    def _prepare_contract_line_vals(self):
+        self.ensure_one()
+        line = self.contract_line_id
+        return {
+            "product_id": line.product_id.id,
+            "product_uom_id": line.uom_id.id,
+            "contract_line_id": line.id,
+            "analytic_distribution": line.analytic_distribution,
+        }

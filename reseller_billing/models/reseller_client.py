@@ -1,0 +1,528 @@
+from contextlib import contextmanager
+
+from odoo import api, fields, models
+from odoo.addons.base.models.res_partner import _tz_get
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
+
+from .. import rating
+from .reseller_price_rule import INTERVAL_UNITS
+
+
+# Only activation, bills and their voiding move these.
+BILLING_OWNED = {"state", "billed_until", "next_bill_date", "rerate_from", "contract_id"}
+
+
+class ResellerClient(models.Model):
+    _name = "reseller.client"
+    _description = "Client's Billing Account"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "reseller_id, name, id"
+    _check_company_auto = True
+    _rec_names_search = ["name", "ref"]
+
+    active = fields.Boolean(default=True)
+    name = fields.Char(related="partner_id.name", store=True)
+    partner_id = fields.Many2one(
+        "res.partner", string="Contact", required=True, index=True, ondelete="restrict", tracking=True
+    )
+    reseller_id = fields.Many2one(
+        "reseller.reseller",
+        string="Reseller",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        tracking=True,
+    )
+    company_id = fields.Many2one(related="reseller_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="reseller_id.currency_id")
+    ref = fields.Char(
+        string="Reference",
+        required=True,
+        copy=False,
+        tracking=True,
+        help="The id by which usage events name this client.",
+    )
+    tz = fields.Selection(_tz_get, string="Time Zone", help="Empty: the reseller's.")
+    state = fields.Selection(
+        [("draft", "New"), ("active", "Active")],
+        required=True,
+        default="draft",
+        copy=False,
+        tracking=True,
+    )
+
+    # Billing cycle
+    interval_count = fields.Integer(string="Bill Every", required=True, default=1, tracking=True)
+    interval_unit = fields.Selection(
+        INTERVAL_UNITS, string="Cycle Unit", required=True, default="month", tracking=True
+    )
+    billing_anchor = fields.Selection(
+        [("activation", "Day of activation"), ("month", "First of the month")],
+        string="Cycles Begin On",
+        required=True,
+        default="activation",
+        tracking=True,
+    )
+    billed_until = fields.Date(
+        readonly=True, copy=False, help="The last day whose use has been billed."
+    )
+    next_bill_date = fields.Date(readonly=True, copy=False, index=True)
+    rerate_from = fields.Date(
+        readonly=True,
+        copy=False,
+        help="The next bill rates cycles again from this billed day on: it was unpriced before.",
+    )
+    contract_id = fields.Many2one("contract.contract", readonly=True, copy=False, index=True)
+
+    # Service
+    membership_ids = fields.One2many("reseller.client.membership", "client_id", string="Service")
+    enrolment_ids = fields.One2many("reseller.client.feature", "client_id", string="Enrolments")
+    activation_date = fields.Date(compute="_compute_service_dates")
+    close_date = fields.Date(compute="_compute_service_dates")
+    group_id = fields.Many2one(
+        "reseller.client.group", compute="_compute_group_id", search="_search_group_id"
+    )
+
+    price_rule_ids = fields.One2many("reseller.price.rule", "client_id", string="Own Prices")
+    statement_ids = fields.One2many("reseller.statement", "client_id", string="Statements")
+    statement_count = fields.Integer(compute="_compute_statement_count")
+    pricing_html = fields.Html(compute="_compute_pricing_html", sanitize=False)
+    usage_html = fields.Html(compute="_compute_usage_html", sanitize=False)
+
+    _ref_uniq = models.Constraint(
+        "UNIQUE (company_id, ref)", "Another client of this company has this reference already."
+    )
+    _interval_positive = models.Constraint(
+        "CHECK (interval_count > 0)", "A billing cycle has at least one day, week, month or year."
+    )
+    _due = models.Index("(company_id, next_bill_date) WHERE state = 'active'")
+
+    # Compute
+
+    @api.depends("partner_id.name", "ref")
+    def _compute_display_name(self):
+        for client in self:
+            name = client.partner_id.name or ""
+            client.display_name = f"{name} [{client.ref}]" if client.ref else name
+
+    @api.depends("membership_ids.date_from", "membership_ids.date_to")
+    def _compute_service_dates(self):
+        for client in self:
+            rows = client.membership_ids.filtered("date_from").sorted("date_from")
+            client.activation_date = rows[:1].date_from
+            client.close_date = rows[-1:].date_to
+
+    @api.depends("membership_ids.group_id", "membership_ids.date_from", "membership_ids.date_to")
+    def _compute_group_id(self):
+        for client in self:
+            today = client._today()
+            client.group_id = client._membership_on(today).group_id
+
+    def _search_group_id(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        today = fields.Date.context_today(self)
+        rows = self.env["reseller.client.membership"].search(
+            [
+                ("group_id", "in", [one for one in value if one]),
+                ("date_from", "<=", today),
+                "|",
+                ("date_to", "=", False),
+                ("date_to", ">=", today),
+            ]
+        )
+        return [("id", "in", rows.client_id.ids)]
+
+    def _compute_statement_count(self):
+        counts = dict(
+            self.env["reseller.statement"]._read_group(
+                [("client_id", "in", self.ids)], ["client_id"], ["__count"]
+            )
+        )
+        for client in self:
+            client.statement_count = counts.get(client, 0)
+
+    def _compute_pricing_html(self):
+        for client in self:
+            client.pricing_html = self.env["ir.qweb"]._render(
+                "reseller_billing.client_pricing", {"rows": client._get_pricing()}
+            )
+
+    def _compute_usage_html(self):
+        for client in self:
+            client.usage_html = self.env["ir.qweb"]._render(
+                "reseller_billing.client_usage",
+                {"rows": client.current_usage() if client.state == "active" else []},
+            )
+
+    # Constraints and changes
+
+    @api.constrains("reseller_id", "interval_count", "interval_unit", "billing_anchor")
+    def _check_unbilled(self):
+        billed = self.filtered("billed_until")
+        if billed:
+            billed._raise_billed(self.env._("the reseller or the billing cycle"))
+
+    @api.constrains("state", "membership_ids")
+    def _check_service(self):
+        for client in self:
+            if client.state == "active" and not client.membership_ids:
+                raise ValidationError(
+                    self.env._("%s is active: say since when it is served.", client.display_name)
+                )
+
+    def write(self, vals):
+        if not self.env.su and BILLING_OWNED & vals.keys():
+            raise UserError(
+                self.env._("Billing itself keeps these values: %s.", ", ".join(BILLING_OWNED & vals.keys()))
+            )
+        done = super().write(vals)
+        if {"interval_count", "interval_unit", "membership_ids"} & vals.keys():
+            self._sync_contracts()
+        return done
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_billed(self):
+        if self.statement_ids.filtered(lambda statement: statement.state != "preview"):
+            raise UserError(
+                self.env._("A client that has been billed cannot be deleted: archive it instead.")
+            )
+
+    def _raise_billed(self, what):
+        """Refuse a change of days that are billed; name the first free day (rating 23)."""
+        client = max(self, key=lambda one: one.billed_until)
+        raise ValidationError(
+            self.env._(
+                "%(client)s is billed until %(until)s: %(what)s may not alter a day before that. "
+                "The first free day is %(free)s.",
+                client=client.display_name,
+                until=client.billed_until,
+                what=what,
+                free=fields.Date.add(client.billed_until, days=1),
+            )
+        )
+
+    @contextmanager
+    def _guard_billed_days(self, what):
+        """Refuse, at the end, what alters billed days of service, group or enrolment."""
+        before = {client: client._billed_service() for client in self if client.billed_until}
+        yield
+        self.env.flush_all()
+        for client, service in before.items():
+            client.invalidate_recordset(["membership_ids", "enrolment_ids"])
+            if client.exists() and client._billed_service() != service:
+                client._raise_billed(what)
+
+    def _billed_service(self):
+        """Return what this client's billed days rest on, as comparable runs of days."""
+        self.ensure_one()
+
+        def runs(rows, payload):
+            found = []
+            for row in rows.sorted("date_from"):
+                last = min(row.date_to or self.billed_until, self.billed_until)
+                if row.date_from > last:
+                    continue
+                run = [row.date_from, last, payload(row)]
+                if found and found[-1][2] == run[2] and (run[0] - found[-1][1]).days == 1:
+                    found[-1][1] = last
+                else:
+                    found.append(run)
+            return found
+
+        return (
+            runs(self.membership_ids, lambda row: (row.group_id.id, row.anchor_date)),
+            {
+                feature.id: runs(rows, lambda row: row.quantity)
+                for feature, rows in self.enrolment_ids.grouped("feature_id").items()
+                if runs(rows, lambda row: row.quantity)
+            },
+        )
+
+    def _rate_again_from(self, day):
+        """Have the next bill rate cycles from `day` on again, since it has a price only now."""
+        if day:
+            # A price manager need not have rights on every account that the price reaches.
+            for client in self.sudo():
+                client.rerate_from = min(filter(None, (client.rerate_from, day)))
+
+    # Actions
+
+    def action_activate(self):
+        """Begin service, today where no day was given, and make the account billable."""
+        for client in self.filtered(lambda one: one.state == "draft"):
+            if not client.membership_ids:
+                client.membership_ids = [fields.Command.create({"date_from": client._today()})]
+            client.check_access("write")
+            client.sudo().write(  # billing keeps these values
+                {
+                    "state": "active",
+                    "next_bill_date": min(client.membership_ids.mapped("date_from")),
+                }
+            )
+        self.filtered(lambda one: not one.contract_id)._create_contracts()
+        self._sync_contracts()
+
+    def action_move_to_group(self, group, date):
+        """Move clients to a group from a day on, within their service.
+
+        :param group: a reseller.client.group of the same reseller; empty for none
+        :param date date: the first day in the new group, local to the client
+        """
+        for client in self:
+            row = client._membership_on(date)
+            if not row:
+                raise UserError(
+                    self.env._("%(client)s is not served on %(date)s.", client=client.name, date=date)
+                )
+            if row.date_from == date:
+                row.group_id = group
+                continue
+            until = row.date_to
+            row.date_to = fields.Date.subtract(date, days=1)
+            row.create(
+                {
+                    "client_id": client.id,
+                    "date_from": date,
+                    "date_to": until,
+                    "group_id": group.id,
+                }
+            )
+
+    def action_view_statements(self):
+        """Open the client's statements."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Statements"),
+            "res_model": "reseller.statement",
+            "view_mode": "list,form",
+            "domain": [("client_id", "=", self.id)],
+        }
+
+    def action_view_charges(self):
+        """Open the client's charges."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Charges"),
+            "res_model": "reseller.charge",
+            "view_mode": "list,pivot,graph,form",
+            "domain": [("client_id", "=", self.id)],
+        }
+
+    def action_view_usage(self):
+        """Open the client's use by day."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Usage"),
+            "res_model": "reseller.usage.daily",
+            "view_mode": "list,pivot,graph",
+            "domain": [("client_id", "=", self.id)],
+        }
+
+    def action_view_invoices(self):
+        """Open the invoices of the client's statements."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Invoices"),
+            "res_model": "account.move",
+            "view_mode": "list,form",
+            "domain": [("statement_id.client_id", "=", self.id)],
+        }
+
+    def action_preview(self):
+        """Show what a bill of the next bill date would be."""
+        self.ensure_one()
+        statement = self.preview_statement(self.next_bill_date)
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "reseller.statement",
+            "view_mode": "form",
+            "res_id": statement.id,
+        }
+
+    # Public methods
+
+    def current_usage(self):
+        """Return this client's use in its running cycles, as known now.
+
+        :return: a list, one entry per feature with a price or with use: ``feature`` (id), ``code``,
+            ``name``, ``cycle_start`` and ``cycle_end`` (local days, inclusive), ``used``,
+            ``included_left`` and ``payable`` (units, exact decimal strings) and ``amount`` (of use
+            so far, without fees, an exact decimal string in the client's currency, tax excluded)
+        """
+        self.ensure_one()
+        self.check_access("read")
+        return self.env["reseller.rating"]._current_usage(self)
+
+    def preview_statement(self, date):
+        """Return the statement, in state preview, that a bill of `date` would be.
+
+        :param date: the bill date, local to the client; as a date or an ISO string
+        :return: a reseller.statement; it claims nothing, and there is one per client
+        :raise UserError: when the account is not active, or billed beyond that date
+        """
+        self.ensure_one()
+        self.check_access("read")
+        return self.env["reseller.statement"]._preview(self, fields.Date.to_date(date))
+
+    # Helpers
+
+    def _today(self):
+        """Return today's date where the client is."""
+        self.ensure_one()
+        tz = self.tz or self.reseller_id.tz
+        return fields.Date.context_today(self.with_context(tz=tz))
+
+    def _membership_on(self, day):
+        self.ensure_one()
+        return self.membership_ids.filtered(
+            lambda row: row.date_from and row.date_from <= day and (not row.date_to or day <= row.date_to)
+        )[:1]
+
+    def _billing_interval(self):
+        """Return the billing cycle as a rating.Interval."""
+        self.ensure_one()
+        return rating.Interval.of(self.interval_count, self.interval_unit)
+
+    def _bill_date_after(self, day):
+        """Return the first bill date after a day: cycles are counted from the anchor."""
+        self.ensure_one()
+        anchor = self.membership_ids.sorted("date_from")[0].anchor_date
+        return next(rating.bill_dates_after(anchor, self._billing_interval(), day))
+
+    def _get_pricing(self):
+        """Return the winning rule of every feature today, with what it overrides."""
+        self.ensure_one()
+        day = self._today()
+        group = self._membership_on(day).group_id
+        rules = self.env["reseller.price.rule"].search(
+            [
+                ("company_id", "=", self.company_id.id),
+                ("currency_id", "=", self.currency_id.id),
+                "|",
+                ("date_from", "=", False),
+                ("date_from", "<=", day),
+                "|",
+                ("date_to", "=", False),
+                ("date_to", ">=", day),
+                "|",
+                "|",
+                ("level", "=", "default"),
+                ("reseller_id", "=", self.reseller_id.id),
+                "|",
+                ("client_id", "=", self.id),
+                "&",
+                ("group_id", "!=", False),
+                ("group_id", "=", group.id),
+            ]
+        )
+        order = ["client", "group", "reseller", "default"]
+        features = self.env["reseller.feature"].search(
+            [("company_id", "in", [False, self.company_id.id])]
+        )
+        by_feature = rules.grouped("feature_id")
+        rows = []
+        for feature in features:
+            candidates = by_feature.get(feature, rules.browse()).sorted(
+                lambda rule: order.index(rule.level)
+            )
+            rows.append(
+                {
+                    "feature": feature,
+                    "winner": candidates[:1],
+                    "overridden": candidates[1:],
+                    "levels": dict(candidates._fields["level"]._description_selection(self.env)),
+                }
+            )
+        return rows
+
+    # Contract
+
+    def _prepare_contract_vals(self):
+        self.ensure_one()
+        return {
+            "name": self.display_name,
+            "code": self.ref,
+            "partner_id": self.partner_id.id,
+            "company_id": self.company_id.id,
+            "manual_currency_id": self.currency_id.id,
+            "contract_type": "sale",
+            "generation_type": "reseller",
+            "line_recurrence": True,
+            "reseller_client_id": self.id,
+            "user_id": False,
+        }
+
+    def _create_contracts(self):
+        for company, clients in self.grouped("company_id").items():
+            # Billing users need not have rights on contracts; this one is made for the account.
+            contracts_sudo = (
+                self.env["contract.contract"]
+                .sudo()
+                .with_company(company)
+                .with_context(tracking_disable=True)
+                .create([client._prepare_contract_vals() for client in clients])
+            )
+            for client, contract_sudo in zip(clients, contracts_sudo, strict=True):
+                client.sudo().contract_id = contract_sudo.id  # billing keeps this value
+                # By hand only: empty, the partner's invoice address at billing time serves.
+                contract_sudo.invoice_partner_id = False
+
+    def _sync_contracts(self):
+        """Write each contract's recurrence and next date from its client, which owns the cycle."""
+        types = {"day": "daily", "week": "weekly", "month": "monthly", "year": "yearly"}
+        for client in self.filtered("contract_id"):
+            # The contract's dates only mirror the client's; rights on the client are enough.
+            client.contract_id.sudo().with_context(reseller_sync=True).write(
+                {
+                    "recurring_rule_type": types[client.interval_unit],
+                    "recurring_interval": client.interval_count,
+                    "date_start": client.activation_date,
+                    "recurring_next_date": client.next_bill_date,
+                }
+            )
+
+    @api.model
+    def _due_sql(self, run_id, now):
+        """Return the query for the due accounts of a run.
+
+        An account is due when the time in its zone is the billing delay past the start of its
+        bill date (rating 4). Accounts that the run has parked wait for a retry.
+        """
+        return SQL(
+            """
+            SELECT client.id
+              FROM reseller_client client
+              JOIN reseller_billing_run run ON run.id = %(run)s
+              JOIN res_company company ON company.id = run.company_id
+              JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+             WHERE client.company_id = run.company_id
+               AND client.state = 'active'
+               AND client.next_bill_date <= run.date
+               AND (client.next_bill_date::timestamp
+                    + COALESCE(company.reseller_billing_delay, 0) * interval '1 hour')
+                   AT TIME ZONE COALESCE(client.tz, reseller.tz) <= %(now)s AT TIME ZONE 'UTC'
+               AND NOT EXISTS (
+                   SELECT FROM reseller_billing_run_line line
+                    WHERE line.run_id = run.id
+                      AND line.client_id = client.id
+                      AND line.state = 'parked')
+            """,
+            run=run_id,
+            now=now,
+        )
+
+    @api.model
+    def _lock_due_sql(self, run_id, now, limit):
+        """Return the query that locks the next due accounts of a run, skipping locked ones."""
+        return SQL(
+            "%s ORDER BY client.next_bill_date, client.id LIMIT %s "
+            "FOR NO KEY UPDATE OF client SKIP LOCKED",
+            self._due_sql(run_id, now),
+            limit,
+        )

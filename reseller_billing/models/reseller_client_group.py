@@ -1,0 +1,16 @@
+from odoo import fields, models
+
+
+class ResellerClientGroup(models.Model):
+    _name = "reseller.client.group"
+    _description = "Client Group"
+    _order = "reseller_id, name, id"
+    _check_company_auto = True
+
+    active = fields.Boolean(default=True)
+    name = fields.Char(required=True, translate=True)
+    reseller_id = fields.Many2one(
+        "reseller.reseller", string="Reseller", required=True, index=True, ondelete="restrict"
+    )
+    company_id = fields.Many2one(related="reseller_id.company_id", store=True, index=True)
+    membership_ids = fields.One2many("reseller.client.membership", "group_id")

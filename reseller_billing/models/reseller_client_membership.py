@@ -1,0 +1,93 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+
+class ResellerClientMembership(models.Model):
+    _name = "reseller.client.membership"
+    _description = "Days of Service in a Client Group"
+    _order = "client_id, date_from, id"
+    _check_company_auto = True
+
+    client_id = fields.Many2one(
+        "reseller.client", string="Client", required=True, index=True, ondelete="cascade"
+    )
+    company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)
+    reseller_id = fields.Many2one(related="client_id.reseller_id")
+    date_from = fields.Date(string="From", required=True, help="First day of service, inclusive.")
+    date_to = fields.Date(string="To", help="Last day of service, inclusive. Empty: open.")
+    group_id = fields.Many2one(
+        "reseller.client.group",
+        string="Group",
+        index=True,
+        ondelete="restrict",
+        domain="[('reseller_id', '=', reseller_id)]",
+    )
+    anchor_date = fields.Date(
+        string="Cycles Counted From",
+        compute="_compute_anchor_date",
+        store=True,
+        help="The first day of service, or the first of its month.",
+    )
+
+    _dates_ordered = models.Constraint(
+        "CHECK (date_to IS NULL OR date_from <= date_to)",
+        "A membership's last day must not be before its first.",
+    )
+    _no_overlap = models.Constraint(
+        "EXCLUDE USING gist (int4range(client_id, client_id, '[]') WITH &&, "
+        "daterange(date_from, date_to, '[]') WITH &&) DEFERRABLE INITIALLY DEFERRED",
+        "A client's memberships must not overlap: end one the day before the next begins.",
+    )
+
+    @api.depends("date_from", "client_id.billing_anchor", "client_id.membership_ids.date_from")
+    def _compute_anchor_date(self):
+        for client, rows in self.grouped("client_id").items():
+            days = [day for day in (client.membership_ids | rows).mapped("date_from") if day]
+            first = min(days, default=False)
+            if first and client.billing_anchor == "month":
+                first = first.replace(day=1)
+            rows.anchor_date = first
+
+    @api.constrains("group_id", "client_id")
+    def _check_group(self):
+        for row in self:
+            if row.group_id and row.group_id.reseller_id != row.client_id.reseller_id:
+                raise ValidationError(
+                    self.env._(
+                        "The group %(group)s belongs to another reseller than the client %(client)s.",
+                        group=row.group_id.name,
+                        client=row.client_id.display_name,
+                    )
+                )
+
+    @api.constrains("date_from", "date_to", "client_id")
+    def _check_overlap(self):
+        for client in self.client_id:
+            rows = client.membership_ids.sorted("date_from")
+            for row, following in zip(rows, rows[1:], strict=False):
+                if not row.date_to or row.date_to >= following.date_from:
+                    raise ValidationError(
+                        self.env._(
+                            "%(client)s: the membership from %(first)s reaches into the one from "
+                            "%(second)s. End it on the day before.",
+                            client=client.display_name,
+                            first=row.date_from,
+                            second=following.date_from,
+                        )
+                    )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        clients = self.env["reseller.client"].browse(
+            {vals["client_id"] for vals in vals_list if vals.get("client_id")}
+        )
+        with clients._guard_billed_days(self.env._("this membership")):
+            return super().create(vals_list)
+
+    def write(self, vals):
+        with self.client_id._guard_billed_days(self.env._("this membership")):
+            return super().write(vals)
+
+    def unlink(self):
+        with self.client_id._guard_billed_days(self.env._("this membership")):
+            return super().unlink()

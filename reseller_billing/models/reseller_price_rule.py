@@ -1,0 +1,374 @@
+from contextlib import contextmanager
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.fields import Domain
+
+from .. import rating
+
+INTERVAL_UNITS = [("day", "Days"), ("week", "Weeks"), ("month", "Months"), ("year", "Years")]
+LEVELS = [("client", "Client"), ("group", "Group"), ("reseller", "Reseller"), ("default", "Default")]
+
+
+class ResellerPriceRule(models.Model):
+    _name = "reseller.price.rule"
+    _description = "Price"
+    _order = "feature_id, client_id, group_id, reseller_id, date_from, id"
+    _check_company_auto = True
+
+    active = fields.Boolean(default=True)
+    name = fields.Char(compute="_compute_name")
+    feature_id = fields.Many2one(
+        "reseller.feature", string="Feature", required=True, index=True, ondelete="restrict"
+    )
+    company_id = fields.Many2one(
+        "res.company",
+        string="Company",
+        required=True,
+        index=True,
+        default=lambda self: self.env.company,
+    )
+    currency_id = fields.Many2one(
+        "res.currency",
+        string="Currency",
+        required=True,
+        compute="_compute_currency_id",
+        store=True,
+        readonly=False,
+        precompute=True,
+    )
+
+    # Scope: at most one
+    reseller_id = fields.Many2one(
+        "reseller.reseller", string="Reseller", index=True, ondelete="restrict", check_company=True
+    )
+    group_id = fields.Many2one(
+        "reseller.client.group", string="Group", index=True, ondelete="restrict", check_company=True
+    )
+    client_id = fields.Many2one(
+        "reseller.client", string="Client", index=True, ondelete="restrict", check_company=True
+    )
+    level = fields.Selection(LEVELS, compute="_compute_level", store=True)
+    date_from = fields.Date(string="From", help="First day, inclusive. Empty: since ever.")
+    date_to = fields.Date(string="To", help="Last day, inclusive. Empty: open.")
+
+    # Fee
+    recurring_fee = fields.Float(
+        min_display_digits="Product Price", help="Due per cycle and enrolled unit."
+    )
+    fee_timing = fields.Selection(
+        [("advance", "In advance"), ("arrears", "In arrears")], required=True, default="advance"
+    )
+    interval_count = fields.Integer(
+        string="Every", help="Empty: the client's billing cycle is this feature's cycle, too."
+    )
+    interval_unit = fields.Selection(INTERVAL_UNITS, string="Cycle Unit")
+    enrolment = fields.Selection(
+        [("automatic", "Every client"), ("opt_in", "Clients that are switched on")],
+        string="Who Has It",
+        required=True,
+        default="automatic",
+    )
+    proration = fields.Selection(
+        [("daily", "By the day"), ("none", "None: amounts apply whole")],
+        required=True,
+        default="daily",
+    )
+
+    # Use
+    included_quantity = fields.Float(
+        string="Included", min_display_digits=0, help="Units per cycle that the fee covers."
+    )
+    pricing_model = fields.Selection(
+        [
+            ("unlimited", "Unlimited: the fee covers all"),
+            ("per_unit", "Per unit"),
+            ("package", "Per package"),
+            ("graduated", "Graduated: each unit at its tier's price"),
+            ("volume", "Volume: all units at the price of the total's tier"),
+        ],
+        required=True,
+        default="per_unit",
+    )
+    unit_price = fields.Float(
+        min_display_digits="Product Price", help="Price of a unit, or of a package."
+    )
+    package_size = fields.Float(min_display_digits=0, default=1.0)
+    tier_ids = fields.One2many("reseller.price.tier", "rule_id", string="Tiers", copy=True)
+    level_price_ids = fields.One2many(
+        "reseller.price.level", "rule_id", string="Level Prices", copy=True
+    )
+
+    _one_scope = models.Constraint(
+        "CHECK (num_nonnulls(client_id, group_id, reseller_id) <= 1)",
+        "A price is for one client, one group, one reseller, or for all: choose one at most.",
+    )
+    _dates_ordered = models.Constraint(
+        "CHECK (date_from IS NULL OR date_to IS NULL OR date_from <= date_to)",
+        "A price's last day must not be before its first.",
+    )
+    _amounts_positive = models.Constraint(
+        "CHECK (COALESCE(recurring_fee, 0) >= 0 AND COALESCE(unit_price, 0) >= 0 "
+        "AND COALESCE(included_quantity, 0) >= 0 AND COALESCE(interval_count, 0) >= 0)",
+        "Prices, fees, allotments and cycles must not be negative.",
+    )
+    _package_size_positive = models.Constraint(
+        "CHECK (pricing_model != 'package' OR package_size > 0)",
+        "A package has more than zero units.",
+    )
+    _no_overlap = models.Constraint(
+        "EXCLUDE USING gist (int4range(feature_id, feature_id, '[]') WITH &&, "
+        "int4range(company_id, company_id, '[]') WITH &&, "
+        "int4range(currency_id, currency_id, '[]') WITH &&, "
+        "int4range(COALESCE(client_id, 0), COALESCE(client_id, 0), '[]') WITH &&, "
+        "int4range(COALESCE(group_id, 0), COALESCE(group_id, 0), '[]') WITH &&, "
+        "int4range(COALESCE(reseller_id, 0), COALESCE(reseller_id, 0), '[]') WITH &&, "
+        "daterange(date_from, date_to, '[]') WITH &&) WHERE (active) DEFERRABLE INITIALLY DEFERRED",
+        "Two prices of one feature at the same level must not overlap: end one the day before.",
+    )
+
+    # Compute
+
+    @api.depends("client_id", "group_id", "reseller_id", "company_id")
+    def _compute_currency_id(self):
+        for rule in self:
+            reseller = rule.reseller_id or rule.group_id.reseller_id or rule.client_id.reseller_id
+            rule.currency_id = (
+                reseller.currency_id or rule.currency_id or rule.company_id.currency_id
+            )
+
+    @api.depends("client_id", "group_id", "reseller_id")
+    def _compute_level(self):
+        for rule in self:
+            rule.level = (
+                (rule.client_id and "client")
+                or (rule.group_id and "group")
+                or (rule.reseller_id and "reseller")
+                or "default"
+            )
+
+    @api.depends("feature_id.name", "client_id", "group_id", "reseller_id", "date_from")
+    def _compute_name(self):
+        for rule in self:
+            scope = rule.client_id or rule.group_id or rule.reseller_id
+            parts = [rule.feature_id.name or "", scope.display_name or self.env._("default")]
+            if rule.date_from:
+                parts.append(self.env._("from %s", fields.Date.to_string(rule.date_from)))
+            rule.name = ", ".join(parts)
+
+    @api.depends("name")
+    def _compute_display_name(self):
+        for rule in self:
+            rule.display_name = rule.name
+
+    # Constraints
+
+    @api.constrains(
+        "feature_id",
+        "company_id",
+        "currency_id",
+        "client_id",
+        "group_id",
+        "reseller_id",
+        "date_from",
+        "date_to",
+        "active",
+    )
+    def _check_overlap(self):
+        """Name the rule in the way; the database's constraint holds in any case."""
+        for rule in self.filtered("active"):
+            domain = Domain("id", "!=", rule.id)
+            for name in ("feature_id", "company_id", "currency_id", "client_id", "group_id"):
+                domain &= Domain(name, "=", rule[name].id)
+            domain &= Domain("reseller_id", "=", rule.reseller_id.id)
+            if rule.date_to:
+                domain &= Domain("date_from", "=", False) | Domain("date_from", "<=", rule.date_to)
+            if rule.date_from:
+                domain &= Domain("date_to", "=", False) | Domain("date_to", ">=", rule.date_from)
+            other = self.search(domain, limit=1)
+            if other:
+                raise ValidationError(
+                    self.env._(
+                        "%(feature)s has a price at this level already for some of these days: "
+                        "%(other)s (%(first)s to %(last)s). End that one on the day before, or choose other days.",
+                        feature=rule.feature_id.name,
+                        other=other.name,
+                        first=other.date_from or self.env._("ever"),
+                        last=other.date_to or self.env._("open"),
+                    )
+                )
+
+    @api.constrains("pricing_model", "tier_ids", "interval_count", "interval_unit", "level_price_ids")
+    def _check_terms(self):
+        for rule in self:
+            if bool(rule.interval_count) != bool(rule.interval_unit):
+                raise ValidationError(
+                    self.env._("A cycle needs both a number and a unit, or neither.")
+                )
+            if rule.pricing_model in ("graduated", "volume"):
+                rule._check_tiers()
+            elif rule.tier_ids:
+                raise ValidationError(
+                    self.env._("Tiers belong to graduated or volume prices: remove them.")
+                )
+            for line in rule.level_price_ids:
+                if line.level_id.feature_id != rule.feature_id:
+                    raise ValidationError(
+                        self.env._(
+                            "The level %(level)s is not one of %(feature)s.",
+                            level=line.level_id.name,
+                            feature=rule.feature_id.name,
+                        )
+                    )
+                if line.unit_price < 0 or line.included_quantity < 0:
+                    raise ValidationError(
+                        self.env._("A level's price and allotment must not be negative.")
+                    )
+
+    def _check_tiers(self):
+        self.ensure_one()
+        tiers = self.tier_ids.sorted(lambda tier: (tier.sequence, tier.id))
+        if not tiers:
+            raise ValidationError(self.env._("A graduated or volume price needs tiers: add them."))
+        if not tiers[-1].is_last or any(tier.is_last for tier in tiers[:-1]):
+            raise ValidationError(
+                self.env._("The last tier, and only the last, has no bound: mark it 'No Limit'.")
+            )
+        bound = 0.0
+        for tier in tiers:
+            if tier.unit_price < 0 or tier.flat_fee < 0:
+                raise ValidationError(self.env._("A tier's price and fee must not be negative."))
+            if not tier.is_last and tier.up_to <= bound:
+                raise ValidationError(
+                    self.env._("The bounds of tiers must rise: %s does not.", tier.up_to)
+                )
+            bound = tier.up_to
+
+    # Billed days may not change
+
+    @contextmanager
+    def _guard_billed_days(self, features):
+        """Refuse, at the end, what alters a billed day's price (rating 23).
+
+        Days that nothing priced are free: clients that now have a price on such days are rated
+        again from there on their next bill.
+        """
+        rates = self.env["reseller.rating"]
+        before = rates._billed_prices(features)
+        yield
+        self.env.flush_all()
+        for client, (changed, priced) in rates._compare_billed_prices(before, features).items():
+            if changed:
+                client._raise_billed(self.env._("this price"))
+            client._rate_again_from(priced)
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        features = self.env["reseller.feature"].browse(
+            {vals["feature_id"] for vals in vals_list if vals.get("feature_id")}
+        )
+        with self._guard_billed_days(features):
+            return super().create(vals_list)
+
+    def write(self, vals):
+        features = self.feature_id | self.feature_id.browse(vals.get("feature_id") or [])
+        with self._guard_billed_days(features):
+            return super().write(vals)
+
+    def unlink(self):
+        with self._guard_billed_days(self.feature_id):
+            return super().unlink()
+
+    def copy_data(self, default=None):
+        """A copy keeps the terms; its days must be chosen anew, after those of the original."""
+        vals_list = super().copy_data(default)
+        for rule, vals in zip(self, vals_list, strict=True):
+            if rule.date_to and not (default or {}).get("date_from"):
+                vals["date_from"] = fields.Date.add(rule.date_to, days=1)
+                vals["date_to"] = False
+            elif not default:
+                vals["active"] = False
+        return vals_list
+
+    # Words
+
+    def _get_terms_in_words(self):
+        """Return this price in a line that a client understands."""
+        self.ensure_one()
+
+        def money(value):
+            number = rating.text(Decimal(repr(value)))
+            return f"{number} {self.currency_id.name}"
+
+        parts = []
+        if self.recurring_fee:
+            fee = self.env._("%s per cycle", money(self.recurring_fee))
+            if self.interval_count:
+                units = dict(self._fields["interval_unit"]._description_selection(self.env))
+                fee = self.env._(
+                    "%(fee)s every %(count)s %(unit)s",
+                    fee=money(self.recurring_fee),
+                    count=self.interval_count,
+                    unit=units[self.interval_unit].lower(),
+                )
+            parts.append(fee)
+        if self.included_quantity:
+            parts.append(
+                self.env._("%s included", rating.text(Decimal(repr(self.included_quantity))))
+            )
+        match self.pricing_model:
+            case "unlimited":
+                parts.append(self.env._("unlimited use"))
+            case "per_unit" if self.unit_price:
+                parts.append(self.env._("%s per unit", money(self.unit_price)))
+            case "package":
+                parts.append(
+                    self.env._(
+                        "%(price)s per package of %(size)s",
+                        price=money(self.unit_price),
+                        size=rating.text(Decimal(repr(self.package_size))),
+                    )
+                )
+            case "graduated" | "volume":
+                prices = " / ".join(money(tier.unit_price) for tier in self.tier_ids)
+                parts.append(
+                    self.env._("graduated: %s", prices)
+                    if self.pricing_model == "graduated"
+                    else self.env._("by volume: %s", prices)
+                )
+        if self.level_price_ids:
+            parts.append(
+                ", ".join(
+                    f"{line.level_id.name} {money(line.unit_price)}"
+                    for line in self.level_price_ids
+                    if not line.is_rated_by_rule
+                )
+            )
+        return ", ".join(parts) or self.env._("free")
+
+
+class ResellerPricePartMixin(models.AbstractModel):
+    _name = "reseller.price.part.mixin"
+    _description = "Part of a Price"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        rules = self.env["reseller.price.rule"].browse({vals["rule_id"] for vals in vals_list})
+        with rules._guard_billed_days(rules.feature_id):
+            parts = super().create(vals_list)
+            rules._check_terms()
+            return parts
+
+    def write(self, vals):
+        with self.rule_id._guard_billed_days(self.rule_id.feature_id):
+            done = super().write(vals)
+            self.rule_id._check_terms()
+            return done
+
+    def unlink(self):
+        rules = self.rule_id
+        with rules._guard_billed_days(rules.feature_id):
+            done = super().unlink()
+            rules.exists()._check_terms()
+            return done

@@ -1,0 +1,409 @@
+from collections import defaultdict
+from datetime import date
+from decimal import Decimal
+
+from odoo import models
+from odoo.tools import SQL
+
+from .. import rating
+
+FOREVER = date(9999, 12, 31)
+
+
+class ResellerRating(models.AbstractModel):
+    """Reads rules, service, use and earlier charges in a few queries, and has `rating/` rate them.
+
+    It writes nothing.
+    """
+
+    _name = "reseller.rating"
+    _description = "Rating of Use"
+
+    # Reading
+
+    def _load_features(self, company, features=None):
+        """Return {(currency id, feature id): rating.Feature} of a company's active rules.
+
+        :param features: reseller.feature records to keep to; all where None
+        """
+        self.env.flush_all()
+        only = SQL("AND rule.feature_id = ANY(%s)", features.ids) if features is not None else SQL()
+        tiers, levels = defaultdict(list), defaultdict(list)
+        for rule, is_last, up_to, price, fee in self.env.execute_query(
+            SQL(
+                """
+                SELECT tier.rule_id, tier.is_last, tier.up_to::text,
+                       COALESCE(tier.unit_price, 0)::text, COALESCE(tier.flat_fee, 0)::text
+                  FROM reseller_price_tier tier
+                  JOIN reseller_price_rule rule ON rule.id = tier.rule_id
+                 WHERE rule.company_id = %s AND rule.active %s
+                 ORDER BY tier.rule_id, tier.sequence, tier.id
+                """,
+                company.id,
+                only,
+            )
+        ):
+            bound = None if is_last else Decimal(up_to)
+            tiers[rule].append(rating.Tier(bound, Decimal(price), Decimal(fee)))
+        for rule, level, price, by_rule, included in self.env.execute_query(
+            SQL(
+                """
+                SELECT line.rule_id, line.level_id, COALESCE(line.unit_price, 0)::text,
+                       line.is_rated_by_rule, COALESCE(line.included_quantity, 0)::text
+                  FROM reseller_price_level line
+                  JOIN reseller_price_rule rule ON rule.id = line.rule_id
+                 WHERE rule.company_id = %s AND rule.active %s
+                 ORDER BY line.rule_id, line.level_id
+                """,
+                company.id,
+                only,
+            )
+        ):
+            levels[rule].append(
+                rating.LevelTerms(
+                    level, None if by_rule else Decimal(price), Decimal(included) or None
+                )
+            )
+        found, digits = defaultdict(list), {}
+        for row in self.env.execute_query_dict(self._rules_sql(company, only)):
+            interval = (
+                rating.Interval.of(row["interval_count"], row["interval_unit"])
+                if row["interval_count"]
+                else None
+            )
+            terms = rating.Terms(
+                recurring_fee=Decimal(row["recurring_fee"]),
+                in_advance=row["fee_timing"] == "advance",
+                interval=interval,
+                automatic=row["enrolment"] == "automatic",
+                included=Decimal(row["included_quantity"]),
+                model=row["pricing_model"],
+                unit_price=Decimal(row["unit_price"]),
+                package_size=Decimal(row["package_size"]) or Decimal(1),
+                tiers=tuple(tiers[row["id"]]),
+                levels=tuple(levels[row["id"]]),
+                prorated=row["proration"] == "daily",
+            )
+            rule = rating.Rule(
+                row["id"], terms, row["rank"], row["scope"], row["date_from"], row["date_to"]
+            )
+            found[row["currency_id"], row["feature_id"]].append(rule)
+            digits[row["feature_id"]] = row["quantity_digits"]
+        return {
+            (currency, feature): rating.Feature(feature, tuple(rules), digits[feature])
+            for (currency, feature), rules in found.items()
+        }
+
+    def _rules_sql(self, company, only):
+        """Return the query for a company's active rules, amounts as exact text."""
+        return SQL(
+            """
+            SELECT rule.id, rule.feature_id, rule.currency_id, rule.date_from, rule.date_to,
+                   CASE WHEN rule.client_id IS NOT NULL THEN 3 WHEN rule.group_id IS NOT NULL THEN 2
+                        WHEN rule.reseller_id IS NOT NULL THEN 1 ELSE 0 END AS rank,
+                   COALESCE(rule.client_id, rule.group_id, rule.reseller_id, 0) AS scope,
+                   COALESCE(rule.recurring_fee, 0)::text AS recurring_fee, rule.fee_timing,
+                   rule.interval_count, rule.interval_unit, rule.enrolment, rule.proration,
+                   COALESCE(rule.included_quantity, 0)::text AS included_quantity,
+                   rule.pricing_model, COALESCE(rule.unit_price, 0)::text AS unit_price,
+                   COALESCE(rule.package_size, 0)::text AS package_size, feature.quantity_digits
+              FROM reseller_price_rule rule
+              JOIN reseller_feature feature ON feature.id = rule.feature_id
+             WHERE rule.company_id = %s AND rule.active %s
+             ORDER BY feature.sequence, feature.id, rule.id
+            """,
+            company.id,
+            only,
+        )
+
+    def _load_accounts(self, clients):
+        """Return {client id: rating.Account} for clients of one company."""
+        self.env.flush_all()
+        memberships, enrolments = defaultdict(list), defaultdict(lambda: defaultdict(list))
+        for client, first, last, group, anchor in self.env.execute_query(
+            SQL(
+                """
+                SELECT client_id, date_from, date_to, group_id, anchor_date
+                  FROM reseller_client_membership
+                 WHERE client_id = ANY(%s) ORDER BY client_id, date_from
+                """,
+                clients.ids,
+            )
+        ):
+            memberships[client].append(rating.Membership(first, last, group, anchor))
+        for client, feature, first, last, quantity in self.env.execute_query(
+            SQL(
+                """
+                SELECT client_id, feature_id, date_from, date_to, COALESCE(quantity, 0)::text
+                  FROM reseller_client_feature
+                 WHERE client_id = ANY(%s) ORDER BY client_id, feature_id, date_from
+                """,
+                clients.ids,
+            )
+        ):
+            enrolments[client][feature].append(rating.Enrolment(first, last, Decimal(quantity)))
+        return {
+            client.id: rating.Account(
+                client._billing_interval(),
+                tuple(memberships[client.id]),
+                {1: client.reseller_id.id, 3: client.id},
+                {feature: tuple(rows) for feature, rows in enrolments[client.id].items()},
+            )
+            for client in clients
+        }
+
+    def _load_uncovered(self, bills):
+        """Return {(client id, feature id): days} of use that no bill covers as it stands.
+
+        :param bills: {client id: rating.Bill}
+        """
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT bucket.client_id, bucket.feature_id,
+                       array_agg(DISTINCT bucket.billing_date ORDER BY bucket.billing_date)
+                  FROM unnest(%s::int[], %s::date[]) AS bill (client_id, until)
+                  JOIN reseller_usage_daily bucket
+                    ON bucket.client_id = bill.client_id
+                   AND bucket.billing_date <= bill.until
+                   AND bucket.statement_id IS NULL
+                 GROUP BY bucket.client_id, bucket.feature_id
+                """,
+                list(bills),
+                [bill.period_end for bill in bills.values()],
+            )
+        )
+        return {(client, feature): days for client, feature, days in rows}
+
+    def _load_prior(self, bounds):
+        """Return {(client id, feature id): {rating.Key: (quantity, amount, cycle end)}}.
+
+        These are the components of bills that are not void, of cycles that end on or after a bound.
+
+        :param bounds: {client id: day}
+        """
+        found = defaultdict(dict)
+        for client, feature, quantity, amount, end, *key in self.env.execute_query(
+            SQL(
+                """
+                SELECT charge.client_id, charge.feature_id, sum(charge.quantity)::text,
+                       sum(charge.amount)::text,
+                       (array_agg(charge.cycle_end ORDER BY charge.id DESC))[1],
+                       charge.cycle_start, charge.price_rule_id, charge.kind, charge.level_id,
+                       charge.tier, charge.is_flat_fee
+                  FROM unnest(%s::int[], %s::date[]) AS bound (client_id, since)
+                  JOIN reseller_charge charge ON charge.client_id = bound.client_id
+                  JOIN reseller_statement statement ON statement.id = charge.statement_id
+                 WHERE statement.state IN ('approved', 'invoiced')
+                   AND charge.price_rule_id IS NOT NULL
+                 GROUP BY charge.client_id, charge.feature_id, charge.cycle_start,
+                          charge.price_rule_id, charge.kind, charge.level_id, charge.tier,
+                          charge.is_flat_fee
+                HAVING max(charge.cycle_end) >= min(bound.since)
+                """,
+                list(bounds),
+                list(bounds.values()),
+            )
+        ):
+            found[client, feature][rating.Key(*key)] = (Decimal(quantity), Decimal(amount), end)
+        return found
+
+    def _load_usage(self, wanted):
+        """Return {(client id, feature id): rating.Usage} from a day up to a day.
+
+        :param wanted: {(client id, feature id): (first day, last day)}
+        """
+        rows = defaultdict(list)
+        for client, feature, day, level, quantity, fresh in self.env.execute_query(
+            SQL(
+                """
+                SELECT bucket.client_id, bucket.feature_id, bucket.billing_date, bucket.level_id,
+                       CASE feature.aggregation WHEN 'count' THEN bucket.event_count::text
+                            ELSE bucket.quantity::text END,
+                       bucket.statement_id IS NULL
+                  FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[])
+                       AS wanted (client_id, feature_id, since, until)
+                  JOIN reseller_usage_daily bucket
+                    ON bucket.client_id = wanted.client_id
+                   AND bucket.feature_id = wanted.feature_id
+                   AND bucket.billing_date BETWEEN wanted.since AND wanted.until
+                  JOIN reseller_feature feature ON feature.id = bucket.feature_id
+                  LEFT JOIN reseller_feature_level level ON level.id = bucket.level_id
+                 ORDER BY bucket.client_id, bucket.feature_id, bucket.billing_date,
+                          level.sequence NULLS FIRST, level.id
+                """,
+                [client for client, _feature in wanted],
+                [feature for _client, feature in wanted],
+                [first for first, _last in wanted.values()],
+                [last for _first, last in wanted.values()],
+            )
+        ):
+            rows[client, feature].append((day, level, Decimal(quantity), fresh))
+        return {key: rating.Usage(rows[key]) for key in wanted}
+
+    # Rating
+
+    def _rate(self, clients, bills):
+        """Rate bills of clients of one company.
+
+        :param bills: {client id: rating.Bill}
+        :return: ({client id: [rating.Charge]}, {(client id, feature id): days}), the latter of
+            use that no bill covered before and this one does; use that nothing prices is left out
+        """
+        features = self._load_features(clients.company_id)
+        accounts = self._load_accounts(clients)
+        uncovered = self._load_uncovered(bills)
+        bounds = {client: bill.since for client, bill in bills.items()}
+        for (client, _feature), days in uncovered.items():
+            bounds[client] = min(bounds[client], days[0])
+        prior = self._load_prior(bounds)
+        parts, wanted = {}, {}
+        for client in clients:
+            bill = bills[client.id]
+            for (currency, feature_id), feature in features.items():
+                key = (client.id, feature_id)
+                if currency != client.currency_id.id or not (
+                    key in uncovered or key in prior or feature.has_fees
+                ):
+                    continue
+                part = rating.FeatureBill(
+                    accounts[client.id], feature, bill, uncovered.get(key, ())
+                )
+                parts[key] = part
+                if part.since and part.since <= bill.period_end:
+                    wanted[key] = (part.since, bill.period_end)
+        usage = self._load_usage(wanted)
+        charges = {client.id: [] for client in clients}
+        covered = {}
+        nothing = rating.Usage([])
+        for key, part in parts.items():
+            charges[key[0]] += part.charges(usage.get(key, nothing), prior.get(key, {}))
+            if key in uncovered:
+                covered[key] = part.priced(uncovered[key])
+        return charges, covered
+
+    def _current_usage(self, client):
+        """See reseller.client.current_usage."""
+        today = client._today()
+        tomorrow = today + rating.DAY
+        account = self._load_accounts(client)[client.id]
+        bill = rating.Bill(tomorrow, today, tomorrow, client.currency_id._get_exact_rounding())
+        cycles, wanted = {}, {}
+        features = self._load_features(client.company_id)
+        for (currency, feature_id), feature in features.items():
+            if currency != client.currency_id.id:
+                continue
+            part = rating.FeatureBill(account, feature, bill)
+            if part.cycles:
+                cycles[feature_id] = part.cycles[-1]
+                wanted[client.id, feature_id] = (part.since, today)
+        unpriced = self._load_unpriced(client, list(cycles), today)
+        usage = self._load_usage(wanted)
+        entries = []
+        records = self.env["reseller.feature"].browse([*cycles, *unpriced])
+        names = {record.id: record for record in records}
+        for feature_id, cycle in cycles.items():
+            digits = features[client.currency_id.id, feature_id].quantity_digits
+            rows = usage[client.id, feature_id].between(cycle.first_served, today)
+            with rating.exact():
+                used, left, payable, amount = rating.cycle_state(cycle, rows, bill, digits)
+            entries.append(
+                {
+                    "feature": feature_id,
+                    "code": names[feature_id].code,
+                    "name": names[feature_id].name,
+                    "cycle_start": cycle.cycle.start,
+                    "cycle_end": cycle.cycle.last,
+                    "used": rating.text(used),
+                    "included_left": rating.text(left),
+                    "payable": rating.text(payable),
+                    "amount": rating.text(amount),
+                }
+            )
+        for feature_id, (first, used) in unpriced.items():
+            entries.append(
+                {
+                    "feature": feature_id,
+                    "code": names[feature_id].code,
+                    "name": names[feature_id].name,
+                    "cycle_start": first,
+                    "cycle_end": False,
+                    "used": used,
+                    "included_left": "0",
+                    "payable": "0",
+                    "amount": "0",
+                }
+            )
+        return entries
+
+    def _load_unpriced(self, client, priced, today):
+        """Return {feature id: (first day, use as text)} of unbilled use that nothing prices."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT bucket.feature_id, min(bucket.billing_date),
+                       trim_scale(sum(CASE feature.aggregation WHEN 'count' THEN bucket.event_count
+                                           ELSE bucket.quantity END))::text
+                  FROM reseller_usage_daily bucket
+                  JOIN reseller_feature feature ON feature.id = bucket.feature_id
+                 WHERE bucket.client_id = %s AND bucket.statement_id IS NULL
+                   AND NOT bucket.feature_id = ANY(%s) AND bucket.billing_date <= %s
+                 GROUP BY bucket.feature_id
+                """,
+                client.id,
+                priced,
+                today,
+            )
+        )
+        return {feature: (first, used) for feature, first, used in rows}
+
+    # Billed days
+
+    def _billed_prices(self, features):
+        """Return {(client, feature id): [(first, last, rule id, terms)]} of billed days."""
+        found = {}
+        for company in self.env.companies:
+            # What is billed binds also those who may not see every client.
+            clients = (
+                self.env["reseller.client"]
+                .sudo()
+                .search([("company_id", "=", company.id), ("billed_until", "!=", False)])
+            )
+            if not clients:
+                continue
+            rules = self._load_features(company, features)
+            accounts = self._load_accounts(clients)
+            for client in clients:
+                for feature in features:
+                    rated = rules.get((client.currency_id.id, feature.id))
+                    runs = []
+                    if rated:
+                        timeline = accounts[client.id].timeline(rated, client.billed_until)
+                        runs = [
+                            (first, min(last, client.billed_until), rule and (rule.id, rule.terms))
+                            for first, last, rule in timeline.winners()
+                            if first <= client.billed_until
+                        ]
+                    found[client, feature.id] = runs
+        return found
+
+    def _compare_billed_prices(self, before, features):
+        """Return {client: (whether a billed price changed, first day that has one only now)}."""
+        after = self._billed_prices(features)
+        found = {}
+        for key, runs in after.items():
+            client = key[0]
+            changed, priced = found.get(client, (False, None))
+            cuts = {day for first, last, _terms in runs + before.get(key, []) for day in (first, last)}
+            for day in sorted(cuts):
+                old, new = _terms_on(before.get(key, []), day), _terms_on(runs, day)
+                if old is not None and old != new:
+                    changed = True
+                elif old is None and new is not None:
+                    priced = min(priced or day, day)
+            found[client] = (changed, priced)
+        return found
+
+
+def _terms_on(runs, day):
+    return next((terms for first, last, terms in runs if first <= day <= last), None)

@@ -1,0 +1,111 @@
+from odoo import api, fields, models
+from odoo.addons.base.models.res_partner import _tz_get
+
+
+class ResellerReseller(models.Model):
+    _name = "reseller.reseller"
+    _description = "Reseller"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "name, id"
+    _check_company_auto = True
+    _rec_names_search = ["name", "code"]
+
+    active = fields.Boolean(default=True)
+    name = fields.Char(related="partner_id.name", store=True)
+    partner_id = fields.Many2one(
+        "res.partner", string="Contact", required=True, index=True, ondelete="restrict", tracking=True
+    )
+    company_id = fields.Many2one(
+        "res.company",
+        string="Company",
+        required=True,
+        index=True,
+        default=lambda self: self.env.company,
+    )
+    currency_id = fields.Many2one(
+        "res.currency",
+        string="Currency",
+        required=True,
+        default=lambda self: self.env.company.currency_id,
+        help="The currency of this reseller's clients' bills. Rules match only bills in their currency.",
+    )
+    code = fields.Char(string="Code", required=True, copy=False, tracking=True)
+    tz = fields.Selection(
+        _tz_get,
+        string="Time Zone",
+        required=True,
+        default="UTC",
+        help="Where a client has none of its own, its days begin and end here.",
+    )
+    invoice_to = fields.Selection(
+        [
+            ("client", "Each client"),
+            ("reseller", "The reseller"),
+            ("none", "Nobody: the reseller bills its clients itself"),
+        ],
+        string="Invoices Go To",
+        required=True,
+        default="client",
+        tracking=True,
+    )
+    # Branding of statements
+    logo = fields.Image(max_width=512, max_height=512)
+    color_primary = fields.Char(string="Brand Colour", default="#714B67")
+    statement_footer = fields.Char(string="Statement Footer", translate=True)
+
+    client_ids = fields.One2many("reseller.client", "reseller_id", string="Clients")
+    group_ids = fields.One2many("reseller.client.group", "reseller_id", string="Client Groups")
+    client_count = fields.Integer(compute="_compute_client_count")
+    price_rule_count = fields.Integer(compute="_compute_price_rule_count")
+
+    _code_uniq = models.Constraint(
+        "UNIQUE (company_id, code)", "Another reseller of this company has this code already."
+    )
+
+    def _compute_client_count(self):
+        counts = dict(
+            self.env["reseller.client"]._read_group(
+                [("reseller_id", "in", self.ids)], ["reseller_id"], ["__count"]
+            )
+        )
+        for reseller in self:
+            reseller.client_count = counts.get(reseller, 0)
+
+    def _compute_price_rule_count(self):
+        counts = dict(
+            self.env["reseller.price.rule"]._read_group(
+                [("reseller_id", "in", self.ids)], ["reseller_id"], ["__count"]
+            )
+        )
+        for reseller in self:
+            reseller.price_rule_count = counts.get(reseller, 0)
+
+    @api.constrains("currency_id", "company_id")
+    def _check_billed(self):
+        billed = self.client_ids.filtered("billed_until")
+        if billed:
+            billed._raise_billed(self.env._("the reseller's currency or company"))
+
+    def action_view_clients(self):
+        """Open the reseller's clients."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Clients"),
+            "res_model": "reseller.client",
+            "view_mode": "list,form",
+            "domain": [("reseller_id", "=", self.id)],
+            "context": {"default_reseller_id": self.id},
+        }
+
+    def action_view_price_rules(self):
+        """Open the prices that hold for all of the reseller's clients."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Prices"),
+            "res_model": "reseller.price.rule",
+            "view_mode": "list,form",
+            "domain": [("reseller_id", "=", self.id)],
+            "context": {"default_reseller_id": self.id},
+        }

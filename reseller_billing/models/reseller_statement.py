@@ -1,0 +1,532 @@
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Command, Domain
+from odoo.tools import SQL
+
+from .. import rating
+
+LIVE = ("approved", "invoiced")
+
+
+class ResellerStatement(models.Model):
+    _name = "reseller.statement"
+    _description = "Statement"
+    _inherit = ["portal.mixin", "mail.thread", "mail.activity.mixin"]
+    _order = "bill_date desc, id desc"
+    _check_company_auto = True
+
+    name = fields.Char(compute="_compute_name", store=True)
+    client_id = fields.Many2one(
+        "reseller.client", required=True, readonly=True, index=True, ondelete="restrict"
+    )
+    reseller_id = fields.Many2one(
+        related="client_id.reseller_id", store=True, index=True, readonly=True
+    )
+    company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one("res.currency", required=True, readonly=True)
+    kind = fields.Selection(
+        [("opening", "Opening"), ("cycle", "Cycle")], required=True, readonly=True
+    )
+    bill_date = fields.Date(required=True, readonly=True)
+    period_start = fields.Date(
+        readonly=True, help="First day of use on this bill. An opening bill has none."
+    )
+    period_end = fields.Date(readonly=True, help="Last day of use on this bill, inclusive.")
+    rerate_from = fields.Date(readonly=True)
+    state = fields.Selection(
+        [
+            ("preview", "Preview"),
+            ("approved", "Approved"),
+            ("invoiced", "Invoiced"),
+            ("void", "Void"),
+        ],
+        required=True,
+        readonly=True,
+        tracking=True,
+        index=True,
+    )
+    run_id = fields.Many2one("reseller.billing.run", readonly=True, index=True, ondelete="set null")
+    charge_ids = fields.One2many("reseller.charge", "statement_id", string="Charges", readonly=True)
+    invoice_id = fields.Many2one(
+        "account.move", readonly=True, copy=False, index="btree_not_null", ondelete="set null"
+    )
+    amount_total = fields.Monetary(
+        string="Total", readonly=True, help="The sum of the charges, before added taxes."
+    )
+
+    _bill_uniq = models.UniqueIndex(
+        "(client_id, kind, bill_date) WHERE state IN ('approved', 'invoiced')",
+        "This bill exists already: a period is never billed twice.",
+    )
+    _no_overlap = models.Constraint(
+        "EXCLUDE USING gist (int4range(client_id, client_id, '[]') WITH &&, "
+        "daterange(period_start, period_end, '[]') WITH &&) "
+        "WHERE (state IN ('approved', 'invoiced') AND kind != 'opening')",
+        "Two statements of a client must not cover the same day: a period is never billed twice.",
+    )
+    _preview_uniq = models.UniqueIndex("(client_id) WHERE state = 'preview'")
+
+    @api.depends("client_id.ref", "bill_date", "kind", "state")
+    def _compute_name(self):
+        for statement in self:
+            name = f"{statement.client_id.ref}/{statement.bill_date}"
+            if statement.kind == "opening":
+                name += "/0"
+            statement.name = name
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_billed(self):
+        if any(statement.state != "preview" for statement in self):
+            raise UserError(self.env._("Statements are history: void the last one instead."))
+
+    # Making bills
+
+    def _prepare_bill(self, client, date=None):
+        """Return the rating.Bill of an account's next bill, or of a given date."""
+        date = date or client.next_bill_date
+        start = client.billed_until and fields.Date.add(client.billed_until, days=1)
+        return rating.Bill(
+            date,
+            start or min(client.next_bill_date, date),
+            client._bill_date_after(date),
+            client.currency_id._get_exact_rounding(),
+            client.rerate_from or None,
+        )
+
+    def _prepare_vals(self, client, bill, state):
+        opening = not client.billed_until and bill.period_end < bill.period_start
+        return {
+            "client_id": client.id,
+            "currency_id": client.currency_id.id,
+            "kind": "opening" if opening else "cycle",
+            "bill_date": bill.date,
+            "period_start": False if opening else bill.period_start,
+            "period_end": False if opening else bill.period_end,
+            "rerate_from": bill.rerate_from,
+            "state": state,
+        }
+
+    @api.model
+    def _bill(self, clients, run):
+        """Bill accounts of one company for their next bill dates, and post the invoices.
+
+        :param clients: due accounts, locked by the caller
+        :param run: the reseller.billing.run; its date is the invoices' date
+        :return: the statements, in the order of the clients
+        """
+        bills = {client.id: self._prepare_bill(client) for client in clients}
+        charges, covered = self.env["reseller.rating"]._rate(clients, bills)
+        # Statements are closed to all users; the caller has checked who may bill.
+        statements_sudo = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
+        statements = statements_sudo.create(
+            [
+                {**self._prepare_vals(client, bills[client.id], "approved"), "run_id": run.id}
+                for client in clients
+            ]
+        )
+        statements._add_charges(charges)
+        statements._cover_usage(covered)
+        statements._move_on(bills)
+        statements._create_invoices(run.date)
+        return statements.sudo(False).with_context(self.env.context)
+
+    @api.model
+    def _preview(self, client, date):
+        """See reseller.client.preview_statement."""
+        if client.state != "active":
+            raise UserError(self.env._("%s is not active: activate it first.", client.display_name))
+        if client.billed_until and date <= client.billed_until or date < client.activation_date:
+            raise UserError(
+                self.env._(
+                    "%(client)s is billed until %(until)s: choose a later date.",
+                    client=client.display_name,
+                    until=client.billed_until or client.activation_date,
+                )
+            )
+        bill = self._prepare_bill(client, date)
+        charges, _covered = self.env["reseller.rating"]._rate(client, {client.id: bill})
+        # Whoever may read the account may see what it would pay; the preview claims nothing.
+        previews_sudo = self.sudo()
+        previews_sudo.search([("client_id", "=", client.id), ("state", "=", "preview")]).unlink()
+        preview_sudo = previews_sudo.with_context(tracking_disable=True, mail_create_nolog=True).create(
+            self._prepare_vals(client, bill, "preview")
+        )
+        preview_sudo._add_charges(charges, preview=True)
+        return preview_sudo.sudo(False).with_context(self.env.context)
+
+    def _add_charges(self, charges, preview=False):
+        """Store rated charges, and those of the contracts' extra lines, and sum them up."""
+        rows = []
+        extra = self._take_contract_lines(preview)
+        closed = self._get_closing_statements(charges)
+        for language, statements in self.grouped(lambda one: one._get_partner().lang).items():
+            model = self.env["reseller.charge"].with_context(lang=language or self.env.lang)
+            for statement in statements:
+                found = [
+                    model._prepare_vals(
+                        statement, charge, closed.get((statement.client_id.id, charge.closed), self.browse())
+                    )
+                    for charge in charges[statement.client_id.id]
+                ]
+                found += extra.get(statement.client_id.contract_id.id, [])
+                rows += [
+                    {**statement._prepare_charge_vals(), **vals, "sequence": number}
+                    for number, vals in enumerate(found, 1)
+                ]
+        self.env["reseller.charge"]._insert(rows)
+        totals = dict.fromkeys(self.ids, Decimal(0))
+        for row in rows:
+            totals[row["statement_id"]] += row["amount"]
+        self.env.cr.execute_values(
+            "UPDATE reseller_statement SET amount_total = sums.total "
+            "FROM (VALUES %s) AS sums (id, total) WHERE reseller_statement.id = sums.id",
+            list(totals.items()),
+        )
+        self.invalidate_recordset(["amount_total", "charge_ids"])
+
+    def _prepare_charge_vals(self):
+        self.ensure_one()
+        return {
+            "statement_id": self.id,
+            "client_id": self.client_id.id,
+            "reseller_id": self.reseller_id.id,
+            "company_id": self.company_id.id,
+            "currency_id": self.currency_id.id,
+            "bill_date": self.bill_date,
+            "tier": 0,
+            "is_flat_fee": False,
+            "level_id": None,
+            "feature_id": None,
+            "price_rule_id": None,
+            "adjusts_statement_id": None,
+            "contract_line_id": None,
+        }
+
+    def _get_closing_statements(self, charges):
+        """Return {(client id, day): statement} for the closed cycles that charges adjust."""
+        days = {charge.closed for rows in charges.values() for charge in rows if charge.closed}
+        if not days:
+            return {}
+        statements = self.search(
+            [
+                ("client_id", "in", self.client_id.ids),
+                ("state", "in", LIVE),
+                ("id", "not in", self.ids),
+                ("period_end", ">=", min(days)),
+                ("period_start", "<=", max(days)),
+            ]
+        )
+        return {
+            (statement.client_id.id, day): statement
+            for statement in statements
+            for day in days
+            if statement.period_start <= day <= statement.period_end
+        }
+
+    def _take_contract_lines(self, preview):
+        """Return {contract id: charge values} of the contracts' extra lines that are due.
+
+        Lines due by the bill date are taken until none is due; taking one moves it on.
+        """
+        # The contract belongs to the account; rights on the run are enough.
+        contracts_sudo = self.client_id.contract_id.sudo()
+        dates = {statement.client_id.contract_id.id: statement.bill_date for statement in self}
+        lines_sudo = self.env["contract.line"].sudo().search(
+            [
+                ("contract_id", "in", contracts_sudo.ids),
+                ("display_type", "=", False),
+                ("recurring_next_date", "<=", max(dates.values())),
+            ]
+        )
+        found = {}
+        for line in lines_sudo:
+            found.setdefault(line.contract_id.id, []).extend(
+                line._take_due(dates[line.contract_id.id], preview)
+            )
+        return found
+
+    def _cover_usage(self, covered):
+        """Mark the use that these bills have rated as covered by them.
+
+        A bucket that an event changes at the same time fails one of the two transactions, which is
+        then repeated: an event cannot fall between two bills.
+
+        :param covered: {(client id, feature id): days}
+        """
+        statements = {statement.client_id.id: statement.id for statement in self}
+        rows = [
+            (statements[client], client, feature, day)
+            for (client, feature), days in covered.items()
+            for day in days
+        ]
+        if not rows:
+            return
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE reseller_usage_daily bucket
+                   SET statement_id = rated.statement_id
+                  FROM unnest(%s::int[], %s::int[], %s::int[], %s::date[])
+                       AS rated (statement_id, client_id, feature_id, day)
+                 WHERE bucket.client_id = rated.client_id
+                   AND bucket.feature_id = rated.feature_id
+                   AND bucket.billing_date = rated.day
+                   AND bucket.statement_id IS NULL
+                """,
+                *(list(column) for column in zip(*rows, strict=True)),
+            )
+        )
+        self.env["reseller.usage.daily"].invalidate_model(["statement_id"])
+
+    def _move_on(self, bills):
+        """Set the accounts to their next bill."""
+        groups = {}
+        for statement in self:
+            bill = bills[statement.client_id.id]
+            key = (bill.period_end, bill.next_date)
+            groups[key] = groups.get(key, statement.client_id.browse()) | statement.client_id
+        for (until, following), clients in groups.items():
+            clients.sudo().write(  # billing keeps these values
+                {"billed_until": until, "next_bill_date": following, "rerate_from": False}
+            )
+
+    # Invoices
+
+    def _get_partner(self):
+        """Return who pays this bill: the invoice address of the client or of the reseller."""
+        self.ensure_one()
+        if self.reseller_id.invoice_to == "reseller":
+            partner = self.reseller_id.partner_id
+        else:
+            by_hand = self.client_id.contract_id.sudo().invoice_partner_id  # the account's own
+            if by_hand:
+                return by_hand
+            partner = self.client_id.partner_id
+        return partner.browse(partner.address_get(["invoice"])["invoice"])
+
+    def _create_invoices(self, date):
+        """Make and post the invoices or credit notes of these statements.
+
+        A statement without an amount, or of a reseller that bills its clients itself, has none.
+        """
+        exact = self.charge_ids._get_exact()
+        billed = self.filtered(
+            lambda statement: statement.reseller_id.invoice_to != "none"
+            and any(exact[charge.id][2] for charge in statement.charge_ids)
+        )
+        if not billed:
+            return
+        lines = billed._get_adjusted_lines()
+        digits = self.env["decimal.precision"].precision_get("Product Unit")
+        vals_list = []
+        for statement in billed:
+            statement._check_invoiceable(date)
+            vals_list.append(statement._prepare_invoice_vals(date, exact, digits, lines))
+        moves = (
+            self.env["account.move"]
+            .sudo(False)
+            .with_company(billed.company_id)
+            .with_context(
+                tracking_disable=True, mail_create_nolog=True, mail_create_nosubscribe=True
+            )
+            .create(vals_list)
+        )
+        moves.action_post()
+        for statement, move in zip(billed, moves, strict=True):
+            statement.write({"invoice_id": move.id, "state": "invoiced"})
+
+    def _check_invoiceable(self, date):
+        """Raise a UserError that says what keeps this statement's invoice from being posted."""
+        self.ensure_one()
+        partner = self._get_partner().with_company(self.company_id)
+        if not partner.property_account_receivable_id:
+            raise UserError(
+                self.env._("%s has no receivable account: set one on the contact.", partner.display_name)
+            )
+        journal = self.client_id.contract_id.sudo().journal_id  # the account's own
+        locks = self.company_id._get_violated_lock_dates(date, True, journal)
+        if locks:
+            raise UserError(
+                self.env._(
+                    "The invoice date %(date)s is in a locked period, until %(lock)s: "
+                    "run with a later date, or unlock the period.",
+                    date=date,
+                    lock=locks[-1][0],
+                )
+            )
+        for feature in self.charge_ids.feature_id:
+            product = feature._get_product(self.company_id)
+            if not product:
+                raise UserError(
+                    self.env._(
+                        "The feature %s has no product, and the company no generic usage product: "
+                        "choose one in the settings.",
+                        feature.name,
+                    )
+                )
+            if not product.active:
+                raise UserError(
+                    self.env._(
+                        "The product %(product)s of the feature %(feature)s is archived: "
+                        "restore it or choose another.",
+                        product=product.display_name,
+                        feature=feature.name,
+                    )
+                )
+
+    def _prepare_invoice_vals(self, date, exact, quantity_digits, lines):
+        """Return the values of this statement's invoice, or credit note if it is below zero.
+
+        :param exact: {charge id: (quantity, unit price, amount)} as Decimals
+        :param lines: the original invoice lines of adjusting charges, see _get_adjusted_lines
+        """
+        self.ensure_one()
+        contract_sudo = self.client_id.contract_id.sudo()  # the account's own
+        vals = contract_sudo._prepare_invoice(date)
+        charges = self.charge_ids.sorted("sequence")
+        below = sum((exact[charge.id][2] for charge in charges), Decimal(0)) < 0
+        commands = []
+        for charge in charges:
+            if not exact[charge.id][2]:
+                continue
+            line = charge._prepare_invoice_line_vals(
+                exact[charge.id], -1 if below else 1, quantity_digits
+            )
+            original = lines.get((charge.adjusts_statement_id.id, charge.feature_id.id))
+            if original:
+                line["tax_ids"] = [Command.set(original.tax_ids.ids)]
+                line["account_id"] = original.account_id.id
+            commands.append(Command.create(line))
+        return {
+            **vals,
+            "partner_id": self._get_partner().id,
+            "currency_id": self.currency_id.id,
+            "move_type": "out_refund" if below else "out_invoice",
+            "invoice_origin": self.name,
+            "statement_id": self.id,
+            "invoice_line_ids": commands,
+        }
+
+    def _get_adjusted_lines(self):
+        """Return {(statement id, feature id): invoice line} that adjustments take taxes from."""
+        adjusted = self.charge_ids.adjusts_statement_id
+        if not adjusted:
+            return {}
+        lines = self.env["account.move.line"].search(
+            [
+                ("charge_id.statement_id", "in", adjusted.ids),
+                ("charge_id.feature_id", "!=", False),
+            ],
+            order="id desc",
+        )
+        return {
+            (line.charge_id.statement_id.id, line.charge_id.feature_id.id): line for line in lines
+        }
+
+    # Voiding
+
+    def action_void(self):
+        """Void statements without an invoice; one with an invoice is voided by cancelling that."""
+        invoiced = self.filtered("invoice_id")
+        if invoiced:
+            raise UserError(
+                self.env._(
+                    "Cancel the invoice %s instead: that voids its statement.",
+                    ", ".join(invoiced.invoice_id.mapped("display_name")),
+                )
+            )
+        self._void()
+
+    def _void(self):
+        """Void statements and free their periods, which are billed again (rating 25).
+
+        :raise UserError: when a later bill of the account stands; it names that bill
+        """
+        live = self.filtered(lambda statement: statement.state in LIVE)
+        if not live:
+            return
+        # A run must not bill an account while its last bill is taken back; rights are the caller's.
+        live.client_id.sudo().lock_for_update()
+        for client, statements in live.grouped("client_id").items():
+            first = min(statements, key=lambda one: (one.bill_date, one.id))
+            later = self.search(
+                Domain("client_id", "=", client.id)
+                & Domain("state", "in", LIVE)
+                & Domain("id", "not in", statements.ids)
+                & (
+                    Domain("bill_date", ">", first.bill_date)
+                    | (Domain("bill_date", "=", first.bill_date) & Domain("id", ">", first.id))
+                ),
+                order="bill_date desc, id desc",
+            )
+            if later:
+                raise UserError(
+                    self.env._(
+                        "Only the last bill of an account can be voided. %(client)s has a later one: "
+                        "void %(later)s first.",
+                        client=client.display_name,
+                        later=later[0].invoice_id.name or later[0].name,
+                    )
+                )
+            statements._restore_contract_lines()
+            again = [
+                day
+                for day in (client.rerate_from, *statements.mapped("rerate_from"))
+                if day
+            ]
+            # Billing users void by cancelling an invoice; the account follows.
+            client.sudo().write(
+                {
+                    "billed_until": first.period_start
+                    and fields.Date.subtract(first.period_start, days=1),
+                    "next_bill_date": first.bill_date,
+                    "rerate_from": min(again, default=False),
+                }
+            )
+        live.sudo().state = "void"  # as above
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                "UPDATE reseller_usage_daily SET statement_id = NULL WHERE statement_id = ANY(%s)",
+                live.ids,
+            )
+        )
+        self.env["reseller.usage.daily"].invalidate_model(["statement_id"])
+
+    def _restore_contract_lines(self):
+        """Give the contracts' extra lines back, to be billed again."""
+        before = {}
+        for charge in self.charge_ids.sorted("id", reverse=True):
+            if charge.contract_line_id:
+                before[charge.contract_line_id] = charge.trace["last_date_invoiced"]
+        for line, day in before.items():
+            line.sudo().last_date_invoiced = day  # the contract belongs to the account
+
+    # Reading
+
+    def action_view_invoice(self):
+        """Open the invoice of this statement."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "account.move",
+            "view_mode": "form",
+            "res_id": self.invoice_id.id,
+        }
+
+    def _get_sections(self):
+        """Return the charges as the report shows them: [(title, charges)]."""
+        self.ensure_one()
+        charges = self.charge_ids.sorted("sequence")
+        adjustments = charges.filtered("adjusts_statement_id")
+        rest = charges - adjustments
+        sections = [
+            (self.env._("Fees"), rest.filtered(lambda one: one.kind == "recurring")),
+            (self.env._("Usage"), rest.filtered(lambda one: one.kind in ("usage", "overage"))),
+            (self.env._("Other"), rest.filtered(lambda one: one.kind == "manual")),
+            (self.env._("Adjustments of earlier bills"), adjustments),
+        ]
+        return [(title, rows) for title, rows in sections if rows]

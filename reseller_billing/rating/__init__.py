@@ -1,0 +1,14 @@
+"""How a quantity becomes money: the pricing core, in pure Python.
+
+Nothing here knows Odoo or a database. It takes rules, dated memberships, enrolments and daily
+use, and returns charges. Quantities and prices are exact decimals; an amount is rounded once, in
+`money.round_to`.
+"""
+
+from .bill import Account, Bill, Charge, Feature, FeatureBill, Usage, rate_bill
+from .cycles import DAY, Cycle, Interval, bill_dates_after, cycle_of
+from .money import exact, round_to, text
+from .quantity import Key, cycle_state
+from .rules import Enrolment, LevelTerms, Membership, Rule, Terms, Tier
+from .timeline import Timeline
+from .trace import amount_from_trace

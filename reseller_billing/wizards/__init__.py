@@ -1,0 +1,1 @@
+from . import reseller_usage_entry, reseller_usage_import

@@ -1,0 +1,45 @@
+import uuid
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+
+class ResellerUsageEntry(models.TransientModel):
+    _name = "reseller.usage.entry"
+    _description = "Manual Entry of Usage"
+
+    client_id = fields.Many2one("reseller.client", required=True)
+    feature_id = fields.Many2one("reseller.feature", required=True)
+    level_id = fields.Many2one(
+        "reseller.feature.level", domain="[('feature_id', '=', feature_id)]"
+    )
+    occurred_at = fields.Datetime(string="When", required=True, default=fields.Datetime.now)
+    quantity = fields.Char(
+        required=True, default="1", help="An exact decimal number; negative to correct."
+    )
+    note = fields.Char()
+
+    def _prepare_event(self):
+        self.ensure_one()
+        return {
+            "id": str(uuid.uuid4()),
+            "source": "manual",
+            "client": self.client_id.ref,
+            "feature": self.feature_id.code,
+            "level": self.level_id.code or None,
+            "time": f"{self.occurred_at.isoformat()}Z",
+            "quantity": self.quantity,
+            "properties": {
+                "entered_by": self.env.user.login,
+                **({"note": self.note} if self.note else {}),
+            },
+        }
+
+    def action_save(self):
+        """Take the entry in as a usage event; refuse it with the reason if that cannot be."""
+        self.ensure_one()
+        lines = self.env["reseller.usage.line"].with_company(self.client_id.company_id)
+        outcome = lines.ingest([self._prepare_event()])
+        if outcome["rejected"]:
+            raise UserError(outcome["rejected"][0]["reason"])
+        return {"type": "ir.actions.act_window_close"}
