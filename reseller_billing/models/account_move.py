@@ -2,21 +2,21 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 
 # What would make an invoice disagree with its statement.
-STATEMENT_OWNED = {"move_type", "currency_id", "company_id", "statement_id"}
+STATEMENT_OWNED = {"move_type", "currency_id", "company_id", "reseller_statement_id"}
 
 
 class AccountMove(models.Model):
     _inherit = "account.move"
 
-    statement_id = fields.Many2one(
+    reseller_statement_id = fields.Many2one(
         "reseller.statement", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
     )
     reseller_client_id = fields.Many2one(
-        related="statement_id.client_id", string="Billing Account", store=True, index="btree_not_null"
+        related="reseller_statement_id.client_id", string="Billing Account", store=True, index="btree_not_null"
     )
 
     def _post(self, soft=True):
-        void = self.filtered(lambda move: move.statement_id.state == "void")
+        void = self.filtered(lambda move: move.reseller_statement_id.state == "void")
         if void:
             raise UserError(
                 self.env._(
@@ -29,7 +29,7 @@ class AccountMove(models.Model):
 
     def write(self, vals):
         if STATEMENT_OWNED & vals.keys() and not self.env.context.get("reseller_billing"):
-            for move in self.filtered("statement_id"):
+            for move in self.filtered("reseller_statement_id"):
                 for name in STATEMENT_OWNED & vals.keys():
                     value = move._fields[name].convert_to_cache(vals[name], move)
                     if value != move._fields[name].convert_to_cache(move[name], move):
@@ -42,20 +42,20 @@ class AccountMove(models.Model):
                         )
         done = super().write(vals)
         if vals.get("state") == "cancel":
-            self.statement_id._void()
+            self.reseller_statement_id._void()
         return done
 
     def unlink(self):
-        statements = self.statement_id.filtered(lambda one: one.invoice_id in self)
+        statements = self.reseller_statement_id.filtered(lambda one: one.invoice_id in self)
         statements._void()
         # The void statement outlives its invoice.
-        self.with_context(reseller_billing=True).statement_id = False
+        self.with_context(reseller_billing=True).reseller_statement_id = False
         return super(AccountMove, self.with_context(reseller_billing=True)).unlink()
 
     def _move_statement_to(self, replacement):
         """Hand the statement over to the invoice that replaces this one."""
         self.ensure_one()
-        statement = self.statement_id
+        statement = self.reseller_statement_id
         lines = self._get_product_lines()
         charges = lines.mapped("charge_id")
         copies = replacement._get_product_lines()
@@ -63,8 +63,8 @@ class AccountMove(models.Model):
         lines.with_context(reseller_billing=True).charge_id = False
         for line, charge in zip(copies, links, strict=True):
             line.with_context(reseller_billing=True).charge_id = charge
-        self.with_context(reseller_billing=True).statement_id = False
-        replacement.with_context(reseller_billing=True).statement_id = statement
+        self.with_context(reseller_billing=True).reseller_statement_id = False
+        replacement.with_context(reseller_billing=True).reseller_statement_id = statement
         # The accountant need not have rights on statements; the link follows the invoice.
         statement.sudo().invoice_id = replacement
         charges.invalidate_recordset(["move_line_ids"])
@@ -89,5 +89,5 @@ class AccountMove(models.Model):
             "type": "ir.actions.act_window",
             "res_model": "reseller.statement",
             "view_mode": "form",
-            "res_id": self.statement_id.id,
+            "res_id": self.reseller_statement_id.id,
         }

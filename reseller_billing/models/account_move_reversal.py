@@ -8,7 +8,7 @@ class AccountMoveReversal(models.TransientModel):
         """Override of `account`: a replacement takes over the statement of what it replaces."""
         action = super().reverse_moves(is_modify)
         if is_modify:
-            originals = self.move_ids.filtered("statement_id")
+            originals = self.move_ids.filtered("reseller_statement_id")
             replaced = dict(zip(self.move_ids, self.new_move_ids, strict=True))
             for move in originals:
                 move._move_statement_to(replaced[move])

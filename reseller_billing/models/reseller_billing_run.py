@@ -133,7 +133,7 @@ class ResellerBillingRun(models.Model):
             "name": self.env._("Invoices"),
             "res_model": "account.move",
             "view_mode": "list,form",
-            "domain": [("statement_id.run_id", "=", self.id)],
+            "domain": [("reseller_statement_id.run_id", "=", self.id)],
         }
 
     def _check_may_bill(self):

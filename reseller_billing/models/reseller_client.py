@@ -331,7 +331,7 @@ class ResellerClient(models.Model):
             "name": self.env._("Invoices"),
             "res_model": "account.move",
             "view_mode": "list,form",
-            "domain": [("statement_id.client_id", "=", self.id)],
+            "domain": [("reseller_statement_id.client_id", "=", self.id)],
         }
 
     def action_preview(self):

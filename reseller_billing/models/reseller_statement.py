@@ -406,7 +406,7 @@ class ResellerStatement(models.Model):
             "currency_id": self.currency_id.id,
             "move_type": "out_refund" if below else "out_invoice",
             "invoice_origin": self.name,
-            "statement_id": self.id,
+            "reseller_statement_id": self.id,
             "invoice_line_ids": commands,
         }
 

@@ -1,0 +1,170 @@
+"""Bill a fresh database from start to end, print a summary and write the PDFs. See ./dev demo."""
+
+import argparse
+import base64
+import pathlib
+import socket
+import time
+from collections import Counter
+from contextlib import contextmanager
+
+import odoo.http
+import odoo.tools
+from odoo import SUPERUSER_ID, api, fields
+from odoo.modules.registry import Registry
+from odoo.service.server import ThreadedServer, load_server_wide_modules
+
+
+class Stages:
+    """Times the stages of the job, in seconds."""
+
+    def __init__(self, **seconds):
+        self.seconds = dict(seconds)
+
+    def run(self, name, function, *arguments):
+        print(f"==> {name}", flush=True)
+        began = time.monotonic()
+        result = function(*arguments)
+        self.seconds[name] = time.monotonic() - began
+        return result
+
+
+def import_file(env, path):
+    """Take a FOCUS file in, with resellers, clients, features and list prices made from it."""
+    wizard = env["reseller.usage.import"].create(
+        {
+            "file": base64.b64encode(path.read_bytes()),
+            "filename": path.name,
+            "create_missing": True,
+            "create_prices": True,
+        }
+    )
+    wizard.action_import()
+    env.cr.commit()
+    return Counter(accepted=wizard.accepted, duplicates=wizard.duplicates, rejected=wizard.rejected)
+
+
+def count_demo(env):
+    counts = Counter()
+    counts["accepted"] = env["reseller.usage.line"].search_count([])
+    counts["rejected"] = env["reseller.usage.rejection"].search_count([])
+    return counts
+
+
+def bill(env, date):
+    """Run the billing up to a date, batch by batch, and return the run."""
+    run = env["reseller.billing.run"].create({"date": date})
+    run.action_start()
+    env.cr.commit()
+    while run._process_batch():
+        env.cr.commit()
+    env.cr.commit()
+    return run
+
+
+def last_bill_date(env):
+    """Return the date up to which all that has been used is billed."""
+    env.cr.execute("SELECT max(billing_date) FROM reseller_usage_daily")
+    last = env.cr.fetchone()[0]
+    following = fields.Date.add(last, months=1, day=1)
+    return min(following, fields.Date.today())
+
+
+@contextmanager
+def web_server(env):
+    """Serve style sheets and pictures to wkhtmltopdf, on a free port, while reports are printed."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    odoo.tools.config["http_port"] = port
+    load_server_wide_modules()
+    server = ThreadedServer(odoo.http.root)
+    server.start(stop=False)
+    settings = env["ir.config_parameter"]
+    settings.set_param("report.url", f"http://127.0.0.1:{port}")
+    env.cr.commit()
+    try:
+        yield
+    finally:
+        settings.search([("key", "=", "report.url")]).unlink()
+        env.cr.commit()
+        server.stop()
+
+
+def write_pdfs(env, run, out):
+    """Write each account's newest statement and invoice, and all statements as one file."""
+    reports = env["ir.actions.report"]
+    statements = run.statement_ids.sorted("bill_date")
+    newest = {
+        statement.client_id: statement for statement in statements if statement.charge_ids
+    }
+    shown = env["reseller.statement"].concat(*list(newest.values())[:8])
+    written = 0
+    for statement in shown:
+        pairs = [("statement", "reseller_billing.action_report_statement", statement)]
+        if statement.invoice_id:
+            pairs.append(("invoice", "account.account_invoices", statement.invoice_id))
+        for kind, report, record in pairs:
+            name = f"{kind}-{record.name}.pdf".replace("/", "-")
+            content, _type = reports._render_qweb_pdf(report, record.ids)
+            (out / name).write_bytes(content)
+            written += 1
+    content, _type = reports._render_qweb_pdf("reseller_billing.action_report_statement", shown.ids)
+    (out / "statements.pdf").write_bytes(content)
+    env.cr.commit()
+    return written + 1
+
+
+def report(env, run, counts, stages, written, out):
+    invoices = run.statement_ids.invoice_id
+    totals = Counter()
+    for invoice in invoices:
+        sign = -1 if invoice.move_type == "out_refund" else 1
+        totals[invoice.currency_id.name] += sign * invoice.amount_total
+    rows = [
+        ("resellers", env["reseller.reseller"].search_count([])),
+        ("clients", env["reseller.client"].search_count([])),
+        ("events taken", counts["accepted"]),
+        ("events duplicate", counts["duplicates"]),
+        ("events rejected", counts["rejected"]),
+        ("statements", len(run.statement_ids)),
+        ("accounts parked", run.parked_count),
+        ("invoices posted", len(invoices.filtered(lambda one: one.state == "posted"))),
+        *((f"invoiced, {name}", f"{total:,.2f}") for name, total in sorted(totals.items())),
+        *((f"seconds: {name}", f"{took:.1f}") for name, took in stages.seconds.items()),
+        ("PDF files written", written),
+    ]
+    width = max(len(name) for name, _value in rows)
+    print()
+    for name, value in rows:
+        print(f"  {name:{width}}  {value:>14}")
+    for line in run.parked_line_ids[:5]:
+        print(f"  parked: {line.client_id.display_name}: {line.reason}")
+    print(f"\n  the PDFs are in {out}\n", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--database", required=True)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--installed", type=float, required=True)
+    parser.add_argument("--usage", type=pathlib.Path)
+    arguments = parser.parse_args()
+    odoo.tools.config.parse_config(["-d", arguments.database, "--log-level", "warn"])
+    stages = Stages(install=arguments.installed)
+    env = api.Environment(Registry(arguments.database).cursor(), SUPERUSER_ID, {})
+    if arguments.usage:
+        counts = stages.run("taking the usage in", import_file, env, arguments.usage)
+    else:
+        counts = count_demo(env)
+    run = stages.run("billing", bill, env, last_bill_date(env))
+    # Stopping the web server closes the database: the report comes before.
+    with web_server(env):
+        written = stages.run("printing", write_pdfs, env, run, arguments.out)
+        report(env, run, counts, stages, written, arguments.out)
+        parked = run.parked_count
+    raise SystemExit(1 if parked else 0)
+
+
+if __name__ == "__main__":
+    main()
