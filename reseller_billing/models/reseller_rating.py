@@ -253,7 +253,8 @@ class ResellerRating(models.AbstractModel):
         features = self._load_features(clients.company_id)
         accounts = self._load_accounts(clients)
         uncovered = self._load_uncovered(bills)
-        bounds = {client: bill.since for client, bill in bills.items()}
+        # A cycle may end, cut short, on the day before.
+        bounds = {client: bill.since - rating.DAY for client, bill in bills.items()}
         for (client, _feature), days in uncovered.items():
             bounds[client] = min(bounds[client], days[0])
         prior = self._load_prior(bounds)

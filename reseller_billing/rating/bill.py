@@ -114,11 +114,17 @@ class FeatureBill:
         self.feature = feature
         self.bill = bill
         horizon = bill.next_date - DAY
-        timeline = account.timeline(feature, horizon)
+        self._timeline = account.timeline(feature, horizon)
+        # A cycle that a new rule has cut short just where the last bill ended was open to that bill.
         self.cycles = [
             cycle
-            for cycle in timeline.cycles(bill.since, horizon, late_days)
-            if any(segment.rule for segment in cycle.segments)
+            for cycle in self._timeline.cycles(bill.since - DAY, horizon, late_days)
+            if (
+                cycle.last_served >= bill.since
+                or cycle.cycle.last < cycle.cycle.end
+                or any(cycle.first_served <= day <= cycle.last_served for day in late_days)
+            )
+            and any(segment.rule for segment in cycle.segments)
         ]
 
     @property
@@ -149,10 +155,20 @@ class FeatureBill:
                 starts.add(cycle.cycle.start)
                 found += self._cycle_charges(cycle, usage, prior)
             for key, before in prior.items():
-                # Charged in advance for a cycle that is not to be.
-                if key.cycle_start not in starts and before[2] >= self.bill.period_start:
+                if (
+                    key.cycle_start not in starts
+                    and before[2] >= self.bill.period_start
+                    and not self._stands(key, before[2])
+                ):
                     found.append(self._refund(None, key, before))
             return [charge for charge in found if charge]
+
+    def _stands(self, key, end):
+        """Whether a cycle that was charged is one still; if not, it was charged in advance."""
+        return any(
+            cycle.cycle.start == key.cycle_start
+            for cycle in self._timeline.cycles(key.cycle_start, end)
+        )
 
     def _cycle_charges(self, cycle, usage, prior):
         rows = usage.between(cycle.first_served, cycle.last_served)

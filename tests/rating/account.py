@@ -1,0 +1,109 @@
+"""An account that takes use and bills in memory: what a database does around the core."""
+
+from collections import defaultdict
+from datetime import date, timedelta
+from decimal import Decimal
+
+import rating
+from rating.bill import Bill, FeatureBill
+
+DAY = timedelta(days=1)
+CENT = Decimal("0.01")
+FEATURE = 1
+RESELLER, CLIENT = 1, 1
+
+
+def day(text):
+    """Return a day of 2024 from 'MM-DD', or any day from 'YYYY-MM-DD'."""
+    return date.fromisoformat(text if len(text) > 5 else f"2024-{text}")
+
+
+def terms(**values):
+    """Return Terms; numbers may be given as text."""
+    for name in ("recurring_fee", "included", "unit_price", "package_size"):
+        if name in values:
+            values[name] = Decimal(values[name])
+    if "tiers" in values:
+        values["tiers"] = tuple(
+            rating.Tier(up_to and Decimal(up_to), Decimal(price), Decimal(fee))
+            for up_to, price, fee in values["tiers"]
+        )
+    return rating.Terms(**values)
+
+
+class Account:
+    """One client with one feature. Rules and service may be changed between bills."""
+
+    def __init__(self, *rules, start="01-01", interval=(1, "month"), anchor=None, rounding=CENT, digits=0):
+        self.start = day(start) if isinstance(start, str) else start
+        self.anchor = anchor or self.start
+        self.rules = list(rules)
+        self.interval = rating.Interval.of(*interval)
+        self.memberships = [rating.Membership(self.start, None, None, self.anchor)]
+        self.enrolments = []
+        self.rounding = rounding
+        self.digits = digits
+        self.buckets = defaultdict(Decimal)  # (day, level): quantity
+        self.uncovered = set()
+        self.charges = []
+        self.billed_until = None
+        self.next_bill = self.start
+
+    def use(self, when, quantity, level=None):
+        when = day(when) if isinstance(when, str) else when
+        self.buckets[when, level] += Decimal(quantity)
+        self.uncovered.add((when, level))
+
+    def prepare_bill(self):
+        start = self.billed_until + DAY if self.billed_until else self.next_bill
+        following = next(rating.bill_dates_after(self.anchor, self.interval, self.next_bill))
+        return Bill(self.next_bill, start, following, self.rounding)
+
+    def bill(self):
+        """Bill the next bill date; return the charges as (kind, quantity, amount)."""
+        bill = self.prepare_bill()
+        account = rating.Account(
+            self.interval,
+            tuple(self.memberships),
+            {1: RESELLER, 3: CLIENT},
+            {FEATURE: tuple(self.enrolments)},
+        )
+        feature = rating.Feature(FEATURE, tuple(self.rules), self.digits)
+        late = sorted({when for when, _level in self.uncovered if when < bill.period_start})
+        part = FeatureBill(account, feature, bill, late)
+        rows = [
+            (when, level, quantity, (when, level) in self.uncovered)
+            for (when, level), quantity in sorted(
+                self.buckets.items(), key=lambda item: (item[0][0], item[0][1] or 0)
+            )
+            if part.since and part.since <= when <= bill.period_end
+        ]
+        prior = {}
+        for charge in self.charges:
+            quantity, amount, _end = prior.get(charge.key, (Decimal(0), Decimal(0), None))
+            prior[charge.key] = (
+                quantity + charge.quantity,
+                amount + charge.amount,
+                charge.cycle_end,
+            )
+        charges = part.charges(rating.Usage(rows), prior)
+        self.charges += charges
+        self.uncovered = {one for one in self.uncovered if one[0] > bill.period_end}
+        self.billed_until, self.next_bill = bill.period_end, bill.next_date
+        return charges
+
+    def bill_until(self, date_text):
+        """Bill every due date up to and with a date; return the last bill's charges."""
+        charges = []
+        while self.next_bill <= day(date_text):
+            charges = self.bill()
+        return charges
+
+
+def amounts(charges):
+    """Return the amounts of charges that are not zero, as text."""
+    return [str(charge.amount) for charge in charges if charge.amount]
+
+
+def total(charges):
+    return sum((charge.amount for charge in charges), Decimal(0))

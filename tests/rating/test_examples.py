@@ -1,0 +1,370 @@
+"""The worked examples of the rating rules, amounts derived by hand."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+import rating
+from account import Account, amounts, day, terms, total
+from rating.rules import Enrolment, LevelTerms, Membership, Rule
+
+
+def rule(number=1, rank=0, scope=0, since=None, until=None, **values):
+    return Rule(
+        number, terms(**values), rank, scope, since and day(since), until and day(until)
+    )
+
+
+def test_fee_of_a_calendar_cycle_joined_late():
+    # 31.00 a month, joined on 20 January: 12 of 31 days.
+    account = Account(rule(recurring_fee="31.00"), start="01-20", anchor=day("01-01"))
+    assert amounts(account.bill()) == ["12.00"]
+    assert account.next_bill == day("02-01")
+    assert amounts(account.bill()) == ["31.00"]
+
+
+def test_fee_in_arrears_comes_when_the_cycle_has_ended():
+    account = Account(rule(recurring_fee="31.00", in_advance=False), start="01-20", anchor=day("01-01"))
+    assert amounts(account.bill()) == []
+    assert amounts(account.bill()) == ["12.00"]
+    assert amounts(account.bill()) == ["31.00"]
+
+
+def test_fee_per_enrolled_unit():
+    # 3 keywords × 5.00.
+    account = Account(rule(recurring_fee="5.00", automatic=False))
+    account.enrolments = [Enrolment(day("01-01"), None, Decimal(3))]
+    assert amounts(account.bill()) == ["15.00"]
+
+
+def test_fee_is_prorated_when_the_quantity_changes():
+    # 3 until 10 January, then 5: 15 × 10/31 = 4.8387…, and 25 − 25 × 10/31 = 16.9354….
+    account = Account(rule(recurring_fee="5.00", automatic=False))
+    account.enrolments = [
+        Enrolment(day("01-01"), day("01-10"), Decimal(3)),
+        Enrolment(day("01-11"), None, Decimal(5)),
+    ]
+    assert amounts(account.bill()) == [str(Decimal("4.84") + Decimal("16.94"))]
+
+
+def test_opt_in_without_enrolment_has_no_fee_but_prices_use():
+    account = Account(rule(recurring_fee="5.00", automatic=False, included="10", unit_price="2"))
+    account.use("01-05", 3)
+    assert amounts(account.bill()) == []
+    assert amounts(account.bill()) == ["6.00"]
+
+
+def test_zero_switches_an_automatic_feature_off():
+    account = Account(rule(recurring_fee="30.00"), start="04-01")
+    account.enrolments = [Enrolment(day("04-11"), None, Decimal(0))]
+    assert amounts(account.bill()) == ["10.00"]
+
+
+def test_package_bills_every_started_one():
+    # 10 units @ 3.00, 3 units then 3 on two bills of a yearly cycle: 3.00, 0.00.
+    account = Account(
+        rule(model="package", unit_price="3.00", package_size="10", interval=rating.Interval.of(1, "year"))
+    )
+    account.bill()
+    account.use("01-05", 3)
+    assert amounts(account.bill()) == ["3.00"]
+    account.use("02-05", 3)
+    assert amounts(account.bill()) == []
+    account.use("03-05", 4)
+    assert amounts(account.bill()) == []  # an exact multiple adds none
+    account.use("04-05", 1)
+    assert amounts(account.bill()) == ["3.00"]
+
+
+def test_volume_tier_reached_late():
+    # ≤ 100 @ 1.00, above @ 0.80; 80 then 40 in one cycle: 80.00, then 16.00.
+    account = Account(
+        rule(
+            model="volume",
+            tiers=[("100", "1.00", "0"), (None, "0.80", "0")],
+            interval=rating.Interval.of(1, "year"),
+        )
+    )
+    account.bill()
+    account.use("01-05", 80)
+    assert amounts(account.bill()) == ["80.00"]
+    account.use("02-05", 40)
+    charges = account.bill()
+    assert total(charges) == Decimal("16.00")
+    # The old quantity back at what was billed, the new one in full.
+    assert sorted((str(c.quantity), str(c.amount)) for c in charges) == [
+        ("-80", "-80.00"),
+        ("120", "96.00"),
+    ]
+
+
+def test_volume_bound_belongs_to_its_tier():
+    account = Account(rule(model="volume", tiers=[("100", "1.00", "0"), (None, "0.80", "0")]))
+    account.use("01-05", 100)
+    account.bill()
+    assert amounts(account.bill()) == ["100.00"]
+
+
+def test_graduated_tiers_with_flat_fees():
+    # ≤ 10 @ 2 + 5 flat, ≤ 20 @ 1 + 3 flat, above @ 0.5: 25 units = 20 + 5 + 10 + 3 + 2.50.
+    account = Account(
+        rule(model="graduated", tiers=[("10", "2", "5"), ("20", "1", "3"), (None, "0.5", "0")])
+    )
+    account.bill()
+    account.use("01-05", 25)
+    assert total(account.bill()) == Decimal("40.50")
+    # February: no use, but the first tier counts as entered by an enrolled client.
+    assert amounts(account.bill()) == ["5.00"]
+
+
+def test_graduated_fractions_belong_to_the_next_tier():
+    account = Account(rule(model="graduated", tiers=[("10", "2", "0"), (None, "1", "0")]))
+    account.bill()
+    account.use("01-05", "10.5")
+    assert total(account.bill()) == Decimal("20.50")
+
+
+def test_yearly_allotment_billed_monthly():
+    # 1,200 a year included, 0.10 above: 700 in January, 600 in February: 0.00, then 100 × 0.10.
+    account = Account(
+        rule(included="1200", unit_price="0.10", interval=rating.Interval.of(1, "year"))
+    )
+    account.bill()
+    account.use("01-05", 700)
+    assert amounts(account.bill()) == []
+    account.use("02-05", 600)
+    charges = account.bill()
+    assert [(c.key.kind, str(c.amount)) for c in charges] == [("overage", "10.00")]
+    assert charges[0].closed is None
+
+
+def test_trial_free_share_of_an_allotment_rounds_to_whole_units():
+    # 100 included, 20 of 30 days enrolled: 67 remain (rounded to whole units).
+    account = Account(rule(included="100", unit_price="1"), start="04-01")
+    account.enrolments = [Enrolment(day("04-01"), day("04-10"), Decimal(0))]
+    account.bill()
+    account.use("04-20", 100)
+    assert amounts(account.bill()) == ["33.00"]
+
+
+def test_a_new_version_never_takes_free_units_back():
+    # 100 included until 10 April, then 50: 33 + 33 = 66 granted, 100 drawn on day 5.
+    account = Account(
+        rule(1, until="04-10", included="100", unit_price="1"),
+        rule(2, since="04-11", included="50", unit_price="1"),
+        start="04-01",
+    )
+    account.bill()
+    account.use("04-05", 100)
+    account.use("04-20", 10)
+    assert amounts(account.bill()) == ["10.00"]
+
+
+def test_ending_enrolment_does_take_them_back():
+    account = Account(rule(included="90", unit_price="1"), start="04-01")
+    account.enrolments = [Enrolment(day("04-11"), None, Decimal(0))]
+    account.bill()
+    account.use("04-05", 90)
+    assert amounts(account.bill()) == ["60.00"]
+
+
+def test_a_level_with_its_own_allotment_uses_only_that():
+    account = Account(
+        Rule(
+            1,
+            terms(
+                included="10",
+                unit_price="1",
+                levels=(
+                    LevelTerms(7, Decimal(3), Decimal(2)),
+                    LevelTerms(8, Decimal(5)),
+                ),
+            ),
+        )
+    )
+    account.bill()
+    account.use("01-05", 6, level=7)  # 2 of its own, 4 × 3
+    account.use("01-06", 4, level=8)  # 4 of the rule's 10
+    account.use("01-07", 9)  # 6 of the rule's, 3 × 1
+    charges = account.bill()
+    assert {charge.key.level: str(charge.amount) for charge in charges} == {
+        7: "12.00",
+        8: "0.00",
+        None: "3.00",
+    }
+
+
+def test_per_unit_without_allotment_may_go_negative():
+    account = Account(rule(unit_price="2"))
+    account.bill()
+    account.use("01-05", -3)
+    assert amounts(account.bill()) == ["-6.00"]
+
+
+def test_elsewhere_the_rated_quantity_stops_at_zero_and_the_rest_is_listed():
+    account = Account(rule(included="5", unit_price="2"))
+    account.bill()
+    account.use("01-05", -3)
+    charges = account.bill()
+    assert amounts(charges) == []
+    assert charges[0].trace["rated"]["unmatched"] == "-3"
+
+
+def test_late_use_is_an_adjustment_named_after_its_period_at_its_days_price():
+    account = Account(
+        rule(1, until="01-31", unit_price="1"),
+        rule(2, since="02-01", unit_price="3"),
+    )
+    account.bill_until("02-01")
+    account.use("01-15", 4)
+    account.use("02-15", 1)
+    charges = account.bill()
+    assert [(str(c.amount), c.closed) for c in charges] == [
+        ("4.00", day("01-31")),
+        ("3.00", None),
+    ]
+
+
+def test_a_group_move_in_mid_month_prices_each_day_by_its_group():
+    account = Account(
+        rule(1, rank=0, unit_price="1.00"),
+        rule(2, rank=2, scope=5, unit_price="0.50"),
+    )
+    account.memberships = [
+        Membership(day("01-01"), day("01-15"), None, day("01-01")),
+        Membership(day("01-16"), None, 5, day("01-01")),
+    ]
+    account.bill()
+    account.use("01-15", 10)
+    account.use("01-16", 10)
+    assert sorted(amounts(account.bill())) == ["10.00", "5.00"]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "winner"), [((0, 1, 2, 3), 3), ((0, 1, 2), 2), ((0, 1), 1), ((0,), 0)]
+)
+def test_the_most_specific_level_wins_as_a_whole(ranks, winner):
+    scopes = {0: 0, 1: 1, 2: 5, 3: 1}
+    account = Account(
+        *(
+            rule(rank + 1, rank=rank, scope=scopes[rank], unit_price=str(rank + 1))
+            for rank in ranks
+        )
+    )
+    account.memberships = [Membership(day("01-01"), None, 5, day("01-01"))]
+    account.bill()
+    account.use("01-05", 1)
+    assert amounts(account.bill()) == [f"{winner + 1}.00"]
+
+
+def test_a_rule_with_another_interval_begins_its_own_cycle():
+    # Monthly 31.00 until 14 January, then every 10 days 10.00 from the 15th.
+    account = Account(
+        rule(1, until="01-14", recurring_fee="31.00"),
+        rule(2, since="01-15", recurring_fee="10.00", interval=rating.Interval.of(10, "day")),
+    )
+    # 14/31 of the month, then cycles beginning on 15 and 25 January.
+    assert amounts(account.bill()) == ["14.00", "10.00", "10.00"]
+    # 4, 14 and 24 February.
+    assert amounts(account.bill()) == ["10.00", "10.00", "10.00"]
+
+
+def test_an_advance_fee_cut_short_is_given_back():
+    account = Account(rule(1, recurring_fee="31.00"))
+    assert amounts(account.bill()) == ["31.00"]
+    account.rules = [
+        rule(1, until="01-14", recurring_fee="31.00"),
+        rule(2, since="01-15", recurring_fee="62.00"),
+    ]
+    # 14.00 stay of the old fee; the new one for 17 days is 34.00; February is 62.00.
+    assert sorted(amounts(account.bill())) == ["-17.00", "34.00", "62.00"]
+
+
+def test_without_proration_amounts_apply_whole_and_changes_wait():
+    account = Account(
+        rule(1, until="01-14", recurring_fee="31.00", prorated=False, included="5", unit_price="1"),
+        rule(2, since="01-15", recurring_fee="62.00", unit_price="7"),
+        start="01-10",
+        anchor=day("01-01"),
+    )
+    assert amounts(account.bill()) == ["31.00"]
+    account.use("01-20", 6)  # still the old rule: 5 included, 1 × 1.00
+    assert sorted(amounts(account.bill())) == ["1.00", "62.00"]
+
+
+def test_identical_terms_are_no_change():
+    fee = {"recurring_fee": "10.00", "included": "10", "unit_price": "0.333"}
+    split = Account(rule(1, until="01-14", **fee), rule(2, since="01-15", **fee))
+    whole = Account(rule(1, **fee))
+    for account in (split, whole):
+        account.use("01-03", 9)
+        account.use("01-20", 9)
+    assert amounts(split.bill()) == amounts(whole.bill()) == ["10.00"]
+    assert amounts(split.bill()) == amounts(whole.bill()) == ["2.66", "10.00"]
+
+
+def test_a_feature_priced_late_is_billed_for_its_unpriced_days():
+    account = Account()
+    account.use("01-05", 4)
+    account.bill_until("02-01")
+    assert account.charges == []
+    account.uncovered.add((day("01-05"), None))
+    account.rules = [rule(unit_price="2")]
+    charges = account.bill()
+    assert [(str(c.amount), c.closed) for c in charges] == [("8.00", day("01-31"))]
+
+
+@pytest.mark.parametrize(
+    ("unit", "quantity", "price", "expected"),
+    [
+        ("0.01", "2.000000000000000", "0.0000004", "0.00"),
+        ("0.01", "1250000", "0.0000004", "0.50"),
+        ("1", "2.5", "1", "3"),
+        ("1", "-2.5", "1", "-3"),
+        ("0.001", "0.123456789012345", "1", "0.123"),
+        ("0.05", "1", "0.975", "1.00"),
+        ("0.01", "0.005", "1", "0.01"),
+    ],
+)
+def test_rounding_is_once_half_away_from_zero_in_the_currency(unit, quantity, price, expected):
+    account = Account(rule(unit_price=price), rounding=Decimal(unit))
+    account.bill()
+    account.use("01-05", quantity)
+    charge = account.bill()[0]
+    assert charge.amount == Decimal(expected)
+    assert charge.quantity == Decimal(quantity)
+    assert rating.amount_from_trace(charge.trace) == charge.amount
+
+
+@pytest.mark.parametrize(
+    ("anchor", "count", "unit", "starts"),
+    [
+        ("2024-01-31", 1, "month", ["2024-02-29", "2024-03-31", "2024-04-30", "2024-05-31"]),
+        ("2023-01-29", 1, "month", ["2023-02-28", "2023-03-29"]),
+        ("2024-02-29", 1, "year", ["2025-02-28", "2026-02-28", "2027-02-28", "2028-02-29"]),
+        ("2024-08-31", 6, "month", ["2025-02-28", "2025-08-31"]),
+        ("2024-02-25", 10, "day", ["2024-03-06", "2024-03-16"]),
+        ("2024-02-26", 1, "week", ["2024-03-04"]),
+    ],
+)
+def test_cycles_are_counted_from_the_anchor(anchor, count, unit, starts):
+    interval = rating.Interval.of(count, unit)
+    anchor = date.fromisoformat(anchor)
+    dates = rating.bill_dates_after(anchor, interval, anchor)
+    assert [next(dates).isoformat() for _start in starts] == starts
+
+
+@pytest.mark.parametrize("anchor_day", [1, 15, 28, 29, 30, 31])
+@pytest.mark.parametrize("interval", [(1, "month"), (6, "month"), (1, "year"), (10, "day"), (2, "week")])
+def test_cycles_tile_without_gap_or_overlap(anchor_day, interval):
+    anchor, interval = date(2024, 1, anchor_day), rating.Interval.of(*interval)
+    when, until = anchor, date(2027, 3, 1)
+    cycle = rating.cycle_of(anchor, interval, anchor)
+    assert cycle.start == anchor
+    while when < until:
+        if when > cycle.end:
+            following = rating.cycle_of(anchor, interval, when)
+            assert (following.start - cycle.end).days == 1
+            cycle = following
+        assert rating.cycle_of(anchor, interval, when) == cycle
+        when += rating.DAY
