@@ -1,0 +1,11 @@
+from . import (
+    test_exactness,
+    test_focus,
+    test_ingest,
+    test_lifecycle,
+    test_prices,
+    test_reports,
+    test_run,
+    test_security,
+    test_story,
+)

@@ -1,0 +1,169 @@
+from decimal import Decimal
+
+from odoo import fields
+from odoo.addons.account.tests.common import AccountTestInvoicingCommon
+from odoo.tests import tagged
+
+
+@tagged("post_install", "-at_install")
+class ResellerBillingCommon(AccountTestInvoicingCommon):
+    """A reseller with one client since 1 January 2024, billed monthly, in the company's currency."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env = cls.env(
+            context=dict(cls.env.context, tracking_disable=True, mail_notrack=True)
+        )
+        cls.company = cls.env.company
+        cls.env.user.group_ids |= cls.env.ref("reseller_billing.group_billing_manager")
+        cls.env.user.group_ids |= cls.env.ref("reseller_billing.group_usage_ingestion")
+        cls.company.reseller_late_days = 100000
+        cls.product = cls.env["product.product"].create(
+            {"name": "Use", "type": "service", "taxes_id": False}
+        )
+        cls.company.reseller_usage_product_id = cls.product
+        cls.reseller = cls._create_reseller("R1")
+        cls.group = cls.env["reseller.client.group"].create(
+            {"name": "Gold", "reseller_id": cls.reseller.id}
+        )
+        cls.feature = cls._create_feature("unit")
+        cls.client_a = cls._create_client("A")
+
+    @classmethod
+    def _create_reseller(cls, code, **values):
+        partner = cls.env["res.partner"].create({"name": f"Reseller {code}"})
+        return cls.env["reseller.reseller"].create(
+            {"partner_id": partner.id, "code": code, "company_id": cls.company.id, **values}
+        )
+
+    @classmethod
+    def _create_client(cls, ref, start="2024-01-01", group=None, activate=True, **values):
+        partner = values.pop("partner", None) or cls.env["res.partner"].create(
+            {"name": f"Client {ref}"}
+        )
+        client = cls.env["reseller.client"].create(
+            {
+                "partner_id": partner.id,
+                "reseller_id": cls.reseller.id,
+                "ref": ref,
+                "membership_ids": [
+                    fields.Command.create({"date_from": start, "group_id": group and group.id})
+                ],
+                **values,
+            }
+        )
+        if activate:
+            client.action_activate()
+        return client
+
+    @classmethod
+    def _create_feature(cls, code, **values):
+        return cls.env["reseller.feature"].create(
+            {"name": code.title(), "code": code, "quantity_digits": 0, **values}
+        )
+
+    @classmethod
+    def _create_rule(cls, feature=None, tiers=(), levels=(), **values):
+        return cls.env["reseller.price.rule"].create(
+            {
+                "feature_id": (feature or cls.feature).id,
+                "tier_ids": [
+                    fields.Command.create(
+                        {
+                            "sequence": number,
+                            "up_to": up_to or 0,
+                            "is_last": up_to is None,
+                            "unit_price": price,
+                            "flat_fee": fee,
+                        }
+                    )
+                    for number, (up_to, price, fee) in enumerate(tiers)
+                ],
+                "level_price_ids": [
+                    fields.Command.create({"level_id": level.id, "unit_price": price})
+                    for level, price in levels
+                ],
+                **values,
+            }
+        )
+
+    @classmethod
+    def _event(cls, day, quantity, feature="unit", client="A", **values):
+        cls.event_number = getattr(cls, "event_number", 0) + 1
+        return {
+            "id": f"e{cls.event_number}",
+            "source": "test",
+            "client": client,
+            "feature": feature,
+            "time": f"{day}T12:00:00Z",
+            "quantity": quantity,
+            **values,
+        }
+
+    @classmethod
+    def _use(cls, day, quantity, feature="unit", client="A", **values):
+        outcome = cls.env["reseller.usage.line"].ingest(
+            [cls._event(day, quantity, feature, client, **values)]
+        )
+        assert outcome["accepted"] == 1, outcome
+        return outcome
+
+    @classmethod
+    def _run(cls, date):
+        """Bill all that is due by a date, as the scheduled action does; return the run."""
+        run = cls.env["reseller.billing.run"].create({"date": date})
+        run.action_start()
+        while run._process_batch():
+            pass
+        return run
+
+    def _statement(self, client, date):
+        return self.env["reseller.statement"].search(
+            [
+                ("client_id", "=", client.id),
+                ("bill_date", "=", date),
+                ("state", "in", ("approved", "invoiced")),
+            ]
+        )
+
+    def _amounts(self, statement):
+        """Return {(feature code, kind): amount as text} summed over the charges."""
+        found = {}
+        for charge in statement.charge_ids:
+            key = (charge.feature_id.code, charge.kind)
+            found[key] = found.get(key, Decimal(0)) + charge._get_exact()[charge.id][2]
+        return {key: str(amount) for key, amount in found.items()}
+
+    def assertAgrees(self, statement):
+        """Statement = invoice = ledger, line by line and in sum (design 4)."""
+        exact = statement.charge_ids._get_exact()
+        total = sum((values[2] for values in exact.values()), Decimal(0))
+        self.assertEqual(Decimal(repr(statement.amount_total)), total)
+        for charge in statement.charge_ids:
+            self.assertEqual(charge._amount_from_trace(), exact[charge.id][2], charge.name)
+        invoice = statement.invoice_id
+        if not invoice:
+            self.assertFalse(any(values[2] for values in exact.values()))
+            return
+        sign = -1 if invoice.move_type == "out_refund" else 1
+        lines = invoice.invoice_line_ids
+        self.assertEqual(
+            lines.charge_id, statement.charge_ids.filtered(lambda one: exact[one.id][2])
+        )
+        for line in lines:
+            included = line.tax_ids[:1].price_include
+            shown = line.price_total if included else line.price_subtotal
+            self.assertEqual(
+                statement.currency_id.round(sign * shown),
+                float(exact[line.charge_id.id][2]),
+                line.name,
+            )
+            if not included and invoice.currency_id == self.company.currency_id:
+                self.assertAlmostEqual(-line.balance, sign * shown, 6)
+        if invoice.state == "posted":
+            receivable = invoice.line_ids.filtered(
+                lambda line: line.account_id.account_type == "asset_receivable"
+            )
+            self.assertAlmostEqual(sum(receivable.mapped("amount_currency")), sign * invoice.amount_total, 6)
+            self.assertAlmostEqual(sum(invoice.line_ids.mapped("balance")), 0, 6)
