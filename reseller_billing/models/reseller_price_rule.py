@@ -276,6 +276,18 @@ class ResellerPriceRule(models.Model):
         with self._guard_billed_days(features):
             return super().write(vals)
 
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_billed(self):
+        # Charges of every company's accounts count, seen or not.
+        charges = self.env["reseller.charge"].sudo().search([("price_rule_id", "in", self.ids)])
+        billed = charges.client_id.filtered("billed_until")
+        if billed:
+            billed._raise_billed(self.env._("this price"))
+        if charges:
+            raise ValidationError(
+                self.env._("Bills name this price: end it or archive it instead of deleting it.")
+            )
+
     def unlink(self):
         with self._guard_billed_days(self.feature_id):
             return super().unlink()

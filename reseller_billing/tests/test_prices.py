@@ -1,0 +1,170 @@
+from datetime import date
+
+import psycopg2
+from odoo import fields
+from odoo.exceptions import ValidationError
+from odoo.tools import mute_logger
+
+from .common import ResellerBillingCommon
+
+
+class TestPrices(ResellerBillingCommon):
+    def test_overlap_is_refused_and_names_the_rule_in_the_way(self):
+        self._create_rule(unit_price=1, date_from="2024-01-01", date_to="2024-01-31")
+        with (
+            self.assertRaisesRegex(ValidationError, "2024-01-01 to 2024-01-31"),
+            self.env.cr.savepoint(),
+        ):
+            self._create_rule(unit_price=2, date_from="2024-01-31")
+        # Another level, another currency, another feature, or the day after: no overlap.
+        self._create_rule(unit_price=2, date_from="2024-02-01")
+        self._create_rule(unit_price=2, reseller_id=self.reseller.id)
+        self._create_rule(unit_price=2, currency_id=self.env.ref("base.EUR").id)
+        self._create_rule(self._create_feature("other"), unit_price=2)
+
+    @mute_logger("odoo.sql_db")
+    def test_the_database_itself_refuses_overlap(self):
+        rule = self._create_rule(unit_price=1, date_to="2024-01-31")
+        other = self._create_rule(unit_price=1, date_from="2024-02-01")
+        self.env.flush_all()
+        with self.assertRaises(psycopg2.errors.ExclusionViolation), self.env.cr.savepoint():
+            self.env.cr.execute(
+                "UPDATE reseller_price_rule SET date_from = '2024-01-31' WHERE id = %s", [other.id]
+            )
+            self.env.cr.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        self.assertTrue(rule)
+        self.env.cr.execute("SELECT conname FROM pg_constraint WHERE contype = 'x'")
+        self.assertLessEqual(
+            {
+                "reseller_price_rule_no_overlap",
+                "reseller_client_membership_no_overlap",
+                "reseller_client_feature_no_overlap",
+                "reseller_statement_no_overlap",
+            },
+            {row[0] for row in self.env.cr.fetchall()},
+        )
+
+    def test_impossible_terms_are_refused(self):
+        cases = [
+            ({"pricing_model": "graduated"}, (), "needs tiers"),
+            ({"pricing_model": "volume"}, [(10, 1, 0)], "no bound"),
+            ({"pricing_model": "volume"}, [(10, 1, 0), (5, 1, 0), (None, 1, 0)], "must rise"),
+            ({"pricing_model": "per_unit"}, [(None, 1, 0)], "belong to graduated"),
+            ({"pricing_model": "graduated"}, [(None, -1, 0)], "must not be negative"),
+            ({"interval_count": 2}, (), "both a number and a unit"),
+        ]
+        for values, tiers, reason in cases:
+            with (
+                self.subTest(reason),
+                self.assertRaisesRegex(ValidationError, reason),
+                self.env.cr.savepoint(),
+            ):
+                self._create_rule(tiers=tiers, **values)
+
+    @mute_logger("odoo.sql_db")
+    def test_impossible_values_are_refused_by_the_database(self):
+        for values in (
+            {"unit_price": -1},
+            {"recurring_fee": -1},
+            {"pricing_model": "package", "package_size": 0},
+            {"date_from": "2024-02-01", "date_to": "2024-01-01"},
+            {"reseller_id": self.reseller.id, "group_id": self.group.id},
+        ):
+            with (
+                self.subTest(values),
+                self.assertRaises(psycopg2.IntegrityError),
+                self.env.cr.savepoint(),
+            ):
+                self._create_rule(**values)
+                self.env.flush_all()
+
+    def test_pricing_page_shows_winner_level_and_what_it_overrides(self):
+        default = self._create_rule(unit_price=1)
+        reseller = self._create_rule(unit_price=2, reseller_id=self.reseller.id)
+        client = self._create_client("P", start=fields.Date.to_string(date.today()), group=self.group)
+        group = self._create_rule(unit_price=3, group_id=self.group.id)
+        own = self._create_rule(unit_price=4, client_id=client.id)
+        row = next(row for row in client._get_pricing() if row["feature"] == self.feature)
+        self.assertEqual(row["winner"], own)
+        self.assertEqual(list(row["overridden"]), [group, reseller, default])
+        self.assertIn("4 USD per unit", client.pricing_html)
+        # Another reseller's client sees neither.
+        other = self._create_reseller("R2")
+        stranger = self._create_client(
+            "S", start=fields.Date.to_string(date.today()), reseller_id=other.id
+        )
+        row = next(row for row in stranger._get_pricing() if row["feature"] == self.feature)
+        self.assertEqual((row["winner"], len(row["overridden"])), (default, 0))
+
+    def test_billed_days_cannot_be_changed(self):
+        rule = self._create_rule(unit_price=1, recurring_fee=10)
+        self._use("2024-01-05", 1)
+        self._run("2024-02-01")
+        free = "The first free day is 2024-02-01"
+        attempts = [
+            lambda: rule.write({"unit_price": 2}),
+            lambda: rule.write({"date_to": "2024-01-30"}),
+            lambda: rule.unlink(),
+            lambda: rule.write({"active": False}),
+            lambda: self._create_rule(unit_price=5, client_id=self.client_a.id),
+            lambda: self.client_a.membership_ids.write({"date_to": "2024-01-15"}),
+            lambda: self.client_a.membership_ids.write({"group_id": self.group.id}),
+            lambda: self.client_a.write({"interval_count": 2}),
+            lambda: self.env["reseller.client.feature"].create(
+                {
+                    "client_id": self.client_a.id,
+                    "feature_id": self.feature.id,
+                    "date_from": "2024-01-20",
+                    "quantity": 2,
+                }
+            ),
+        ]
+        for attempt in attempts:
+            with self.assertRaisesRegex(ValidationError, free), self.env.cr.savepoint():
+                attempt()
+            self.env.invalidate_all()
+        # From the first free day on everything may change.
+        rule.date_to = "2024-01-31"
+        self._create_rule(unit_price=2, recurring_fee=20, date_from="2024-02-01")
+        self.client_a.action_move_to_group(self.group, date(2024, 2, 1))
+        self._use("2024-02-05", 1)
+        self._run("2024-03-01")
+        # February's fee of 10.00 was paid in advance by the old price: back it goes.
+        self.assertEqual(
+            sorted(self._statement(self.client_a, "2024-03-01").charge_ids.mapped("amount")),
+            [-10.0, 2.0, 20.0, 20.0],
+        )
+
+    def test_unpriced_use_is_kept_and_billed_once_priced(self):
+        self._use("2024-01-05", 4)
+        self._run("2024-02-01")
+        self.assertFalse(self._statement(self.client_a, "2024-02-01").charge_ids)
+        buckets = self.env["reseller.usage.daily"].search([("statement_id", "=", False)])
+        self.assertEqual(buckets.quantity, 4)
+        self._create_rule(unit_price=2)
+        self._run("2024-03-01")
+        charge = self._statement(self.client_a, "2024-03-01").charge_ids
+        self.assertEqual(charge.amount, 8.0)
+        self.assertEqual(charge.adjusts_statement_id, self._statement(self.client_a, "2024-02-01"))
+        self.assertEqual(buckets.statement_id, self._statement(self.client_a, "2024-03-01"))
+
+    def test_a_fee_of_days_that_had_no_price_is_billed_once_they_have(self):
+        self._run("2024-02-01")
+        self._create_rule(recurring_fee=31, pricing_model="unlimited")
+        self._run("2024-03-01")
+        self._run("2024-04-01")
+        amounts = self.client_a.statement_ids.charge_ids.mapped("amount")
+        # January as an adjustment, February, March; then April.
+        self.assertEqual(amounts, [31.0] * 4)
+
+    def test_a_version_with_identical_terms_changes_no_amount(self):
+        self._create_rule(recurring_fee=10, included_quantity=10, unit_price=0.333, date_to="2024-01-13")
+        self._create_rule(recurring_fee=10, included_quantity=10, unit_price=0.333, date_from="2024-01-14")
+        self._use("2024-01-05", 9)
+        self._use("2024-01-20", 9)
+        self._run("2024-02-01")
+        self.assertEqual(
+            self._amounts(self._statement(self.client_a, "2024-02-01")),
+            {("unit", "recurring"): "10.00", ("unit", "overage"): "2.66"},
+        )
+        self.assertEqual(len(self._statement(self.client_a, "2024-02-01").charge_ids), 2)

@@ -1,0 +1,154 @@
+import pytest
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import new_test_user
+
+from .common import ResellerBillingCommon
+
+MODELS = [
+    "reseller.reseller",
+    "reseller.client.group",
+    "reseller.client",
+    "reseller.client.membership",
+    "reseller.client.feature",
+    "reseller.feature",
+    "reseller.feature.level",
+    "reseller.price.rule",
+    "reseller.price.tier",
+    "reseller.price.level",
+    "reseller.usage.line",
+    "reseller.usage.daily",
+    "reseller.usage.rejection",
+    "reseller.statement",
+    "reseller.charge",
+    "reseller.billing.run",
+    "reseller.billing.run.line",
+]
+
+
+@pytest.mark.isolation
+class TestSecurity(ResellerBillingCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.user = cls._create_user("user", "reseller_billing.group_billing_user")
+        cls.manager = cls._create_user("manager", "reseller_billing.group_billing_manager")
+        cls.meter = cls._create_user("meter", "base.group_user,reseller_billing.group_usage_ingestion")
+        cls.employee = cls._create_user("employee", "base.group_user")
+        cls.portal = cls._create_user("portal", "base.group_portal")
+
+    @classmethod
+    def _create_user(cls, login, groups):
+        return new_test_user(
+            cls.env,
+            f"rb_{login}",
+            groups,
+            company_id=cls.company.id,
+            company_ids=[fields.Command.set(cls.company.ids)],
+        )
+
+    def _fill(self):
+        """Leave a record of every model."""
+        level = self.env["reseller.feature.level"].create(
+            {"feature_id": self.feature.id, "code": "l", "name": "L"}
+        )
+        self._create_rule(
+            pricing_model="graduated", tiers=[(None, 1, 0)], levels=[(level, 2)], recurring_fee=1
+        )
+        self.env["reseller.client.feature"].create(
+            {"client_id": self.client_a.id, "feature_id": self.feature.id, "date_from": "2024-01-01"}
+        )
+        self._use("2024-01-05", 1)
+        self.env["reseller.usage.line"].ingest([{}])
+        self._run("2024-02-01")
+        for model in MODELS:
+            domain = [("company_id", "in", [self.company.id, False])]
+            self.assertTrue(self.env[model].search_count(domain), model)
+
+    def test_nobody_reads_another_companys_records(self):
+        self._fill()
+        other = self.setup_other_company()["company"]
+        foreigner = new_test_user(
+            self.env,
+            "rb_foreigner",
+            "reseller_billing.group_billing_manager",
+            company_id=other.id,
+            company_ids=[fields.Command.set(other.ids)],
+        )
+        for model in MODELS:
+            if model in ("reseller.feature", "reseller.feature.level"):
+                continue  # features without a company are everybody's
+            records = self.env[model].search([("company_id", "=", self.company.id)])
+            seen = self.env[model].with_user(foreigner).search([])
+            self.assertFalse(seen & records, model)
+            with self.assertRaises(AccessError):
+                records[0].with_user(foreigner).check_access("read")
+        # Nor does a code of this company mean anything over there.
+        lines = self.env["reseller.usage.line"].with_user(foreigner).with_company(other)
+        outcome = lines.ingest([self._event("2024-01-06", 1)])
+        self.assertIn("no client", outcome["rejected"][0]["reason"])
+
+    def test_strangers_read_nothing(self):
+        self._fill()
+        for user in (self.employee, self.portal, self.meter):
+            for model in MODELS:
+                with self.assertRaises(AccessError, msg=f"{user.login} {model}"):
+                    self.env[model].with_user(user).search([]).mapped("display_name")
+
+    def test_bills_are_closed_to_all_users(self):
+        self._fill()
+        for user in (self.user, self.manager):
+            for model in ("reseller.statement", "reseller.charge", "reseller.usage.daily", "reseller.billing.run.line"):
+                record = self.env[model].search([], limit=1).with_user(user)
+                for operation in ("write", "unlink", "create"):
+                    self.assertFalse(record.has_access(operation), f"{user.login} {model} {operation}")
+            client = self.client_a.with_user(user)
+            for values in ({"billed_until": "2030-01-01"}, {"next_bill_date": "2030-01-01"}, {"state": "draft"}):
+                with self.assertRaisesRegex(UserError, "Billing itself"):
+                    client.write(values)
+
+    def test_only_managers_price_and_bill(self):
+        with self.assertRaises(AccessError):
+            self.env["reseller.price.rule"].with_user(self.user).create({"feature_id": self.feature.id})
+        with self.assertRaises(AccessError):
+            self.env["reseller.billing.run"].with_user(self.user).create({"date": "2024-01-01"})
+        run = self.env["reseller.billing.run"].create({"date": "2024-01-15"})
+        with self.assertRaises(AccessError):
+            run.with_user(self.user).action_start()
+        with self.assertRaises(AccessError):
+            run.with_user(self.user)._process_batch()
+
+    def test_a_manager_without_more_rights_does_the_whole_job(self):
+        env = self.env(user=self.manager)
+        client = env["reseller.client"].create(
+            {
+                "partner_id": self.client_a.partner_id.id,
+                "reseller_id": self.reseller.id,
+                "ref": "M",
+                "membership_ids": [fields.Command.create({"date_from": "2024-01-01"})],
+            }
+        )
+        client.action_activate()
+        env["reseller.price.rule"].create(
+            {"feature_id": self.feature.id, "recurring_fee": 5, "unit_price": 1}
+        )
+        self.env["reseller.usage.line"].with_user(self.meter).ingest(
+            [self._event("2024-01-05", 2, client="M")]
+        )
+        run = env["reseller.billing.run"].create({"date": "2024-02-01"})
+        run.action_start()
+        while run._process_batch():
+            pass
+        self.assertFalse(run.parked_line_ids.mapped("reason"))
+        statement = client.statement_ids.filtered(lambda one: one.kind == "cycle")
+        self.assertEqual(statement.amount_total, 7.0)
+        self.assertEqual(statement.invoice_id.state, "posted")
+        client.preview_statement("2024-03-01")
+        client.current_usage()
+        statement.invoice_id.button_cancel()
+        self.assertEqual(statement.state, "void")
+
+    def test_only_the_ingestion_group_sends_usage(self):
+        for user in (self.user, self.employee, self.portal):
+            with self.assertRaises(AccessError):
+                self.env["reseller.usage.line"].with_user(user).ingest([])
