@@ -95,9 +95,7 @@ def write_pdfs(env, run, out):
     """Write each account's newest statement and invoice, and all statements as one file."""
     reports = env["ir.actions.report"]
     statements = run.statement_ids.sorted("bill_date")
-    newest = {
-        statement.client_id: statement for statement in statements if statement.charge_ids
-    }
+    newest = {statement.client_id: statement for statement in statements if statement.charge_ids}
     shown = env["reseller.statement"].concat(*list(newest.values())[:8])
     written = 0
     for statement in shown:

@@ -12,7 +12,10 @@ class AccountMove(models.Model):
         "reseller.statement", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
     )
     reseller_client_id = fields.Many2one(
-        related="reseller_statement_id.client_id", string="Billing Account", store=True, index="btree_not_null"
+        related="reseller_statement_id.client_id",
+        string="Billing Account",
+        store=True,
+        index="btree_not_null",
     )
 
     def _post(self, soft=True):

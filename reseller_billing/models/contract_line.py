@@ -28,7 +28,9 @@ class ContractLine(models.Model):
         first, last, _next_date = self._get_period_to_invoice(
             self.last_date_invoiced, self.recurring_next_date
         )
-        quantity = Decimal(repr(self._get_quantity_to_invoice(first, last, self.recurring_next_date)))
+        quantity = Decimal(
+            repr(self._get_quantity_to_invoice(first, last, self.recurring_next_date))
+        )
         price = Decimal(repr(self.price_unit))
         discount = Decimal(repr(self.discount or 0.0))
         with rating.exact():

@@ -7,9 +7,7 @@ from odoo.tools.pdf import merge_pdf
 class IrActionsReport(models.Model):
     _inherit = "ir.actions.report"
 
-    def _run_wkhtmltopdf(
-        self, bodies, report_ref=False, header=None, footer=None, **options
-    ):
+    def _run_wkhtmltopdf(self, bodies, report_ref=False, header=None, footer=None, **options):
         """Override of `base`: let a wkhtmltopdf with unpatched Qt print what the patched one does.
 
         It refuses several documents at once and ignores running headers and footers: here each

@@ -5,7 +5,9 @@ class ResPartner(models.Model):
     _inherit = "res.partner"
 
     reseller_ids = fields.One2many("reseller.reseller", "partner_id", string="Resellers")
-    reseller_client_ids = fields.One2many("reseller.client", "partner_id", string="Billing Accounts")
+    reseller_client_ids = fields.One2many(
+        "reseller.client", "partner_id", string="Billing Accounts"
+    )
     reseller_client_count = fields.Integer(compute="_compute_reseller_client_count")
 
     def _compute_reseller_client_count(self):

@@ -20,7 +20,6 @@ class ResellerBillingRun(models.Model):
     name = fields.Char(compute="_compute_name", store=True)
     company_id = fields.Many2one(
         "res.company",
-        string="Company",
         required=True,
         index=True,
         default=lambda self: self.env.company,
@@ -197,7 +196,9 @@ class ResellerBillingRun(models.Model):
         except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
             raise
         except Exception:
-            _logger.info("Batch of %s accounts failed; billing one by one", len(clients), exc_info=True)
+            _logger.info(
+                "Batch of %s accounts failed; billing one by one", len(clients), exc_info=True
+            )
             return False
         return True
 

@@ -52,7 +52,9 @@ class ResellerCharge(models.Model):
         "reseller.statement", required=True, readonly=True, index=True, ondelete="cascade"
     )
     statement_state = fields.Selection(related="statement_id.state", string="State")
-    client_id = fields.Many2one("reseller.client", required=True, readonly=True, ondelete="restrict")
+    client_id = fields.Many2one(
+        "reseller.client", required=True, readonly=True, ondelete="restrict"
+    )
     reseller_id = fields.Many2one(
         "reseller.reseller", required=True, readonly=True, ondelete="restrict"
     )
@@ -117,7 +119,9 @@ class ResellerCharge(models.Model):
         ]
         values = [
             tuple(
-                fields.Json().convert_to_column(row.get(name), self) if name == "trace" else row.get(name)
+                fields.Json().convert_to_column(row.get(name), self)
+                if name == "trace"
+                else row.get(name)
                 for name in COLUMNS[1:]
             )
             for row in rows

@@ -8,7 +8,6 @@ from odoo.tools import SQL
 from .. import rating
 from .reseller_price_rule import INTERVAL_UNITS
 
-
 # Only activation, bills and their voiding move these.
 BILLING_OWNED = {"state", "billed_until", "next_bill_date", "rerate_from", "contract_id"}
 
@@ -24,11 +23,15 @@ class ResellerClient(models.Model):
     active = fields.Boolean(default=True)
     name = fields.Char(related="partner_id.name", store=True)
     partner_id = fields.Many2one(
-        "res.partner", string="Contact", required=True, index=True, ondelete="restrict", tracking=True
+        "res.partner",
+        string="Contact",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        tracking=True,
     )
     reseller_id = fields.Many2one(
         "reseller.reseller",
-        string="Reseller",
         required=True,
         index=True,
         ondelete="restrict",
@@ -175,7 +178,9 @@ class ResellerClient(models.Model):
     def write(self, vals):
         if not self.env.su and BILLING_OWNED & vals.keys():
             raise UserError(
-                self.env._("Billing itself keeps these values: %s.", ", ".join(BILLING_OWNED & vals.keys()))
+                self.env._(
+                    "Billing itself keeps these values: %s.", ", ".join(BILLING_OWNED & vals.keys())
+                )
             )
         done = super().write(vals)
         if {"interval_count", "interval_unit", "membership_ids"} & vals.keys():
@@ -274,7 +279,9 @@ class ResellerClient(models.Model):
             row = client._membership_on(date)
             if not row:
                 raise UserError(
-                    self.env._("%(client)s is not served on %(date)s.", client=client.name, date=date)
+                    self.env._(
+                        "%(client)s is not served on %(date)s.", client=client.name, date=date
+                    )
                 )
             if row.date_from == date:
                 row.group_id = group
@@ -381,7 +388,9 @@ class ResellerClient(models.Model):
     def _membership_on(self, day):
         self.ensure_one()
         return self.membership_ids.filtered(
-            lambda row: row.date_from and row.date_from <= day and (not row.date_to or day <= row.date_to)
+            lambda row: (
+                row.date_from and row.date_from <= day and (not row.date_to or day <= row.date_to)
+            )
         )[:1]
 
     def _billing_interval(self):

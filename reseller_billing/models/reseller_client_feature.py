@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
@@ -8,13 +10,9 @@ class ResellerClientFeature(models.Model):
     _order = "client_id, feature_id, date_from, id"
     _check_company_auto = True
 
-    client_id = fields.Many2one(
-        "reseller.client", string="Client", required=True, index=True, ondelete="cascade"
-    )
+    client_id = fields.Many2one("reseller.client", required=True, index=True, ondelete="cascade")
     company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)
-    feature_id = fields.Many2one(
-        "reseller.feature", string="Feature", required=True, index=True, ondelete="restrict"
-    )
+    feature_id = fields.Many2one("reseller.feature", required=True, index=True, ondelete="restrict")
     date_from = fields.Date(string="From", required=True, help="First day, inclusive.")
     date_to = fields.Date(string="To", help="Last day, inclusive. Empty: open.")
     quantity = fields.Float(
@@ -45,7 +43,7 @@ class ResellerClientFeature(models.Model):
         )
         for rows in siblings.grouped(lambda row: (row.client_id, row.feature_id)).values():
             rows = rows.sorted("date_from")
-            for row, following in zip(rows, rows[1:], strict=False):
+            for row, following in pairwise(rows):
                 if not row.date_to or row.date_to >= following.date_from:
                     raise ValidationError(
                         self.env._(

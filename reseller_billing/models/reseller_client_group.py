@@ -10,7 +10,7 @@ class ResellerClientGroup(models.Model):
     active = fields.Boolean(default=True)
     name = fields.Char(required=True, translate=True)
     reseller_id = fields.Many2one(
-        "reseller.reseller", string="Reseller", required=True, index=True, ondelete="restrict"
+        "reseller.reseller", required=True, index=True, ondelete="restrict"
     )
     company_id = fields.Many2one(related="reseller_id.company_id", store=True, index=True)
     membership_ids = fields.One2many("reseller.client.membership", "group_id")

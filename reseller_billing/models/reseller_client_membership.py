@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
@@ -8,16 +10,13 @@ class ResellerClientMembership(models.Model):
     _order = "client_id, date_from, id"
     _check_company_auto = True
 
-    client_id = fields.Many2one(
-        "reseller.client", string="Client", required=True, index=True, ondelete="cascade"
-    )
+    client_id = fields.Many2one("reseller.client", required=True, index=True, ondelete="cascade")
     company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)
     reseller_id = fields.Many2one(related="client_id.reseller_id")
     date_from = fields.Date(string="From", required=True, help="First day of service, inclusive.")
     date_to = fields.Date(string="To", help="Last day of service, inclusive. Empty: open.")
     group_id = fields.Many2one(
         "reseller.client.group",
-        string="Group",
         index=True,
         ondelete="restrict",
         domain="[('reseller_id', '=', reseller_id)]",
@@ -64,7 +63,7 @@ class ResellerClientMembership(models.Model):
     def _check_overlap(self):
         for client in self.client_id:
             rows = client.membership_ids.sorted("date_from")
-            for row, following in zip(rows, rows[1:], strict=False):
+            for row, following in pairwise(rows):
                 if not row.date_to or row.date_to >= following.date_from:
                     raise ValidationError(
                         self.env._(

@@ -27,16 +27,17 @@ class ResellerFeature(models.Model):
         default="other",
     )
     company_id = fields.Many2one(
-        "res.company", string="Company", index=True, help="Empty: a feature of every company."
+        "res.company", index=True, help="Empty: a feature of every company."
     )
     product_id = fields.Many2one(
         "product.product",
-        string="Product",
         check_company=True,
         help="Gives the charges their taxes and income account. "
         "Empty: the company's generic usage product.",
     )
-    uom_id = fields.Many2one("uom.uom", string="Unit", help="What one unit of use is, on statements.")
+    uom_id = fields.Many2one(
+        "uom.uom", string="Unit", help="What one unit of use is, on statements."
+    )
     aggregation = fields.Selection(
         [("sum", "Sum of quantities"), ("count", "Number of events")],
         required=True,

@@ -7,9 +7,7 @@ class ResellerFeatureLevel(models.Model):
     _order = "feature_id, sequence, id"
 
     sequence = fields.Integer(default=10)
-    feature_id = fields.Many2one(
-        "reseller.feature", string="Feature", required=True, index=True, ondelete="cascade"
-    )
+    feature_id = fields.Many2one("reseller.feature", required=True, index=True, ondelete="cascade")
     company_id = fields.Many2one(related="feature_id.company_id", store=True, index=True)
     code = fields.Char(required=True, help="Usage events name the level by this code.")
     name = fields.Char(required=True, translate=True)

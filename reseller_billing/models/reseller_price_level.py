@@ -14,13 +14,12 @@ class ResellerPriceLevel(models.Model):
     feature_id = fields.Many2one(related="rule_id.feature_id")
     level_id = fields.Many2one(
         "reseller.feature.level",
-        string="Level",
         required=True,
         index=True,
         ondelete="restrict",
         domain="[('feature_id', '=', feature_id)]",
     )
-    unit_price = fields.Float(string="Unit Price", min_display_digits="Product Price")
+    unit_price = fields.Float(min_display_digits="Product Price")
     is_rated_by_rule = fields.Boolean(
         string="At The Rule's Price",
         help="The level has an allotment of its own, but its units cost what the rule says.",
@@ -31,4 +30,6 @@ class ResellerPriceLevel(models.Model):
         help="An allotment of this level's own. None: it shares the rule's.",
     )
 
-    _level_uniq = models.Constraint("UNIQUE (rule_id, level_id)", "A level has one price in a rule.")
+    _level_uniq = models.Constraint(
+        "UNIQUE (rule_id, level_id)", "A level has one price in a rule."
+    )

@@ -8,7 +8,12 @@ from odoo.fields import Domain
 from .. import rating
 
 INTERVAL_UNITS = [("day", "Days"), ("week", "Weeks"), ("month", "Months"), ("year", "Years")]
-LEVELS = [("client", "Client"), ("group", "Group"), ("reseller", "Reseller"), ("default", "Default")]
+LEVELS = [
+    ("client", "Client"),
+    ("group", "Group"),
+    ("reseller", "Reseller"),
+    ("default", "Default"),
+]
 
 
 class ResellerPriceRule(models.Model):
@@ -19,19 +24,15 @@ class ResellerPriceRule(models.Model):
 
     active = fields.Boolean(default=True)
     name = fields.Char(compute="_compute_name")
-    feature_id = fields.Many2one(
-        "reseller.feature", string="Feature", required=True, index=True, ondelete="restrict"
-    )
+    feature_id = fields.Many2one("reseller.feature", required=True, index=True, ondelete="restrict")
     company_id = fields.Many2one(
         "res.company",
-        string="Company",
         required=True,
         index=True,
         default=lambda self: self.env.company,
     )
     currency_id = fields.Many2one(
         "res.currency",
-        string="Currency",
         required=True,
         compute="_compute_currency_id",
         store=True,
@@ -41,13 +42,13 @@ class ResellerPriceRule(models.Model):
 
     # Scope: at most one
     reseller_id = fields.Many2one(
-        "reseller.reseller", string="Reseller", index=True, ondelete="restrict", check_company=True
+        "reseller.reseller", index=True, ondelete="restrict", check_company=True
     )
     group_id = fields.Many2one(
-        "reseller.client.group", string="Group", index=True, ondelete="restrict", check_company=True
+        "reseller.client.group", index=True, ondelete="restrict", check_company=True
     )
     client_id = fields.Many2one(
-        "reseller.client", string="Client", index=True, ondelete="restrict", check_company=True
+        "reseller.client", index=True, ondelete="restrict", check_company=True
     )
     level = fields.Selection(LEVELS, compute="_compute_level", store=True)
     date_from = fields.Date(string="From", help="First day, inclusive. Empty: since ever.")
@@ -199,7 +200,9 @@ class ResellerPriceRule(models.Model):
                     )
                 )
 
-    @api.constrains("pricing_model", "tier_ids", "interval_count", "interval_unit", "level_price_ids")
+    @api.constrains(
+        "pricing_model", "tier_ids", "interval_count", "interval_unit", "level_price_ids"
+    )
     def _check_terms(self):
         for rule in self:
             if bool(rule.interval_count) != bool(rule.interval_unit):

@@ -14,14 +14,12 @@ class ResellerPriceTier(models.Model):
     currency_id = fields.Many2one(related="rule_id.currency_id")
     sequence = fields.Integer(default=10)
     is_last = fields.Boolean(
-        string="No Limit", help="The last tier has no bound: it takes all units above the one before."
+        string="No Limit",
+        help="The last tier has no bound: it takes all units above the one before.",
     )
-    up_to = fields.Float(
-        string="Up To", min_display_digits=0, help="The last unit of this tier, inclusive."
-    )
-    unit_price = fields.Float(string="Unit Price", min_display_digits="Product Price")
+    up_to = fields.Float(min_display_digits=0, help="The last unit of this tier, inclusive.")
+    unit_price = fields.Float(min_display_digits="Product Price")
     flat_fee = fields.Float(
-        string="Flat Fee",
         min_display_digits="Product Price",
         help="Due once per cycle when the tier is entered.",
     )

@@ -395,7 +395,9 @@ class ResellerRating(models.AbstractModel):
         for key, runs in after.items():
             client = key[0]
             changed, priced = found.get(client, (False, None))
-            cuts = {day for first, last, _terms in runs + before.get(key, []) for day in (first, last)}
+            cuts = {
+                day for first, last, _terms in runs + before.get(key, []) for day in (first, last)
+            }
             for day in sorted(cuts):
                 old, new = _terms_on(before.get(key, []), day), _terms_on(runs, day)
                 if old is not None and old != new:

@@ -13,23 +13,26 @@ class ResellerReseller(models.Model):
     active = fields.Boolean(default=True)
     name = fields.Char(related="partner_id.name", store=True)
     partner_id = fields.Many2one(
-        "res.partner", string="Contact", required=True, index=True, ondelete="restrict", tracking=True
+        "res.partner",
+        string="Contact",
+        required=True,
+        index=True,
+        ondelete="restrict",
+        tracking=True,
     )
     company_id = fields.Many2one(
         "res.company",
-        string="Company",
         required=True,
         index=True,
         default=lambda self: self.env.company,
     )
     currency_id = fields.Many2one(
         "res.currency",
-        string="Currency",
         required=True,
         default=lambda self: self.env.company.currency_id,
         help="The currency of this reseller's clients' bills. Rules match only bills in their currency.",
     )
-    code = fields.Char(string="Code", required=True, copy=False, tracking=True)
+    code = fields.Char(required=True, copy=False, tracking=True)
     tz = fields.Selection(
         _tz_get,
         string="Time Zone",
@@ -51,7 +54,7 @@ class ResellerReseller(models.Model):
     # Branding of statements
     logo = fields.Image(max_width=512, max_height=512)
     color_primary = fields.Char(string="Brand Colour", default="#714B67")
-    statement_footer = fields.Char(string="Statement Footer", translate=True)
+    statement_footer = fields.Char(translate=True)
 
     client_ids = fields.One2many("reseller.client", "reseller_id", string="Clients")
     group_ids = fields.One2many("reseller.client.group", "reseller_id", string="Client Groups")

@@ -130,14 +130,14 @@ class ResellerStatement(models.Model):
         statements._cover_usage(covered)
         statements._move_on(bills)
         statements._create_invoices(run.date)
-        return statements.sudo(False).with_context(self.env.context)
+        return self.browse(statements.ids)
 
     @api.model
     def _preview(self, client, date):
         """See reseller.client.preview_statement."""
         if client.state != "active":
             raise UserError(self.env._("%s is not active: activate it first.", client.display_name))
-        if client.billed_until and date <= client.billed_until or date < client.activation_date:
+        if (client.billed_until and date <= client.billed_until) or date < client.activation_date:
             raise UserError(
                 self.env._(
                     "%(client)s is billed until %(until)s: choose a later date.",
@@ -150,11 +150,11 @@ class ResellerStatement(models.Model):
         # Whoever may read the account may see what it would pay; the preview claims nothing.
         previews_sudo = self.sudo()
         previews_sudo.search([("client_id", "=", client.id), ("state", "=", "preview")]).unlink()
-        preview_sudo = previews_sudo.with_context(tracking_disable=True, mail_create_nolog=True).create(
-            self._prepare_vals(client, bill, "preview")
-        )
+        preview_sudo = previews_sudo.with_context(
+            tracking_disable=True, mail_create_nolog=True
+        ).create(self._prepare_vals(client, bill, "preview"))
         preview_sudo._add_charges(charges, preview=True)
-        return preview_sudo.sudo(False).with_context(self.env.context)
+        return self.browse(preview_sudo.id)
 
     def _add_charges(self, charges, preview=False):
         """Store rated charges, and those of the contracts' extra lines, and sum them up."""
@@ -166,7 +166,9 @@ class ResellerStatement(models.Model):
             for statement in statements:
                 found = [
                     model._prepare_vals(
-                        statement, charge, closed.get((statement.client_id.id, charge.closed), self.browse())
+                        statement,
+                        charge,
+                        closed.get((statement.client_id.id, charge.closed), self.browse()),
                     )
                     for charge in charges[statement.client_id.id]
                 ]
@@ -233,12 +235,16 @@ class ResellerStatement(models.Model):
         # The contract belongs to the account; rights on the run are enough.
         contracts_sudo = self.client_id.contract_id.sudo()
         dates = {statement.client_id.contract_id.id: statement.bill_date for statement in self}
-        lines_sudo = self.env["contract.line"].sudo().search(
-            [
-                ("contract_id", "in", contracts_sudo.ids),
-                ("display_type", "=", False),
-                ("recurring_next_date", "<=", max(dates.values())),
-            ]
+        lines_sudo = (
+            self.env["contract.line"]
+            .sudo()
+            .search(
+                [
+                    ("contract_id", "in", contracts_sudo.ids),
+                    ("display_type", "=", False),
+                    ("recurring_next_date", "<=", max(dates.values())),
+                ]
+            )
         )
         found = {}
         for line in lines_sudo:
@@ -314,8 +320,10 @@ class ResellerStatement(models.Model):
         """
         exact = self.charge_ids._get_exact()
         billed = self.filtered(
-            lambda statement: statement.reseller_id.invoice_to != "none"
-            and any(exact[charge.id][2] for charge in statement.charge_ids)
+            lambda statement: (
+                statement.reseller_id.invoice_to != "none"
+                and any(exact[charge.id][2] for charge in statement.charge_ids)
+            )
         )
         if not billed:
             return
@@ -344,7 +352,9 @@ class ResellerStatement(models.Model):
         partner = self._get_partner().with_company(self.company_id)
         if not partner.property_account_receivable_id:
             raise UserError(
-                self.env._("%s has no receivable account: set one on the contact.", partner.display_name)
+                self.env._(
+                    "%s has no receivable account: set one on the contact.", partner.display_name
+                )
             )
         journal = self.client_id.contract_id.sudo().journal_id  # the account's own
         locks = self.company_id._get_violated_lock_dates(date, True, journal)
@@ -472,11 +482,7 @@ class ResellerStatement(models.Model):
                     )
                 )
             statements._restore_contract_lines()
-            again = [
-                day
-                for day in (client.rerate_from, *statements.mapped("rerate_from"))
-                if day
-            ]
+            again = [day for day in (client.rerate_from, *statements.mapped("rerate_from")) if day]
             # Billing users void by cancelling an invoice; the account follows.
             client.sudo().write(
                 {

@@ -72,13 +72,13 @@ class ResellerUsageLine(models.Model):
         )
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list):  # pylint: disable=method-required-super
         return self._raise_append_only()
 
-    def write(self, vals):
+    def write(self, vals):  # pylint: disable=method-required-super
         return self._raise_append_only()
 
-    def unlink(self):
+    def unlink(self):  # pylint: disable=method-required-super
         return self._raise_append_only()
 
     # Taking usage in
@@ -96,7 +96,9 @@ class ResellerUsageLine(models.Model):
         :raise AccessError: without the group Usage Ingestion
         """
         if not self.has_access("create"):
-            raise AccessError(self.env._("Only members of the group Usage Ingestion may send usage."))
+            raise AccessError(
+                self.env._("Only members of the group Usage Ingestion may send usage.")
+            )
         if not isinstance(events, list):
             raise UserError(self.env._("Usage comes as a list of events."))
         return self._ingest(events)
@@ -159,7 +161,9 @@ class ResellerUsageLine(models.Model):
             raise ValueError(self.env._("The id or the source holds a zero character."))
         client = _lookup(clients, event.get("client"))
         if not client:
-            raise ValueError(self.env._("There is no client with reference %s.", event.get("client")))
+            raise ValueError(
+                self.env._("There is no client with reference %s.", event.get("client"))
+            )
         feature = _lookup(features, event.get("feature"))
         if not feature:
             raise ValueError(self.env._("There is no feature with code %s.", event.get("feature")))
@@ -187,7 +191,9 @@ class ResellerUsageLine(models.Model):
         if not any(first <= day and (last is None or day <= last) for first, last in service):
             raise ValueError(
                 self.env._(
-                    "The client %(client)s is not served on %(day)s.", client=event["client"], day=day
+                    "The client %(client)s is not served on %(day)s.",
+                    client=event["client"],
+                    day=day,
                 )
             )
         if billed_until and day <= billed_until and day < oldest:

@@ -50,7 +50,12 @@ class ResellerUsageRejection(models.Model):
 
     def write(self, vals):
         if "payload" in vals:
-            vals = {**vals, **dict(zip(("payload", "digest"), _digest(self._loads(vals["payload"])), strict=True))}
+            vals = {
+                **vals,
+                **dict(
+                    zip(("payload", "digest"), _digest(self._loads(vals["payload"])), strict=True)
+                ),
+            }
         return super().write(vals)
 
     def _loads(self, payload):

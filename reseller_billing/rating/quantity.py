@@ -104,6 +104,7 @@ def _canonical(rated_cycle):
 def _stretches(rated_cycle, segments, canonical, bill, quantity_digits):
     """Yield the stretches of a cycle that have begun."""
     unit = digits_unit(quantity_digits)
+    # pylint: disable-next=bad-builtin-groupby  # neighbours only, and no Odoo here
     for _counter, stretch in groupby(segments, key=lambda segment: segment.rule.terms.counter):
         stretch = list(stretch)
         if stretch[0].first <= bill.period_end:
@@ -145,7 +146,9 @@ def _rate_fees(rated_cycle, segments, canonical, bill, components):
         else:
             # Amounts apply whole; a change of quantity waits for the next cycle.
             quantity = ranges[0][2]
-            shares = [(ranges[0][0], ranges[-1][1], quantity, round_to(fee * quantity, bill.rounding))]
+            shares = [
+                (ranges[0][0], ranges[-1][1], quantity, round_to(fee * quantity, bill.rounding))
+            ]
         components[Key(cycle.start, rule.id, "recurring")] = Rated(
             rule,
             quantity,
@@ -232,7 +235,9 @@ class _Stretch:
         index = max(i for i, segment in enumerate(self.segments) if segment.first <= day)
         rule = self.segments[index].rule
         pools = [None, *(terms.level for terms in rule.terms.levels if terms.included)]
-        return sum((max(self._granted(index, pool) - self.drawn[pool], ZERO) for pool in pools), ZERO)
+        return sum(
+            (max(self._granted(index, pool) - self.drawn[pool], ZERO) for pool in pools), ZERO
+        )
 
     # The walk
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 
 from .cycles import DAY, Cycle, cycle_of
 from .money import ZERO
@@ -81,7 +82,7 @@ class Timeline:
                 if rule.date_to and first <= rule.date_to < end:
                     cuts.add(rule.date_to + DAY)
             cuts = sorted(cuts)
-            for begin, following in zip(cuts, cuts[1:]):
+            for begin, following in pairwise(cuts):
                 valid = [rule for rule in rules if rule.valid_on(begin)]
                 winner = max(valid, key=lambda rule: rule.rank) if valid else None
                 yield begin, following - DAY, winner, membership.anchor

@@ -12,9 +12,7 @@ class ResellerBillingCommon(AccountTestInvoicingCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env = cls.env(
-            context=dict(cls.env.context, tracking_disable=True, mail_notrack=True)
-        )
+        cls.env = cls.env(context=dict(cls.env.context, tracking_disable=True, mail_notrack=True))
         cls.company = cls.env.company
         cls.env.user.group_ids |= cls.env.ref("reseller_billing.group_billing_manager")
         cls.env.user.group_ids |= cls.env.ref("reseller_billing.group_usage_ingestion")
@@ -165,5 +163,7 @@ class ResellerBillingCommon(AccountTestInvoicingCommon):
             receivable = invoice.line_ids.filtered(
                 lambda line: line.account_id.account_type == "asset_receivable"
             )
-            self.assertAlmostEqual(sum(receivable.mapped("amount_currency")), sign * invoice.amount_total, 6)
+            self.assertAlmostEqual(
+                sum(receivable.mapped("amount_currency")), sign * invoice.amount_total, 6
+            )
             self.assertAlmostEqual(sum(invoice.line_ids.mapped("balance")), 0, 6)

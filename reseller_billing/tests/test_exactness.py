@@ -52,7 +52,8 @@ class TestExactness(ResellerBillingCommon):
         statement = self._statement(client, "2024-02-01")
         exact = statement.charge_ids._get_exact()
         self.assertEqual(
-            {charge.feature_id.code: exact[charge.id][2] for charge in statement.charge_ids}, expected
+            {charge.feature_id.code: exact[charge.id][2] for charge in statement.charge_ids},
+            expected,
         )
         return statement
 

@@ -77,7 +77,8 @@ class TestIngest(ResellerBillingCommon):
         for (_change, reason), rejected in zip(cases, outcome["rejected"], strict=False):
             self.assertIn(reason, rejected["reason"])
         self.env.cr.execute(
-            "SELECT quantity::text FROM reseller_usage_daily WHERE client_id = %s", [self.client_a.id]
+            "SELECT quantity::text FROM reseller_usage_daily WHERE client_id = %s",
+            [self.client_a.id],
         )
         self.assertEqual(Decimal(self.env.cr.fetchone()[0]), Decimal("0.000000000000001"))
         self.assertEqual(self.env["reseller.usage.rejection"].search_count([]), len(cases) + 1)
@@ -98,9 +99,7 @@ class TestIngest(ResellerBillingCommon):
 
     def test_the_day_is_the_clients_own(self):
         self.client_a.tz = "Pacific/Kiritimati"  # UTC+14
-        self.lines.ingest(
-            [{**self._event("2024-01-05", 1), "time": "2024-01-05T09:59:59.999Z"}]
-        )
+        self.lines.ingest([{**self._event("2024-01-05", 1), "time": "2024-01-05T09:59:59.999Z"}])
         self.lines.ingest([{**self._event("2024-01-05", 5), "time": "2024-01-05T10:00:00Z"}])
         self.assertEqual(self._bucket("2024-01-05").quantity, 1)
         self.assertEqual(self._bucket("2024-01-06").quantity, 5)

@@ -81,7 +81,9 @@ class TestPrices(ResellerBillingCommon):
     def test_pricing_page_shows_winner_level_and_what_it_overrides(self):
         default = self._create_rule(unit_price=1)
         reseller = self._create_rule(unit_price=2, reseller_id=self.reseller.id)
-        client = self._create_client("P", start=fields.Date.to_string(date.today()), group=self.group)
+        client = self._create_client(
+            "P", start=fields.Date.to_string(date.today()), group=self.group
+        )
         group = self._create_rule(unit_price=3, group_id=self.group.id)
         own = self._create_rule(unit_price=4, client_id=client.id)
         row = next(row for row in client._get_pricing() if row["feature"] == self.feature)
@@ -158,8 +160,12 @@ class TestPrices(ResellerBillingCommon):
         self.assertEqual(amounts, [31.0] * 4)
 
     def test_a_version_with_identical_terms_changes_no_amount(self):
-        self._create_rule(recurring_fee=10, included_quantity=10, unit_price=0.333, date_to="2024-01-13")
-        self._create_rule(recurring_fee=10, included_quantity=10, unit_price=0.333, date_from="2024-01-14")
+        self._create_rule(
+            recurring_fee=10, included_quantity=10, unit_price=0.333, date_to="2024-01-13"
+        )
+        self._create_rule(
+            recurring_fee=10, included_quantity=10, unit_price=0.333, date_from="2024-01-14"
+        )
         self._use("2024-01-05", 9)
         self._use("2024-01-20", 9)
         self._run("2024-02-01")

@@ -22,7 +22,9 @@ class TestRun(ResellerBillingCommon):
         self.assertEqual(run.state, "done")
         self.assertEqual((run.done_count, run.parked_count, run.remaining_count), (3, 0, 0))
         # The invoices carry the run's date.
-        self.assertEqual(set(run.statement_ids.invoice_id.mapped("invoice_date")), {date(2024, 3, 15)})
+        self.assertEqual(
+            set(run.statement_ids.invoice_id.mapped("invoice_date")), {date(2024, 3, 15)}
+        )
         self.assertFalse(self._run("2024-03-15").statement_ids)
 
     def test_an_account_is_due_when_its_own_day_and_the_delay_have_passed(self):
@@ -137,7 +139,10 @@ class TestRun(ResellerBillingCommon):
         self.assertEqual(rule.recurring_fee, 10)
         self._run("2024-03-01")
         self.assertEqual(
-            [(one.kind, one.bill_date, one.amount_total) for one in client.statement_ids.sorted("id")],
+            [
+                (one.kind, one.bill_date, one.amount_total)
+                for one in client.statement_ids.sorted("id")
+            ],
             [
                 ("opening", date(2024, 1, 20), 3.87),  # 10 − round(10 × 19/31)
                 ("cycle", date(2024, 2, 1), 10.0),

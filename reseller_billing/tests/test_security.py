@@ -33,7 +33,9 @@ class TestSecurity(ResellerBillingCommon):
         super().setUpClass()
         cls.user = cls._create_user("user", "reseller_billing.group_billing_user")
         cls.manager = cls._create_user("manager", "reseller_billing.group_billing_manager")
-        cls.meter = cls._create_user("meter", "base.group_user,reseller_billing.group_usage_ingestion")
+        cls.meter = cls._create_user(
+            "meter", "base.group_user,reseller_billing.group_usage_ingestion"
+        )
         cls.employee = cls._create_user("employee", "base.group_user")
         cls.portal = cls._create_user("portal", "base.group_portal")
 
@@ -56,7 +58,11 @@ class TestSecurity(ResellerBillingCommon):
             pricing_model="graduated", tiers=[(None, 1, 0)], levels=[(level, 2)], recurring_fee=1
         )
         self.env["reseller.client.feature"].create(
-            {"client_id": self.client_a.id, "feature_id": self.feature.id, "date_from": "2024-01-01"}
+            {
+                "client_id": self.client_a.id,
+                "feature_id": self.feature.id,
+                "date_from": "2024-01-01",
+            }
         )
         self._use("2024-01-05", 1)
         self.env["reseller.usage.line"].ingest([{}])
@@ -98,18 +104,31 @@ class TestSecurity(ResellerBillingCommon):
     def test_bills_are_closed_to_all_users(self):
         self._fill()
         for user in (self.user, self.manager):
-            for model in ("reseller.statement", "reseller.charge", "reseller.usage.daily", "reseller.billing.run.line"):
+            for model in (
+                "reseller.statement",
+                "reseller.charge",
+                "reseller.usage.daily",
+                "reseller.billing.run.line",
+            ):
                 record = self.env[model].search([], limit=1).with_user(user)
                 for operation in ("write", "unlink", "create"):
-                    self.assertFalse(record.has_access(operation), f"{user.login} {model} {operation}")
+                    self.assertFalse(
+                        record.has_access(operation), f"{user.login} {model} {operation}"
+                    )
             client = self.client_a.with_user(user)
-            for values in ({"billed_until": "2030-01-01"}, {"next_bill_date": "2030-01-01"}, {"state": "draft"}):
+            for values in (
+                {"billed_until": "2030-01-01"},
+                {"next_bill_date": "2030-01-01"},
+                {"state": "draft"},
+            ):
                 with self.assertRaisesRegex(UserError, "Billing itself"):
                     client.write(values)
 
     def test_only_managers_price_and_bill(self):
         with self.assertRaises(AccessError):
-            self.env["reseller.price.rule"].with_user(self.user).create({"feature_id": self.feature.id})
+            self.env["reseller.price.rule"].with_user(self.user).create(
+                {"feature_id": self.feature.id}
+            )
         with self.assertRaises(AccessError):
             self.env["reseller.billing.run"].with_user(self.user).create({"date": "2024-01-01"})
         run = self.env["reseller.billing.run"].create({"date": "2024-01-15"})

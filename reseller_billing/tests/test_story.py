@@ -134,7 +134,9 @@ class TestStory(ResellerBillingCommon):
         )
         late = february.charge_ids.filtered("adjusts_statement_id")
         self.assertEqual(late.adjusts_statement_id, january)
-        self.assertEqual((late.date_from.isoformat(), late.date_to.isoformat()), ("2024-01-01", "2024-01-31"))
+        self.assertEqual(
+            (late.date_from.isoformat(), late.date_to.isoformat()), ("2024-01-01", "2024-01-31")
+        )
         self.assertIn(january.invoice_id.name, late.name)
         self.assertAgrees(february)
 

@@ -1,1 +1,1 @@
-from . import reseller_usage_entry, reseller_usage_import
+from . import account_move_reversal, reseller_usage_entry, reseller_usage_import

@@ -10,9 +10,7 @@ class ResellerUsageEntry(models.TransientModel):
 
     client_id = fields.Many2one("reseller.client", required=True)
     feature_id = fields.Many2one("reseller.feature", required=True)
-    level_id = fields.Many2one(
-        "reseller.feature.level", domain="[('feature_id', '=', feature_id)]"
-    )
+    level_id = fields.Many2one("reseller.feature.level", domain="[('feature_id', '=', feature_id)]")
     occurred_at = fields.Datetime(string="When", required=True, default=fields.Datetime.now)
     quantity = fields.Char(
         required=True, default="1", help="An exact decimal number; negative to correct."

@@ -125,7 +125,9 @@ class ResellerUsageImport(models.TransientModel):
             self._create_prices(rows, features)
 
     def _create_resellers(self, rows):
-        names = {row["BillingAccountId"]: row for row in rows if row["BillingAccountId"] not in EMPTY}
+        names = {
+            row["BillingAccountId"]: row for row in rows if row["BillingAccountId"] not in EMPTY
+        }
         model = self.env["reseller.reseller"]
         there = model.with_context(active_test=False).search(
             [("company_id", "=", self.company_id.id), ("code", "in", list(names))]
@@ -163,7 +165,9 @@ class ResellerUsageImport(models.TransientModel):
             for ref, row in names.items()
             if ref not in set(there.mapped("ref")) and row["BillingAccountId"] in resellers
         ]
-        partners = self._create_partners([_name(names[ref].get("SubAccountName"), ref) for ref in new])
+        partners = self._create_partners(
+            [_name(names[ref].get("SubAccountName"), ref) for ref in new]
+        )
         model.create(
             [
                 {

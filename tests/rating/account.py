@@ -34,7 +34,9 @@ def terms(**values):
 class Account:
     """One client with one feature. Rules and service may be changed between bills."""
 
-    def __init__(self, *rules, start="01-01", interval=(1, "month"), anchor=None, rounding=CENT, digits=0):
+    def __init__(
+        self, *rules, start="01-01", interval=(1, "month"), anchor=None, rounding=CENT, digits=0
+    ):
         self.start = day(start) if isinstance(start, str) else start
         self.anchor = anchor or self.start
         self.rules = list(rules)

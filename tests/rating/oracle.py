@@ -53,7 +53,7 @@ class Oracle:
         group = [one for first, one in self.groups if first <= when][-1]
         best = None
         for rule in self.rules:
-            if rule["since"] and when < rule["since"] or rule["until"] and when > rule["until"]:
+            if (rule["since"] and when < rule["since"]) or (rule["until"] and when > rule["until"]):
                 continue
             if rule["rank"] == 2 and rule["scope"] != group:
                 continue
@@ -86,10 +86,9 @@ class Oracle:
             if begun and begins:
                 times += 1
             own = (rule and rule["interval"]) or self.interval
-            if begins:
-                force = rule
-            elif rule is not force and not (
-                force and (not force["prorated"] or (rule and not rule["prorated"]))
+            if begins or (
+                rule is not force
+                and not (force and (not force["prorated"] or (rule and not rule["prorated"])))
             ):
                 force = rule
             else:
@@ -165,7 +164,7 @@ class Oracle:
         }
         # One amount is rounded for each of: terms, level, tier.
         amounts, volume = defaultdict(Fraction), defaultdict(int)
-        for index, (when, rule, *_rest) in enumerate(rows):
+        for index, (when, *_rest) in enumerate(rows):
             if when > until:
                 break
             for level in (None, 7, 8):
@@ -214,9 +213,11 @@ class Oracle:
         for when, own, _cycle, length, place in rows[first:] + later:
             total += self.daily_share(pool, rule, when, own, length, place)
         if not rule["prorated"]:
-            total = self.allotment(pool, rule) if any(
-                self.units(when, own) for when, own, *_rest in rows + later
-            ) else 0
+            total = (
+                self.allotment(pool, rule)
+                if any(self.units(when, own) for when, own, *_rest in rows + later)
+                else 0
+            )
         return total
 
     def daily_share(self, pool, rule, when, enrolling, length, place):

@@ -10,9 +10,7 @@ from rating.rules import Enrolment, LevelTerms, Membership, Rule
 
 
 def rule(number=1, rank=0, scope=0, since=None, until=None, **values):
-    return Rule(
-        number, terms(**values), rank, scope, since and day(since), until and day(until)
-    )
+    return Rule(number, terms(**values), rank, scope, since and day(since), until and day(until))
 
 
 def test_fee_of_a_calendar_cycle_joined_late():
@@ -24,7 +22,9 @@ def test_fee_of_a_calendar_cycle_joined_late():
 
 
 def test_fee_in_arrears_comes_when_the_cycle_has_ended():
-    account = Account(rule(recurring_fee="31.00", in_advance=False), start="01-20", anchor=day("01-01"))
+    account = Account(
+        rule(recurring_fee="31.00", in_advance=False), start="01-20", anchor=day("01-01")
+    )
     assert amounts(account.bill()) == []
     assert amounts(account.bill()) == ["12.00"]
     assert amounts(account.bill()) == ["31.00"]
@@ -63,7 +63,12 @@ def test_zero_switches_an_automatic_feature_off():
 def test_package_bills_every_started_one():
     # 10 units @ 3.00, 3 units then 3 on two bills of a yearly cycle: 3.00, 0.00.
     account = Account(
-        rule(model="package", unit_price="3.00", package_size="10", interval=rating.Interval.of(1, "year"))
+        rule(
+            model="package",
+            unit_price="3.00",
+            package_size="10",
+            interval=rating.Interval.of(1, "year"),
+        )
     )
     account.bill()
     account.use("01-05", 3)
@@ -246,10 +251,7 @@ def test_a_group_move_in_mid_month_prices_each_day_by_its_group():
 def test_the_most_specific_level_wins_as_a_whole(ranks, winner):
     scopes = {0: 0, 1: 1, 2: 5, 3: 1}
     account = Account(
-        *(
-            rule(rank + 1, rank=rank, scope=scopes[rank], unit_price=str(rank + 1))
-            for rank in ranks
-        )
+        *(rule(rank + 1, rank=rank, scope=scopes[rank], unit_price=str(rank + 1)) for rank in ranks)
     )
     account.memberships = [Membership(day("01-01"), None, 5, day("01-01"))]
     account.bill()
@@ -355,7 +357,9 @@ def test_cycles_are_counted_from_the_anchor(anchor, count, unit, starts):
 
 
 @pytest.mark.parametrize("anchor_day", [1, 15, 28, 29, 30, 31])
-@pytest.mark.parametrize("interval", [(1, "month"), (6, "month"), (1, "year"), (10, "day"), (2, "week")])
+@pytest.mark.parametrize(
+    "interval", [(1, "month"), (6, "month"), (1, "year"), (10, "day"), (2, "week")]
+)
 def test_cycles_tile_without_gap_or_overlap(anchor_day, interval):
     anchor, interval = date(2024, 1, anchor_day), rating.Interval.of(*interval)
     when, until = anchor, date(2027, 3, 1)

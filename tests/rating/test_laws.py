@@ -60,11 +60,23 @@ def histories(draw):
         cuts = sorted(draw(st.sets(st.integers(1, 80), max_size=2)))
         for cut in [*cuts, None]:
             if since is None or cut is None or cut > since:
-                rules.append({**terms, "rank": rank, "scope": 5 if rank == 2 else 1, "from": since, "to": cut})
+                rules.append(
+                    {
+                        **terms,
+                        "rank": rank,
+                        "scope": 5 if rank == 2 else 1,
+                        "from": since,
+                        "to": cut,
+                    }
+                )
                 since = cut + 1 if cut is not None else None
                 change = draw(st.sampled_from(["same", "price", "all"]))
                 if change == "price":
-                    terms = {**terms, "price": draw(PRICES), "included": draw(st.sampled_from([0, 5, 20]))}
+                    terms = {
+                        **terms,
+                        "price": draw(PRICES),
+                        "included": draw(st.sampled_from([0, 5, 20])),
+                    }
                 elif change == "all":
                     terms = draw(plain_terms(draw(st.sampled_from([own, own, own, *INTERVALS]))))
     groups = [(0, draw(st.sampled_from([None, 5])))]
@@ -119,14 +131,25 @@ def core_rule(number, plain):
         ),
         prorated=plain["prorated"],
     )
-    return Rule(number, terms, plain["rank"], plain["scope"] if plain["rank"] else 0, on(plain["from"]), on(plain["to"]))
+    return Rule(
+        number,
+        terms,
+        plain["rank"],
+        plain["scope"] if plain["rank"] else 0,
+        on(plain["from"]),
+        on(plain["to"]),
+    )
 
 
 def frozen(plain):
     """Return a plain rule's terms as a value that tells equal terms from others."""
-    return repr({key: value for key, value in sorted(plain.items()) if key not in ("from", "to", "rank", "scope", "interval")}) + repr(
-        plain["interval"] and rating.Interval.of(*plain["interval"])
-    )
+    return repr(
+        {
+            key: value
+            for key, value in sorted(plain.items())
+            if key not in ("from", "to", "rank", "scope", "interval")
+        }
+    ) + repr(plain["interval"] and rating.Interval.of(*plain["interval"]))
 
 
 def play(history, announce):
