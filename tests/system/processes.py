@@ -1,0 +1,98 @@
+"""Children of one process that has Odoo loaded: they start at once and commit for real."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+
+import odoo.sql_db
+import odoo.tools
+from odoo import SUPERUSER_ID, api
+from odoo.modules.registry import Registry
+from odoo.service.model import retrying
+
+
+def load(database):
+    """Load a database's registry once, for all children."""
+    odoo.tools.config.parse_config(["-d", database, "--log-level", "critical"])
+    Registry(database)
+    odoo.sql_db.close_all()
+
+
+@contextlib.contextmanager
+def environment(database):
+    """Open an environment that commits at its end, and leave no connection open."""
+    try:
+        with Registry(database).cursor() as cr:
+            yield api.Environment(cr, SUPERUSER_ID, {})
+    finally:
+        odoo.sql_db.close_all()
+
+
+class Child:
+    """A forked process that calls a function with an environment; its result comes back as JSON."""
+
+    def __init__(self, database, function, *arguments):
+        odoo.sql_db.close_all()
+        reader, writer = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            os.close(reader)
+            status = 1
+            try:
+                # The parent's connections are not this process's.
+                odoo.sql_db._Pool = None
+                random.seed(os.getpid())
+                with environment(database) as env:
+                    result = function(env, *arguments)
+                with os.fdopen(writer, "w") as stream:
+                    json.dump(result, stream)
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+                sys.stderr.flush()
+            finally:
+                os._exit(status)
+        os.close(writer)
+        self._reader = reader
+
+    def result(self):
+        with os.fdopen(self._reader) as stream:
+            text = stream.read()
+        _pid, status = os.waitpid(self.pid, 0)
+        assert status == 0, f"child ended with {status}"
+        return json.loads(text)
+
+    def kill_after(self, seconds):
+        """Kill the child at a moment; return whether it was still at work."""
+        time.sleep(seconds)
+        pid, _status = os.waitpid(self.pid, os.WNOHANG)
+        if not pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self._reader)
+        return not pid
+
+
+def ingest(env, batches):
+    """Take batches in, each repeated on a conflict; return the counts of all."""
+    counts = {"accepted": 0, "duplicates": 0, "rejected": 0}
+    for events in batches:
+        outcome = retrying(lambda: env["reseller.usage.line"].ingest(events), env)
+        counts["accepted"] += outcome["accepted"]
+        counts["duplicates"] += outcome["duplicates"]
+        counts["rejected"] += len(outcome["rejected"])
+    return counts
+
+
+def bill(env, run_id, limit):
+    """Bill a run as the scheduled action does, batch by batch; return the number of batches."""
+    run = env["reseller.billing.run"].browse(run_id)
+    batches = 0
+    while retrying(lambda: run._process_batch(limit=limit), env):
+        batches += 1
+    return batches

@@ -1,0 +1,57 @@
+"""Install, upgrade twice, remove with data in it: clean logs, nothing left behind."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from conftest import ROOT, psql
+
+pytestmark = pytest.mark.install
+
+NOISE = re.compile(r"Running as user 'root'|^<string>:\d+:|^\s*$")
+
+
+def odoo(*arguments, stdin=None):
+    """Run Odoo's command line; return what it logs at warning level and above."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "odoo", *arguments, "--log-level", "warn"],
+        cwd=ROOT,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "ODOO_RC": str(ROOT / "var" / "odoo.conf")},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stderr.splitlines() if not NOISE.search(line)]
+
+
+def test_the_cycle_of_an_addon(databases):
+    name = databases.empty("install")
+    assert odoo("-d", name, "-i", "reseller_billing", "--with-demo", "--stop-after-init") == []
+    for _time in range(2):
+        assert odoo("-d", name, "-u", "reseller_billing", "--stop-after-init") == []
+    code = """
+        run = env["reseller.billing.run"].create({"date": "2100-01-01"})
+        run.action_start()
+        while run._process_batch():
+            pass
+        assert run.statement_ids and not run.parked_line_ids
+        env.cr.commit()
+        env["ir.module.module"].search([("name", "=", "reseller_billing")]).button_immediate_uninstall()
+    """
+    assert odoo("shell", "-d", name, stdin=textwrap.dedent(code)) == []
+    leftovers = {
+        "tables": "SELECT count(*) FROM pg_class WHERE relname LIKE 'reseller%'",
+        "columns": "SELECT count(*) FROM information_schema.columns WHERE column_name LIKE '%reseller%'",
+        "models": "SELECT count(*) FROM ir_model WHERE model LIKE 'reseller.%'",
+        "data": "SELECT count(*) FROM ir_model_data WHERE module = 'reseller_billing'",
+        "scheduled actions": "SELECT count(*) FROM ir_act_server WHERE name::text LIKE '%Reseller Billing%'",
+        "contract lines due": "SELECT count(*) FROM contract_contract WHERE generation_type = 'reseller'",
+    }
+    assert {what: psql(sql, name) for what, sql in leftovers.items()} == dict.fromkeys(leftovers, "0")
+    # The books stay.
+    assert int(psql("SELECT count(*) FROM account_move WHERE state = 'posted'", name)) > 0
