@@ -33,5 +33,6 @@
         "views/res_config_settings_views.xml",
         "views/reseller_billing_menus.xml",
     ],
+    "uninstall_hook": "uninstall_hook",
     "demo": ["demo/reseller_billing_demo.xml"],
 }

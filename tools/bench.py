@@ -1,0 +1,365 @@
+"""Measure the addon against a baseline in the same run. See ./dev bench.
+
+Prints a line a row: name, ratio, goal, ok or short; then the raw figures. A ratio above its goal's
+sign is what the goal says: at least so many times the baseline's rows a second, or at most so many
+times its seconds.
+"""
+
+import argparse
+import io
+import statistics
+import time
+import uuid
+from datetime import date, timedelta
+
+import odoo.tools
+from odoo import SUPERUSER_ID, api, models
+from odoo.modules.registry import Registry
+
+JANUARY = date(2024, 1, 1)
+FLAGS = {"tracking_disable": True, "mail_create_nolog": True, "mail_create_nosubscribe": True}
+
+
+def timed(function, *arguments):
+    began = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - began
+
+
+class Bench:
+    def __init__(self, database):
+        self.registry = Registry(database)
+        self.env = api.Environment(self.registry.cursor(), SUPERUSER_ID, {})
+        self.cr = self.env.cr
+        self.number = 0
+
+    # What is measured on
+
+    def make_accounts(self, count, features=5, **terms):
+        """Make clients of a new reseller, and features with a default price each."""
+        self.number += 1
+        tag = f"b{self.number}"
+        env = self.env(context={**FLAGS})
+        partners = env["res.partner"].create([{"name": f"{tag} {n}"} for n in range(count + 1)])
+        reseller = env["reseller.reseller"].create({"partner_id": partners[0].id, "code": tag})
+        made = env["reseller.feature"].create(
+            [{"name": f"{tag} {n}", "code": f"{tag}_{n}", "quantity_digits": 0} for n in range(features)]
+        )
+        env["reseller.price.rule"].create(
+            [
+                {
+                    "feature_id": feature.id,
+                    "reseller_id": reseller.id,
+                    "unit_price": 0.37,
+                    "included_quantity": 10,
+                    **terms,
+                }
+                for feature in made
+            ]
+        )
+        clients = env["reseller.client"].create(
+            [
+                {
+                    "partner_id": partner.id,
+                    "reseller_id": reseller.id,
+                    "ref": f"{tag}_{n}",
+                    "membership_ids": [(0, 0, {"date_from": JANUARY})],
+                }
+                for n, partner in enumerate(partners[1:])
+            ]
+        )
+        clients.action_activate()
+        env.flush_all()
+        self.cr.commit()
+        return clients, made
+
+    def make_events(self, clients, features, count, tag):
+        refs, codes = clients.mapped("ref"), features.mapped("code")
+        return [
+            {
+                "id": str(uuid.uuid4()),
+                "source": tag,
+                "client": refs[n % len(refs)],
+                "feature": codes[n // len(refs) % len(codes)],
+                "time": f"2024-01-{n % 28 + 1:02}T12:00:00Z",
+                "quantity": n % 7 + 1,
+            }
+            for n in range(count)
+        ]
+
+    def fill_buckets(self, clients, features, days=30):
+        """Store use of every client and feature on every day, without raw lines."""
+        self.cr.execute(
+            """
+            INSERT INTO reseller_usage_daily
+                   (company_id, client_id, feature_id, billing_date, quantity, event_count)
+            SELECT %s, client, feature, %s + day, 1 + (client + feature + day) %% 5, 1
+              FROM unnest(%s) client, unnest(%s) feature, generate_series(0, %s) day
+            """,
+            [self.env.company.id, JANUARY, clients.ids, features.ids, days - 1],
+        )
+        self.cr.commit()
+        self.cr.execute("ANALYZE reseller_usage_daily")
+
+    def empty_usage(self):
+        self.cr.execute("TRUNCATE reseller_usage_line, reseller_usage_daily")
+        self.cr.commit()
+
+    # Rows
+
+    def ingest_bulk(self, count=500_000):
+        """500,000 events in batches of 5,000, against COPY into a table with the same indexes."""
+        clients, features = self.make_accounts(200)
+        self.empty_usage()
+        events = self.make_events(clients, features, count, "bulk")
+        lines = self.env["reseller.usage.line"]
+
+        def ingest():
+            for start in range(0, count, 5000):
+                lines.ingest(events[start : start + 5000])
+                self.cr.commit()
+
+        mine = timed(ingest)
+        self.empty_usage()
+        self.cr.execute(
+            "CREATE TABLE bench_copy (LIKE reseller_usage_line INCLUDING DEFAULTS INCLUDING INDEXES)"
+        )
+        stream = io.StringIO()
+        refs = {client.ref: client.id for client in clients}
+        codes = {feature.code: feature.id for feature in features}
+        for event in events:
+            day = event["time"][:10]
+            stream.write(
+                f"{self.env.company.id}\t{refs[event['client']]}\t{codes[event['feature']]}\t"
+                f"{event['quantity']}\t{day} 12:00:00\t{day}\t{event['source']}\t{event['id']}\n"
+            )
+        stream.seek(0)
+        columns = "company_id,client_id,feature_id,quantity,occurred_at,billing_date,source,external_id"
+
+        def copy():
+            self.cr.copy_expert(f"COPY bench_copy ({columns}) FROM STDIN", stream)
+            self.cr.commit()
+
+        base = timed(copy)
+        self.cr.execute("DROP TABLE bench_copy")
+        self.cr.commit()
+        return base / mine, 0.4, ">=", {"rows/s": count / mine, "COPY rows/s": count / base}
+
+    def ingest_batches(self, count=30_000):
+        """Batches of 1,000 events, against the ORM's create() of the same rows."""
+        clients, features = self.make_accounts(200)
+        self.empty_usage()
+        lines = self.env["reseller.usage.line"]
+        events = self.make_events(clients, features, count, "batches")
+
+        def ingest():
+            for start in range(0, count, 1000):
+                lines.ingest(events[start : start + 1000])
+                self.cr.commit()
+
+        mine = timed(ingest)
+        self.empty_usage()
+        refs = {client.ref: client.id for client in clients}
+        codes = {feature.code: feature.id for feature in features}
+        rows = [
+            {
+                "company_id": self.env.company.id,
+                "client_id": refs[event["client"]],
+                "feature_id": codes[event["feature"]],
+                "quantity": event["quantity"],
+                "occurred_at": event["time"][:10] + " 12:00:00",
+                "billing_date": event["time"][:10],
+                "source": event["source"],
+                "external_id": event["id"],
+            }
+            for event in events
+        ]
+
+        def create():
+            for start in range(0, count, 1000):
+                models.BaseModel.create(lines, rows[start : start + 1000])
+                self.env.flush_all()
+                self.cr.commit()
+
+        base = timed(create)
+        self.empty_usage()
+        return base / mine, 3, ">=", {"rows/s": count / mine, "create() rows/s": count / base}
+
+    def live_use(self):
+        """What one client has used now, against one indexed SELECT on its buckets."""
+        figures, ratios = {}, []
+        clients, features = self.make_accounts(50)
+        today = date.today()
+        clients.membership_ids.write({"date_from": today.replace(day=1) - timedelta(days=400)})
+        for stored in (10_000, 100_000, 1_000_000):
+            self.empty_usage()
+            self.cr.execute(
+                """
+                INSERT INTO reseller_usage_daily
+                       (company_id, client_id, feature_id, billing_date, quantity, event_count)
+                SELECT %s, client, feature, %s::date - day, 3, %s
+                  FROM unnest(%s) client, unnest(%s) feature, generate_series(0, 364) day
+                """,
+                [
+                    self.env.company.id,
+                    today,
+                    max(stored // (50 * 5 * 365), 1),
+                    clients.ids,
+                    features.ids,
+                ],
+            )
+            self.cr.execute(
+                """
+                INSERT INTO reseller_usage_line (company_id, client_id, feature_id, quantity,
+                       occurred_at, billing_date, source, external_id)
+                SELECT %s, %s, %s, 3, now(), %s, 'live', number FROM generate_series(1, %s) number
+                """,
+                [self.env.company.id, clients[0].id, features[0].id, today, stored],
+            )
+            self.cr.commit()
+            self.cr.execute("ANALYZE reseller_usage_daily; ANALYZE reseller_usage_line")
+            client = clients[7]
+            client.current_usage()
+
+            def select(number=client.id):
+                self.cr.execute(
+                    "SELECT feature_id, level_id, billing_date, quantity FROM reseller_usage_daily "
+                    "WHERE client_id = %s AND billing_date BETWEEN %s AND %s",
+                    [number, today.replace(day=1), today],
+                )
+                self.cr.fetchall()
+
+            select()
+            mine = statistics.median(timed(client.current_usage) for _time in range(30))
+            base = statistics.median(timed(select) for _time in range(30))
+            ratios.append(mine / base)
+            figures[f"ms at {stored:,} events"] = mine * 1000
+            figures[f"SELECT ms at {stored:,}"] = base * 1000
+        self.empty_usage()
+        return max(ratios), 3, "<=", figures
+
+    def rating(self):
+        """Rating 1,000 clients × 5 features, against a bare GROUP BY of their buckets."""
+        clients, features = self.make_accounts(1000)
+        self.fill_buckets(clients, features)
+        statements = self.env["reseller.statement"]
+        bills = {
+            client.id: statements._prepare_bill(client, date(2024, 2, 1)) for client in clients
+        }
+
+        def rate():
+            for start in range(0, 1000, 100):
+                part = clients[start : start + 100]
+                self.env["reseller.rating"]._rate(
+                    part, {client.id: bills[client.id] for client in part}
+                )
+
+        def group():
+            self.cr.execute(
+                "SELECT client_id, feature_id, sum(quantity) FROM reseller_usage_daily "
+                "WHERE client_id = ANY(%s) AND billing_date BETWEEN '2024-01-01' AND '2024-01-31' "
+                "GROUP BY client_id, feature_id",
+                [clients.ids],
+            )
+            self.cr.fetchall()
+
+        rate()
+        mine = statistics.median(timed(rate) for _time in range(3))
+        base = statistics.median(timed(group) for _time in range(5))
+        self.empty_usage()
+        return mine / base, 5, "<=", {"seconds": mine, "GROUP BY seconds": base}
+
+    def _bill(self, count):
+        """Bill the January of new clients with five lines each; return the seconds it takes."""
+        clients, features = self.make_accounts(count, included_quantity=0)
+        run = self.env["reseller.billing.run"].create({"date": "2024-01-15"})
+        while run._process_batch():
+            self.cr.commit()
+        self.fill_buckets(clients, features)
+        run = self.env["reseller.billing.run"].create({"date": "2024-02-15"})
+
+        def bill():
+            while run._process_batch():
+                self.cr.commit()
+            self.cr.commit()
+
+        took = timed(bill)
+        assert len(run.statement_ids.invoice_id) == count, run.parked_line_ids.mapped("reason")
+        return took
+
+    def _invoice_contracts(self, count):
+        """Invoice as many contracts of five lines by OCA's contract; return the seconds it takes."""
+        env = self.env(context={**FLAGS})
+        product = env.ref("reseller_billing.product_usage")
+        partners = env["res.partner"].create([{"name": f"contract {n}"} for n in range(count)])
+        contracts = env["contract.contract"].create(
+            [
+                {
+                    "name": partner.name,
+                    "partner_id": partner.id,
+                    "line_recurrence": True,
+                    "contract_line_ids": [
+                        (
+                            0,
+                            0,
+                            {
+                                "product_id": product.id,
+                                "name": f"line {n}",
+                                "quantity": 90 + n,
+                                "price_unit": 0.37,
+                                "specific_price": 0.37,
+                                "date_start": "2024-01-01",
+                                "recurring_next_date": "2024-02-01",
+                                "recurring_invoicing_type": "post-paid",
+                            },
+                        )
+                        for n in range(5)
+                    ],
+                }
+                for partner in partners
+            ]
+        )
+        env.flush_all()
+        self.cr.commit()
+
+        def invoice():
+            for start in range(0, count, 100):
+                part = contracts[start : start + 100]
+                part._recurring_create_invoice(date(2024, 2, 15)).action_post()
+                self.cr.commit()
+
+        return timed(invoice)
+
+    def billing_run(self, count=1000):
+        """A run of 1,000 clients × 5 lines, posted, against OCA contract's invoicing and posting."""
+        mine = self._bill(count)
+        base = self._invoice_contracts(count)
+        return mine / base, 1.0, "<=", {"seconds": mine, "contract seconds": base}
+
+    def run_growth(self):
+        """How the run grows from 500 to 2,000 clients."""
+        small, large = self._bill(500), self._bill(2000)
+        return large / small, 4.4, "<=", {"seconds of 500": small, "seconds of 2,000": large}
+
+
+ROWS = ("ingest_bulk", "ingest_batches", "live_use", "rating", "billing_run", "run_growth")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--database", required=True)
+    parser.add_argument("names", nargs="*", choices=[[], *ROWS])
+    arguments = parser.parse_args()
+    odoo.tools.config.parse_config(["-d", arguments.database, "--log-level", "critical"])
+    bench = Bench(arguments.database)
+    for name in arguments.names or ROWS:
+        ratio, goal, sign, figures = getattr(bench, name)()
+        reached = ratio >= goal if sign == ">=" else ratio <= goal
+        print(f"{name} {ratio:.2f} {sign}{goal} {'ok' if reached else 'short'}")
+        for label, figure in figures.items():
+            print(f"    {label}: {figure:,.4g}" if figure < 1000 else f"    {label}: {figure:,.0f}")
+        print(end="", flush=True)
+
+
+if __name__ == "__main__":
+    main()
