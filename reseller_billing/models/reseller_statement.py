@@ -313,6 +313,10 @@ class ResellerStatement(models.Model):
             partner = self.client_id.partner_id
         return partner.browse(partner.address_get(["invoice"])["invoice"])
 
+    def _get_partners(self):
+        """Return who pays these bills, see _get_partner."""
+        return self.env["res.partner"].union(*(statement._get_partner() for statement in self))
+
     def _create_invoices(self, date):
         """Make and post the invoices or credit notes of these statements.
 
@@ -329,10 +333,10 @@ class ResellerStatement(models.Model):
             return
         lines = billed._get_adjusted_lines()
         digits = self.env["decimal.precision"].precision_get("Product Unit")
-        vals_list = []
-        for statement in billed:
-            statement._check_invoiceable(date)
-            vals_list.append(statement._prepare_invoice_vals(date, exact, digits, lines))
+        billed._check_invoiceable(date)
+        vals_list = [
+            statement._prepare_invoice_vals(date, exact, digits, lines) for statement in billed
+        ]
         moves = (
             self.env["account.move"]
             .sudo(False)
@@ -347,28 +351,31 @@ class ResellerStatement(models.Model):
             statement.write({"invoice_id": move.id, "state": "invoiced"})
 
     def _check_invoiceable(self, date):
-        """Raise a UserError that says what keeps this statement's invoice from being posted."""
-        self.ensure_one()
-        partner = self._get_partner().with_company(self.company_id)
-        if not partner.property_account_receivable_id:
-            raise UserError(
-                self.env._(
-                    "%s has no receivable account: set one on the contact.", partner.display_name
+        """Raise a UserError that says what keeps invoices of these statements from being posted."""
+        company = self.company_id
+        for partner in self._get_partners().with_company(company):
+            if not partner.property_account_receivable_id:
+                raise UserError(
+                    self.env._(
+                        "%s has no receivable account: set one on the contact.",
+                        partner.display_name,
+                    )
                 )
-            )
-        journal = self.client_id.contract_id.sudo().journal_id  # the account's own
-        locks = self.company_id._get_violated_lock_dates(date, True, journal)
-        if locks:
-            raise UserError(
-                self.env._(
-                    "The invoice date %(date)s is in a locked period, until %(lock)s: "
-                    "run with a later date, or unlock the period.",
-                    date=date,
-                    lock=locks[-1][0],
+        # The contract, with its journal, is the account's own; without one Odoo takes the default.
+        contracts_sudo = self.client_id.contract_id.sudo()
+        for journal in {contract_sudo.journal_id for contract_sudo in contracts_sudo}:
+            locks = company._get_violated_lock_dates(date, True, journal)
+            if locks:
+                raise UserError(
+                    self.env._(
+                        "The invoice date %(date)s is in a locked period, until %(lock)s: "
+                        "run with a later date, or unlock the period.",
+                        date=date,
+                        lock=locks[-1][0],
+                    )
                 )
-            )
         for feature in self.charge_ids.feature_id:
-            product = feature._get_product(self.company_id)
+            product = feature._get_product(company)
             if not product:
                 raise UserError(
                     self.env._(
