@@ -8,6 +8,7 @@ from . import (
     res_company,
     res_config_settings,
     res_currency,
+    res_lang,
     res_partner,
     reseller_billing_run,
     reseller_billing_run_line,

@@ -10,3 +10,9 @@ class ResCurrency(models.Model):
         """Return the rounding as an exact Decimal: 0.01, not the float next to it."""
         self.ensure_one()
         return Decimal(repr(self.rounding))
+
+    def _format_exact(self, value):
+        """Return an exact amount or price with all its decimals and this currency's symbol."""
+        self.ensure_one()
+        number = self.env["res.lang"]._format_exact(value, self.decimal_places)
+        return f"{self.symbol} {number}" if self.position == "before" else f"{number} {self.symbol}"

@@ -230,14 +230,6 @@ class ResellerCharge(models.Model):
             payable=rated["payable"],
         )
 
-    def _format_exact(self, value):
-        """Return an exact number with the separators of the context's language."""
-        whole, _dot, fraction = rating.text(abs(value)).partition(".")
-        lang = self.env["res.lang"]._get_data(code=self.env.lang or "en_US")
-        grouped = f"{int(whole):,}".replace(",", lang.thousands_sep or "")
-        point = (lang.decimal_point or ".") + fraction if fraction else ""
-        return f"{'-' if value < 0 else ''}{grouped}{point}"
-
     # Invoicing
 
     def _prepare_invoice_line_vals(self, exact, sign, quantity_digits):

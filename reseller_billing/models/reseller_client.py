@@ -1,9 +1,12 @@
 from contextlib import contextmanager
+from decimal import Decimal
+from functools import partial
 
 from odoo import api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
+from odoo.tools.misc import format_date
 
 from .. import rating
 from .reseller_price_rule import INTERVAL_UNITS
@@ -148,15 +151,27 @@ class ResellerClient(models.Model):
 
     def _compute_pricing_html(self):
         for client in self:
+            rows = client._get_pricing()
             client.pricing_html = self.env["ir.qweb"]._render(
-                "reseller_billing.client_pricing", {"rows": client._get_pricing()}
+                "reseller_billing.client_pricing",
+                {
+                    "rows": [row for row in rows if row["winner"]],
+                    "unpriced": [row["feature"].name for row in rows if not row["winner"]],
+                },
             )
 
     def _compute_usage_html(self):
         for client in self:
             client.usage_html = self.env["ir.qweb"]._render(
                 "reseller_billing.client_usage",
-                {"rows": client.current_usage() if client.state == "active" else []},
+                {
+                    "rows": client.current_usage() if client.state == "active" else [],
+                    "day": partial(format_date, self.env),
+                    "number": lambda text: self.env["res.lang"]._format_exact(Decimal(text)),
+                    "money": lambda text, client=client: client.currency_id._format_exact(
+                        Decimal(text)
+                    ),
+                },
             )
 
     # Constraints and changes
@@ -175,6 +190,18 @@ class ResellerClient(models.Model):
                     self.env._("%s is active: say since when it is served.", client.display_name)
                 )
 
+    @api.constrains("active")
+    def _check_archived(self):
+        for client in self:
+            if not client.active and client.state == "active" and not client.close_date:
+                raise ValidationError(
+                    self.env._(
+                        "%s is served and would go on being billed unseen: "
+                        "give its service a last day first.",
+                        client.display_name,
+                    )
+                )
+
     def write(self, vals):
         if not self.env.su and BILLING_OWNED & vals.keys():
             raise UserError(
@@ -191,7 +218,10 @@ class ResellerClient(models.Model):
     def _unlink_except_billed(self):
         if self.statement_ids.filtered(lambda statement: statement.state != "preview"):
             raise UserError(
-                self.env._("A client that has been billed cannot be deleted: archive it instead.")
+                self.env._(
+                    "A client that has been billed cannot be deleted: "
+                    "end its service and archive it instead."
+                )
             )
 
     def _raise_billed(self, what):

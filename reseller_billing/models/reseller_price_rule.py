@@ -313,25 +313,25 @@ class ResellerPriceRule(models.Model):
         self.ensure_one()
 
         def money(value):
-            number = rating.text(Decimal(repr(value)))
-            return f"{number} {self.currency_id.name}"
+            return self.currency_id._format_exact(Decimal(repr(value)))
+
+        def units(value):
+            return self.env["res.lang"]._format_exact(Decimal(repr(value)))
 
         parts = []
         if self.recurring_fee:
             fee = self.env._("%s per cycle", money(self.recurring_fee))
             if self.interval_count:
-                units = dict(self._fields["interval_unit"]._description_selection(self.env))
+                names = dict(self._fields["interval_unit"]._description_selection(self.env))
                 fee = self.env._(
                     "%(fee)s every %(count)s %(unit)s",
                     fee=money(self.recurring_fee),
                     count=self.interval_count,
-                    unit=units[self.interval_unit].lower(),
+                    unit=names[self.interval_unit].lower(),
                 )
             parts.append(fee)
         if self.included_quantity:
-            parts.append(
-                self.env._("%s included", rating.text(Decimal(repr(self.included_quantity))))
-            )
+            parts.append(self.env._("%s included", units(self.included_quantity)))
         match self.pricing_model:
             case "unlimited":
                 parts.append(self.env._("unlimited use"))
@@ -342,7 +342,7 @@ class ResellerPriceRule(models.Model):
                     self.env._(
                         "%(price)s per package of %(size)s",
                         price=money(self.unit_price),
-                        size=rating.text(Decimal(repr(self.package_size))),
+                        size=units(self.package_size),
                     )
                 )
             case "graduated" | "volume":
@@ -352,14 +352,11 @@ class ResellerPriceRule(models.Model):
                     if self.pricing_model == "graduated"
                     else self.env._("by volume: %s", prices)
                 )
-        if self.level_price_ids:
-            parts.append(
-                ", ".join(
-                    f"{line.level_id.name} {money(line.unit_price)}"
-                    for line in self.level_price_ids
-                    if not line.is_rated_by_rule
-                )
-            )
+        parts += [
+            f"{line.level_id.name} {money(line.unit_price)}"
+            for line in self.level_price_ids
+            if not line.is_rated_by_rule
+        ]
         return ", ".join(parts) or self.env._("free")
 
 

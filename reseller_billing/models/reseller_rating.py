@@ -368,6 +368,7 @@ class ResellerRating(models.AbstractModel):
             clients = (
                 self.env["reseller.client"]
                 .sudo()
+                .with_context(active_test=False)
                 .search([("company_id", "=", company.id), ("billed_until", "!=", False)])
             )
             if not clients:

@@ -89,7 +89,7 @@ class TestPrices(ResellerBillingCommon):
         row = next(row for row in client._get_pricing() if row["feature"] == self.feature)
         self.assertEqual(row["winner"], own)
         self.assertEqual(list(row["overridden"]), [group, reseller, default])
-        self.assertIn("4 USD per unit", client.pricing_html)
+        self.assertIn("$ 4.00 per unit", client.pricing_html)
         # Another reseller's client sees neither.
         other = self._create_reseller("R2")
         stranger = self._create_client(
