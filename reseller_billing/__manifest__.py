@@ -33,6 +33,7 @@
         "views/res_config_settings_views.xml",
         "views/reseller_billing_menus.xml",
     ],
+    "assets": {"web.assets_tests": ["reseller_billing/static/tests/tours/**/*"]},
     "uninstall_hook": "uninstall_hook",
     "demo": ["demo/reseller_billing_demo.xml"],
 }

@@ -3,6 +3,8 @@ from odoo import models
 from odoo.addons.base.models.ir_actions_report import _wkhtml
 from odoo.tools.pdf import merge_pdf
 
+MARGIN = 12  # mm
+
 
 class IrActionsReport(models.Model):
     _inherit = "ir.actions.report"
@@ -19,6 +21,15 @@ class IrActionsReport(models.Model):
                 bodies, report_ref=report_ref, header=header, footer=footer, **options
             )
         headers, footers = _parts(header, "header"), _parts(footer, "footer")
+        # The paper's margins leave room for running parts, which now stand inside them.
+        margins = {}
+        if headers:
+            margins["data-report-margin-top"] = MARGIN
+        if footers:
+            margins["data-report-margin-bottom"] = MARGIN
+        if margins:
+            given = options.get("specific_paperformat_args") or {}
+            options["specific_paperformat_args"] = {**given, **margins}
         pdfs = []
         for number, body in enumerate(bodies):
             page = _with_parts(body, headers[number : number + 1], footers[number : number + 1])

@@ -57,7 +57,7 @@ class ResellerBillingRun(models.Model):
         for run in self:
             run.name = self.env._("Billing run of %s", run.date)
 
-    @api.depends("state", "line_ids.state")
+    @api.depends("date", "company_id", "state", "line_ids.state")
     def _compute_counts(self):
         counts = {}
         for run, state, count in self.env["reseller.billing.run.line"]._read_group(
@@ -73,8 +73,8 @@ class ResellerBillingRun(models.Model):
             run.done_count = counts.get((run._origin.id, "done"), 0)
             run.parked_count = counts.get((run._origin.id, "parked"), 0)
             run.invoice_count = invoices.get(run._origin, 0)
-            # A new run shows what it would bill.
-            run.remaining_count = run._count_due() if run._origin.id else 0
+            # A new run shows what it would bill, also before it is saved.
+            run.remaining_count = run._count_due()
             total = run.done_count + run.parked_count + run.remaining_count
             run.progress = 100.0 * (total - run.remaining_count) / total if total else 0.0
 
@@ -82,7 +82,7 @@ class ResellerBillingRun(models.Model):
         """Return how many accounts are due and not parked by this run."""
         self.ensure_one()
         self.env.flush_all()
-        query = self.env["reseller.client"]._due_sql(self._origin.id, fields.Datetime.now())
+        query = self.env["reseller.client"]._due_sql(self, fields.Datetime.now())
         [(count,)] = self.env.execute_query(SQL("SELECT count(*) FROM (%s) AS due", query))
         return count
 
@@ -178,7 +178,7 @@ class ResellerBillingRun(models.Model):
         self.env.flush_all()
         now = fields.Datetime.now()
         model = self.env["reseller.client"]
-        rows = self.env.execute_query(model._lock_due_sql(self.id, now, limit))
+        rows = self.env.execute_query(model._lock_due_sql(self, now, limit))
         self._check_may_bill()
         clients = model.browse([row[0] for row in rows])
         if clients and not self._try_batch(clients):

@@ -221,13 +221,14 @@ class ResellerCharge(models.Model):
         rated = (self.trace or {}).get("rated") or {}
         if "used" not in rated or self.is_flat_fee:
             return ""
+        units = {
+            name: self.env["res.lang"]._format_exact(Decimal(rated[name]))
+            for name in ("used", "included", "payable")
+        }
         if self.kind == "usage":
-            return self.env._("used in this cycle: %s", rated["used"])
+            return self.env._("used in this cycle: %s", units["used"])
         return self.env._(
-            "in this cycle: used %(used)s, included %(included)s, payable %(payable)s",
-            used=rated["used"],
-            included=rated["included"],
-            payable=rated["payable"],
+            "in this cycle: used %(used)s, included %(included)s, payable %(payable)s", **units
         )
 
     # Invoicing

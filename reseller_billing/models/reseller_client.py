@@ -527,8 +527,8 @@ class ResellerClient(models.Model):
             )
 
     @api.model
-    def _due_sql(self, run_id, now):
-        """Return the query for the due accounts of a run.
+    def _due_sql(self, run, now):
+        """Return the query for the due accounts of a run, which need not be saved yet.
 
         An account is due when the time in its zone is the billing delay past the start of its
         bill date (rating 4). Accounts that the run has parked wait for a retry.
@@ -537,31 +537,32 @@ class ResellerClient(models.Model):
             """
             SELECT client.id
               FROM reseller_client client
-              JOIN reseller_billing_run run ON run.id = %(run)s
-              JOIN res_company company ON company.id = run.company_id
+              JOIN res_company company ON company.id = client.company_id
               JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
-             WHERE client.company_id = run.company_id
+             WHERE client.company_id = %(company)s
                AND client.state = 'active'
-               AND client.next_bill_date <= run.date
+               AND client.next_bill_date <= %(date)s
                AND (client.next_bill_date::timestamp
                     + COALESCE(company.reseller_billing_delay, 0) * interval '1 hour')
                    AT TIME ZONE COALESCE(client.tz, reseller.tz) <= %(now)s AT TIME ZONE 'UTC'
                AND NOT EXISTS (
                    SELECT FROM reseller_billing_run_line line
-                    WHERE line.run_id = run.id
+                    WHERE line.run_id = %(run)s
                       AND line.client_id = client.id
                       AND line.state = 'parked')
             """,
-            run=run_id,
+            company=run.company_id.id,
+            date=run.date or None,
+            run=run._origin.id or None,
             now=now,
         )
 
     @api.model
-    def _lock_due_sql(self, run_id, now, limit):
+    def _lock_due_sql(self, run, now, limit):
         """Return the query that locks the next due accounts of a run, skipping locked ones."""
         return SQL(
             "%s ORDER BY client.next_bill_date, client.id LIMIT %s "
             "FOR NO KEY UPDATE OF client SKIP LOCKED",
-            self._due_sql(run_id, now),
+            self._due_sql(run, now),
             limit,
         )

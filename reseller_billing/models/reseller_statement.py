@@ -403,6 +403,10 @@ class ResellerStatement(models.Model):
         self.ensure_one()
         contract_sudo = self.client_id.contract_id.sudo()  # the account's own
         vals = contract_sudo._prepare_invoice(date)
+        partner = self._get_partner().with_company(self.company_id)
+        if not (vals.get("invoice_payment_term_id") or partner.property_payment_term_id):
+            # Due at once means on the invoice's date, where Odoo would take today.
+            vals["invoice_date_due"] = date
         charges = self.charge_ids.sorted("sequence")
         below = sum((exact[charge.id][2] for charge in charges), Decimal(0)) < 0
         commands = []
@@ -419,7 +423,7 @@ class ResellerStatement(models.Model):
             commands.append(Command.create(line))
         return {
             **vals,
-            "partner_id": self._get_partner().id,
+            "partner_id": partner.id,
             "currency_id": self.currency_id.id,
             "move_type": "out_refund" if below else "out_invoice",
             "invoice_origin": self.name,

@@ -8,4 +8,5 @@ from . import (
     test_run,
     test_security,
     test_story,
+    test_web,
 )

@@ -1,4 +1,5 @@
 import subprocess
+from datetime import date
 
 import pytest
 from odoo.tests import tagged
@@ -38,6 +39,7 @@ class TestReports(ResellerBillingCommon):
     def test_one_statement_says_what_is_billed(self):
         statement = self._statement(self.client_a, "2024-02-01")
         text = " ".join(self._print("reseller_billing.action_report_statement", statement))
+        self.assertEqual(statement.invoice_id.invoice_date_due, date(2024, 2, 1))
         for words in (
             "Client A",
             "Reseller R1",
