@@ -43,7 +43,10 @@ class Bench:
         partners = env["res.partner"].create([{"name": f"{tag} {n}"} for n in range(count + 1)])
         reseller = env["reseller.reseller"].create({"partner_id": partners[0].id, "code": tag})
         made = env["reseller.feature"].create(
-            [{"name": f"{tag} {n}", "code": f"{tag}_{n}", "quantity_digits": 0} for n in range(features)]
+            [
+                {"name": f"{tag} {n}", "code": f"{tag}_{n}", "quantity_digits": 0}
+                for n in range(features)
+            ]
         )
         env["reseller.price.rule"].create(
             [
@@ -134,7 +137,9 @@ class Bench:
                 f"{event['quantity']}\t{day} 12:00:00\t{day}\t{event['source']}\t{event['id']}\n"
             )
         stream.seek(0)
-        columns = "company_id,client_id,feature_id,quantity,occurred_at,billing_date,source,external_id"
+        columns = (
+            "company_id,client_id,feature_id,quantity,occurred_at,billing_date,source,external_id"
+        )
 
         def copy():
             self.cr.copy_expert(f"COPY bench_copy ({columns}) FROM STDIN", stream)

@@ -15,4 +15,5 @@ class ResCurrency(models.Model):
         """Return an exact amount or price with all its decimals and this currency's symbol."""
         self.ensure_one()
         number = self.env["res.lang"]._format_exact(value, self.decimal_places)
-        return f"{self.symbol} {number}" if self.position == "before" else f"{number} {self.symbol}"
+        parts = (self.symbol, number) if self.position == "before" else (number, self.symbol)
+        return "\N{NO-BREAK SPACE}".join(parts)

@@ -1,6 +1,7 @@
 from . import (
     test_exactness,
     test_focus,
+    test_i18n,
     test_ingest,
     test_lifecycle,
     test_prices,

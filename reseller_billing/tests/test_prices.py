@@ -89,7 +89,7 @@ class TestPrices(ResellerBillingCommon):
         row = next(row for row in client._get_pricing() if row["feature"] == self.feature)
         self.assertEqual(row["winner"], own)
         self.assertEqual(list(row["overridden"]), [group, reseller, default])
-        self.assertIn("$ 4.00 per unit", client.pricing_html)
+        self.assertIn("$\N{NO-BREAK SPACE}4.00 per unit", client.pricing_html)
         # Another reseller's client sees neither.
         other = self._create_reseller("R2")
         stranger = self._create_client(
@@ -174,3 +174,15 @@ class TestPrices(ResellerBillingCommon):
             {("unit", "recurring"): "10.00", ("unit", "overage"): "2.66"},
         )
         self.assertEqual(len(self._statement(self.client_a, "2024-02-01").charge_ids), 2)
+
+    def test_a_served_client_is_not_archived_out_of_sight(self):
+        self._create_rule(unit_price=1)
+        with self.assertRaisesRegex(ValidationError, "give its service a last day"):
+            self.client_a.active = False
+        self._run("2024-02-01")
+        self.client_a.membership_ids.date_to = "2024-02-10"
+        self.client_a.active = False
+        # Its billed prices stay as they were billed all the same.
+        rule = self.env["reseller.price.rule"].search([("feature_id", "=", self.feature.id)])
+        with self.assertRaisesRegex(ValidationError, "is billed until"):
+            rule.unit_price = 2

@@ -52,9 +52,7 @@ class TestWeb(ResellerBillingCommon, HttpCase):
 
     @pytest.mark.tour
     def test_a_manager_bills(self):
-        user = self._create_user(
-            "biller", "base.group_user,reseller_billing.group_billing_manager"
-        )
+        user = self._create_user("biller", "base.group_user,reseller_billing.group_billing_manager")
         user.password = "biller"
         self._create_rule(unit_price=1)
         self._create_rule(unit_price=2, included_quantity=10, client_id=self.client_a.id)

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 import traceback
+from functools import partial
 
 import odoo.sql_db
 import odoo.tools
@@ -82,7 +83,7 @@ def ingest(env, batches):
     """Take batches in, each repeated on a conflict; return the counts of all."""
     counts = {"accepted": 0, "duplicates": 0, "rejected": 0}
     for events in batches:
-        outcome = retrying(lambda: env["reseller.usage.line"].ingest(events), env)
+        outcome = retrying(partial(env["reseller.usage.line"].ingest, events), env)
         counts["accepted"] += outcome["accepted"]
         counts["duplicates"] += outcome["duplicates"]
         counts["rejected"] += len(outcome["rejected"])

@@ -7,7 +7,7 @@ import sys
 import textwrap
 
 import pytest
-from conftest import ROOT, psql
+from databases import ROOT, psql
 
 pytestmark = pytest.mark.install
 
@@ -52,6 +52,8 @@ def test_the_cycle_of_an_addon(databases):
         "scheduled actions": "SELECT count(*) FROM ir_act_server WHERE name::text LIKE '%Reseller Billing%'",
         "contract lines due": "SELECT count(*) FROM contract_contract WHERE generation_type = 'reseller'",
     }
-    assert {what: psql(sql, name) for what, sql in leftovers.items()} == dict.fromkeys(leftovers, "0")
+    assert {what: psql(sql, name) for what, sql in leftovers.items()} == dict.fromkeys(
+        leftovers, "0"
+    )
     # The books stay.
     assert int(psql("SELECT count(*) FROM account_move WHERE state = 'posted'", name)) > 0

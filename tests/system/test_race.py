@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import processes
 import pytest
-from conftest import TEMPLATE
+from databases import TEMPLATE
 from processes import Child
 
 pytestmark = pytest.mark.race
@@ -36,7 +36,12 @@ def fill(env):
                 "included_quantity": 50,
                 "unit_price": 0.333,
             },
-            {"feature_id": features[1].id, "pricing_model": "package", "package_size": 7, "unit_price": 2},
+            {
+                "feature_id": features[1].id,
+                "pricing_model": "package",
+                "package_size": 7,
+                "unit_price": 2,
+            },
         ]
     )
     clients = env["reseller.client"].create(
