@@ -7,6 +7,7 @@ from odoo.exceptions import ValidationError
 class ResellerClientFeature(models.Model):
     _name = "reseller.client.feature"
     _description = "Enrolment of a Client in a Feature"
+    _inherit = "reseller.client.part.mixin"
     _order = "client_id, feature_id, date_from, id"
     _check_company_auto = True
 
@@ -56,18 +57,5 @@ class ResellerClientFeature(models.Model):
                         )
                     )
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        clients = self.env["reseller.client"].browse(
-            {vals["client_id"] for vals in vals_list if vals.get("client_id")}
-        )
-        with clients._guard_billed_days(self.env._("this enrolment")):
-            return super().create(vals_list)
-
-    def write(self, vals):
-        with self.client_id._guard_billed_days(self.env._("this enrolment")):
-            return super().write(vals)
-
-    def unlink(self):
-        with self.client_id._guard_billed_days(self.env._("this enrolment")):
-            return super().unlink()
+    def _describe_part(self):
+        return self.env._("this enrolment")

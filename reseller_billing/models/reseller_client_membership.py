@@ -7,6 +7,7 @@ from odoo.exceptions import ValidationError
 class ResellerClientMembership(models.Model):
     _name = "reseller.client.membership"
     _description = "Days of Service in a Client Group"
+    _inherit = "reseller.client.part.mixin"
     _order = "client_id, date_from, id"
     _check_company_auto = True
 
@@ -75,18 +76,5 @@ class ResellerClientMembership(models.Model):
                         )
                     )
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        clients = self.env["reseller.client"].browse(
-            {vals["client_id"] for vals in vals_list if vals.get("client_id")}
-        )
-        with clients._guard_billed_days(self.env._("this membership")):
-            return super().create(vals_list)
-
-    def write(self, vals):
-        with self.client_id._guard_billed_days(self.env._("this membership")):
-            return super().write(vals)
-
-    def unlink(self):
-        with self.client_id._guard_billed_days(self.env._("this membership")):
-            return super().unlink()
+    def _describe_part(self):
+        return self.env._("this membership")

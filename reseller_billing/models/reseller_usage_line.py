@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
@@ -12,6 +13,9 @@ from odoo.tools import SQL
 # Quantities fit NUMERIC with room to spare; more is a broken meter, not use.
 MAX_QUANTITY = Decimal(10) ** 24
 MAX_DECIMALS = 30
+# Of ids, sources and codes; what an index entry can hold in any script.
+MAX_LENGTH = 255
+ZERO_CHARACTER = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 COLUMNS = (
     "position",
     "client_id",
@@ -145,7 +149,7 @@ class ResellerUsageLine(models.Model):
                     (index, *self._parse_event(event, clients, features, levels, zones, oldest))
                 )
             except ValueError as error:
-                rejected.append((index, str(error)))
+                rejected.append((index, _printable(str(error))))
         return rows, rejected
 
     def _parse_event(self, event, clients, features, levels, zones, oldest):
@@ -153,12 +157,14 @@ class ResellerUsageLine(models.Model):
         if type(event) is not dict:
             raise ValueError(self.env._("An event is an object with named values."))
         external_id, source = event.get("id"), event.get("source")
-        if not external_id or type(external_id) is not str:
-            raise ValueError(self.env._("The event has no id, or its id is no text."))
-        if not source or type(source) is not str:
-            raise ValueError(self.env._("The event has no source, or its source is no text."))
-        if "\0" in external_id or "\0" in source:
-            raise ValueError(self.env._("The id or the source holds a zero character."))
+        if not _is_key(external_id):
+            raise ValueError(
+                self.env._("The event's id is no text of 1 to %s characters.", MAX_LENGTH)
+            )
+        if not _is_key(source):
+            raise ValueError(
+                self.env._("The event's source is no text of 1 to %s characters.", MAX_LENGTH)
+            )
         client = _lookup(clients, event.get("client"))
         if not client:
             raise ValueError(
@@ -181,8 +187,8 @@ class ResellerUsageLine(models.Model):
         occurred_at = self._parse_time(event.get("time"))
         quantity = self._parse_quantity(event.get("quantity"))
         properties = event.get("properties")
-        if properties is not None and type(properties) is not dict:
-            raise ValueError(self.env._("The properties are no object with named values."))
+        if properties is not None:
+            properties = self._parse_properties(properties)
         client_id, tz, service, billed_until = client
         zone = zones.get(tz)
         if zone is None:
@@ -214,7 +220,7 @@ class ResellerUsageLine(models.Model):
             day,
             source,
             external_id,
-            properties and _json(properties),
+            properties,
         )
 
     def _parse_time(self, value):
@@ -251,11 +257,24 @@ class ResellerUsageLine(models.Model):
             )
         return quantity
 
+    def _parse_properties(self, value):
+        """Return properties as JSON that PostgreSQL can hold."""
+        if type(value) is not dict:
+            raise ValueError(self.env._("The properties are no object with named values."))
+        try:
+            text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+            text.encode()
+        except (ValueError, TypeError) as error:
+            raise ValueError(self.env._("The properties are no JSON: %s", error)) from error
+        if ZERO_CHARACTER.search(text):
+            raise ValueError(self.env._("The properties hold a zero character."))
+        return text
+
     def _load_codes(self, events, company):
         """Return what the events' codes stand for: clients, features and levels."""
         objects = [event for event in events if type(event) is dict]
-        refs = {event.get("client") for event in objects if type(event.get("client")) is str}
-        codes = {event.get("feature") for event in objects if type(event.get("feature")) is str}
+        refs = {event.get("client") for event in objects if _is_key(event.get("client"))}
+        codes = {event.get("feature") for event in objects if _is_key(event.get("feature"))}
         self.env.flush_all()
         clients = {
             ref: (client_id, tz, [tuple(row) for row in zip(firsts, lasts, strict=True)], until)
@@ -393,5 +412,17 @@ def _event_id(event):
     return event.get("id") if isinstance(event, dict) else None
 
 
-def _json(value):
-    return json.dumps(value, sort_keys=True).replace("\\u0000", "")
+def _printable(text):
+    """Return a text that may repeat what came from outside as one that PostgreSQL can hold."""
+    return text.replace("\0", "").encode(errors="replace").decode()
+
+
+def _is_key(value):
+    """Whether a value from outside is a text that PostgreSQL can hold in an index."""
+    if type(value) is not str or not 0 < len(value) <= MAX_LENGTH or "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return True

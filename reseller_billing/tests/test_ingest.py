@@ -50,10 +50,12 @@ class TestIngest(ResellerBillingCommon):
         self.assertEqual(self.lines.ingest([{**event, "quantity": "3.0"}])["duplicates"], 1)
 
     def test_every_bad_event_is_rejected_with_its_reason_and_the_good_one_kept(self):
-        good = self._event("2024-01-05", "0.000000000000001")
+        good = self._event(
+            "2024-01-05", "0.000000000000001", properties={"path": "C:\\u0000", "name": "Zoë"}
+        )
         cases = [
-            ({"id": None}, "no id"),
-            ({"source": ""}, "no source"),
+            ({"id": None}, "id is no text"),
+            ({"source": ""}, "source is no text"),
             ({"client": "nobody"}, "no client"),
             ({"client": ["A"]}, "no client"),
             ({"feature": "nothing"}, "no feature"),
@@ -69,6 +71,17 @@ class TestIngest(ResellerBillingCommon):
             ({"quantity": "1e-40"}, "decimal places"),
             ({"time": "2023-12-31T12:00:00Z"}, "not served"),
             ({"properties": "x"}, "properties"),
+            # What PostgreSQL cannot hold must not take the rest of the batch along.
+            ({"id": "a\0b"}, "id is no text"),
+            ({"id": "\ud800"}, "id is no text"),
+            ({"id": "é" * 3000}, "id is no text"),
+            ({"client": "A\0"}, "no client"),
+            ({"client": "\udfff"}, "no client"),
+            ({"feature": "\0"}, "no feature"),
+            ({"time": "\0"}, "not RFC 3339"),
+            ({"properties": {"a": "\0"}}, "zero character"),
+            ({"properties": {"a": "\ud800"}}, "no JSON"),
+            ({"properties": {"a": float("nan")}}, "no JSON"),
         ]
         events = [{**self._event("2024-01-05", 1), **change} for change, _reason in cases]
         outcome = self.lines.ingest([good, *events, "no object"])

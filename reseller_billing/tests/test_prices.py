@@ -103,6 +103,10 @@ class TestPrices(ResellerBillingCommon):
         self._use("2024-01-05", 1)
         self._run("2024-02-01")
         free = "The first free day is 2024-02-01"
+        other = self._create_client("OTHER", start="2024-02-01")
+        enrolment = self.env["reseller.client.feature"].create(
+            {"client_id": other.id, "feature_id": self.feature.id, "date_from": "2024-01-20"}
+        )
         attempts = [
             lambda: rule.write({"unit_price": 2}),
             lambda: rule.write({"date_to": "2024-01-30"}),
@@ -111,6 +115,7 @@ class TestPrices(ResellerBillingCommon):
             lambda: self._create_rule(unit_price=5, client_id=self.client_a.id),
             lambda: self.client_a.membership_ids.write({"date_to": "2024-01-15"}),
             lambda: self.client_a.membership_ids.write({"group_id": self.group.id}),
+            lambda: enrolment.write({"client_id": self.client_a.id}),
             lambda: self.client_a.write({"interval_count": 2}),
             lambda: self.env["reseller.client.feature"].create(
                 {
