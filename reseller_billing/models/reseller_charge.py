@@ -255,6 +255,7 @@ class ResellerCharge(models.Model):
             vals.update(self._prepare_contract_line_vals())
         else:
             vals["product_id"] = self.feature_id._get_product(self.company_id).id
+        vals.update(self._prepare_balance_vals(vals["product_id"], amount))
         holds = (
             quantity == round(quantity, quantity_digits)
             and quantity * price == amount
@@ -265,6 +266,19 @@ class ResellerCharge(models.Model):
         if self.kind != "recurring" and abs(quantity) != 1:
             vals["name"] = f"{vals['name']} · {rating.text(quantity)} × {rating.text(price)}"
         return {**vals, "quantity": 1.0, "price_unit": float(amount) * sign}
+
+    def _prepare_balance_vals(self, product_id, amount):
+        """Return what Odoo would find for the journal item of a line without taxes.
+
+        Given it, Odoo need not write each line a second time, which nearly halves its work. A line
+        that has taxes it computes anew all the same. Left to Odoo: conversion, and account tags.
+        """
+        if (
+            self.currency_id != self.company_id.currency_id
+            or self.env["product.product"].browse(product_id).sudo().account_tag_ids  # as Odoo does
+        ):
+            return {}
+        return {"balance": -float(amount), "amount_currency": -float(amount)}
 
     def _prepare_contract_line_vals(self):
         self.ensure_one()

@@ -1,5 +1,7 @@
+from contextlib import nullcontext
 from datetime import date
 from decimal import Decimal
+from unittest.mock import patch
 
 from .common import ResellerBillingCommon
 
@@ -168,3 +170,68 @@ class TestExactness(ResellerBillingCommon):
         statement = self._statement(self.client_a, "2024-02-01")
         self.assertEqual(self._amounts(statement), {("unit", "usage"): "1234567890123.45"})
         self.assertAgrees(statement)
+
+    def _read_items(self, invoice):
+        """Return all that is stored of an invoice's journal items, but what names the invoice."""
+        own = {
+            "id",
+            "move_id",
+            "move_name",
+            "charge_id",
+            "name",
+            "ref",
+            "create_date",
+            "write_date",
+        }
+        lines = invoice.line_ids.sorted(lambda line: (line.sequence, line.balance, line.id))
+        names = [
+            name
+            for name, field in lines._fields.items()
+            if field.store and field.column_type and name not in own
+        ]
+        items = lines.read(names + ["tax_ids", "tax_tag_ids"], load=None)
+        return [{**item, "id": None, "tax_ids": sorted(item["tax_ids"])} for item in items]
+
+    def test_journal_items_are_those_that_odoo_writes_by_itself(self):
+        tag = self.env["account.account.tag"].create({"name": "Kept", "applicability": "products"})
+        fixed = self.env["account.tax"].create(
+            {"name": "fixed", "amount_type": "fixed", "amount": 0.3, "type_tax_use": "sale"}
+        )
+        none = fixed.browse()
+        for number, (tax, tags, quantity) in enumerate(
+            [
+                (none, tag.browse(), 7),
+                (none, tag.browse(), -7),
+                (none, tag, 7),
+                (self.tax_excluded, tag.browse(), 7),
+                (self.tax_excluded + fixed, tag, 7),
+                (self.tax_included, tag.browse(), 7),
+                (self.tax_included, tag.browse(), -7),
+            ]
+        ):
+            feature = self._create_feature(f"items{number}")
+            fee = self._create_feature(f"fee{number}", product_id=self.product.copy().id)
+            fee.product_id.taxes_id = self.tax_excluded if tax else none
+            self._create_rule(feature, unit_price=0.335)
+            self.product.write({"taxes_id": tax.ids, "account_tag_ids": tags.ids})
+            found = []
+            for way in ("prepared", "plain"):
+                partner = self.client_a.partner_id
+                client = self._create_client(f"{way}{number}", partner=partner)
+                self.env["reseller.client.feature"].create(
+                    {"client_id": client.id, "feature_id": fee.id, "date_from": "2024-01-01"}
+                )
+                if way == "prepared":
+                    self._create_rule(
+                        fee, recurring_fee=0.37, fee_timing="arrears", enrolment="opt_in"
+                    )
+                self._use("2024-01-05", quantity, feature.code, client.ref)
+                model = self.env.registry["reseller.charge"]
+                plain = patch.object(model, "_prepare_balance_vals", lambda *_args: {})
+                with plain if way == "plain" else nullcontext():
+                    self._run("2024-02-01")
+                invoice = self._statement(client, "2024-02-01").invoice_id
+                self.assertEqual(invoice.state, "posted")
+                found.append(self._read_items(invoice))
+            self.assertGreater(len(found[0]), 2)
+            self.assertEqual(*found)
