@@ -13,6 +13,7 @@ from .reseller_price_rule import INTERVAL_UNITS
 
 # Only activation, bills and their voiding move these.
 BILLING_OWNED = {"state", "billed_until", "next_bill_date", "rerate_from", "contract_id"}
+NEW = ("state", "draft")
 
 
 class ResellerClient(models.Model):
@@ -202,17 +203,28 @@ class ResellerClient(models.Model):
                     )
                 )
 
-    def write(self, vals):
-        if not self.env.su and BILLING_OWNED & vals.keys():
-            raise UserError(
-                self.env._(
-                    "Billing itself keeps these values: %s.", ", ".join(BILLING_OWNED & vals.keys())
-                )
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            # The web client sends a new record's defaults along.
+            self._check_billing_owned(
+                {name for name, value in vals.items() if value and (name, value) != NEW}
             )
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._check_billing_owned(vals.keys())
         done = super().write(vals)
         if {"interval_count", "interval_unit", "membership_ids"} & vals.keys():
             self._sync_contracts()
         return done
+
+    def _check_billing_owned(self, names):
+        owned = BILLING_OWNED & names
+        if owned and not self.env.su:
+            raise UserError(
+                self.env._("Billing itself keeps these values: %s.", ", ".join(sorted(owned)))
+            )
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billed(self):

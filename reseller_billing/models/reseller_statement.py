@@ -450,7 +450,12 @@ class ResellerStatement(models.Model):
     # Voiding
 
     def action_void(self):
-        """Void statements without an invoice; one with an invoice is voided by cancelling that."""
+        """Void statements without an invoice; one with an invoice is voided by cancelling that.
+
+        :raise AccessError: without the group Billing Manager
+        """
+        self.check_access("read")
+        self.env["reseller.billing.run"]._check_may_bill()
         invoiced = self.filtered("invoice_id")
         if invoiced:
             raise UserError(

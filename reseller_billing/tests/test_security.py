@@ -124,6 +124,20 @@ class TestSecurity(ResellerBillingCommon):
                 with self.assertRaisesRegex(UserError, "Billing itself"):
                     client.write(values)
 
+    def test_only_activation_and_bills_move_an_account(self):
+        values = {
+            "partner_id": self.client_a.partner_id.id,
+            "reseller_id": self.reseller.id,
+            "ref": "NEW",
+        }
+        clients = self.env["reseller.client"].with_user(self.user)
+        for owned in ({"state": "active"}, {"next_bill_date": "2020-01-01"}):
+            with self.assertRaisesRegex(UserError, "Billing itself keeps"):
+                clients.create({**values, **owned})
+            with self.assertRaisesRegex(UserError, "Billing itself keeps"):
+                self.client_a.with_user(self.user).write(owned)
+        self.assertEqual(clients.create({**values, "state": "draft"}).state, "draft")
+
     def test_only_managers_price_and_bill(self):
         with self.assertRaises(AccessError):
             self.env["reseller.price.rule"].with_user(self.user).create(
@@ -136,6 +150,15 @@ class TestSecurity(ResellerBillingCommon):
             run.with_user(self.user).action_start()
         with self.assertRaises(AccessError):
             run.with_user(self.user)._process_batch()
+        # A bill without an invoice of ours is a bill all the same.
+        self.reseller.invoice_to = "none"
+        self._create_rule(recurring_fee=1)
+        statement = self._run("2024-01-15").statement_ids
+        self.assertEqual(statement.state, "approved")
+        with self.assertRaises(AccessError):
+            statement.with_user(self.user).action_void()
+        statement.with_user(self.manager).action_void()
+        self.assertEqual(statement.state, "void")
 
     def test_a_manager_without_more_rights_does_the_whole_job(self):
         env = self.env(user=self.manager)
