@@ -7,10 +7,13 @@ from odoo.tools.misc import format_date
 from .. import rating
 
 KINDS = [
+    ("setup", "Set-up fee"),
     ("recurring", "Recurring fee"),
     ("usage", "Usage"),
     ("overage", "Overage"),
+    ("minimum", "Minimum"),
     ("manual", "Manual"),
+    ("credit", "Credit"),
 ]
 # The columns of a charge that rating gives, in the order in which they are inserted.
 COLUMNS = (
@@ -170,6 +173,10 @@ class ResellerCharge(models.Model):
             name += " · " + self.env["reseller.feature.level"].browse(charge.key.level).name
         if charge.key.kind == "recurring":
             what = self.env._("fee") if charge.amount >= 0 else self.env._("fee, unused days")
+        elif charge.key.kind == "setup":
+            what = self.env._("set-up")
+        elif charge.key.kind == "minimum":
+            what = self.env._("up to the minimum")
         elif charge.key.flat:
             what = self.env._("flat fee of tier %s", charge.key.tier)
         elif charge.key.tier and charge.key.kind == "overage":
@@ -221,15 +228,22 @@ class ResellerCharge(models.Model):
         rated = (self.trace or {}).get("rated") or {}
         if "used" not in rated or self.is_flat_fee:
             return ""
-        units = {
-            name: self.env["res.lang"]._format_exact(Decimal(rated[name]))
-            for name in ("used", "included", "payable")
+        names = {
+            "used": self.env._("used %s"),
+            "trial": self.env._("free on trial %s"),
+            "rolled_over": self.env._("rolled over %s"),
+            "included": self.env._("included %s"),
+            "bonus": self.env._("bonus %s"),
+            "payable": self.env._("payable %s"),
         }
-        if self.kind == "usage":
-            return self.env._("used in this cycle: %s", units["used"])
-        return self.env._(
-            "in this cycle: used %(used)s, included %(included)s, payable %(payable)s", **units
-        )
+        if self.kind == "usage" and rated["used"] == rated["payable"]:
+            names = {"used": names["used"]}
+        steps = [
+            text % self.env["res.lang"]._format_exact(Decimal(rated[name]))
+            for name, text in names.items()
+            if name in ("used", "payable") or Decimal(rated.get(name, "0"))
+        ]
+        return self.env._("in this cycle: %s", ", ".join(steps))
 
     # Invoicing
 

@@ -71,6 +71,12 @@ class ResellerClient(models.Model):
         default="activation",
         tracking=True,
     )
+    billing_start = fields.Date(
+        tracking=True,
+        copy=False,
+        help="Nothing before this day is billed here: another system did. "
+        "Trial and bonus count from activation all the same. Empty: billed from activation.",
+    )
     billed_until = fields.Date(
         readonly=True, copy=False, help="The last day whose use has been billed."
     )
@@ -279,7 +285,10 @@ class ResellerClient(models.Model):
             return found
 
         return (
-            runs(self.membership_ids, lambda row: (row.group_id.id, row.anchor_date)),
+            runs(
+                self.membership_ids,
+                lambda row: (row.group_id.id, row.anchor_date, row.paused),
+            ),
             {
                 feature.id: runs(rows, lambda row: row.quantity)
                 for feature, rows in self.enrolment_ids.grouped("feature_id").items()

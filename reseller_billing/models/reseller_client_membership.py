@@ -22,6 +22,9 @@ class ResellerClientMembership(models.Model):
         ondelete="restrict",
         domain="[('reseller_id', '=', reseller_id)]",
     )
+    paused = fields.Boolean(
+        help="Nothing is enrolled on these days: no fees and no allotments. Use is billed all the same."
+    )
     anchor_date = fields.Date(
         string="Cycles Counted From",
         compute="_compute_anchor_date",
@@ -39,14 +42,32 @@ class ResellerClientMembership(models.Model):
         "A client's memberships must not overlap: end one the day before the next begins.",
     )
 
-    @api.depends("date_from", "client_id.billing_anchor", "client_id.membership_ids.date_from")
+    @api.depends(
+        "date_from",
+        "date_to",
+        "client_id.billing_anchor",
+        "client_id.membership_ids.date_from",
+        "client_id.membership_ids.date_to",
+    )
     def _compute_anchor_date(self):
+        """Cycles are counted from the first day of service, and anew when an account reopens.
+
+        Those that follow the calendar go on from the first of the month of the very first day.
+        """
         for client, rows in self.grouped("client_id").items():
-            days = [day for day in (client.membership_ids | rows).mapped("date_from") if day]
-            first = min(days, default=False)
-            if first and client.billing_anchor == "month":
-                first = first.replace(day=1)
-            rows.anchor_date = first
+            anchor, before = False, None
+            for row in (client.membership_ids | rows).filtered("date_from").sorted("date_from"):
+                reopens = before and (
+                    not before.date_to or (row.date_from - before.date_to).days > 1
+                )
+                if client.billing_anchor == "month":
+                    anchor = anchor or row.date_from.replace(day=1)
+                elif not before or reopens:
+                    anchor = row.date_from
+                if row in rows:
+                    row.anchor_date = anchor
+                before = row
+            rows.filtered(lambda row: not row.date_from).anchor_date = False
 
     @api.constrains("group_id", "client_id")
     def _check_group(self):

@@ -1,4 +1,5 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 
 class ResellerFeature(models.Model):
@@ -39,7 +40,12 @@ class ResellerFeature(models.Model):
         "uom.uom", string="Unit", help="What one unit of use is, on statements."
     )
     aggregation = fields.Selection(
-        [("sum", "Sum of quantities"), ("count", "Number of events")],
+        [
+            ("sum", "Sum of quantities"),
+            ("count", "Number of events"),
+            ("max", "Highest value"),
+            ("last", "Last value"),
+        ],
         required=True,
         default="sum",
         help="How a cycle's use is made out of its events.",
@@ -59,6 +65,31 @@ class ResellerFeature(models.Model):
     _quantity_digits_range = models.Constraint(
         "CHECK (quantity_digits BETWEEN 0 AND 15)", "Decimal places must be from 0 to 15."
     )
+
+    @api.constrains("aggregation")
+    def _check_aggregation(self):
+        self.price_rule_ids._check_terms()
+
+    def write(self, vals):
+        for name in ("aggregation", "quantity_digits"):
+            if name in vals and any(feature[name] != vals[name] for feature in self):
+                self._check_unused(name)
+        return super().write(vals)
+
+    def _check_unused(self, name):
+        """Refuse to change how use is counted once there is some: bills rest on it."""
+        # Use of every company counts, seen or not.
+        used = self.env["reseller.usage.daily"].sudo().search(
+            [("feature_id", "in", self.ids)], limit=1
+        )
+        if used:
+            raise UserError(
+                self.env._(
+                    "%(feature)s has use already, so that '%(field)s' stays: make another feature.",
+                    feature=used.feature_id.name,
+                    field=self._fields[name]._description_string(self.env),
+                )
+            )
 
     def _get_product(self, company):
         """Return the product whose taxes and account the charges of this feature take."""

@@ -59,12 +59,35 @@ class ResellerPriceRule(models.Model):
     fee_timing = fields.Selection(
         [("advance", "In advance"), ("arrears", "In arrears")], required=True, default="advance"
     )
+    advance_cycles = fields.Integer(
+        string="Cycles at Once",
+        default=1,
+        help="So many cycles' fees are due at once, in advance: several months bought together. "
+        "Allotments stay per cycle.",
+    )
+    refund_on_close = fields.Boolean(
+        string="Refund on Closing",
+        default=True,
+        help="When an account closes, unused days of a fee in advance are given back.",
+    )
+    setup_fee = fields.Float(
+        string="Set-up Fee",
+        min_display_digits="Product Price",
+        help="Due once ever per client, for each unit of the first day, on the next bill.",
+    )
+    trial_days = fields.Integer(
+        help="Days from the client's first, once ever, with free use and no fee."
+    )
     interval_count = fields.Integer(
         string="Every", help="Empty: the client's billing cycle is this feature's cycle, too."
     )
     interval_unit = fields.Selection(INTERVAL_UNITS, string="Cycle Unit")
     enrolment = fields.Selection(
-        [("automatic", "Every client"), ("opt_in", "Clients that are switched on")],
+        [
+            ("automatic", "Every client"),
+            ("opt_in", "Clients that are switched on"),
+            ("on_use", "Whoever uses it, in cycles with use"),
+        ],
         string="Who Has It",
         required=True,
         default="automatic",
@@ -78,6 +101,16 @@ class ResellerPriceRule(models.Model):
     # Use
     included_quantity = fields.Float(
         string="Included", min_display_digits=0, help="Units per cycle that the fee covers."
+    )
+    rollover_cycles = fields.Integer(
+        string="Rolls Over For",
+        help="Unused included units may be used in so many further cycles. None: they lapse.",
+    )
+    bonus_quantity = fields.Float(
+        string="Bonus", min_display_digits=0, help="Free units, once ever per client."
+    )
+    bonus_valid_days = fields.Integer(
+        string="Bonus Valid For", help="Days from the client's first. None: it does not expire."
     )
     pricing_model = fields.Selection(
         [
@@ -99,6 +132,25 @@ class ResellerPriceRule(models.Model):
         "reseller.price.level", "rule_id", string="Level Prices", copy=True
     )
 
+    minimum_quantity = fields.Float(
+        min_display_digits=0,
+        help="Payable units of a billing period, at least: missing ones are billed as further use.",
+    )
+    minimum_amount = fields.Float(
+        min_display_digits="Product Price",
+        help="What the use of a billing period is raised to, fees not counted.",
+    )
+    max_quantity = fields.Float(
+        string="Maximum", min_display_digits=0, help="Units per cycle; included ones count, too."
+    )
+    limit_action = fields.Selection(
+        [("notify", "Notify at 50, 80 and 100 %"), ("block", "Notify, and refuse more")],
+        string="At the Maximum",
+        required=True,
+        default="notify",
+        help="What systems that ask before they deliver are told. Use that was made is billed.",
+    )
+
     _one_scope = models.Constraint(
         "CHECK (num_nonnulls(client_id, group_id, reseller_id) <= 1)",
         "A price is for one client, one group, one reseller, or for all: choose one at most.",
@@ -109,8 +161,16 @@ class ResellerPriceRule(models.Model):
     )
     _amounts_positive = models.Constraint(
         "CHECK (COALESCE(recurring_fee, 0) >= 0 AND COALESCE(unit_price, 0) >= 0 "
-        "AND COALESCE(included_quantity, 0) >= 0 AND COALESCE(interval_count, 0) >= 0)",
-        "Prices, fees, allotments and cycles must not be negative.",
+        "AND COALESCE(included_quantity, 0) >= 0 AND COALESCE(interval_count, 0) >= 0 "
+        "AND COALESCE(setup_fee, 0) >= 0 AND COALESCE(bonus_quantity, 0) >= 0 "
+        "AND COALESCE(minimum_quantity, 0) >= 0 AND COALESCE(minimum_amount, 0) >= 0 "
+        "AND COALESCE(max_quantity, 0) >= 0 AND COALESCE(trial_days, 0) >= 0 "
+        "AND COALESCE(bonus_valid_days, 0) >= 0 AND COALESCE(rollover_cycles, 0) >= 0)",
+        "Prices, fees, allotments, limits and cycles must not be negative.",
+    )
+    _advance_cycles_positive = models.Constraint(
+        "CHECK (COALESCE(advance_cycles, 1) >= 1)",
+        "A fee is for at least one cycle: set Cycles at Once to 1 or more.",
     )
     _package_size_positive = models.Constraint(
         "CHECK (pricing_model != 'package' OR package_size > 0)",
@@ -198,11 +258,34 @@ class ResellerPriceRule(models.Model):
                     )
                 )
 
+    @api.onchange("enrolment")
+    def _onchange_enrolment(self):
+        if self.enrolment == "on_use":
+            self.fee_timing = "arrears"
+
+    @api.onchange("fee_timing")
+    def _onchange_fee_timing(self):
+        if self.fee_timing == "arrears":
+            self.advance_cycles = 1
+
     @api.constrains(
-        "pricing_model", "tier_ids", "interval_count", "interval_unit", "level_price_ids"
+        "feature_id",
+        "pricing_model",
+        "tier_ids",
+        "interval_count",
+        "interval_unit",
+        "level_price_ids",
+        "enrolment",
+        "fee_timing",
+        "recurring_fee",
+        "advance_cycles",
+        "rollover_cycles",
+        "minimum_quantity",
+        "minimum_amount",
     )
     def _check_terms(self):
         for rule in self:
+            rule._check_options()
             if bool(rule.interval_count) != bool(rule.interval_unit):
                 raise ValidationError(
                     self.env._("A cycle needs both a number and a unit, or neither.")
@@ -226,6 +309,39 @@ class ResellerPriceRule(models.Model):
                     raise ValidationError(
                         self.env._("A level's price and allotment must not be negative.")
                     )
+
+    def _check_options(self):
+        """Refuse options that contradict each other (rating section 6)."""
+        self.ensure_one()
+        if self.enrolment == "on_use" and self.recurring_fee and self.fee_timing == "advance":
+            raise ValidationError(
+                self.env._(
+                    "Whether a client uses it shows only afterwards: let the fee be due in arrears."
+                )
+            )
+        if self.advance_cycles > 1 and self.fee_timing != "advance":
+            raise ValidationError(
+                self.env._(
+                    "Several cycles at once are paid in advance: change the fee's timing, "
+                    "or set Cycles at Once to 1."
+                )
+            )
+        if self.pricing_model == "unlimited" and (self.minimum_quantity or self.minimum_amount):
+            raise ValidationError(
+                self.env._(
+                    "Unlimited use costs nothing, so that it can have no minimum: raise the fee instead."
+                )
+            )
+        if self.feature_id.aggregation in ("max", "last") and (
+            self.rollover_cycles or self.pricing_model in ("package", "graduated", "volume")
+        ):
+            raise ValidationError(
+                self.env._(
+                    "%s is billed by its highest or last value: that goes with prices per unit or "
+                    "unlimited, without rollover.",
+                    self.feature_id.name,
+                )
+            )
 
     def _check_tiers(self):
         self.ensure_one()
@@ -328,8 +444,24 @@ class ResellerPriceRule(models.Model):
                     unit=names[self.interval_unit].lower(),
                 )
             parts.append(fee)
-        if self.included_quantity:
+        if self.recurring_fee and self.advance_cycles > 1:
+            parts.append(self.env._("%s cycles at once", self.advance_cycles))
+        if self.setup_fee:
+            parts.append(self.env._("%s once for set-up", money(self.setup_fee)))
+        if self.trial_days:
+            parts.append(self.env._("%s days free trial", self.trial_days))
+        if self.included_quantity and self.rollover_cycles:
+            parts.append(
+                self.env._(
+                    "%(units)s included, kept for %(cycles)s more cycles",
+                    units=units(self.included_quantity),
+                    cycles=self.rollover_cycles,
+                )
+            )
+        elif self.included_quantity:
             parts.append(self.env._("%s included", units(self.included_quantity)))
+        if self.bonus_quantity:
+            parts.append(self.env._("bonus of %s", units(self.bonus_quantity)))
         match self.pricing_model:
             case "unlimited":
                 parts.append(self.env._("unlimited use"))
@@ -355,6 +487,12 @@ class ResellerPriceRule(models.Model):
             for line in self.level_price_ids
             if not line.is_rated_by_rule
         ]
+        if self.minimum_quantity:
+            parts.append(self.env._("at least %s units", units(self.minimum_quantity)))
+        if self.minimum_amount:
+            parts.append(self.env._("at least %s", money(self.minimum_amount)))
+        if self.max_quantity:
+            parts.append(self.env._("at most %s units", units(self.max_quantity)))
         return ", ".join(parts) or self.env._("free")
 
 

@@ -64,7 +64,7 @@ class ResellerRating(models.AbstractModel):
                     level, None if by_rule else Decimal(price), Decimal(included) or None
                 )
             )
-        found, digits = defaultdict(list), {}
+        found, metering = defaultdict(list), {}
         for row in self.env.execute_query_dict(self._rules_sql(company, only)):
             interval = (
                 rating.Interval.of(row["interval_count"], row["interval_unit"])
@@ -74,23 +74,39 @@ class ResellerRating(models.AbstractModel):
             terms = rating.Terms(
                 recurring_fee=Decimal(row["recurring_fee"]),
                 in_advance=row["fee_timing"] == "advance",
+                advance_cycles=max(row["advance_cycles"] or 1, 1),
+                refund_on_close=bool(row["refund_on_close"]),
                 interval=interval,
-                automatic=row["enrolment"] == "automatic",
+                enrolment=row["enrolment"],
+                trial_days=row["trial_days"] or 0,
+                setup_fee=Decimal(row["setup_fee"]),
+                bonus=Decimal(row["bonus_quantity"]),
+                bonus_days=row["bonus_valid_days"] or None,
                 included=Decimal(row["included_quantity"]),
+                rollover_cycles=row["rollover_cycles"] or 0,
                 model=row["pricing_model"],
                 unit_price=Decimal(row["unit_price"]),
                 package_size=Decimal(row["package_size"]) or Decimal(1),
                 tiers=tuple(tiers[row["id"]]),
                 levels=tuple(levels[row["id"]]),
+                minimum_quantity=Decimal(row["minimum_quantity"]),
+                minimum_amount=Decimal(row["minimum_amount"]),
                 prorated=row["proration"] == "daily",
             )
             rule = rating.Rule(
-                row["id"], terms, row["rank"], row["scope"], row["date_from"], row["date_to"]
+                row["id"],
+                terms,
+                row["rank"],
+                row["scope"],
+                row["date_from"],
+                row["date_to"],
+                Decimal(row["max_quantity"]) or None,
+                row["limit_action"] == "block",
             )
             found[row["currency_id"], row["feature_id"]].append(rule)
-            digits[row["feature_id"]] = row["quantity_digits"]
+            metering[row["feature_id"]] = row["quantity_digits"], row["aggregation"]
         return {
-            (currency, feature): rating.Feature(feature, tuple(rules), digits[feature])
+            (currency, feature): rating.Feature(feature, tuple(rules), *metering[feature])
             for (currency, feature), rules in found.items()
         }
 
@@ -103,10 +119,18 @@ class ResellerRating(models.AbstractModel):
                         WHEN rule.reseller_id IS NOT NULL THEN 1 ELSE 0 END AS rank,
                    COALESCE(rule.client_id, rule.group_id, rule.reseller_id, 0) AS scope,
                    COALESCE(rule.recurring_fee, 0)::text AS recurring_fee, rule.fee_timing,
+                   rule.advance_cycles, rule.refund_on_close,
                    rule.interval_count, rule.interval_unit, rule.enrolment, rule.proration,
+                   rule.trial_days, COALESCE(rule.setup_fee, 0)::text AS setup_fee,
+                   COALESCE(rule.bonus_quantity, 0)::text AS bonus_quantity, rule.bonus_valid_days,
                    COALESCE(rule.included_quantity, 0)::text AS included_quantity,
+                   rule.rollover_cycles,
                    rule.pricing_model, COALESCE(rule.unit_price, 0)::text AS unit_price,
-                   COALESCE(rule.package_size, 0)::text AS package_size, feature.quantity_digits
+                   COALESCE(rule.package_size, 0)::text AS package_size,
+                   COALESCE(rule.minimum_quantity, 0)::text AS minimum_quantity,
+                   COALESCE(rule.minimum_amount, 0)::text AS minimum_amount,
+                   COALESCE(rule.max_quantity, 0)::text AS max_quantity, rule.limit_action,
+                   feature.quantity_digits, feature.aggregation
               FROM reseller_price_rule rule
               JOIN reseller_feature feature ON feature.id = rule.feature_id
              WHERE rule.company_id = %s AND rule.active %s
@@ -120,17 +144,18 @@ class ResellerRating(models.AbstractModel):
         """Return {client id: rating.Account} for clients of one company."""
         self.env.flush_all()
         memberships, enrolments = defaultdict(list), defaultdict(lambda: defaultdict(list))
-        for client, first, last, group, anchor in self.env.execute_query(
+        for client, first, last, group, anchor, paused in self.env.execute_query(
             SQL(
                 """
-                SELECT client_id, date_from, date_to, group_id, anchor_date
+                SELECT client_id, date_from, date_to, group_id, anchor_date,
+                       COALESCE(paused, FALSE)
                   FROM reseller_client_membership
                  WHERE client_id = ANY(%s) ORDER BY client_id, date_from
                 """,
                 clients.ids,
             )
         ):
-            memberships[client].append(rating.Membership(first, last, group, anchor))
+            memberships[client].append(rating.Membership(first, last, group, anchor, paused))
         for client, feature, first, last, quantity in self.env.execute_query(
             SQL(
                 """
@@ -148,6 +173,7 @@ class ResellerRating(models.AbstractModel):
                 tuple(memberships[client.id]),
                 {1: client.reseller_id.id, 3: client.id},
                 {feature: tuple(rows) for feature, rows in enrolments[client.id].items()},
+                client.billing_start or None,
             )
             for client in clients
         }
@@ -218,8 +244,11 @@ class ResellerRating(models.AbstractModel):
             SQL(
                 """
                 SELECT bucket.client_id, bucket.feature_id, bucket.billing_date, bucket.level_id,
-                       CASE feature.aggregation WHEN 'count' THEN bucket.event_count::text
-                            ELSE bucket.quantity::text END,
+                       CASE feature.aggregation
+                            WHEN 'count' THEN bucket.event_count
+                            WHEN 'max' THEN bucket.max_quantity
+                            WHEN 'last' THEN bucket.last_quantity
+                            ELSE bucket.quantity END::text,
                        bucket.statement_id IS NULL
                   FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[])
                        AS wanted (client_id, feature_id, since, until)
@@ -227,6 +256,7 @@ class ResellerRating(models.AbstractModel):
                     ON bucket.client_id = wanted.client_id
                    AND bucket.feature_id = wanted.feature_id
                    AND bucket.billing_date BETWEEN wanted.since AND wanted.until
+                   AND bucket.event_count > 0
                   JOIN reseller_feature feature ON feature.id = bucket.feature_id
                   LEFT JOIN reseller_feature_level level ON level.id = bucket.level_id
                  ORDER BY bucket.client_id, bucket.feature_id, bucket.billing_date,
@@ -289,25 +319,28 @@ class ResellerRating(models.AbstractModel):
         tomorrow = today + rating.DAY
         account = self._load_accounts(client)[client.id]
         bill = rating.Bill(tomorrow, today, tomorrow, client.currency_id._get_exact_rounding())
-        cycles, wanted = {}, {}
+        parts, wanted = {}, {}
         features = self._load_features(client.company_id)
         for (currency, feature_id), feature in features.items():
             if currency != client.currency_id.id:
                 continue
             part = rating.FeatureBill(account, feature, bill)
-            if part.cycles:
-                cycles[feature_id] = part.cycles[-1]
+            if part.since and part.since <= today:
+                parts[feature_id] = part
                 wanted[client.id, feature_id] = (part.since, today)
-        unpriced = self._load_unpriced(client, list(cycles), today)
         usage = self._load_usage(wanted)
+        states = {
+            feature_id: state
+            for feature_id, part in parts.items()
+            if (state := part.state(usage[client.id, feature_id]))
+        }
+        unpriced = self._load_unpriced(client, list(states), today)
         entries = []
-        records = self.env["reseller.feature"].browse([*cycles, *unpriced])
+        records = self.env["reseller.feature"].browse([*states, *unpriced])
         names = {record.id: record for record in records}
-        for feature_id, cycle in cycles.items():
-            digits = features[client.currency_id.id, feature_id].quantity_digits
-            rows = usage[client.id, feature_id].between(cycle.first_served, today)
-            with rating.exact():
-                used, left, payable, amount = rating.cycle_state(cycle, rows, bill, digits)
+        for feature_id, (cycle, use) in states.items():
+            rule = cycle.rule_on(today)
+            maximum = rule and rule.maximum
             entries.append(
                 {
                     "feature": feature_id,
@@ -315,10 +348,11 @@ class ResellerRating(models.AbstractModel):
                     "name": names[feature_id].name,
                     "cycle_start": cycle.cycle.start,
                     "cycle_end": cycle.cycle.last,
-                    "used": rating.text(used),
-                    "included_left": rating.text(left),
-                    "payable": rating.text(payable),
-                    "amount": rating.text(amount),
+                    "used": rating.text(use.used),
+                    "included_left": rating.text(use.get_left(today)),
+                    "payable": rating.text(use.payable),
+                    "maximum": maximum and rating.text(maximum),
+                    "amount": rating.text(use.amount),
                 }
             )
         for feature_id, (first, used) in unpriced.items():
@@ -332,6 +366,7 @@ class ResellerRating(models.AbstractModel):
                     "used": used,
                     "included_left": "0",
                     "payable": "0",
+                    "maximum": None,
                     "amount": "0",
                 }
             )

@@ -546,9 +546,12 @@ class ResellerStatement(models.Model):
         adjustments = charges.filtered("adjusts_statement_id")
         rest = charges - adjustments
         sections = [
-            (self.env._("Fees"), rest.filtered(lambda one: one.kind == "recurring")),
-            (self.env._("Usage"), rest.filtered(lambda one: one.kind in ("usage", "overage"))),
-            (self.env._("Other"), rest.filtered(lambda one: one.kind == "manual")),
+            (self.env._("Fees"), rest.filtered(lambda one: one.kind in ("setup", "recurring"))),
+            (
+                self.env._("Usage"),
+                rest.filtered(lambda one: one.kind in ("usage", "overage", "minimum")),
+            ),
+            (self.env._("Other"), rest.filtered(lambda one: one.kind in ("manual", "credit"))),
             (self.env._("Adjustments of earlier bills"), adjustments),
         ]
         return [(title, rows) for title, rows in sections if rows]

@@ -19,6 +19,13 @@ class ResellerUsageDaily(models.Model):
     billing_date = fields.Date(string="Day", required=True, readonly=True)
     quantity = fields.Float(required=True, readonly=True, min_display_digits=0)
     event_count = fields.Integer(string="Events", required=True, readonly=True)
+    max_quantity = fields.Float(
+        string="Highest Value", readonly=True, min_display_digits=0, aggregator="max"
+    )
+    last_quantity = fields.Float(
+        string="Last Value", readonly=True, min_display_digits=0, aggregator=None
+    )
+    last_at = fields.Datetime(readonly=True, help="When the last value was taken, UTC.")
     statement_id = fields.Many2one(
         "reseller.statement",
         readonly=True,

@@ -26,6 +26,8 @@ COLUMNS = (
     "billing_date",
     "source",
     "external_id",
+    "corrects",
+    "is_late",
     "properties",
 )
 
@@ -58,6 +60,15 @@ class ResellerUsageLine(models.Model):
     )
     source = fields.Char(required=True, readonly=True)
     external_id = fields.Char(string="Event ID", required=True, readonly=True)
+    corrects = fields.Char(
+        readonly=True, help="The id of the event that this one corrects, of the same source."
+    )
+    is_late = fields.Boolean(
+        string="Late", readonly=True, help="The day was billed already when the event came in."
+    )
+    voided_at = fields.Datetime(
+        string="Voided", readonly=True, help="The event counts no more since then."
+    )
     properties = fields.Json(readonly=True)
 
     _event_uniq = models.Constraint(
@@ -71,7 +82,7 @@ class ResellerUsageLine(models.Model):
         raise UserError(
             self.env._(
                 "Usage events are facts: they enter by ingest() and are never changed. "
-                "Send an event with a negative quantity to correct one."
+                "Void an event that never happened, or send one with a negative quantity."
             )
         )
 
@@ -85,6 +96,72 @@ class ResellerUsageLine(models.Model):
     def unlink(self):  # pylint: disable=method-required-super
         return self._raise_append_only()
 
+    # Voiding
+
+    def action_void(self):
+        """Let events count no more; what they were billed at is given back with the next bill.
+
+        :raise UserError: when the day is billed and lies outside the window for late usage
+        :raise AccessError: without the group Billing Manager
+        """
+        self.env["reseller.billing.run"]._check_may_bill()
+        self.check_access("read")
+        events = self.filtered(lambda event: not event.voided_at)
+        oldest = fields.Date.subtract(
+            fields.Date.today(), days=self.env.company.reseller_late_days
+        )
+        for event in events:
+            billed = event.client_id.billed_until
+            if billed and event.billing_date <= min(billed, oldest):
+                raise UserError(
+                    self.env._(
+                        "%(day)s is billed already and lies outside the window for late usage, "
+                        "which begins on %(oldest)s: credit it by hand.",
+                        day=event.billing_date,
+                        oldest=oldest,
+                    )
+                )
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH voided AS (
+                    UPDATE reseller_usage_line SET voided_at = now() AT TIME ZONE 'UTC'
+                     WHERE id = ANY(%(ids)s)
+                    RETURNING client_id, feature_id, level_id, billing_date
+                ), sums AS (
+                    SELECT line.client_id, line.feature_id, line.level_id, line.billing_date,
+                           COALESCE(sum(line.quantity) FILTER (WHERE counts), 0) AS quantity,
+                           count(*) FILTER (WHERE counts) AS event_count,
+                           max(line.quantity) FILTER (WHERE counts) AS max_quantity,
+                           (array_agg(line.quantity ORDER BY line.occurred_at DESC, line.id DESC)
+                               FILTER (WHERE counts))[1] AS last_quantity,
+                           max(line.occurred_at) FILTER (WHERE counts) AS last_at
+                      FROM (SELECT DISTINCT * FROM voided) AS bucket
+                      JOIN reseller_usage_line line
+                        ON line.client_id = bucket.client_id
+                       AND line.feature_id = bucket.feature_id
+                       AND line.level_id IS NOT DISTINCT FROM bucket.level_id
+                       AND line.billing_date = bucket.billing_date
+                     CROSS JOIN LATERAL (
+                        SELECT line.voided_at IS NULL AND NOT line.id = ANY(%(ids)s) AS counts) AS one
+                     GROUP BY line.client_id, line.feature_id, line.level_id, line.billing_date
+                )
+                UPDATE reseller_usage_daily bucket
+                   SET quantity = sums.quantity, event_count = sums.event_count,
+                       max_quantity = sums.max_quantity, last_quantity = sums.last_quantity,
+                       last_at = sums.last_at, statement_id = NULL
+                  FROM sums
+                 WHERE bucket.client_id = sums.client_id
+                   AND bucket.feature_id = sums.feature_id
+                   AND bucket.level_id IS NOT DISTINCT FROM sums.level_id
+                   AND bucket.billing_date = sums.billing_date
+                """,
+                ids=events.ids,
+            )
+        )
+        self.invalidate_recordset(["voided_at"])
+        self.env["reseller.usage.daily"].invalidate_model()
+
     # Taking usage in
 
     @api.model
@@ -93,7 +170,8 @@ class ResellerUsageLine(models.Model):
 
         :param list events: dicts with ``id``, ``source``, ``client`` (a client's reference),
             ``feature`` (a code), ``time`` (RFC 3339 with offset), ``quantity`` (a number or a decimal
-            string; negative: a correction) and optionally ``level`` (a code) and ``properties``
+            string; negative: a correction) and optionally ``level`` (a code), ``corrects`` (the id
+            of an event of the same source, whose day and level this one takes) and ``properties``
         :return: ``{"accepted": n, "duplicates": n, "rejected": [{"index", "id", "reason"}]}``;
             valid events are stored even when others of the batch are not, and rejected ones are kept
             as rejections, to be mended and replayed
@@ -141,18 +219,24 @@ class ResellerUsageLine(models.Model):
     def _parse_events(self, events, company):
         """Return (rows, rejected): rows in the order of COLUMNS, rejected as (index, reason)."""
         clients, features, levels = self._load_codes(events, company)
+        corrected = self._load_corrected(events, company)
         oldest = fields.Date.subtract(fields.Date.today(), days=company.reseller_late_days)
         zones, rows, rejected = {}, [], []
         for index, event in enumerate(events):
             try:
-                rows.append(
-                    (index, *self._parse_event(event, clients, features, levels, zones, oldest))
+                row = self._parse_event(
+                    event, clients, features, levels, corrected, zones, oldest
                 )
             except ValueError as error:
                 rejected.append((index, _printable(str(error))))
+                continue
+            rows.append((index, *row))
+            if corrected is not None:
+                client, feature, level, _quantity, _time, day, source, external_id, *_rest = row
+                corrected.setdefault((source, external_id), (client, feature, level, day))
         return rows, rejected
 
-    def _parse_event(self, event, clients, features, levels, zones, oldest):
+    def _parse_event(self, event, clients, features, levels, corrected, zones, oldest):
         """Return one event as a row; raise ValueError with the reason if it cannot be taken."""
         if type(event) is not dict:
             raise ValueError(self.env._("An event is an object with named values."))
@@ -189,11 +273,23 @@ class ResellerUsageLine(models.Model):
         properties = event.get("properties")
         if properties is not None:
             properties = self._parse_properties(properties)
-        client_id, tz, service, billed_until = client
+        client_id, tz, service, billed_until, starts = client
         zone = zones.get(tz)
         if zone is None:
             zone = zones[tz] = ZoneInfo(tz)
         day = occurred_at.astimezone(zone).date()
+        corrects = event.get("corrects") or None
+        if corrects:
+            level, day = self._find_corrected(event, corrected, client_id, feature)
+        if starts and day < starts:
+            raise ValueError(
+                self.env._(
+                    "The client %(client)s is billed here from %(day)s on: "
+                    "earlier use is another system's.",
+                    client=event["client"],
+                    day=starts,
+                )
+            )
         if not any(first <= day and (last is None or day <= last) for first, last in service):
             raise ValueError(
                 self.env._(
@@ -202,7 +298,8 @@ class ResellerUsageLine(models.Model):
                     day=day,
                 )
             )
-        if billed_until and day <= billed_until and day < oldest:
+        is_late = bool(billed_until and day <= billed_until)
+        if is_late and day < oldest:
             raise ValueError(
                 self.env._(
                     "%(day)s is billed already and lies outside the window for late usage, "
@@ -220,8 +317,71 @@ class ResellerUsageLine(models.Model):
             day,
             source,
             external_id,
+            corrects,
+            is_late,
             properties,
         )
+
+    def _find_corrected(self, event, corrected, client, feature):
+        """Return (level, day) of the event that an event corrects; raise ValueError without one."""
+        found = _lookup(corrected, (event["source"], event["corrects"]))
+        if not found:
+            raise ValueError(
+                self.env._(
+                    "There is no event %(id)s of source %(source)s to correct.",
+                    id=event["corrects"],
+                    source=event["source"],
+                )
+            )
+        if found[:2] != (client, feature):
+            raise ValueError(
+                self.env._(
+                    "The event %s to correct is of another client or feature.", event["corrects"]
+                )
+            )
+        gauge = self.env["reseller.feature"].browse(feature).aggregation in ("max", "last")
+        if gauge:
+            raise ValueError(
+                self.env._(
+                    "%s is billed by its highest or last value: void the wrong event instead.",
+                    event["feature"],
+                )
+            )
+        return found[2:]
+
+    def _load_corrected(self, events, company):
+        """Return {(source, id): (client, feature, level, day)} of events that others correct.
+
+        None where no event corrects another.
+        """
+        keys = {
+            (event.get("source"), event.get("corrects"))
+            for event in events
+            if type(event) is dict and event.get("corrects")
+        }
+        if not keys:
+            return None
+        keys = [key for key in keys if all(map(_is_key, key))]
+        return {
+            (source, number): tuple(row)
+            for source, number, *row in self.env.execute_query(
+                SQL(
+                    """
+                    SELECT line.source, line.external_id, line.client_id, line.feature_id,
+                           line.level_id, line.billing_date
+                      FROM unnest(%s::varchar[], %s::varchar[]) AS wanted (source, external_id)
+                      JOIN reseller_usage_line line
+                        ON line.company_id = %s
+                       AND line.source = wanted.source
+                       AND line.external_id = wanted.external_id
+                       AND line.voided_at IS NULL
+                    """,
+                    [source for source, _number in keys],
+                    [number for _source, number in keys],
+                    company.id,
+                )
+            )
+        }
 
     def _parse_time(self, value):
         try:
@@ -277,11 +437,18 @@ class ResellerUsageLine(models.Model):
         codes = {event.get("feature") for event in objects if _is_key(event.get("feature"))}
         self.env.flush_all()
         clients = {
-            ref: (client_id, tz, [tuple(row) for row in zip(firsts, lasts, strict=True)], until)
-            for ref, client_id, tz, until, firsts, lasts in self.env.execute_query(
+            ref: (
+                client_id,
+                tz,
+                [tuple(row) for row in zip(firsts, lasts, strict=True)],
+                until,
+                starts,
+            )
+            for ref, client_id, tz, until, starts, firsts, lasts in self.env.execute_query(
                 SQL(
                     """
-                    SELECT client.ref, client.id, COALESCE(client.tz, reseller.tz), client.billed_until,
+                    SELECT client.ref, client.id, COALESCE(client.tz, reseller.tz),
+                           client.billed_until, client.billing_start,
                            array_agg(membership.date_from), array_agg(membership.date_to)
                       FROM reseller_client client
                       JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
@@ -327,7 +494,8 @@ class ResellerUsageLine(models.Model):
             CREATE TEMPORARY TABLE IF NOT EXISTS reseller_usage_batch (
                 position integer, client_id integer, feature_id integer, level_id integer,
                 quantity numeric, occurred_at timestamp, billing_date date,
-                source varchar, external_id varchar, properties jsonb
+                source varchar, external_id varchar, corrects varchar, is_late boolean,
+                properties jsonb
             ) ON COMMIT DELETE ROWS;
             TRUNCATE reseller_usage_batch
             """
@@ -355,24 +523,38 @@ class ResellerUsageLine(models.Model):
             WITH stored AS (
                 INSERT INTO reseller_usage_line (
                     company_id, client_id, feature_id, level_id, quantity, occurred_at,
-                    billing_date, source, external_id, properties)
+                    billing_date, source, external_id, corrects, is_late, properties)
                 SELECT %(company)s, client_id, feature_id, level_id, quantity, occurred_at,
-                       billing_date, source, external_id, properties
+                       billing_date, source, external_id, corrects, is_late, properties
                   FROM reseller_usage_batch
                  ORDER BY source, external_id, position
                     ON CONFLICT (company_id, source, external_id) DO NOTHING
-                RETURNING client_id, feature_id, level_id, billing_date, quantity
+                RETURNING id, client_id, feature_id, level_id, billing_date, quantity, occurred_at
+            ), gauge AS (
+                SELECT id FROM reseller_feature WHERE aggregation IN ('max', 'last')
             ), bucketed AS (
                 INSERT INTO reseller_usage_daily AS bucket (
-                    company_id, client_id, feature_id, level_id, billing_date, quantity, event_count)
+                    company_id, client_id, feature_id, level_id, billing_date, quantity, event_count,
+                    max_quantity, last_quantity, last_at)
                 SELECT %(company)s, client_id, feature_id, level_id, billing_date,
-                       sum(quantity), count(*)
+                       sum(quantity), count(*),
+                       max(quantity) FILTER (WHERE feature_id IN (TABLE gauge)),
+                       (array_agg(quantity ORDER BY occurred_at DESC, id DESC)
+                           FILTER (WHERE feature_id IN (TABLE gauge)))[1],
+                       max(occurred_at) FILTER (WHERE feature_id IN (TABLE gauge))
                   FROM stored
                  GROUP BY client_id, feature_id, level_id, billing_date
                  ORDER BY client_id, feature_id, COALESCE(level_id, 0), billing_date
                     ON CONFLICT (client_id, feature_id, COALESCE(level_id, 0), billing_date)
                        DO UPDATE SET quantity = bucket.quantity + excluded.quantity,
                                      event_count = bucket.event_count + excluded.event_count,
+                                     max_quantity = GREATEST(
+                                         bucket.max_quantity, excluded.max_quantity),
+                                     last_quantity = CASE
+                                         WHEN bucket.last_at > excluded.last_at
+                                         THEN bucket.last_quantity
+                                         ELSE excluded.last_quantity END,
+                                     last_at = GREATEST(bucket.last_at, excluded.last_at),
                                      statement_id = NULL
             )
             SELECT count(*) FROM stored
@@ -391,10 +573,10 @@ class ResellerUsageLine(models.Model):
                AND line.source = batch.source
                AND line.external_id = batch.external_id
              WHERE (line.client_id, line.feature_id, line.level_id, line.quantity,
-                    line.occurred_at, line.properties)
+                    line.occurred_at, line.corrects, line.properties)
                    IS DISTINCT FROM
                    (batch.client_id, batch.feature_id, batch.level_id, batch.quantity,
-                    batch.occurred_at, batch.properties)
+                    batch.occurred_at, batch.corrects, batch.properties)
             """,
             company.id,
         )

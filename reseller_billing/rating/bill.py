@@ -1,15 +1,16 @@
 """The bill of one account for one date: what is due now less what was billed (rating 4, 18)."""
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 
-from .cycles import DAY, Interval
-from .money import ZERO, exact, text
-from .quantity import Key, rate_cycle
+from .cycles import DAY, Cycle, Interval
+from .money import ZERO, digits_unit, exact, round_to, text
+from .quantity import EMPTY, ONE, CycleUse, Key, Rated, Stock, net_use, rate_fees, share
 from .rules import Enrolment, Membership, Rule
-from .timeline import Timeline
+from .timeline import RatedCycle, Timeline, within, without
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,16 @@ class Bill:
 
 @dataclass(frozen=True)
 class Account:
-    """A client as the bill sees it; `scopes` maps rank 1 (reseller) and 3 (client) to ids."""
+    """A client as the bill sees it; `scopes` maps rank 1 (reseller) and 3 (client) to ids.
+
+    Nothing before `billing_start` is billed; trial and bonus count from activation all the same.
+    """
 
     interval: Interval
     memberships: tuple[Membership, ...]
     scopes: dict[int, int]
     enrolments: dict[int, tuple[Enrolment, ...]] = field(default_factory=dict)
+    billing_start: date | None = None
 
     def timeline(self, feature, horizon):
         """Return this account's Timeline of a Feature, as far as cycles open on `horizon` reach.
@@ -56,23 +61,60 @@ class Account:
             self.enrolments.get(feature.id, ()),
             self.scopes,
             max(interval.after(horizon, 1) for interval in [self.interval, *intervals]),
+            self.billing_start,
         )
+
+    def get_fee_horizon(self, feature, horizon):
+        """Return the last day of cycles whose fees blocks begun by `horizon` may hold."""
+        ends = [
+            (rule.terms.interval or self.interval).after(horizon, rule.terms.advance_cycles)
+            for rule in feature.rules
+            if rule.terms.advance_cycles > 1
+        ]
+        return max(ends, default=horizon)
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature with the rules that may price it in the bill's currency."""
+    """A feature with the rules that may price it in the bill's currency.
+
+    `aggregation` makes a cycle's use out of its days: sum and count add them up, max takes the
+    highest value, last the final one, of each level (rating 8).
+    """
 
     id: int
     rules: tuple[Rule, ...]
     quantity_digits: int = 6
+    aggregation: str = "sum"
 
-    @property
+    @cached_property
     def has_fees(self):
         """Whether something may be due without use."""
         return any(
-            rule.terms.recurring_fee or any(tier.flat_fee for tier in rule.terms.tiers)
+            rule.terms.recurring_fee
+            or rule.terms.setup_fee
+            or rule.terms.has_minimum
+            or any(tier.flat_fee for tier in rule.terms.tiers)
             for rule in self.rules
+        )
+
+    @cached_property
+    def has_once(self):
+        return any(rule.terms.has_once for rule in self.rules)
+
+    @cached_property
+    def has_on_use(self):
+        return any(rule.terms.enrolment == "on_use" for rule in self.rules)
+
+    @cached_property
+    def has_minimum(self):
+        return any(rule.terms.has_minimum for rule in self.rules)
+
+    @cached_property
+    def is_linked(self):
+        """Whether a cycle's rating rests on the use of cycles before it (rating 18)."""
+        return (self.has_once and self.has_on_use) or any(
+            rule.terms.rollover_cycles or rule.terms.bonus for rule in self.rules
         )
 
 
@@ -113,19 +155,55 @@ class FeatureBill:
         """:param late_days: days before the period with use that no bill has covered"""
         self.feature = feature
         self.bill = bill
-        horizon = bill.next_date - DAY
+        horizon = account.get_fee_horizon(feature, bill.next_date - DAY)
         self._timeline = account.timeline(feature, horizon)
-        # A cycle that a new rule has cut short just where the last bill ended was open to that bill.
-        self.cycles = [
-            cycle
-            for cycle in self._timeline.cycles(bill.since - DAY, horizon, late_days)
-            if (
-                cycle.last_served >= bill.since
-                or cycle.cycle.last < cycle.cycle.end
-                or any(cycle.first_served <= day <= cycle.last_served for day in late_days)
-            )
-            and any(segment.rule for segment in cycle.segments)
-        ]
+        first = min([bill.since, *late_days])
+        late_days = [day for day in late_days if day < bill.since]
+        if feature.is_linked and late_days:
+            billed = [
+                cycle
+                for cycle in self._timeline.cycles(first, horizon)
+                if cycle.last_served >= first
+            ]
+        else:
+            # A cycle that a new rule has cut short just where the last bill ended was open to
+            # that bill.
+            billed = [
+                cycle
+                for cycle in self._timeline.cycles(bill.since - DAY, horizon, late_days)
+                if (
+                    cycle.last_served >= bill.since
+                    or cycle.cycle.last < cycle.cycle.end
+                    or any(cycle.first_served <= day <= cycle.last_served for day in late_days)
+                )
+            ]
+        billed = [cycle for cycle in billed if any(one.rule for one in cycle.segments)]
+        self._billed = {cycle.cycle for cycle in billed}
+        # Periods whose minimum falls due, or may have changed.
+        self._periods = []
+        if feature.has_minimum:
+            self._periods = [
+                period
+                for period in self._timeline.billing_periods(first, bill.next_date - DAY)
+                if first <= period.last <= bill.period_end
+            ]
+        # Cycles in order, those that others rest on with them.
+        self.cycles = billed
+        since = min(
+            [
+                *(period.start for period in self._periods),
+                *(one.first_served for one in billed[:1]),
+            ],
+            default=None,
+        )
+        if since and feature.is_linked:
+            since = date.min
+        if since and billed and (since < billed[0].first_served or (self._periods and late_days)):
+            self.cycles = [
+                cycle
+                for cycle in self._timeline.cycles(since, horizon)
+                if any(one.rule for one in cycle.segments)
+            ]
 
     @property
     def since(self):
@@ -142,6 +220,57 @@ class FeatureBill:
         ]
         return [day for day in days if any(first <= day <= last for first, last in spans)]
 
+    # Enrolment that use decides, and the trial (rating 5 and 7)
+
+    def _settle(self, usage, until):
+        """Return the cycles with enrolment on use and trial settled by use up to a day, and the Once."""
+        cycles, feature = self.cycles, self.feature
+
+        def is_used(cycle):
+            rows = usage.between(cycle.first_served, min(cycle.last_served, until))
+            return net_use(rows, feature.aggregation) > 0
+
+        if feature.has_on_use:
+            cycles = [cycle if is_used(cycle) else self._leave_out(cycle) for cycle in cycles]
+        once = None
+        if feature.has_once:
+            once = self._timeline.first_enrolled(is_used)
+        if once and once.rule.terms.trial_days:
+            cycles = [self._mark_trial(cycle, once) for cycle in cycles]
+        return cycles, once
+
+    @staticmethod
+    def _leave_out(cycle):
+        """Return a cycle without use, in which nobody is enrolled on use."""
+        return replace(
+            cycle,
+            segments=tuple(
+                replace(segment, enrolled=())
+                if segment.rule and segment.rule.terms.enrolment == "on_use"
+                else segment
+                for segment in cycle.segments
+            ),
+        )
+
+    @staticmethod
+    def _mark_trial(cycle, once):
+        if cycle.segments[0].first > once.trial_end or cycle.segments[-1].last < once.day:
+            return cycle
+        trial = once.day, once.trial_end
+        return replace(
+            cycle,
+            segments=tuple(
+                replace(
+                    segment,
+                    enrolled=without(segment.enrolled, *trial),
+                    trial=within(segment.enrolled, *trial),
+                )
+                for segment in cycle.segments
+            ),
+        )
+
+    # Charges
+
     def charges(self, usage, prior):
         """Return the charges of this feature.
 
@@ -149,19 +278,56 @@ class FeatureBill:
         :param prior: {Key: (quantity, amount, cycle_end)} of what earlier bills charged
         """
         with exact():
+            cycles, uses, once = self._rate_use(usage, self.bill.period_end)
             found = []
-            starts = set()
-            for cycle in self.cycles:
-                starts.add(cycle.cycle.start)
-                found += self._cycle_charges(cycle, usage, prior)
+            for cycle, use in zip(cycles, uses, strict=True):
+                if cycle.cycle in self._billed:
+                    rated = rate_fees(cycle, self.bill, once)
+                    if use:
+                        rated.update(use.components)
+                    found += self._cycle_charges(cycle, rated, prior)
+            for period in self._periods:
+                if self.feature.has_on_use:
+                    # Use after the period enrols nobody in it.
+                    cycles, uses, _once = self._rate_use(usage, period.last)
+                found += self._minimum_charges(period, cycles, uses, usage, prior)
+            starts = {cycle.start for cycle in self._billed}
             for key, before in prior.items():
                 if (
-                    key.cycle_start not in starts
+                    key.kind != "minimum"
+                    and key.cycle_start not in starts
                     and before[2] >= self.bill.period_start
                     and not self._stands(key, before[2])
                 ):
                     found.append(self._refund(None, key, before))
             return [charge for charge in found if charge]
+
+    def state(self, usage):
+        """Return (cycle, CycleUse) of the cycle that holds the bill's last day, or None."""
+        with exact():
+            cycles, uses, _once = self._rate_use(usage, self.bill.period_end)
+            for cycle, use in zip(cycles, uses, strict=True):
+                if use and cycle.first_served <= self.bill.period_end <= cycle.cycle.last:
+                    return cycle, use
+        return None
+
+    def _rate_use(self, usage, until):
+        """Return the settled cycles, the CycleUse of each (None where it has not begun), the Once."""
+        cycles, once = self._settle(usage, until)
+        uses = []
+        stock = Stock(once.rule.terms.bonus) if once else EMPTY
+        for cycle in cycles:
+            if cycle.first_served > until or not cycle.served:
+                uses.append(None)
+                continue
+            uses.append(self._use_until(until, cycle, once, stock, usage))
+            if self.feature.is_linked:
+                stock = uses[-1].get_stock_after()
+        return cycles, uses, once
+
+    def _use_until(self, until, cycle, once, stock, usage, further=None):
+        rows = usage.between(cycle.first_served, min(cycle.last_served, until))
+        return CycleUse(cycle, rows, until, self.bill.rounding, self.feature, once, stock, further)
 
     def _stands(self, key, end):
         """Whether a cycle that was charged is one still; if not, it was charged in advance."""
@@ -170,9 +336,7 @@ class FeatureBill:
             for cycle in self._timeline.cycles(key.cycle_start, end)
         )
 
-    def _cycle_charges(self, cycle, usage, prior):
-        rows = usage.between(cycle.first_served, cycle.last_served)
-        rated = rate_cycle(cycle, rows, self.bill, self.feature.quantity_digits)
+    def _cycle_charges(self, cycle, rated, prior):
         found, silent = [], {}
         for key, component in rated.items():
             quantity, amount, _end = prior.get(key, (ZERO, ZERO, None))
@@ -182,11 +346,101 @@ class FeatureBill:
             elif component.fresh:
                 silent[key.rule, key.level] = self._charge(cycle, key, component, change, amount)
         for key, before in prior.items():
-            if key.cycle_start == cycle.cycle.start and key not in rated:
+            if key.cycle_start == cycle.cycle.start and key not in rated and key.kind != "minimum":
                 found.append(self._refund(cycle, key, before))
         # Use that costs nothing more is shown all the same, once.
         shown = {(charge.key.rule, charge.key.level) for charge in found if charge}
         return found + [charge for one, charge in silent.items() if one not in shown]
+
+    # The minimum of a billing period (rating 16)
+
+    def _minimum_charges(self, period, cycles, uses, usage, prior):
+        """Return the charges that bring a billing period's minimum to what it is now."""
+        component = self._rate_minimum(period, cycles, uses, usage)
+        key = component and Key(period.start, component.rule.id, "minimum")
+        found = []
+        if component:
+            quantity, amount, _end = prior.get(key, (ZERO, ZERO, None))
+            change = component.quantity - quantity, component.amount - amount
+            if change[1]:
+                found.append(self._charge(period, key, component, change, amount))
+        for other, before in prior.items():
+            if other.kind == "minimum" and other.cycle_start == period.start and other != key:
+                found.append(self._refund(period, other, before))
+        return found
+
+    def _rate_minimum(self, period, cycles, uses, usage):
+        """Return what a period's minimum comes to, or None."""
+        enrolled = [
+            (segment.rule, *days)
+            for cycle in cycles
+            for segment in cycle.served
+            for days in within(segment.enrolled, period.start, period.last)
+        ]
+        if not enrolled:
+            return None
+        final = enrolled[-1]
+        if not final[0].terms.prorated:
+            required = final[0].terms.minimum_quantity
+            least = round_to(final[0].terms.minimum_amount, self.bill.rounding)
+        else:
+            unit = digits_unit(self.feature.quantity_digits)
+            required = least = ZERO
+            for rule, first, last, _units in enrolled:
+                if rule.terms.prorated:
+                    required += share(rule.terms.minimum_quantity, first, last, period, unit)
+                    least += share(
+                        rule.terms.minimum_amount, first, last, period, self.bill.rounding
+                    )
+        if not required and not least:
+            return None
+        payable = use_amount = missing_amount = ZERO
+        touching = [
+            (cycle, use)
+            for cycle, use in zip(cycles, uses, strict=True)
+            if use and cycle.first_served <= period.last and cycle.last_served >= period.start
+        ]
+        whole = {}
+        for cycle, use in touching:
+            rest = use.once, use.stock, usage
+            if cycle.last_served > period.last:
+                use = self._use_until(period.last, cycle, *rest)
+            whole[cycle.cycle] = use
+            payable += use.payable
+            use_amount += use.amount
+            if cycle.first_served < period.start:
+                before = self._use_until(period.start - DAY, cycle, *rest)
+                payable -= before.payable
+                use_amount -= before.amount
+        missing = max(required - payable, ZERO) if required else ZERO
+        if missing:
+            cycle, use = next(
+                one for one in touching if one[0].first_served <= final[2] <= one[0].last_served
+            )
+            more = self._use_until(
+                min(period.last, cycle.last_served),
+                cycle,
+                use.once,
+                use.stock,
+                usage,
+                (final[2], missing),
+            )
+            missing_amount = more.amount - whole[cycle.cycle].amount
+        amount = max(missing_amount, least - use_amount) if least else missing_amount
+        return Rated(
+            final[0],
+            ONE if amount else ZERO,
+            amount,
+            amount,
+            {
+                "required": required,
+                "payable": payable,
+                "missing": missing,
+                "missing_amount": missing_amount,
+                "use_amount": use_amount,
+                "minimum_amount": least,
+            },
+        )
 
     def _refund(self, cycle, key, before):
         quantity, amount, _end = before
@@ -195,10 +449,15 @@ class FeatureBill:
         return self._charge(cycle, key, None, (-quantity, -amount), amount, before)
 
     def _charge(self, cycle, key, component, change, billed, before=None):
+        """Return a Charge of a RatedCycle, of a billing period, or of a cycle that is no more."""
         bill = self.bill
-        if cycle:
+        if isinstance(cycle, RatedCycle):
             cycle_end = cycle.cycle.last
             first, last = cycle.first_served, min(cycle.last_served, cycle_end)
+            closed = cycle_end if cycle_end < bill.period_start else None
+        elif isinstance(cycle, Cycle):
+            cycle_end = last = cycle.last
+            first = max(cycle.start, self._timeline.first_day)
             closed = cycle_end if cycle_end < bill.period_start else None
         else:
             cycle_end = before[2]
@@ -212,7 +471,9 @@ class FeatureBill:
         if key.kind == "recurring" and component:
             parts = component.explanation["parts"]
             first, last = parts[0]["first"], parts[-1]["last"]
-        elif key.kind != "recurring" and not closed:
+        elif key.kind == "setup" and component:
+            first = last = component.explanation["day"]
+        elif key.kind not in ("recurring", "minimum") and not closed:
             first, last = max(first, bill.period_start), min(last, bill.period_end)
         trace = {
             "rounding": bill.rounding,

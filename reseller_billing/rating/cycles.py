@@ -51,11 +51,16 @@ class Interval:
 
 @dataclass(frozen=True)
 class Cycle:
-    """One cycle: its nominal bounds, and `last`, where a rule with another interval cut it short."""
+    """One cycle: its nominal bounds, and `last`, where a rule with another interval cut it short.
+
+    It is cycle `number`, counted from `anchor`.
+    """
 
     start: date
     end: date
     last: date
+    anchor: date
+    number: int
 
     @property
     def days(self):
@@ -67,7 +72,7 @@ def cycle_of(anchor, interval, day):
     """Return the cycle of `interval` counted from `anchor` that holds `day`."""
     number = interval.number(anchor, day)
     end = interval.after(anchor, number + 1) - DAY
-    return Cycle(interval.after(anchor, number), end, end)
+    return Cycle(interval.after(anchor, number), end, end, anchor, number)
 
 
 def bill_dates_after(anchor, interval, day):

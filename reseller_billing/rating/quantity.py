@@ -1,12 +1,14 @@
-"""From the use of one cycle to payable units, and from those to components (rating 8 to 15, 17)."""
+"""From the use of one cycle to payable units, and from those to components (rating 8 to 17)."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from itertools import groupby
 from typing import NamedTuple
 
+from .cycles import DAY
 from .money import ZERO, digits_unit, round_to
 from .rules import Rule
 
@@ -51,48 +53,162 @@ def share(value, first, last, cycle, unit):
     )
 
 
-def rate_cycle(rated_cycle, usage, bill, quantity_digits):
-    """Rate one cycle of one feature as far as a bill reaches.
+@dataclass(frozen=True)
+class Lot:
+    """Unused included units of an earlier cycle; they serve for `cycles` cycles more."""
 
-    :param RatedCycle rated_cycle: the cycle with its segments
+    pool: int | None
+    left: Decimal
+    cycles: int
+
+
+@dataclass(frozen=True)
+class Stock:
+    """Free units that a cycle takes over from those before it (rating 10).
+
+    Lots, oldest first, live on while the client stays enrolled; it is so up to `enrolled_until`.
+    """
+
+    bonus: Decimal = ZERO
+    lots: tuple[Lot, ...] = ()
+    enrolled_until: date | None = None
+
+
+EMPTY = Stock()
+
+
+class CycleUse:
+    """The use of one cycle of one feature up to a day, and what it comes to, without fees.
+
+    :param RatedCycle rated_cycle: the cycle with its segments, enrolment on use and trial settled
     :param usage: (day, level, quantity, fresh) in order of day, then level; others are ignored
-    :param Bill bill: dates and rounding
-    :param int quantity_digits: decimal places of the feature's units
-    :return: {Key: Rated}
+    :param date until: the last day that counts
+    :param Decimal rounding: of the currency
+    :param feature: its `quantity_digits` and `aggregation` are read
+    :param Once once: the client's first enrolled day, where something is given once
+    :param Stock stock: what earlier cycles left over
+    :param further: (day, units): payable units more, as further use of that day (rating 16)
     """
-    segments, canonical = _canonical(rated_cycle)
-    components = {}
-    _rate_fees(rated_cycle, segments, canonical, bill, components)
-    for stretch in _stretches(rated_cycle, segments, canonical, bill, quantity_digits):
-        stretch.rate(usage, bill, components)
-    return components
+
+    def __init__(
+        self, rated_cycle, usage, until, rounding, feature, once=None, stock=EMPTY, further=None
+    ):
+        self.rated_cycle = rated_cycle
+        self.until = until
+        self.stock = stock
+        self.once = once
+        self.rows = aggregate([row for row in usage if row[0] <= until], feature.aggregation)
+        self.components = {}
+        segments, canonical = canonical_rules(rated_cycle.served)
+        # What the stock has left, as it is drawn.
+        self.lots = [lot.left for lot in stock.lots]
+        self.bonus = stock.bonus
+        self.lots_until = self._get_run_end() if stock.lots else None
+        self.bonus_end = (once and once.bonus_end) or date.max
+        self.stocked = {lot.pool for lot in stock.lots if self.lots_until}
+        self.has_bonus = bool(
+            once
+            and stock.bonus
+            and once.day <= rated_cycle.last_served
+            and rated_cycle.first_served <= self.bonus_end
+        )
+        self.stretches = []
+        unit = digits_unit(feature.quantity_digits)
+        # pylint: disable-next=bad-builtin-groupby  # neighbours only, and no Odoo here
+        for _counter, stretch in groupby(segments, key=lambda one: one.rule.terms.counter):
+            stretch = list(stretch)
+            if stretch[0].first <= until:
+                later = [segment for segment in segments if segment.first > stretch[-1].last]
+                rated = _Stretch(self, stretch, later, canonical, unit, feature.aggregation)
+                rated.rate(further)
+                rated.add_components(rounding)
+                self.stretches.append(rated)
+
+    @property
+    def amount(self):
+        return sum((component.amount for component in self.components.values()), ZERO)
+
+    @property
+    def payable(self):
+        return sum((sum(one.payable.values(), ZERO) for one in self.stretches), ZERO)
+
+    @property
+    def used(self):
+        return sum((sum(one.used.values(), ZERO) for one in self.stretches), ZERO)
+
+    def get_left(self, day):
+        """Return the free units of all kinds that are left on a day, for all levels together."""
+        left = self.stretches[-1].left(day) if self.stretches else ZERO
+        if self.lots_until and day <= self.lots_until:
+            left += sum(self.lots, ZERO)
+        if self.has_bonus and self.once.day <= day <= self.bonus_end:
+            left += self.bonus
+        return left
+
+    def _get_enrolled(self):
+        """Return the enrolled days, trial included, as joined (first, last) runs."""
+        runs = []
+        for first, last, _units in sorted(
+            days
+            for segment in self.rated_cycle.served
+            for days in (*segment.enrolled, *segment.trial)
+        ):
+            if runs and runs[-1][1] + DAY == first:
+                runs[-1][1] = last
+            else:
+                runs.append([first, last])
+        return runs
+
+    def _get_run_end(self):
+        """Return the last day up to which units taken over live on, or None."""
+        first = self.rated_cycle.first_served
+        runs = self._get_enrolled()
+        if self.stock.enrolled_until != first - DAY or not runs or runs[0][0] != first:
+            return None
+        return runs[0][1]
+
+    def get_stock_after(self):
+        """Return what the next cycle takes over, once this one has ended."""
+        last = self.rated_cycle.cycle.last
+        runs = self._get_enrolled()
+        if not runs or runs[-1][1] != last:
+            return Stock(self.bonus)
+        lots = []
+        if self.lots_until == last:
+            lots = [
+                replace(lot, left=left, cycles=lot.cycles - 1)
+                for lot, left in zip(self.stock.lots, self.lots, strict=True)
+                if left and lot.cycles > 1
+            ]
+        lots += [lot for stretch in self.stretches for lot in stretch.get_leftovers()]
+        return Stock(self.bonus, tuple(lots), last)
 
 
-def cycle_state(rated_cycle, usage, bill, quantity_digits):
-    """Return what a client has used in a cycle, and what that costs, without fees.
-
-    Takes what `rate_cycle` takes.
-
-    :return: (used, included units left, payable units, amount); the counts are those that run
-        on the last day, the amount is the whole cycle's
-    """
-    segments, canonical = _canonical(rated_cycle)
-    components, last = {}, None
-    for last in _stretches(rated_cycle, segments, canonical, bill, quantity_digits):
-        last.rate(usage, bill, components)
-    used = sum((row[2] for row in usage if row[0] <= bill.period_end), ZERO)
-    amount = sum((component.amount for component in components.values()), ZERO)
-    if not last:
-        return used, ZERO, ZERO, amount
-    return used, last.left(bill.period_end), sum(last.payable.values(), ZERO), amount
+def aggregate(rows, aggregation):
+    """Return the rows that make out a cycle's use: for *last*, each level's final value."""
+    if aggregation != "last":
+        return rows
+    fresh = {level for _day, level, _quantity, is_fresh in rows if is_fresh}
+    final = {level: (day, level, quantity) for day, level, quantity, _fresh in rows}
+    return [
+        (day, level, quantity, level in fresh)
+        for day, level, quantity in sorted(final.values(), key=lambda row: row[0])
+    ]
 
 
-def _canonical(rated_cycle):
+def net_use(rows, aggregation):
+    """Return a cycle's net use of all levels (rating 5)."""
+    if aggregation == "max":
+        return max((row[2] for row in rows), default=ZERO)
+    return sum((row[2] for row in aggregate(rows, aggregation)), ZERO)
+
+
+def canonical_rules(segments):
     """Return the priced segments, and {rule: the first rule of the cycle with equal terms}.
 
     Versions with identical terms are one component, so that they change no amount.
     """
-    segments = [segment for segment in rated_cycle.segments if segment.rule]
+    segments = [segment for segment in segments if segment.rule]
     canonical = {}
     for segment in segments:
         if segment.rule not in canonical:
@@ -101,75 +217,94 @@ def _canonical(rated_cycle):
     return segments, canonical
 
 
-def _stretches(rated_cycle, segments, canonical, bill, quantity_digits):
-    """Yield the stretches of a cycle that have begun."""
-    unit = digits_unit(quantity_digits)
-    # pylint: disable-next=bad-builtin-groupby  # neighbours only, and no Odoo here
-    for _counter, stretch in groupby(segments, key=lambda segment: segment.rule.terms.counter):
-        stretch = list(stretch)
-        if stretch[0].first <= bill.period_end:
-            later = [segment for segment in segments if segment.first > stretch[-1].last]
-            yield _Stretch(rated_cycle.cycle, stretch, later, canonical, unit)
-
-
 # Fees --------------------------------------------------------------------------------------
 
 
-def _rate_fees(rated_cycle, segments, canonical, bill, components):
-    """Add the recurring fees that are due by this bill."""
+def rate_fees(rated_cycle, bill, once=None):
+    """Return {Key: Rated} of the recurring and set-up fees of a cycle that are due by a bill.
+
+    :param RatedCycle rated_cycle: the cycle, enrolment on use and trial settled
+    :param Bill bill: dates and rounding
+    :param Once once: the client's first enrolled day, where something is due once
+    """
     cycle = rated_cycle.cycle
+    segments, canonical = canonical_rules(rated_cycle.segments)
+    components = {}
     parts = defaultdict(list)
+    on_use = [one for one in segments if one.rule.terms.enrolment == "on_use" and one.enrolled]
     for segment in segments:
         terms = segment.rule.terms
         if not terms.recurring_fee:
             continue
-        if terms.in_advance:
-            due = rated_cycle.first_served < bill.next_date
+        if terms.enrolment == "on_use":
+            # One fee a cycle, by the last rule in force.
+            due = (
+                bool(on_use)
+                and segment.rule is on_use[-1].rule
+                and rated_cycle.last_served <= bill.period_end
+            )
+        elif terms.in_advance:
+            due = rated_cycle.due_from(terms) < bill.next_date
         else:
             due = rated_cycle.last_served <= bill.period_end
         if due:
             parts[canonical[segment.rule]] += segment.enrolled
     for rule, ranges in parts.items():
-        if not ranges:
-            continue
-        fee = rule.terms.recurring_fee
-        if rule.terms.prorated:
-            shares = [
-                (first, last, units, share(fee * units, first, last, cycle, bill.rounding))
-                for first, last, units in ranges
-            ]
-            quantity = sum(
-                Fraction(units) * ((last - first).days + 1) / cycle.days
-                for first, last, units, _amount in shares
+        if ranges:
+            components[Key(cycle.start, rule.id, "recurring")] = _rate_fee(
+                rule, ranges, cycle, bill.rounding
             )
-            quantity = round_to(quantity, SHOWN)
-        else:
-            # Amounts apply whole; a change of quantity waits for the next cycle.
-            quantity = ranges[0][2]
-            shares = [
-                (ranges[0][0], ranges[-1][1], quantity, round_to(fee * quantity, bill.rounding))
-            ]
-        components[Key(cycle.start, rule.id, "recurring")] = Rated(
-            rule,
-            quantity,
-            fee,
-            sum((amount for *_days, amount in shares), ZERO),
-            {
-                "fee": fee,
-                "cycle_days": cycle.days,
-                "prorated": rule.terms.prorated,
-                "parts": [
-                    {
-                        "first": first,
-                        "last": last,
-                        "before": (first - cycle.start).days,
-                        "until": (last - cycle.start).days + 1,
-                        "units": units,
-                    }
-                    for first, last, units, _amount in shares
-                ],
-            },
+    if (
+        once
+        and once.rule.terms.setup_fee
+        and rated_cycle.first_served <= once.day <= min(rated_cycle.last_served, bill.date)
+    ):
+        fee = once.rule.terms.setup_fee
+        rule = canonical.get(once.rule, once.rule)
+        components[Key(cycle.start, rule.id, "setup")] = Rated(
+            rule, once.units, fee, round_to(once.units * fee, bill.rounding), {"day": once.day}
         )
+    return components
+
+
+def _rate_fee(rule, ranges, cycle, rounding):
+    """Return the Rated fee of a rule for the enrolled days of a cycle."""
+    fee = rule.terms.recurring_fee
+    if rule.terms.fee_is_whole:
+        # Amounts apply whole; a change of quantity waits for the next cycle.
+        quantity = ranges[0][2]
+        shares = [(ranges[0][0], ranges[-1][1], quantity, round_to(fee * quantity, rounding))]
+    else:
+        shares = [
+            (first, last, units, share(fee * units, first, last, cycle, rounding))
+            for first, last, units in ranges
+        ]
+        quantity = sum(
+            Fraction(units) * ((last - first).days + 1) / cycle.days
+            for first, last, units, _amount in shares
+        )
+        quantity = round_to(quantity, SHOWN)
+    return Rated(
+        rule,
+        quantity,
+        fee,
+        sum((amount for *_days, amount in shares), ZERO),
+        {
+            "fee": fee,
+            "cycle_days": cycle.days,
+            "prorated": not rule.terms.fee_is_whole,
+            "parts": [
+                {
+                    "first": first,
+                    "last": last,
+                    "before": (first - cycle.start).days,
+                    "until": (last - cycle.start).days + 1,
+                    "units": units,
+                }
+                for first, last, units, _amount in shares
+            ],
+        },
+    )
 
 
 # Use ---------------------------------------------------------------------------------------
@@ -178,18 +313,24 @@ def _rate_fees(rated_cycle, segments, canonical, bill, components):
 class _Stretch:
     """Segments of a cycle through which its counts run on: the same model and package size."""
 
-    def __init__(self, cycle, segments, later, canonical, unit):
-        self.cycle = cycle
+    def __init__(self, use, segments, later, canonical, unit, aggregation):
+        self.use = use
+        self.cycle = use.rated_cycle.cycle
         self.segments = segments
         self.later = later
         self.canonical = canonical
         self.unit = unit
+        self.aggregation = aggregation
         self.model = segments[0].rule.terms.model
-        self.used = defaultdict(Decimal)
-        self.drawn = defaultdict(Decimal)  # by pool
+        self.used = defaultdict(Decimal)  # by lane, as the following
+        self.trial = defaultdict(Decimal)
+        self.payable = defaultdict(Decimal)
+        self.debt = defaultdict(Decimal)  # corrections beyond zero
+        self.drawn = defaultdict(Decimal)  # included units, by pool
         self.drawn_by = defaultdict(Decimal)  # by pool and lane
-        self.payable = defaultdict(Decimal)  # by lane
-        self.debt = defaultdict(Decimal)  # by lane: corrections beyond zero
+        self.lots_drawn = defaultdict(Decimal)  # by lane and number of the lot
+        self.bonus_drawn = defaultdict(Decimal)  # by lane
+        self.tops = {}  # for max: by level, in and after the trial
         self.position = ZERO  # payable units without a level price
         self.last_rule = None  # of the last such unit
         self.quantities = defaultdict(Decimal)  # by rule, lane, tier
@@ -230,22 +371,40 @@ class _Stretch:
         past = sum((self._share(one, pool, False) for one in self.segments[:index]), ZERO)
         return past + self._share(self.segments[index], pool, True)
 
+    def _get_pools(self, rule):
+        return [None, *(terms.level for terms in rule.terms.levels if terms.included)]
+
     def left(self, day):
         """Return the included units of all pools that are left on a day."""
-        index = max(i for i, segment in enumerate(self.segments) if segment.first <= day)
-        rule = self.segments[index].rule
-        pools = [None, *(terms.level for terms in rule.terms.levels if terms.included)]
+        begun = [i for i, segment in enumerate(self.segments) if segment.first <= day]
+        index = max(begun)
         return sum(
-            (max(self._granted(index, pool) - self.drawn[pool], ZERO) for pool in pools), ZERO
+            (
+                max(self._granted(index, pool) - self.drawn[pool], ZERO)
+                for pool in self._get_pools(self.segments[index].rule)
+            ),
+            ZERO,
         )
+
+    def get_leftovers(self):
+        """Return the lots of included units that carry on, by the granting rules' terms."""
+        lots = []
+        drawn = dict(self.drawn)
+        for segment in self.segments:
+            for pool in self._get_pools(segment.rule):
+                given = self._share(segment, pool, False)
+                taken = min(given, drawn.get(pool, ZERO))
+                drawn[pool] = drawn.get(pool, ZERO) - taken
+                if given > taken and segment.rule.terms.rollover_cycles:
+                    lots.append(Lot(pool, given - taken, segment.rule.terms.rollover_cycles))
+        return lots
 
     # The walk
 
-    def rate(self, usage, bill, components):
+    def rate(self, further=None):
+        """Walk through the use; `further`: see CycleUse."""
         granted = {}
-        for day, level, quantity, fresh in usage:
-            if day > bill.period_end:
-                break
+        for day, level, quantity, fresh in self.use.rows:
             index = next(
                 (i for i, one in enumerate(self.segments) if one.first <= day <= one.last), None
             )
@@ -260,26 +419,46 @@ class _Stretch:
             lane = level if priced or pool is not None or self.model == "per_unit" else None
             if fresh:
                 self.fresh.add((rule, lane))
+            on_trial = any(first <= day <= last for first, last, _q in segment.trial)
+            if self.aggregation == "max":
+                quantity = self._rise(quantity, level, on_trial)
             self.used[lane] += quantity
+            if on_trial:
+                self.trial[lane] += quantity
+                continue
             if self.model == "unlimited" and not priced:
                 continue
+            enrolled = any(first <= day <= last for first, last, _q in segment.enrolled)
             if (index, pool) not in granted:
                 granted[index, pool] = self._granted(index, pool)
-            enrolled = any(first <= day <= last for first, last, _q in segment.enrolled)
             free = granted[index, pool] - self.drawn[pool] if enrolled else ZERO
-            signed = (priced or self.model == "per_unit") and not self._allotment(rule, pool)
-            change = self._pay(lane, pool, quantity, free, signed)
-            if not change:
-                continue
-            if priced or self.model == "per_unit":
-                self.quantities[rule, lane, 0] += change
-            else:
-                self._enter(rule, change)
-        self._zero_use(bill)
-        self._add_components(bill, components)
+            signed = (
+                (priced or self.model == "per_unit")
+                and not self._allotment(rule, pool)
+                and not self.use.has_bonus
+                and pool not in self.use.stocked
+            )
+            change = self._pay(lane, pool, quantity, free, signed, day if enrolled else None)
+            if change:
+                self._price(rule, lane if priced or self.model == "per_unit" else None, change)
+        if further and self.segments[0].first <= further[0] <= self.segments[-1].last:
+            day, units = further
+            rule = next(one.rule for one in self.segments if one.first <= day <= one.last)
+            self.payable[None] += units
+            self._price(self.canonical[rule], None, units)
+        self._zero_use()
 
-    def _pay(self, lane, pool, quantity, free, signed):
-        """Draw or give back included units; return the change in payable units."""
+    def _rise(self, quantity, level, on_trial):
+        """Return how far a value rises above the cycle's highest so far (rating 8)."""
+        top = self.tops.get((level, on_trial), ZERO)
+        self.tops[level, on_trial] = max(top, quantity)
+        return max(quantity - top, ZERO)
+
+    def _pay(self, lane, pool, quantity, free, signed, day):
+        """Draw or give back free units; return the change in payable units.
+
+        :param day: the day of an enrolled client's use, else None
+        """
         if signed:
             self.payable[lane] += quantity
             return quantity
@@ -287,19 +466,60 @@ class _Stretch:
             settled = min(quantity, self.debt[lane])
             self.debt[lane] -= settled
             quantity -= settled
+            if day:
+                quantity -= self._draw_lots(lane, pool, quantity, day)
             drawn = min(quantity, max(free, ZERO))
             self.drawn[pool] += drawn
             self.drawn_by[pool, lane] += drawn
-            self.payable[lane] += quantity - drawn
-            return quantity - drawn
-        # A correction gives back payable units first, then included ones; the rest waits for use.
-        returned = min(-quantity, max(self.payable[lane], ZERO))
+            quantity -= drawn
+            if day and self.use.has_bonus and self.use.once.day <= day <= self.use.bonus_end:
+                drawn = min(quantity, self.use.bonus)
+                self.use.bonus -= drawn
+                self.bonus_drawn[lane] += drawn
+                quantity -= drawn
+            self.payable[lane] += quantity
+            return quantity
+        # A correction gives back payable units first, then free ones in reverse order; the rest
+        # waits for use.
+        left = -quantity
+        returned = min(left, max(self.payable[lane], ZERO))
         self.payable[lane] -= returned
-        undrawn = min(-quantity - returned, self.drawn_by[pool, lane])
+        left -= returned
+        undrawn = min(left, self.bonus_drawn[lane])
+        self.bonus_drawn[lane] -= undrawn
+        self.use.bonus += undrawn
+        left -= undrawn
+        undrawn = min(left, self.drawn_by[pool, lane])
         self.drawn[pool] -= undrawn
         self.drawn_by[pool, lane] -= undrawn
-        self.debt[lane] += -quantity - returned - undrawn
+        left -= undrawn
+        for number in reversed(range(len(self.use.lots))):
+            undrawn = min(left, self.lots_drawn[lane, number])
+            self.lots_drawn[lane, number] -= undrawn
+            self.use.lots[number] += undrawn
+            left -= undrawn
+        self.debt[lane] += left
         return -returned
+
+    def _draw_lots(self, lane, pool, quantity, day):
+        """Draw units of earlier cycles, oldest first; return how many."""
+        if not self.use.lots_until or day > self.use.lots_until:
+            return ZERO
+        total = ZERO
+        for number, lot in enumerate(self.use.stock.lots):
+            if lot.pool == pool:
+                drawn = min(quantity - total, self.use.lots[number])
+                self.use.lots[number] -= drawn
+                self.lots_drawn[lane, number] += drawn
+                total += drawn
+        return total
+
+    def _price(self, rule, lane, change):
+        """Add payable units at a level's own price, or at the rule's."""
+        if lane is not None or self.model == "per_unit":
+            self.quantities[rule, lane, 0] += change
+        elif self.model != "unlimited":
+            self._enter(rule, change)
 
     def _enter(self, rule, change):
         """Move the position of the units that the rule's model prices together."""
@@ -323,12 +543,12 @@ class _Stretch:
             while self.entered and after <= self.entered[-1][2]:
                 self.entered.pop()
 
-    def _zero_use(self, bill):
+    def _zero_use(self):
         """Enrolled days enter the first tier without use (rating 15)."""
         if self.model not in ("graduated", "volume"):
             return
         for segment in self.segments:
-            if segment.enrolled and segment.enrolled[0][0] <= bill.period_end:
+            if segment.enrolled and segment.enrolled[0][0] <= self.use.until:
                 rule = self.canonical[segment.rule]
                 if self.model == "graduated" and not self.entered:
                     self.entered.append((1, rule, ZERO))
@@ -340,7 +560,9 @@ class _Stretch:
 
     # Components
 
-    def _add_components(self, bill, components):
+    def add_components(self, rounding):
+        """Add what this stretch comes to to the components of the cycle."""
+        components = self.use.components
         for rule, lane in sorted(self.fresh, key=lambda one: (one[0].id, one[1] or 0)):
             tier = 1 if self.model == "graduated" and not self._priced(rule, lane) else 0
             self.quantities[rule, lane if self._own(rule, lane) else None, tier] += ZERO
@@ -366,18 +588,29 @@ class _Stretch:
                 "included": self.drawn_by[pool, lane],
                 "payable": self.payable[lane],
             }
+            explanation.update(self._explain_free(lane))
             if self.model == "package" and own is None:
                 explanation["package_size"] = terms.package_size
             if self.debt[lane]:
                 explanation["unmatched"] = -self.debt[lane]
-            self._add(components, key, rule, quantity, price, bill, explanation)
+            self._add(components, key, rule, quantity, price, rounding, explanation)
             components[key].fresh = (rule, lane) in self.fresh
         if self.model == "graduated":
             for number, rule, _position in self.entered:
-                self._add_flat(components, rule, number, rule.terms.tiers, bill)
+                self._add_flat(components, rule, number, rounding)
         elif self.model == "volume" and self.last_rule:
             number, _tier = _tier_of(self.last_rule.terms.tiers, volume)
-            self._add_flat(components, self.last_rule, number, self.last_rule.terms.tiers, bill)
+            self._add_flat(components, self.last_rule, number, rounding)
+
+    def _explain_free(self, lane):
+        """Return the free units of a lane's use beside the cycle's own included ones."""
+        lots = sum((drawn for one, drawn in self.lots_drawn.items() if one[0] == lane), ZERO)
+        found = {
+            "trial": self.trial[lane],
+            "rolled_over": lots,
+            "bonus": self.bonus_drawn[lane],
+        }
+        return {name: units for name, units in found.items() if units}
 
     def _priced(self, rule, lane):
         """Return a level's own unit price, or None."""
@@ -388,21 +621,22 @@ class _Stretch:
         """Whether a lane has a component of its own, rather than a part in the common one."""
         return self.model == "per_unit" or self._priced(rule, lane) is not None
 
-    def _add_flat(self, components, rule, number, tiers, bill):
+    def _add_flat(self, components, rule, number, rounding):
+        tiers = rule.terms.tiers
         fee = tiers[min(number, len(tiers)) - 1].flat_fee
         if fee:
             kind = "overage" if rule.terms.has_allotment else "usage"
             key = Key(self.cycle.start, rule.id, kind, None, number, True)
-            self._add(components, key, rule, ONE, fee, bill, {"model": self.model})
+            self._add(components, key, rule, ONE, fee, rounding, {"model": self.model})
 
     @staticmethod
-    def _add(components, key, rule, quantity, price, bill, explanation):
+    def _add(components, key, rule, quantity, price, rounding, explanation):
         # A model that starts anew within a cycle, and comes back, adds to the same component.
         there = components.get(key)
         if there:
             quantity += there.quantity
         components[key] = Rated(
-            rule, quantity, price, round_to(quantity * price, bill.rounding), explanation
+            rule, quantity, price, round_to(quantity * price, rounding), explanation
         )
 
 

@@ -32,14 +32,23 @@ class Terms:
 
     recurring_fee: Decimal = ZERO
     in_advance: bool = True
+    advance_cycles: int = 1
+    refund_on_close: bool = True
     interval: Interval | None = None
-    automatic: bool = True
+    enrolment: str = "automatic"
+    trial_days: int = 0
+    setup_fee: Decimal = ZERO
+    bonus: Decimal = ZERO
+    bonus_days: int | None = None
     included: Decimal = ZERO
+    rollover_cycles: int = 0
     model: str = "per_unit"
     unit_price: Decimal = ZERO
     package_size: Decimal = Decimal(1)
     tiers: tuple[Tier, ...] = ()
     levels: tuple[LevelTerms, ...] = ()
+    minimum_quantity: Decimal = ZERO
+    minimum_amount: Decimal = ZERO
     prorated: bool = True
 
     def level(self, level):
@@ -55,10 +64,28 @@ class Terms:
     def has_allotment(self):
         return bool(self.included) or any(terms.included for terms in self.levels)
 
+    @property
+    def has_minimum(self):
+        return bool(self.minimum_quantity or self.minimum_amount)
+
+    @property
+    def has_once(self):
+        """Whether something is given or due once ever (rating 7)."""
+        return bool(self.trial_days or self.setup_fee or self.bonus)
+
+    @property
+    def fee_is_whole(self):
+        """Whether the fee of a cycle is not divided by days."""
+        return not self.prorated or self.enrolment == "on_use"
+
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """Terms at a scope, valid on inclusive days; rank 0 default, 1 reseller, 2 group, 3 client."""
+    """Terms at a scope, valid on inclusive days; rank 0 default, 1 reseller, 2 group, 3 client.
+
+    `maximum`, and whether it `blocks`, are no part of the terms: they limit what may be used, and
+    change no amount.
+    """
 
     id: int
     terms: Terms
@@ -66,6 +93,8 @@ class Rule:
     scope: int = 0
     date_from: date | None = None
     date_to: date | None = None
+    maximum: Decimal | None = None
+    blocks: bool = False
 
     def valid_on(self, day):
         return (self.date_from is None or self.date_from <= day) and (
@@ -75,12 +104,16 @@ class Rule:
 
 @dataclass(frozen=True)
 class Membership:
-    """Days of service in one group; `anchor` is where cycles are counted from."""
+    """Days of service in one group; `anchor` is where cycles are counted from.
+
+    Nothing is enrolled on paused days. Days that no row holds are closed.
+    """
 
     date_from: date
     date_to: date | None
     group: int | None
     anchor: date
+    paused: bool = False
 
 
 @dataclass(frozen=True)

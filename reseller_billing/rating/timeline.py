@@ -1,4 +1,4 @@
-"""Which rule prices which day, and which cycle that day belongs to (rating 1 to 3, 17)."""
+"""Which rule prices which day, and which cycle that day belongs to (rating 1 to 3, 5, 17, 21)."""
 
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,28 +14,95 @@ ONE = Decimal(1)
 
 @dataclass(frozen=True)
 class Segment:
-    """Consecutive days of one cycle with one rule; None where nothing prices them."""
+    """Consecutive days of one cycle with one rule; None where nothing prices them.
+
+    `enrolled` and `trial` hold (first, last, units), without common days. The days of a segment
+    that is `kept` come after the last day of service: their fee is not given back, and that is all.
+    """
 
     first: date
     last: date
     rule: Rule | None
     enrolled: tuple[tuple[date, date, Decimal], ...]
+    trial: tuple[tuple[date, date, Decimal], ...] = ()
+    kept: bool = False
 
 
 @dataclass(frozen=True)
 class RatedCycle:
-    """A cycle with its segments, in order."""
+    """A cycle with its segments, in order.
+
+    `blocks` maps the terms that take several cycles' fees at once to the day on which the block of
+    cycles begins that this one belongs to.
+    """
 
     cycle: Cycle
     segments: tuple[Segment, ...]
+    blocks: tuple[tuple[object, date], ...] = ()
+
+    @property
+    def served(self):
+        return [segment for segment in self.segments if not segment.kept]
 
     @property
     def last_served(self):
-        return self.segments[-1].last
+        served = self.served
+        return (served or self.segments)[-1].last
 
     @property
     def first_served(self):
         return self.segments[0].first
+
+    def rule_on(self, day):
+        """Return the rule in force on a day of service, or None."""
+        return next((one.rule for one in self.served if one.first <= day <= one.last), None)
+
+    def due_from(self, terms):
+        """Return the day from which an advance fee of this cycle is due."""
+        return next((day for one, day in self.blocks if one == terms), self.first_served)
+
+
+@dataclass(frozen=True)
+class Once:
+    """The first enrolled day of a client and feature: trial, set-up fee and bonus (rating 7)."""
+
+    day: date
+    rule: Rule
+    units: Decimal
+
+    @property
+    def trial_end(self):
+        """The last day of the trial; the day before the first where there is none."""
+        return self.day + (self.rule.terms.trial_days - 1) * DAY
+
+    @property
+    def bonus_end(self):
+        """The last day on which the bonus may be used; None: it does not expire."""
+        days = self.rule.terms.bonus_days
+        return self.day + (days - 1) * DAY if days else None
+
+
+def without(ranges, first, last):
+    """Return (first, last, units) ranges without the days from `first` to `last`."""
+    found = []
+    for begin, end, units in ranges:
+        if end < first or last < begin:
+            found.append((begin, end, units))
+            continue
+        if begin < first:
+            found.append((begin, first - DAY, units))
+        if last < end:
+            found.append((last + DAY, end, units))
+    return tuple(found)
+
+
+def within(ranges, first, last):
+    """Return those parts of (first, last, units) ranges that lie from `first` to `last`."""
+    return tuple(
+        (max(begin, first), min(end, last), units)
+        for begin, end, units in ranges
+        if begin <= last and first <= end
+    )
 
 
 class Timeline:
@@ -47,15 +114,30 @@ class Timeline:
     :param enrolments: of this client and feature
     :param scopes: the client's scope id by rank, for ranks 1 (reseller) and 3 (client)
     :param date horizon: the last day that is looked at; an open membership ends there
+    :param date billing_start: nothing before this day is rated
     """
 
-    def __init__(self, interval, memberships, rules, enrolments, scopes, horizon):
+    def __init__(
+        self, interval, memberships, rules, enrolments, scopes, horizon, billing_start=None
+    ):
         self._interval = interval
         self._memberships = memberships
         self._rules = rules
         self._enrolments = enrolments
         self._scopes = scopes
         self._horizon = horizon
+        self._billing_start = billing_start
+        self._pauses = [
+            (row.date_from, row.date_to or horizon) for row in memberships if row.paused
+        ]
+        self._keeps = any(not rule.terms.refund_on_close for rule in rules)
+        self._has_blocks = any(rule.terms.advance_cycles > 1 for rule in rules)
+
+    @property
+    def first_day(self):
+        """The first day that is rated."""
+        first = self._memberships[0].date_from
+        return max(first, self._billing_start or first)
 
     # Resolution
 
@@ -67,10 +149,10 @@ class Timeline:
                 return rule.scope == membership.group
         return rule.scope == self._scopes.get(rule.rank)
 
-    def _days(self):
+    def _days(self, billing_start=None):
         """Yield (first, last, rule, anchor) for days with one membership and one winning rule."""
         for membership in self._memberships:
-            first = membership.date_from
+            first = max(membership.date_from, billing_start or membership.date_from)
             end = min(membership.date_to or self._horizon, self._horizon)
             if first > end:
                 continue
@@ -89,16 +171,17 @@ class Timeline:
 
     def winners(self):
         """Yield (first, last, rule) for the days of service; None where nothing prices them."""
-        for first, last, rule, _anchor in self._days():
+        for first, last, rule, _anchor in self._days(self._billing_start):
             yield first, last, rule
 
     def _enrolled(self, first, last, rule):
-        """Return the enrolled days of a segment as (first, last, quantity)."""
+        """Return the enrolled days of a segment as (first, last, quantity).
+
+        With enrolment on use, these are enrolled in cycles with use.
+        """
         if rule is None:
             return ()
-        default = ONE if rule.terms.automatic else ZERO
-        if not self._enrolments:
-            return ((first, last, default),) if default else ()
+        default = ZERO if rule.terms.enrolment == "opt_in" else ONE
         found, day = [], first
         for row in self._enrolments:
             begin = max(row.date_from, day)
@@ -112,7 +195,30 @@ class Timeline:
             day = end + DAY
         if default and day <= last:
             found.append((day, last, default))
+        for begin, end in self._pauses:
+            found = without(found, begin, end)
         return tuple(found)
+
+    def first_enrolled(self, used=None):
+        """Return the Once of the first enrolled day, or None.
+
+        :param used: tells of a RatedCycle whether it has net use; asked where enrolment is on use
+        """
+        since = None
+        if all(rule.terms.enrolment == "opt_in" for rule in self._rules):
+            rows = [row.date_from for row in self._enrolments if row.quantity]
+            if not rows:
+                return None
+            since = min(rows)
+        spans = self._days()
+        for cycle in self._rated(self._walk(since or date.min, spans)):
+            for segment in cycle.segments:
+                if not segment.enrolled or segment.kept:
+                    continue
+                if segment.rule.terms.enrolment != "on_use" or used(cycle):
+                    day, _last, units = segment.enrolled[0]
+                    return Once(day, segment.rule, units)
+        return None
 
     # Cycles
 
@@ -123,27 +229,137 @@ class Timeline:
         """
         days = sorted(days)
         wanted = []
-        for cycle, segments in self._walk(min(days[0], since) if days else since):
-            first, last = segments[0][0], segments[-1][1]
+        walk = self._walk(min(days[0], since) if days else since, self._days(self._billing_start))
+        for cycle in self._rated(walk):
+            first, last = cycle.segments[0].first, cycle.segments[-1].last
             if first > until and not days:
                 break
             while days and days[0] < first:
                 days.pop(0)
             if (first <= until and last >= since) or (days and days[0] <= last):
-                wanted.append(
-                    RatedCycle(
-                        cycle,
-                        tuple(Segment(*segment, self._enrolled(*segment)) for segment in segments),
-                    )
-                )
+                wanted.append(cycle)
         return wanted
 
-    def _walk(self, since):
+    def _rated(self, walk):
+        """Yield RatedCycles of a walk, with the days whose fee is kept after closing."""
+        runs, before = {}, None
+        for cycle, spans in walk:
+            segments = tuple(Segment(*span, self._enrolled(*span)) for span in spans)
+            rated = RatedCycle(cycle, segments)
+            if self._has_blocks:
+                runs = self._run_on(runs, before, rated)
+                blocks = tuple(
+                    (terms, self._block_start(terms, cycle, *run)) for terms, run in runs.items()
+                )
+                rated = replace(rated, blocks=blocks)
+            before = rated
+            if self._keeps:
+                yield from self._keep(rated, runs)
+            else:
+                yield rated
+
+    @staticmethod
+    def _run_on(runs, before, rated):
+        """Return {terms: (anchor, number, day)} of where blocks are counted from.
+
+        That is the first cycle of a run of cycles with equal terms.
+        """
+        found = {}
+        ending = before and before.segments[-1].rule
+        for segment in rated.segments:
+            terms = segment.rule and segment.rule.terms
+            if not terms or terms.advance_cycles < 2 or terms in found:
+                continue
+            run = runs.get(terms)
+            if run and ending and ending.terms == terms and run[0] == rated.cycle.anchor:
+                found[terms] = run
+            else:
+                found[terms] = rated.cycle.anchor, rated.cycle.number, rated.first_served
+        return found
+
+    def _block_start(self, terms, cycle, anchor, number, day):
+        """Return the day on which a cycle's block of cycles begins."""
+        begun = (cycle.number - number) // terms.advance_cycles * terms.advance_cycles
+        if not begun:
+            return day
+        return (terms.interval or self._interval).after(anchor, number + begun)
+
+    def _keep(self, rated, runs):
+        """Yield a cycle, and those paid in advance, with the fees kept after closing (rating 17).
+
+        Without a refund, an advance fee counts to the end of its cycle, or block of cycles, or
+        until the account reopens.
+        """
+        segments, more = [], []
+        for segment in rated.segments:
+            segments.append(segment)
+            reopened = self._reopening_after(segment)
+            if not reopened:
+                continue
+            rule, cycle = segment.rule, rated.cycle
+            units = segment.enrolled[-1][2]
+
+            def kept(first, last, rule=rule, units=units):
+                return Segment(first, last, rule, ((first, last, units),), kept=True)
+
+            until = min(cycle.end, reopened - DAY)
+            if segment.last < until:
+                segments.append(kept(segment.last + DAY, until))
+            run = runs.get(rule.terms)
+            while run and (cycle.number + 1 - run[1]) % rule.terms.advance_cycles:
+                interval = rule.terms.interval or self._interval
+                cycle = cycle_of(cycle.anchor, interval, cycle.end + DAY)
+                if cycle.end >= reopened:
+                    break
+                more.append(RatedCycle(cycle, (kept(cycle.start, cycle.end),), rated.blocks))
+        yield replace(rated, segments=tuple(segments))
+        yield from more
+
+    def _reopening_after(self, segment):
+        """Return the first day of service after the account closes with a segment.
+
+        That is far away if it does not reopen, and None unless it closes with a fee to keep.
+        """
+        terms = segment.rule and segment.rule.terms
+        if (
+            not terms
+            or terms.refund_on_close
+            or not terms.in_advance
+            or not segment.enrolled
+            or segment.enrolled[-1][1] != segment.last
+            or all(row.date_to != segment.last for row in self._memberships)
+        ):
+            return None
+        later = [row.date_from for row in self._memberships if row.date_from > segment.last]
+        reopened = min(later, default=date.max)
+        return reopened if reopened > segment.last + DAY else None
+
+    def billing_periods(self, since, until):
+        """Return the client's billing cycles with a day of service from `since` to `until`.
+
+        `last` is the last day of service of a period.
+        """
+        periods = []
+        for row in self._memberships:
+            day = max(row.date_from, since, self._billing_start or since)
+            end = min(row.date_to or until, until)
+            while day <= end:
+                period = cycle_of(row.anchor, self._interval, day)
+                # The whole period counts, as far as this row and its followers serve it.
+                last = min(row.date_to or period.end, period.end)
+                period = replace(period, last=last)
+                if periods and periods[-1].start == period.start:
+                    periods.pop()
+                periods.append(period)
+                day = period.end + DAY
+        return periods
+
+    def _walk(self, since, spans):
         """Yield (cycle, [(first, last, rule)]); whole cycles before `since` may be left out."""
         anchor = interval = cycle = current = None
         base = None
         segments = []
-        spans = list(self._days())
+        spans = list(spans)
         for first, last, rule, membership_anchor in spans:
             if membership_anchor != base:
                 # The account begins or reopens: cycles are counted from here.

@@ -20,6 +20,9 @@ def amount_from_trace(trace):
 
 
 def _rated_amount(rated, rounding):
+    if rated["kind"] == "minimum":
+        missing, least = Decimal(rated["missing_amount"]), Decimal(rated["minimum_amount"])
+        return max(missing, least - Decimal(rated["use_amount"])) if least else missing
     if rated["kind"] != "recurring":
         return round_to(Decimal(rated["quantity"]) * Decimal(rated["unit_price"]), rounding)
     fee = Decimal(rated["fee"])

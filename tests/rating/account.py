@@ -1,6 +1,7 @@
 """An account that takes use and bills in memory: what a database does around the core."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -20,7 +21,16 @@ def day(text):
 
 def terms(**values):
     """Return Terms; numbers may be given as text."""
-    for name in ("recurring_fee", "included", "unit_price", "package_size"):
+    for name in (
+        "recurring_fee",
+        "setup_fee",
+        "included",
+        "bonus",
+        "unit_price",
+        "package_size",
+        "minimum_quantity",
+        "minimum_amount",
+    ):
         if name in values:
             values[name] = Decimal(values[name])
     if "tiers" in values:
@@ -35,7 +45,15 @@ class Account:
     """One client with one feature. Rules and service may be changed between bills."""
 
     def __init__(
-        self, *rules, start="01-01", interval=(1, "month"), anchor=None, rounding=CENT, digits=0
+        self,
+        *rules,
+        start="01-01",
+        interval=(1, "month"),
+        anchor=None,
+        rounding=CENT,
+        digits=0,
+        aggregation="sum",
+        billing_start=None,
     ):
         self.start = day(start) if isinstance(start, str) else start
         self.anchor = anchor or self.start
@@ -45,32 +63,71 @@ class Account:
         self.enrolments = []
         self.rounding = rounding
         self.digits = digits
+        self.aggregation = aggregation
+        self.billing_start = billing_start
         self.buckets = defaultdict(Decimal)  # (day, level): quantity
         self.uncovered = set()
         self.charges = []
         self.billed_until = None
-        self.next_bill = self.start
+        self.next_bill = billing_start or self.start
 
     def use(self, when, quantity, level=None):
         when = day(when) if isinstance(when, str) else when
-        self.buckets[when, level] += Decimal(quantity)
+        quantity, before = Decimal(quantity), self.buckets.get((when, level))
+        match self.aggregation:
+            case "last":
+                self.buckets[when, level] = quantity
+            case "max" if before is not None:
+                self.buckets[when, level] = max(before, quantity)
+            case _:
+                self.buckets[when, level] += quantity
         self.uncovered.add((when, level))
+
+    @property
+    def first_day(self):
+        return self.billing_start or self.start
+
+    def close(self, last):
+        """Make a day the last of service."""
+        row = self.memberships[-1]
+        self.memberships[-1] = replace(row, date_to=day(last) if isinstance(last, str) else last)
+
+    def pause(self, first, last):
+        """Pause from a day to a day, within the last row."""
+        row = self.memberships.pop()
+        first, last = day(first), day(last)
+        self.memberships += [
+            replace(row, date_to=first - DAY),
+            replace(row, date_from=first, date_to=last, paused=True),
+            replace(row, date_from=last + DAY),
+        ]
+
+    def bill_date_after(self, when):
+        """Return the next cycle's first day, the day after closing, or that of reopening."""
+        row = [row for row in self.memberships if row.date_from <= when][-1]
+        dates = [next(rating.bill_dates_after(row.anchor, self.interval, when))]
+        starts = {row.date_from for row in self.memberships}
+        closings = {row.date_to + DAY for row in self.memberships if row.date_to} - starts
+        reopenings = {
+            first for first in starts if all(row.date_to != first - DAY for row in self.memberships)
+        }
+        return min([one for one in closings | reopenings if one > when] + dates)
 
     def prepare_bill(self):
         start = self.billed_until + DAY if self.billed_until else self.next_bill
-        following = next(rating.bill_dates_after(self.anchor, self.interval, self.next_bill))
-        return Bill(self.next_bill, start, following, self.rounding)
+        return Bill(self.next_bill, start, self.bill_date_after(self.next_bill), self.rounding)
 
-    def bill(self):
-        """Bill the next bill date; return the charges as (kind, quantity, amount)."""
-        bill = self.prepare_bill()
+    def bill(self, bill=None):
+        """Bill the next bill date; return its charges."""
+        bill = bill or self.prepare_bill()
         account = rating.Account(
             self.interval,
             tuple(self.memberships),
             {1: RESELLER, 3: CLIENT},
             {FEATURE: tuple(self.enrolments)},
+            self.billing_start,
         )
-        feature = rating.Feature(FEATURE, tuple(self.rules), self.digits)
+        feature = rating.Feature(FEATURE, tuple(self.rules), self.digits, self.aggregation)
         late = sorted({when for when, _level in self.uncovered if when < bill.period_start})
         part = FeatureBill(account, feature, bill, late)
         rows = [

@@ -36,21 +36,36 @@ def same_length(one, other):
     return False
 
 
+class Day:
+    """One day of one feature: the rule in force, its cycle, and what the client has."""
+
+    def __init__(self, when, rule, cycle, length, units, anchor, number):
+        self.when, self.rule, self.cycle, self.length = when, rule, cycle, length
+        self.units, self.anchor, self.number = units, anchor, number
+        self.trial = self.kept = False
+        self.index = (when - cycle).days
+
+    @property
+    def enrolled(self):
+        return self.units if not self.trial else 0
+
+
 class Oracle:
     """Prices one feature of one client.
 
+    :param service: [(first, last or None, group, paused, anchor)]
+    :param interval: the client's billing cycle, as (count, unit)
     :param rules: dicts with rank, scope, since, until and the terms, in plain Python values
-    :param groups: [(first day, group)], each until the next
     :param enrolments: [(first, last, quantity)]
+    :param billing_start: nothing before this day is billed
     """
 
-    def __init__(self, start, anchor, interval, rules, groups, enrolments, cents):
-        self.start, self.anchor, self.interval = start, anchor, interval
-        self.rules, self.groups, self.enrolments = rules, groups, enrolments
-        self.cents = cents
+    def __init__(self, service, interval, rules, enrolments, cents, aggregation, billing_start):
+        self.service, self.interval, self.rules = service, interval, rules
+        self.enrolments, self.cents = enrolments, cents
+        self.aggregation, self.billing_start = aggregation, billing_start
 
-    def winner(self, when):
-        group = [one for first, one in self.groups if first <= when][-1]
+    def winner(self, when, group):
         best = None
         for rule in self.rules:
             if (rule["since"] and when < rule["since"]) or (rule["until"] and when > rule["until"]):
@@ -61,139 +76,370 @@ class Oracle:
                 best = rule
         return best
 
-    def units(self, when, rule):
+    def units(self, when, rule, paused):
+        if not rule or paused:
+            return 0
         for first, last, quantity in self.enrolments:
             if first <= when and (last is None or when <= last):
                 return quantity
-        return 1 if rule["automatic"] else 0
+        return 0 if rule["enrolment"] == "opt_in" else 1
 
-    def days(self, until):
-        """Yield (day, winning rule in force, cycle start, cycle length in days, index in cycle)."""
-        # Long enough to see whole cycles that are open on the last day.
-        horizon = until + DAY * 400
-        winners = {}
-        when = self.start
-        while when <= horizon:
-            winners[when] = self.winner(when)
-            when += DAY
-        first = next((rule for rule in winners.values() if rule), None)
-        interval = (first and first["interval"]) or self.interval
-        anchor, times, force, begun = self.anchor, 0, None, False
-        while add(anchor, interval, times + 1) <= self.start:
-            times += 1
-        for when, rule in winners.items():
-            begins = not begun or when == add(anchor, interval, times + 1)
-            if begun and begins:
-                times += 1
+    def days(self, since, horizon):
+        """Return the served Days from `since` on, with the rule in force on each."""
+        served = []
+        for first, last, group, paused, anchor in self.service:
+            when = max(first, since)
+            while when <= min(last or horizon, horizon):
+                served.append((when, self.winner(when, group), paused, anchor))
+                when += DAY
+        found, base, force = [], None, None
+        anchor = interval = times = None
+        for position, (when, rule, paused, service_anchor) in enumerate(served):
+            fresh = service_anchor != base
+            if fresh:
+                base = anchor = service_anchor
+                leading = next((one[1] for one in served[position:] if one[1]), None)
+                interval = (leading and leading["interval"]) or self.interval
+                times, force = 0, None
+            begins = fresh
+            while add(anchor, interval, times + 1) <= when:
+                times, begins = times + 1, True
             own = (rule and rule["interval"]) or self.interval
-            if begins or (
-                rule is not force
-                and not (force and (not force["prorated"] or (rule and not rule["prorated"])))
-            ):
+            waits = force and (not force["prorated"] or (rule and not rule["prorated"]))
+            if begins or (rule is not force and not waits):
                 force = rule
-            else:
-                own = None
-            if force is rule and rule and own and not same_length(own, interval):
-                anchor, interval, times = when, own, 0
-            begun = True
+                if rule and not same_length(own, interval):
+                    anchor, interval, times = when, own, 0
             cycle = add(anchor, interval, times)
             length = (add(anchor, interval, times + 1) - cycle).days
-            yield when, force, cycle, length, (when - cycle).days
+            units = self.units(when, force, paused)
+            found.append(Day(when, force, cycle, length, units, anchor, times))
+        return found
 
-    def rate(self, use, until, fees_until):
-        """Return {cycle start: amount in cents} of use up to a day and fees of cycles up to a day.
+    @staticmethod
+    def cycles(days):
+        found = []
+        for day in days:
+            last = found[-1][-1] if found else None
+            if last and last.cycle == day.cycle and last.anchor == day.anchor:
+                found[-1].append(day)
+            else:
+                found.append([day])
+        return found
+
+    def values(self, days, use, until):
+        """Return {(day, level): quantity} of a cycle: for last, only the final values."""
+        rows = {
+            (day.when, level): use[day.when, level]
+            for day in days
+            for level in (None, 7, 8)
+            if day.when <= until and (day.when, level) in use
+        }
+        if self.aggregation == "last":
+            return {
+                key: value
+                for key, value in rows.items()
+                if key[0] == max(when for when, level in rows if level == key[1])
+            }
+        return rows
+
+    def net(self, days, use, until):
+        values = self.values(days, use, until).values()
+        return (max(values) if values else 0) if self.aggregation == "max" else sum(values)
+
+    def drop_unused(self, cycles, use, until):
+        for days in cycles:
+            if self.net(days, use, until) <= 0:
+                for day in days:
+                    if day.rule and day.rule["enrolment"] == "on_use":
+                        day.units = 0
+
+    def rate(self, use, until, fees_until, bill_date):
+        """Return {(kind, start): amount in cents}, of cycles and of minimums of billing periods.
 
         :param use: {(day, level): whole units}
+        :param until: the last day of use
+        :param fees_until: advance fees of cycles begun by then are due
         """
-        cycles = defaultdict(list)
-        for row in self.days(max(until, fees_until)):
-            cycles[row[2]].append(row)
+        self.prepare(use, until, max(until, fees_until) + DAY * 400)
         result = defaultdict(int)
-        for start, rows in cycles.items():
-            result[start] += self.fees(rows, until, fees_until)
-            if rows[0][0] <= until:
-                result[start] += self.usage(rows, use, until)
-        return {start: amount for start, amount in result.items() if amount}
+        for number, rows in enumerate(self.all_cycles):
+            for start, cents in self.fees(number, until, fees_until).items():
+                result["cycle", start] += cents
+            if (
+                self.once
+                and self.once.when <= bill_date
+                and any(day.when == self.once.when for day in rows)
+            ):
+                fee = Fraction(self.once.rule["setup"]) * self.once.units * self.cents
+                result["cycle", rows[0].cycle] += half_up(fee)
+        for rows, stock in zip(self.all_cycles, self.stocks, strict=False):
+            result["cycle", rows[0].cycle] += self.use_of(rows, use, until, stock)[0]
+        for start, cents in self.minimums(use, until).items():
+            result["minimum", start] += cents
+        return {key: amount for key, amount in result.items() if amount}
+
+    def prepare(self, use, until, horizon):
+        """Lay out the cycles, settle what use up to a day decides, and what each takes over."""
+        # Once ever, by the whole account's first enrolled day.
+        ever = self.days(self.service[0][0], horizon)
+        self.drop_unused(self.cycles(ever), use, until)
+        self.once = next((day for day in ever if day.units), None)
+        days = self.days(self.billing_start, horizon)
+        self.all_cycles = self.cycles(days)
+        self.drop_unused(self.all_cycles, use, until)
+        if self.once:
+            trial_until = self.once.when + DAY * (self.once.rule["trial"] - 1)
+            for day in days:
+                day.trial = bool(day.units) and self.once.when <= day.when <= trial_until
+        bonus = self.once.rule["bonus"] if self.once else 0
+        self.stocks, stock = [], {"bonus": bonus, "lots": [], "enrolled": None}
+        for rows in self.all_cycles:
+            if rows[0].when > until:
+                break
+            self.stocks.append(stock)
+            stock = self.use_of(rows, use, until, stock)[2]
 
     def running(self, value, days, length):
         return half_up(Fraction(value) * days / length)
 
-    def fees(self, rows, until, fees_until):
-        total = 0
-        whole = set()
-        for when, rule, _cycle, length, index in rows:
-            if not rule or not rule["fee"]:
-                continue
-            due = rows[0][0] <= fees_until if rule["advance"] else rows[-1][0] <= until
-            units = self.units(when, rule)
-            if not due or not units:
-                continue
-            cents = Fraction(rule["fee"]) * self.cents * units
-            if rule["prorated"]:
-                total += self.running(cents, index + 1, length) - self.running(cents, index, length)
-            elif rule["terms"] not in whole:
-                whole.add(rule["terms"])
-                total += half_up(cents)
-        return total
+    # Fees
 
-    def usage(self, rows, use, until):
-        total, stretch, counter = 0, [], None
-        priced = [row for row in rows if row[1]]
-        for position, row in enumerate(priced):
-            rule = row[1]
-            mark = (rule["model"], rule["size"] if rule["model"] == "package" else 0)
+    def block_start(self, number, terms):
+        first = number
+        while first:
+            before = self.all_cycles[first - 1][-1]
+            if (
+                not before.rule
+                or before.rule["terms"] != terms
+                or before.anchor != self.all_cycles[number][0].anchor
+            ):
+                break
+            first -= 1
+        rule = next(
+            day.rule for day in self.all_cycles[number] if day.rule and day.rule["terms"] == terms
+        )
+        begun = self.all_cycles[first][0]
+        size = rule["advance_cycles"]
+        blocks = (self.all_cycles[number][0].number - begun.number) // size
+        if not blocks:
+            return begun.when, begun.number
+        place = begun.number + blocks * size
+        return add(begun.anchor, rule["interval"] or self.interval, place), place
+
+    def closing(self, when):
+        """Return the day of reopening if the account closes on a day, else None."""
+        if all(last != when for _first, last, *_rest in self.service):
+            return None
+        later = [first for first, *_rest in self.service if first > when]
+        reopened = min(later, default=date.max)
+        return reopened if reopened != when + DAY else None
+
+    def fees(self, number, until, fees_until):
+        """Return {cycle start: cents}: of a cycle, and of kept ones that were bought with it."""
+        rows = self.all_cycles[number]
+        found = defaultdict(int)
+        on_use = [day for day in rows if day.enrolled and day.rule["enrolment"] == "on_use"]
+        paid = defaultdict(list)
+        for day in rows:
+            paid[rows[0].cycle].append(day)
+            for kept in self.kept_days(number, day):
+                paid[kept.cycle].append(kept)
+        for start, bought in paid.items():
+            whole = set()
+            for day in bought:
+                rule = day.rule
+                if not rule or not rule["fee"] or not day.enrolled:
+                    continue
+                if rule["enrolment"] == "on_use":
+                    due = rows[-1].when <= until and rule is on_use[-1].rule
+                elif rule["advance"]:
+                    begun = rows[0].when
+                    if rule["advance_cycles"] > 1:
+                        begun = self.block_start(number, rule["terms"])[0]
+                    due = begun <= fees_until
+                else:
+                    due = rows[-1].when <= until
+                if not due:
+                    continue
+                cents = Fraction(rule["fee"]) * self.cents * day.enrolled
+                if rule["prorated"] and rule["enrolment"] != "on_use":
+                    found[start] += self.running(cents, day.index + 1, day.length)
+                    found[start] -= self.running(cents, day.index, day.length)
+                elif rule["terms"] not in whole:
+                    whole.add(rule["terms"])
+                    found[start] += half_up(cents)
+        return found
+
+    def kept_days(self, number, day):
+        """Return the days after a last day of service whose fee is not given back."""
+        rule, found = day.rule, []
+        reopened = self.closing(day.when)
+        if not reopened or not rule or rule["refund"] or not day.enrolled:
+            return found
+        if not rule["advance"] or rule["enrolment"] == "on_use":
+            return found
+        when = day.when + DAY
+        end = day.cycle + DAY * (day.length - 1)
+        while when <= end and when < reopened:
+            found.append(self.keep(day, when, day.cycle, day.length))
+            when += DAY
+        interval = rule["interval"] or self.interval
+        _start, first = self.block_start(number, rule["terms"])
+        for place in range(day.number + 1, first + rule["advance_cycles"]):
+            start = add(day.anchor, interval, place)
+            following = add(day.anchor, interval, place + 1)
+            if following > reopened:
+                break
+            when = start
+            while when < following:
+                found.append(self.keep(day, when, start, (following - start).days))
+                when += DAY
+        return found
+
+    @staticmethod
+    def keep(day, when, cycle, length):
+        kept = Day(when, day.rule, cycle, length, day.units, day.anchor, day.number)
+        kept.kept = True
+        return kept
+
+    # Use
+
+    def use_of(self, days, use, until, stock, further=None):
+        """Return (cents, payable units, stock after) of a cycle's use up to a day."""
+        bonus_days = self.once.rule["bonus_days"] if self.once else 0
+        bonus_until = self.once.when + DAY * (bonus_days - 1) if bonus_days else date.max
+        before = stock["enrolled"] == days[0].when - DAY
+        lots = [dict(lot) for lot in stock["lots"]]
+        mine = {
+            "bonus": stock["bonus"],
+            "lots": lots,
+            "stocked": {lot["pool"] for lot in lots} if before and days[0].units else set(),
+            "has_bonus": bool(
+                self.once
+                and stock["bonus"]
+                and self.once.when <= days[-1].when
+                and days[0].when <= bonus_until
+            ),
+            "bonus_until": bonus_until,
+            # Days on which units taken over may be used: without a break since the last cycle.
+            "lots_days": set(),
+        }
+        when = days[0].when
+        for day in days:
+            if not before or not day.units or day.when != when:
+                break
+            mine["lots_days"].add(day.when)
+            when += DAY
+        rows = self.values(days, use, until)
+        total, payable, stretch, counter, leftovers = 0, 0, [], None, []
+        priced = [day for day in days if day.rule]
+        for position, day in enumerate([*priced, None]):
+            mark = day and (
+                day.rule["model"],
+                day.rule["size"] if day.rule["model"] == "package" else 0,
+            )
             if stretch and mark != counter:
-                total += self.stretch(stretch, priced[position:], use, until)
+                later = priced[position:]
+                if stretch[0].when <= until:
+                    cents, units, left = self.stretch(stretch, later, rows, until, mine, further)
+                    total, payable, leftovers = total + cents, payable + units, leftovers + left
                 stretch = []
             counter = mark
-            stretch.append(row)
-        return total + (self.stretch(stretch, [], use, until) if stretch else 0)
+            stretch.append(day)
+        after = {"bonus": mine["bonus"], "lots": [], "enrolled": None}
+        end = days[0].cycle + DAY * (days[0].length - 1)
+        position = self.all_cycles.index(days)
+        following = (
+            self.all_cycles[position + 1][0] if position + 1 < len(self.all_cycles) else None
+        )
+        cut = following and following.anchor != days[0].anchor
+        if days[-1].units and (days[-1].when == end or cut):
+            after["enrolled"] = days[-1].when
+            if {day.when for day in days} == mine["lots_days"]:
+                after["lots"] = [
+                    {**lot, "cycles": lot["cycles"] - 1}
+                    for lot in mine["lots"]
+                    if lot["left"] and lot["cycles"] > 1
+                ]
+            after["lots"] += leftovers
+        return total, payable, after
 
-    def stretch(self, rows, later, use, until):
+    def stretch(self, rows, later, use, until, mine, further):
         """Price the units of days through which the counts run on."""
-        if rows[0][0] > until:
-            return 0
         state = {
             "drawn": defaultdict(int),
             "drawn_by": defaultdict(int),
+            "from_lot": defaultdict(int),
+            "from_bonus": defaultdict(int),
             "payable": defaultdict(int),
             "debt": defaultdict(int),
             "position": 0,
             "last": None,
             "entered": [],
+            "mine": mine,
         }
         # One amount is rounded for each of: terms, level, tier.
         amounts, volume = defaultdict(Fraction), defaultdict(int)
-        for index, (when, *_rest) in enumerate(rows):
-            if when > until:
-                break
+        tops = defaultdict(int)
+        for index, day in enumerate(rows):
             for level in (None, 7, 8):
-                quantity = use.get((when, level), 0)
+                quantity = use.get((day.when, level), 0)
+                if self.aggregation == "max":
+                    top = tops[level, day.trial]
+                    tops[level, day.trial] = max(top, quantity)
+                    quantity = max(quantity - top, 0)
+                if day.trial:
+                    continue
                 step = 1 if quantity > 0 else -1
                 for _unit in range(abs(quantity)):
                     self.unit(step, level, index, rows, later, state, amounts, volume)
-        model = rows[0][1]["model"]
-        enrolled = next(
-            (row for row in rows if row[0] <= until and self.units(row[0], row[1])), None
-        )
+        if further and any(day.when == further[0] for day in rows):
+            index = next(i for i, day in enumerate(rows) if day.when == further[0])
+            for _unit in range(further[1]):
+                if rows[0].rule["model"] != "unlimited":
+                    self.pay(1, None, None, rows[index].rule, state, amounts, volume)
+        model = rows[0].rule["model"]
+        enrolled = next((day for day in rows if day.when <= until and day.enrolled), None)
         if model == "graduated":
             if not state["entered"] and enrolled:
-                state["entered"] = [(0, enrolled[1], 0)]
+                state["entered"] = [(0, enrolled.rule, 0)]
             for number, rule, _low in state["entered"]:
                 tier = rule["tiers"][number]
                 amounts[rule["terms"], "flat", number] += Fraction(tier[2])
         if model == "volume":
-            rule = state["last"] or (enrolled and enrolled[1])
+            rule = state["last"] or (enrolled and enrolled.rule)
             if not state["position"] and not enrolled:
                 rule = None
             if rule:
                 number = self.tier(rule, state["position"])
                 amounts[rule["terms"], "flat", number] += Fraction(rule["tiers"][number][2])
             for (terms, rule_id), count in volume.items():
-                rule = next(row[1] for row in rows if id(row[1]) == rule_id)
+                rule = next(day.rule for day in rows if id(day.rule) == rule_id)
                 number = self.tier(rule, state["position"])
                 amounts[terms, "volume", number] += count * Fraction(rule["tiers"][number][1])
-        return sum(half_up(amount * self.cents) for amount in amounts.values())
+        cents = sum(half_up(amount * self.cents) for amount in amounts.values())
+        return cents, sum(state["payable"].values()), self.leftovers(rows, state)
+
+    def leftovers(self, rows, state):
+        """Return lots of included units left, by the rules of the days that granted them."""
+        lots, drawn, whole = [], dict(state["drawn"]), set()
+        for day in rows:
+            for pool in (None, 7, 8):
+                if day.rule["prorated"]:
+                    given = self.daily_share(pool, day.rule, day)
+                elif (pool, id(day.rule)) in whole or not day.enrolled:
+                    given = 0
+                else:
+                    whole.add((pool, id(day.rule)))
+                    given = self.allotment(pool, day.rule)
+                taken = min(given, drawn.get(pool, 0))
+                drawn[pool] = drawn.get(pool, 0) - taken
+                if given > taken and day.rule["rollover"]:
+                    lots.append(
+                        {"pool": pool, "left": given - taken, "cycles": day.rule["rollover"]}
+                    )
+        return lots
 
     def tier(self, rule, total):
         for number, (up_to, _price, _fee) in enumerate(rule["tiers"]):
@@ -203,28 +449,32 @@ class Oracle:
 
     def granted(self, pool, index, rows, later):
         """Past days by their own rules, and from the running segment on all days by today's."""
-        rule = rows[index][1]
+        rule = rows[index].rule
         first = index
-        while first and rows[first - 1][1] is rule and rows[first][0] - rows[first - 1][0] == DAY:
+        while (
+            first
+            and rows[first - 1].rule is rule
+            and rows[first].when - rows[first - 1].when == DAY
+        ):
             first -= 1
         total = 0
-        for when, own, _cycle, length, place in rows[:first]:
-            total += self.daily_share(pool, own, when, own, length, place)
-        for when, own, _cycle, length, place in rows[first:] + later:
-            total += self.daily_share(pool, rule, when, own, length, place)
         if not rule["prorated"]:
-            total = (
-                self.allotment(pool, rule)
-                if any(self.units(when, own) for when, own, *_rest in rows + later)
-                else 0
-            )
+            if any(day.enrolled for day in rows + later):
+                total = self.allotment(pool, rule)
+            return total
+        for day in rows[:first]:
+            total += self.daily_share(pool, day.rule, day)
+        for day in rows[first:] + later:
+            total += self.daily_share(pool, rule, day)
         return total
 
-    def daily_share(self, pool, rule, when, enrolling, length, place):
-        if not self.units(when, enrolling):
+    def daily_share(self, pool, rule, day):
+        if not day.enrolled:
             return 0
         value = self.allotment(pool, rule)
-        return self.running(value, place + 1, length) - self.running(value, place, length)
+        return self.running(value, day.index + 1, day.length) - self.running(
+            value, day.index, day.length
+        )
 
     def allotment(self, pool, rule):
         if pool is None:
@@ -232,7 +482,7 @@ class Oracle:
         return (rule["levels"].get(pool) or (None, 0))[1] or 0
 
     def unit(self, step, level, index, rows, later, state, amounts, volume):
-        when, rule = rows[index][:2]
+        when, rule, mine = rows[index].when, rows[index].rule, state["mine"]
         model = rule["model"]
         price, own = rule["levels"].get(level, (None, None))
         pool = level if own else None
@@ -240,35 +490,58 @@ class Oracle:
         lane = level if by_level or pool is not None else None
         if model == "unlimited" and price is None:
             return
-        signed = by_level and not self.allotment(pool, rule)
+        signed = (
+            by_level
+            and not self.allotment(pool, rule)
+            and not mine["has_bonus"]
+            and pool not in mine["stocked"]
+        )
         if signed:
-            change = step
-            state["payable"][lane] += step
+            self.pay(step, lane, price, rule, state, amounts, volume)
         elif step > 0:
-            change = 0
+            lot = next((one for one in mine["lots"] if one["pool"] == pool and one["left"]), None)
             if state["debt"][lane]:
                 state["debt"][lane] -= 1
-            elif self.units(when, rule) and (
+            elif lot and rows[index].enrolled and when in mine["lots_days"]:
+                lot["left"] -= 1
+                state["from_lot"][lane, mine["lots"].index(lot)] += 1
+            elif rows[index].enrolled and (
                 self.granted(pool, index, rows, later) > state["drawn"][pool]
             ):
                 state["drawn"][pool] += 1
                 state["drawn_by"][pool, lane] += 1
+            elif (
+                rows[index].enrolled
+                and mine["has_bonus"]
+                and mine["bonus"]
+                and self.once.when <= when <= mine["bonus_until"]
+            ):
+                mine["bonus"] -= 1
+                state["from_bonus"][lane] += 1
             else:
-                state["payable"][lane] += 1
-                change = 1
+                self.pay(1, lane, price, rule, state, amounts, volume)
         else:
-            change = 0
+            lots = [number for one, number in state["from_lot"] if one == lane]
+            lots = [number for number in sorted(lots) if state["from_lot"][lane, number]]
             if state["payable"][lane] > 0:
-                state["payable"][lane] -= 1
-                change = -1
+                self.pay(-1, lane, price, rule, state, amounts, volume)
+            elif state["from_bonus"][lane]:
+                mine["bonus"] += 1
+                state["from_bonus"][lane] -= 1
             elif state["drawn_by"][pool, lane]:
                 state["drawn"][pool] -= 1
                 state["drawn_by"][pool, lane] -= 1
+            elif lots:
+                mine["lots"][lots[-1]]["left"] += 1
+                state["from_lot"][lane, lots[-1]] -= 1
             else:
                 state["debt"][lane] += 1
-        if not change:
-            return
-        if by_level:
+
+    def pay(self, change, lane, price, rule, state, amounts, volume):
+        """Add or take one payable unit, and its price."""
+        state["payable"][lane] += change
+        model = rule["model"]
+        if price is not None or model == "per_unit":
             unit_price = price if price is not None else rule["price"]
             amounts[rule["terms"], lane, 0] += change * Fraction(unit_price)
             return
@@ -289,3 +562,69 @@ class Oracle:
                 state["entered"].append((len(state["entered"]), rule, low))
             while state["entered"] and state["position"] <= state["entered"][-1][2]:
                 state["entered"].pop()
+
+    # Minimums
+
+    def minimums(self, use, until):
+        """Return {period start: cents} of the billing periods that end by a day."""
+        periods = defaultdict(list)
+        for first, last, _group, _paused, anchor in self.service:
+            when, times = max(first, self.billing_start), 0
+            while when <= min(last or until, until):
+                while add(anchor, self.interval, times + 1) <= when:
+                    times += 1
+                start = add(anchor, self.interval, times)
+                end = add(anchor, self.interval, times + 1) - DAY
+                periods[start, end].append(when)
+                when += DAY
+        found = {}
+        if not any(rule["min_quantity"] or rule["min_amount"] != "0" for rule in self.rules):
+            return found
+        for (start, end), served in periods.items():
+            if served[-1] == end or self.closing(served[-1]):
+                found[start] = self.minimum(start, end, served[-1], use)
+        return found
+
+    def minimum(self, start, end, last, use):
+        """Use after the period enrols nobody in it, and counts for nothing."""
+        self.prepare(use, last, last + DAY * 400)
+        days = [
+            day
+            for rows in self.all_cycles
+            for day in rows
+            if start <= day.when <= last and day.enrolled
+        ]
+        if not days:
+            return 0
+        final = days[-1]
+        length = (end - start).days + 1
+        if not final.rule["prorated"]:
+            required = final.rule["min_quantity"]
+            least = half_up(Fraction(final.rule["min_amount"]) * self.cents)
+        else:
+            required = least = 0
+            for day in days:
+                if day.rule["prorated"]:
+                    place = (day.when - start).days
+                    units = day.rule["min_quantity"]
+                    cents = Fraction(day.rule["min_amount"]) * self.cents
+                    required += self.running(units, place + 1, length)
+                    required -= self.running(units, place, length)
+                    least += self.running(cents, place + 1, length)
+                    least -= self.running(cents, place, length)
+        amount = payable = 0
+        for rows, stock in zip(self.all_cycles, self.stocks, strict=False):
+            if rows[0].when <= last and rows[-1].when >= start:
+                cents, units, _stock = self.use_of(rows, use, last, stock)
+                amount, payable = amount + cents, payable + units
+                if rows[0].when < start:
+                    cents, units, _stock = self.use_of(rows, use, start - DAY, stock)
+                    amount, payable = amount - cents, payable - units
+        missing = max(required - payable, 0) if required else 0
+        more = 0
+        if missing:
+            number = next(i for i, rows in enumerate(self.all_cycles) if final in rows)
+            rows, stock = self.all_cycles[number], self.stocks[number]
+            more = self.use_of(rows, use, last, stock, (final.when, missing))[0]
+            more -= self.use_of(rows, use, last, stock)[0]
+        return max(more, least - amount) if least else more

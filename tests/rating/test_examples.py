@@ -32,14 +32,14 @@ def test_fee_in_arrears_comes_when_the_cycle_has_ended():
 
 def test_fee_per_enrolled_unit():
     # 3 keywords × 5.00.
-    account = Account(rule(recurring_fee="5.00", automatic=False))
+    account = Account(rule(recurring_fee="5.00", enrolment="opt_in"))
     account.enrolments = [Enrolment(day("01-01"), None, Decimal(3))]
     assert amounts(account.bill()) == ["15.00"]
 
 
 def test_fee_is_prorated_when_the_quantity_changes():
     # 3 until 10 January, then 5: 15 × 10/31 = 4.8387…, and 25 − 25 × 10/31 = 16.9354….
-    account = Account(rule(recurring_fee="5.00", automatic=False))
+    account = Account(rule(recurring_fee="5.00", enrolment="opt_in"))
     account.enrolments = [
         Enrolment(day("01-01"), day("01-10"), Decimal(3)),
         Enrolment(day("01-11"), None, Decimal(5)),
@@ -48,7 +48,7 @@ def test_fee_is_prorated_when_the_quantity_changes():
 
 
 def test_opt_in_without_enrolment_has_no_fee_but_prices_use():
-    account = Account(rule(recurring_fee="5.00", automatic=False, included="10", unit_price="2"))
+    account = Account(rule(recurring_fee="5.00", enrolment="opt_in", included="10", unit_price="2"))
     account.use("01-05", 3)
     assert amounts(account.bill()) == []
     assert amounts(account.bill()) == ["6.00"]
@@ -372,3 +372,179 @@ def test_cycles_tile_without_gap_or_overlap(anchor_day, interval):
             cycle = following
         assert rating.cycle_of(anchor, interval, when) == cycle
         when += rating.DAY
+
+
+def test_trial_leaves_its_share_of_the_allotment():
+    # 10 of 30 days, 100 included: 67 remain.
+    account = Account(rule(trial_days=10, included="100", unit_price="1"), start="04-01")
+    account.bill()
+    account.use("04-05", 500)
+    account.use("04-20", 67)
+    assert amounts(account.bill()) == []
+
+
+def test_a_trial_happens_once_ever():
+    # Switched off and on again, and a new version with a trial of its own: no second one.
+    account = Account(
+        rule(1, until="05-31", trial_days=10, unit_price="1"),
+        rule(2, since="06-01", trial_days=30, setup_fee="50", unit_price="1"),
+        start="04-01",
+    )
+    account.enrolments = [Enrolment(day("04-20"), day("05-10"), Decimal(0))]
+    account.bill()
+    for when in ("04-05", "05-15", "06-05"):
+        account.use(when, 1)
+    assert [str(total(account.bill())) for _bill in range(3)] == ["0.00", "1.00", "1.00"]
+
+
+def test_max_prices_each_rise_by_the_rule_of_its_day():
+    # 50 @ 1.00 on day 5, 40 @ 1.20 on day 25: 50.00.
+    account = Account(
+        rule(1, until="01-20", unit_price="1.00"),
+        rule(2, since="01-21", unit_price="1.20"),
+        aggregation="max",
+    )
+    account.bill()
+    account.use("01-05", 50)
+    account.use("01-25", 40)
+    assert amounts(account.bill()) == ["50.00"]
+    # A cycle starts from nothing; 30, then a rise of 25 more.
+    account.use("02-01", 30)
+    account.use("02-09", 55)
+    assert amounts(account.bill()) == ["66.00"]
+
+
+def test_last_prices_the_final_value_by_the_rule_of_its_day():
+    account = Account(
+        rule(1, until="01-20", unit_price="1.00"),
+        rule(2, since="01-21", unit_price="1.20"),
+        aggregation="last",
+    )
+    account.bill()
+    account.use("01-05", 50)
+    account.use("01-25", 40)
+    assert amounts(account.bill()) == ["48.00"]
+
+
+def test_set_up_of_a_feature_enrolled_on_use_comes_with_its_first_use():
+    account = Account(
+        rule(
+            enrolment="on_use", in_advance=False, recurring_fee="10", setup_fee="5", unit_price="1"
+        )
+    )
+    assert amounts(account.bill()) == []
+    assert amounts(account.bill()) == []
+    account.use("02-20", 3)
+    assert sorted(amounts(account.bill())) == ["10.00", "3.00", "5.00"]
+    assert amounts(account.bill()) == []
+
+
+def test_rolled_over_units_lapse_after_their_cycles_oldest_first():
+    # 10 a month, for two cycles more. January and February unused: March has 10 + 10 + 10 and
+    # draws 12, of January's first; April has February's 8 and March's 10 and its own.
+    account = Account(rule(included="10", rollover_cycles=2, unit_price="1"))
+    account.bill_until("03-01")
+    account.use("03-10", 12)
+    assert amounts(account.bill()) == []
+    account.use("04-10", 30)
+    assert amounts(account.bill()) == ["2.00"]
+
+
+def test_rolled_over_units_lapse_when_enrolment_ends():
+    account = Account(rule(included="30", rollover_cycles=3, unit_price="1"), start="04-01")
+    account.enrolments = [Enrolment(day("05-11"), day("05-15"), Decimal(0))]
+    account.bill_until("05-01")
+    account.use("05-10", 20)  # of April's 30
+    account.use("05-20", 40)  # of May's own: 30 × 26/31 = 25
+    assert amounts(account.bill()) == ["15.00"]
+
+
+def test_a_minimum_is_rated_as_further_use_of_the_last_day():
+    # 8 @ 2.00 and 4 more of a minimum of 12: 2 @ 2.00 and 2 @ 1.00.
+    account = Account(
+        rule(model="graduated", tiers=[("10", "2", "0"), (None, "1", "0")], minimum_quantity="12")
+    )
+    account.bill()
+    account.use("01-05", 8)
+    charges = account.bill()
+    assert {charge.key.kind: str(charge.amount) for charge in charges} == {
+        "usage": "16.00",
+        "minimum": "6.00",
+    }
+
+
+def test_a_minimum_counts_no_included_units_and_is_prorated():
+    # Joined on 16 April: 15 of 30 days of a minimum of 20; 5 of 9 included, 4 payable, 6 missing.
+    account = Account(
+        rule(included="10", unit_price="1", minimum_quantity="20"),
+        start="04-16",
+        anchor=day("04-01"),
+    )
+    account.bill()
+    account.use("04-20", 9)
+    assert sorted(amounts(account.bill())) == ["4.00", "6.00"]
+
+
+def test_late_use_gives_the_minimum_back():
+    account = Account(rule(unit_price="1", minimum_amount="10"))
+    account.bill()
+    account.use("01-05", 4)
+    assert sorted(amounts(account.bill())) == ["4.00", "6.00"]
+    account.use("01-06", 8)
+    charges = account.bill()
+    assert [(c.key.kind, str(c.amount), c.closed and c.closed.isoformat()) for c in charges] == [
+        ("usage", "8.00", "2024-01-31"),
+        ("minimum", "-6.00", "2024-01-31"),
+        ("minimum", "10.00", None),
+    ]
+
+
+def test_a_fee_for_several_cycles_is_given_back_when_it_ends():
+    # 6 × 10.00 at once; a new price from April gives back April to June.
+    account = Account(rule(1, recurring_fee="10", advance_cycles=6))
+    assert amounts(account.bill()) == ["10.00"] * 6
+    assert amounts(account.bill()) == []
+    account.rules = [
+        rule(1, until="03-31", recurring_fee="10", advance_cycles=6),
+        rule(2, since="04-01", recurring_fee="12", advance_cycles=2),
+    ]
+    assert amounts(account.bill()) == ["-10.00"] * 3  # as soon as it is known
+    assert amounts(account.bill()) == ["12.00", "12.00"]
+    assert amounts(account.bill()) == []
+    assert amounts(account.bill()) == ["12.00", "12.00"]
+
+
+def test_paused_days_are_not_enrolled_but_their_use_is_priced():
+    account = Account(rule(recurring_fee="30", included="30", unit_price="1"), start="04-01")
+    account.pause("04-11", "04-20")
+    assert amounts(account.bill()) == ["20.00"]
+    account.use("04-15", 2)
+    account.use("04-25", 21)
+    assert amounts(account.bill()) == ["3.00", "30.00"]
+
+
+def test_taking_an_account_over_in_mid_cycle():
+    # Active since 1 January with a trial of 20 days; billed here from the 16th: 5 days are left of
+    # the trial, no set-up fee, and 11 of 31 days of the fee.
+    account = Account(
+        rule(recurring_fee="31", setup_fee="9", trial_days=20, unit_price="1"),
+        billing_start=day("01-16"),
+    )
+    assert amounts(account.bill()) == ["11.00"]
+    account.use("01-20", 5)
+    account.use("01-21", 7)
+    assert amounts(account.bill()) == ["7.00", "31.00"]
+
+
+def test_reopening_in_a_cycle_of_the_calendar_goes_on_with_it():
+    # 30 days of April: 10 days, then 6 more from the 25th.
+    account = Account(rule(recurring_fee="30", included="30", unit_price="1"), start="04-01")
+    assert amounts(account.bill()) == ["30.00"]
+    account.use("04-05", 16)
+    account.close("04-10")
+    account.next_bill = day("04-11")
+    assert sorted(amounts(account.bill())) == ["-20.00", "6.00"]
+    account.memberships.append(Membership(day("04-25"), None, None, day("04-01")))
+    account.next_bill = day("04-25")
+    # The allotment of 6 days more covers the 6 that had none.
+    assert sorted(amounts(account.bill())) == ["-6.00", "6.00"]

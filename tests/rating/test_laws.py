@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 import rating
 from account import Account, day
+from account import terms as core_terms
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle import Oracle
@@ -22,9 +23,21 @@ PRICES = st.sampled_from(["0", "0.005", "0.333", "1", "2.5", "0.0000004"])
 INTERVALS = [None, (10, "day"), (1, "month"), (2, "month"), (1, "week")]
 
 
+BILLING = 100  # days
+LIFE = 90
+
+
+def rarely(draw, *others):
+    """Draw one of the values, or most often the neutral one that comes first."""
+    neutral, *others = others
+    return draw(st.sampled_from([neutral, neutral, neutral, *others]))
+
+
 @st.composite
-def plain_terms(draw, interval):
-    model = draw(st.sampled_from(MODELS))
+def plain_terms(draw, interval, aggregation):
+    """Terms that may be saved (rating section 6), in plain values."""
+    gauge = aggregation in ("max", "last")
+    model = draw(st.sampled_from(["unlimited", "per_unit"] if gauge else MODELS))
     tiers = []
     if model in ("graduated", "volume"):
         for bound in sorted(draw(st.sets(st.integers(1, 30), max_size=2))):
@@ -34,17 +47,29 @@ def plain_terms(draw, interval):
     for level in draw(st.sets(st.sampled_from([7, 8]), max_size=2)):
         price = draw(st.one_of(st.none(), PRICES))
         levels[level] = (price, draw(st.sampled_from([None, 3, 10])))
+    enrolment = draw(st.sampled_from(["automatic", "automatic", "opt_in", "on_use"]))
+    advance = enrolment != "on_use" and draw(st.booleans())
+    unlimited = model == "unlimited"
     return {
         "fee": draw(st.sampled_from(["0", "10", "9.99", "0.01"])),
-        "advance": draw(st.booleans()),
+        "advance": advance,
+        "advance_cycles": rarely(draw, 1, 2, 3) if advance else 1,
+        "refund": rarely(draw, True, False),
         "interval": interval,
-        "automatic": draw(st.booleans()),
+        "enrolment": enrolment,
+        "trial": rarely(draw, 0, 5, 40),
+        "setup": rarely(draw, "0", "7.77"),
+        "bonus": rarely(draw, 0, 15),
+        "bonus_days": draw(st.sampled_from([0, 20, 50])),
         "included": draw(st.sampled_from([0, 0, 5, 20, 100])),
+        "rollover": 0 if gauge else rarely(draw, 0, 1, 2),
         "model": model,
         "price": draw(PRICES),
         "size": draw(st.sampled_from([1, 3, 10])),
         "tiers": tiers,
         "levels": levels,
+        "min_quantity": 0 if unlimited else rarely(draw, 0, 12),
+        "min_amount": "0" if unlimited else rarely(draw, "0", "25"),
         "prorated": draw(st.sampled_from([True, True, True, False])),
     }
 
@@ -52,11 +77,12 @@ def plain_terms(draw, interval):
 @st.composite
 def histories(draw):
     interval = draw(st.sampled_from([(1, "month"), (10, "day"), (2, "week"), (2, "month")]))
+    aggregation = rarely(draw, "sum", "max", "last")
     rules = []
     for rank in draw(st.sampled_from([(0,), (0, 2), (0, 1, 3), (1,), (0, 2, 3)])):
         since = None if rank == 0 else draw(st.one_of(st.none(), st.integers(0, 60)))
         own = draw(st.sampled_from(INTERVALS))
-        terms = draw(plain_terms(own))
+        terms = draw(plain_terms(own, aggregation))
         cuts = sorted(draw(st.sets(st.integers(1, 80), max_size=2)))
         for cut in [*cuts, None]:
             if since is None or cut is None or cut > since:
@@ -78,10 +104,8 @@ def histories(draw):
                         "included": draw(st.sampled_from([0, 5, 20])),
                     }
                 elif change == "all":
-                    terms = draw(plain_terms(draw(st.sampled_from([own, own, own, *INTERVALS]))))
-    groups = [(0, draw(st.sampled_from([None, 5])))]
-    for move in sorted(draw(st.sets(st.integers(1, 80), max_size=2))):
-        groups.append((move, draw(st.sampled_from([None, 5]))))
+                    other = draw(st.sampled_from([own, own, own, *INTERVALS]))
+                    terms = draw(plain_terms(other, aggregation))
     enrolments = []
     last = -1
     for first in sorted(draw(st.sets(st.integers(0, 80), max_size=2))):
@@ -99,7 +123,39 @@ def histories(draw):
             max_size=12,
         )
     )
-    return interval, rules, groups, enrolments, events
+    billing_start = rarely(draw, 0, 3, 17)
+    service = draw(lives(interval))
+    return interval, aggregation, rules, service, enrolments, events, billing_start
+
+
+@st.composite
+def lives(draw, interval):
+    """Rows of service (first, last, group, paused, anchor): group moves, pauses, one reopening."""
+    cuts = sorted(draw(st.sets(st.integers(1, 80), max_size=3)))
+    rows, anchor = [], 0
+    gap = draw(st.sampled_from([None, None, None, *range(len(cuts))]))
+    by_calendar = draw(st.booleans())
+    for number, (first, following) in enumerate(zip([0, *cuts], [*cuts, None], strict=True)):
+        last = None if following is None else following - 1
+        if gap is not None and number == gap + 1:
+            # Closed on these days; a new row of cycles begins unless they follow the calendar.
+            if following is None:
+                last = draw(st.sampled_from([None, first + 3]))
+            first += draw(st.integers(1, 25))
+            if last is not None and first > last:
+                continue
+            if not by_calendar:
+                anchor = first
+        rows.append(
+            (
+                first,
+                last,
+                draw(st.sampled_from([None, 5])),
+                rarely(draw, False, True),
+                anchor,
+            )
+        )
+    return rows
 
 
 def on(offset):
@@ -108,19 +164,23 @@ def on(offset):
 
 def core_rule(number, plain):
     interval = plain["interval"] and rating.Interval.of(*plain["interval"])
-    terms = rating.Terms(
-        recurring_fee=Decimal(plain["fee"]),
+    terms = core_terms(
+        recurring_fee=plain["fee"],
         in_advance=plain["advance"],
+        advance_cycles=plain["advance_cycles"],
+        refund_on_close=plain["refund"],
         interval=interval,
-        automatic=plain["automatic"],
-        included=Decimal(plain["included"]),
+        enrolment=plain["enrolment"],
+        trial_days=plain["trial"],
+        setup_fee=plain["setup"],
+        bonus=plain["bonus"],
+        bonus_days=plain["bonus_days"] or None,
+        included=plain["included"],
+        rollover_cycles=plain["rollover"],
         model=plain["model"],
-        unit_price=Decimal(plain["price"]),
-        package_size=Decimal(plain["size"]),
-        tiers=tuple(
-            rating.Tier(None if up_to is None else Decimal(up_to), Decimal(price), Decimal(fee))
-            for up_to, price, fee in plain["tiers"]
-        ),
+        unit_price=plain["price"],
+        package_size=plain["size"],
+        tiers=plain["tiers"],
         levels=tuple(
             LevelTerms(
                 level,
@@ -129,6 +189,8 @@ def core_rule(number, plain):
             )
             for level, (price, included) in sorted(plain["levels"].items())
         ),
+        minimum_quantity=plain["min_quantity"],
+        minimum_amount=plain["min_amount"],
         prorated=plain["prorated"],
     )
     return Rule(
@@ -155,11 +217,20 @@ def frozen(plain):
 def play(history, announce):
     """Bill a history for about 100 days; return the account and the oracle of what it knows.
 
-    Before a bill whose days a version or a group move touches, the account does not know of it,
-    unless `announce` is set: then everything is known from the start.
+    Before a bill whose days a version, a move, a pause or a closing touches, the account does not
+    know of it, unless `announce` is set: then everything is known from the start.
     """
-    interval, plain_rules, groups, enrolments, events = history
-    account = Account(start=START, interval=interval)
+    interval, aggregation, plain_rules, service, enrolments, events, billing_start = history
+    truth = [
+        (on(first), on(last), group, paused, on(anchor))
+        for first, last, group, paused, anchor in service
+    ]
+    account = Account(
+        start=START,
+        interval=interval,
+        aggregation=aggregation,
+        billing_start=on(billing_start) if billing_start else None,
+    )
 
     def know(until):
         known = [
@@ -173,47 +244,69 @@ def play(history, announce):
                 other["rank"] == rule["rank"] and other["from"] == rule["to"] + 1 for other in known
             )
             visible.append(rule if follower or announce else {**rule, "to": None})
-        moves = [move for move in groups if announce or on(move[0]) <= until]
+        rows = [
+            (first, last if announce or (last and last <= until) else None, *rest)
+            for first, last, *rest in truth
+            if announce or first <= until or first == START
+        ]
         account.rules = [core_rule(number, rule) for number, rule in enumerate(visible, 1)]
         account.memberships = [
-            Membership(
-                on(first),
-                on(moves[number + 1][0] - 1) if number + 1 < len(moves) else None,
-                group,
-                START,
-            )
-            for number, (first, group) in enumerate(moves)
+            Membership(first, last, group, anchor, paused)
+            for first, last, group, paused, anchor in rows
         ]
-        return visible, moves
+        return visible, rows
 
     account.enrolments = [
         Enrolment(on(first), on(last), Decimal(quantity)) for first, last, quantity in enrolments
     ]
-    number, waiting, use = 0, sorted(events, key=lambda event: event[3]), defaultdict(int)
-    while account.next_bill <= START + timedelta(days=100):
-        visible, moves = know(account.next_bill - timedelta(days=1))
-        for event in list(waiting):
-            if event[3] <= number:
-                account.use(on(event[0]), event[2], event[1])
-                use[on(event[0]), event[1]] += event[2]
-                waiting.remove(event)
+    number, waiting, use = 0, sorted(events, key=lambda event: event[3]), {}
+    served = [row for row in truth if not row[1] or row[1] >= on(billing_start)]
+    if not served:
+        return None
+    account.next_bill = max(on(billing_start), served[0][0])
+    if billing_start:
+        account.billing_start = account.next_bill
+    while account.next_bill <= START + timedelta(days=BILLING):
+        # Closing and reopening make bills of their own, known in time.
+        account.memberships = [
+            Membership(first, last, group, anchor, paused)
+            for first, last, group, paused, anchor in truth
+        ]
         last = account.prepare_bill()
-        account.bill()
+        visible, rows = know(
+            last.date if last.date in [row[0] for row in truth] else last.period_end
+        )
+        for event in list(waiting):
+            when = on(event[0])
+            inside = any(row[0] <= when and (not row[1] or when <= row[1]) for row in truth)
+            if event[3] <= number:
+                waiting.remove(event)
+                if not inside or when < account.first_day:
+                    continue
+                account.use(when, event[2], event[1])
+                use[when, event[1]] = int(account.buckets[when, event[1]])
+        account.bill(last)
         number += 1
     plain = [
-        {**rule, "since": on(rule["from"]), "until": on(rule["to"]), "terms": frozen(rule)}
+        {
+            **rule,
+            "since": on(rule["from"]),
+            "until": on(rule["to"]),
+            "setup": rule["setup"],
+            "terms": frozen(rule),
+        }
         for rule in visible
     ]
     oracle = Oracle(
-        START,
-        START,
+        rows,
         interval,
         plain,
-        [(on(first), group) for first, group in moves],
         [(on(first), on(last_day), quantity) for first, last_day, quantity in enrolments],
         100,
+        aggregation,
+        account.first_day,
     )
-    expected = oracle.rate(use, last.period_end, last.next_date - timedelta(days=1))
+    expected = oracle.rate(use, last.period_end, last.next_date - timedelta(days=1), last.date)
     return account, expected
 
 
@@ -229,19 +322,30 @@ law = settings(
 @law
 @given(history=histories())
 def test_all_bills_of_a_cycle_add_up_to_its_rating(announce, history):
-    account, expected = play(history, announce)
+    played = play(history, announce)
+    if not played:
+        return
+    account, expected = played
     billed = defaultdict(int)
     for charge in account.charges:
-        billed[charge.key.cycle_start] += int(charge.amount * 100)
+        kind = "minimum" if charge.key.kind == "minimum" else "cycle"
+        billed[kind, charge.key.cycle_start] += int(charge.amount * 100)
         # Explanation: the trace alone recomputes the amount.
         assert rating.amount_from_trace(charge.trace) == charge.amount
-    assert {start: amount for start, amount in billed.items() if amount} == expected
+    assert {key: amount for key, amount in billed.items() if amount} == expected
 
 
 @settings(law, max_examples=HISTORIES // 10)
 @given(history=histories())
 def test_a_further_bill_without_new_use_changes_no_closed_cycle(history):
-    account, _expected = play(history, True)
+    played = play(history, True)
+    if not played:
+        return
+    account, _expected = played
     closed = account.billed_until
     charges = account.bill()
-    assert [c for c in charges if c.cycle_end <= closed and c.amount] == []
+    assert [
+        charge
+        for charge in charges
+        if charge.cycle_end <= closed and charge.amount and charge.key.kind != "minimum"
+    ] == []
