@@ -16,6 +16,7 @@
         "data/reseller_feature_data.xml",
         "data/ir_cron_data.xml",
         "reports/reseller_statement_report.xml",
+        "wizards/reseller_client_change_views.xml",
         "wizards/reseller_usage_entry_views.xml",
         "wizards/reseller_usage_import_views.xml",
         "views/reseller_feature_views.xml",

@@ -50,9 +50,16 @@ class ResellerClient(models.Model):
         tracking=True,
         help="The id by which usage events name this client.",
     )
+    former_ref = fields.Char(
+        string="Former Reference",
+        readonly=True,
+        copy=False,
+        help="The reference that went over to another reseller's account. "
+        "Usage of days that were served here still finds this account by it.",
+    )
     tz = fields.Selection(_tz_get, string="Time Zone", help="Empty: the reseller's.")
     state = fields.Selection(
-        [("draft", "New"), ("active", "Active")],
+        [("draft", "New"), ("active", "Active"), ("closed", "Closed")],
         required=True,
         default="draft",
         copy=False,
@@ -109,7 +116,8 @@ class ResellerClient(models.Model):
     _interval_positive = models.Constraint(
         "CHECK (interval_count > 0)", "A billing cycle has at least one day, week, month or year."
     )
-    _due = models.Index("(company_id, next_bill_date) WHERE state = 'active'")
+    _due = models.Index("(company_id, next_bill_date) WHERE state != 'draft'")
+    _former_ref = models.Index("(company_id, former_ref) WHERE former_ref IS NOT NULL")
 
     # Compute
 
@@ -183,11 +191,15 @@ class ResellerClient(models.Model):
 
     # Constraints and changes
 
-    @api.constrains("reseller_id", "interval_count", "interval_unit", "billing_anchor")
+    @api.constrains(
+        "reseller_id", "interval_count", "interval_unit", "billing_anchor", "billing_start"
+    )
     def _check_unbilled(self):
         billed = self.filtered("billed_until")
         if billed:
-            billed._raise_billed(self.env._("the reseller or the billing cycle"))
+            billed._raise_billed(
+                self.env._("the reseller, the billing cycle or the start of billing")
+            )
 
     @api.constrains("state", "membership_ids")
     def _check_service(self):
@@ -306,15 +318,19 @@ class ResellerClient(models.Model):
     # Actions
 
     def action_activate(self):
-        """Begin service, today where no day was given, and make the account billable."""
+        """Begin service, today where no day was given, and make the account billable.
+
+        What lies before `billing_start` another system has billed.
+        """
         for client in self.filtered(lambda one: one.state == "draft"):
             if not client.membership_ids:
                 client.membership_ids = [fields.Command.create({"date_from": client._today()})]
             client.check_access("write")
+            first = min(client.membership_ids.mapped("date_from"))
             client.sudo().write(  # billing keeps these values
                 {
                     "state": "active",
-                    "next_bill_date": min(client.membership_ids.mapped("date_from")),
+                    "next_bill_date": max(first, client.billing_start or first),
                 }
             )
         self.filtered(lambda one: not one.contract_id)._create_contracts()
@@ -326,27 +342,162 @@ class ResellerClient(models.Model):
         :param group: a reseller.client.group of the same reseller; empty for none
         :param date date: the first day in the new group, local to the client
         """
+        self._change_service(date, {"group_id": group.id})
+
+    def action_pause(self, date):
+        """Pause clients: from a day on nothing is enrolled, and use is billed all the same.
+
+        :param date date: the first day of the pause, local to the client
+        """
+        self._change_service(date, {"paused": True})
+
+    def action_resume(self, date):
+        """End the pause of clients.
+
+        :param date date: the first day after the pause, local to the client
+        """
+        self._change_service(date, {"paused": False})
+
+    def _change_service(self, date, vals):
+        """Give all days of service from a day on other values, in rows of their own."""
         for client in self:
             row = client._membership_on(date)
             if not row:
                 raise UserError(
                     self.env._(
-                        "%(client)s is not served on %(date)s.", client=client.name, date=date
+                        "%(client)s is not served on %(date)s: choose a day of its service.",
+                        client=client.name,
+                        date=date,
                     )
                 )
-            if row.date_from == date:
-                row.group_id = group
-                continue
-            until = row.date_to
-            row.date_to = fields.Date.subtract(date, days=1)
-            row.create(
+            if row.date_from < date:
+                until = row.date_to
+                row.date_to = fields.Date.subtract(date, days=1)
+                row.create(
+                    {
+                        "client_id": client.id,
+                        "date_from": date,
+                        "date_to": until,
+                        "group_id": row.group_id.id,
+                        "paused": row.paused,
+                        **vals,
+                    }
+                )
+            else:
+                row.write(vals)
+            client.membership_ids.filtered(lambda one: one.date_from > date).write(vals)
+
+    def action_close(self, date):
+        """Close accounts: their final bill is dated the day after.
+
+        :param date date: the last day of service, local to the client
+        :raise UserError: when the account is not served on that day, or it is billed beyond it
+        """
+        for client in self:
+            row = client._membership_on(date)
+            if client.state != "active" or not row:
+                raise UserError(
+                    self.env._(
+                        "%(client)s is not served on %(date)s: choose a day of its service.",
+                        client=client.name,
+                        date=date,
+                    )
+                )
+            if client.billed_until and date < client.billed_until:
+                client._raise_billed(self.env._("closing"))
+            client.membership_ids.filtered(lambda one: one.date_from > date).unlink()
+            row.date_to = date
+            final = fields.Date.add(date, days=1)
+            client.check_access("write")
+            client.sudo().next_bill_date = min(client.next_bill_date, final)  # billing keeps it
+        self._sync_contracts()
+
+    def action_reopen(self, date):
+        """Serve closed accounts again; cycles begin anew, or go on with the calendar's.
+
+        :param date date: the first day of service, local to the client
+        :raise UserError: when the account is not closed before that day, or it is billed beyond it
+        """
+        for client in self:
+            closed = client.close_date
+            if client.state == "draft" or not closed or closed >= date:
+                raise UserError(
+                    self.env._(
+                        "%(client)s is served on %(date)s: only a closed account can be reopened.",
+                        client=client.name,
+                        date=date,
+                    )
+                )
+            if client.billed_until and date <= client.billed_until:
+                client._raise_billed(self.env._("reopening"))
+            last = client.membership_ids.sorted("date_from")[-1]
+            last.copy({"date_from": date, "date_to": False, "paused": False})
+            client.check_access("write")
+            # Billing keeps these values; a final bill that is still due goes first.
+            client.sudo().write(
                 {
-                    "client_id": client.id,
-                    "date_from": date,
-                    "date_to": until,
-                    "group_id": group.id,
+                    "state": "active",
+                    "next_bill_date": date
+                    if client.state == "closed"
+                    else min(client.next_bill_date, date),
                 }
             )
+        self._sync_contracts()
+
+    def action_move_to_reseller(self, reseller, group, date):
+        """Close accounts at one reseller and open them at another.
+
+        The new account takes over the reference. Use of days before still finds the old one.
+
+        :param reseller: a reseller.reseller of the same company
+        :param group: one of its groups, or empty
+        :param date date: the first day at the new reseller, local to the client
+        :return: the new accounts, active
+        """
+        opened = self.browse()
+        for client in self:
+            if reseller.company_id != client.company_id or reseller == client.reseller_id:
+                raise UserError(
+                    self.env._(
+                        "%s can move to another reseller of its company: choose one.", client.name
+                    )
+                )
+            client.action_close(fields.Date.subtract(date, days=1))
+            ref = client.ref
+            client.write({"ref": f"{ref}/{date}", "former_ref": ref})
+            client.flush_recordset(["ref"])  # the new account takes the reference
+            following = client.copy(
+                {
+                    "reseller_id": reseller.id,
+                    "ref": ref,
+                    "tz": client.tz,
+                    "membership_ids": [
+                        fields.Command.create({"date_from": date, "group_id": group.id})
+                    ],
+                    "enrolment_ids": [
+                        fields.Command.create(
+                            {
+                                "feature_id": row.feature_id.id,
+                                "date_from": max(row.date_from, date),
+                                "date_to": row.date_to,
+                                "quantity": row.quantity,
+                            }
+                        )
+                        for row in client.enrolment_ids
+                        if not row.date_to or row.date_to >= date
+                    ],
+                }
+            )
+            following.action_activate()
+            following.message_post(
+                body=self.env._(
+                    "Came from %(reseller)s, where its account was %(account)s.",
+                    reseller=client.reseller_id.display_name,
+                    account=client.display_name,
+                )
+            )
+            opened |= following
+        return opened
 
     def action_view_statements(self):
         """Open the client's statements."""
@@ -450,10 +601,41 @@ class ResellerClient(models.Model):
         return rating.Interval.of(self.interval_count, self.interval_unit)
 
     def _bill_date_after(self, day):
-        """Return the first bill date after a day: cycles are counted from the anchor."""
+        """Return the first bill date after a day.
+
+        That is a cycle's first day, the day after closing, or the day of reopening.
+        """
         self.ensure_one()
-        anchor = self.membership_ids.sorted("date_from")[0].anchor_date
-        return next(rating.bill_dates_after(anchor, self._billing_interval(), day))
+        rows = self.membership_ids.sorted("date_from")
+        row = rows.filtered(lambda one: one.date_from <= day)[-1:] or rows[:1]
+        dates = [next(rating.bill_dates_after(row.anchor_date, self._billing_interval(), day))]
+        return min(dates + [one for one in self._get_turns() if one > day])
+
+    def _get_billed_until(self, without):
+        """Return the last billed day as it is without some statements, or False."""
+        self.ensure_one()
+        last = self.env["reseller.statement"].search(
+            [
+                ("client_id", "=", self.id),
+                ("state", "in", ("approved", "invoiced")),
+                ("kind", "!=", "manual"),
+                ("id", "not in", without.ids),
+            ],
+            order="bill_date desc, id desc",
+            limit=1,
+        )
+        return last and fields.Date.subtract(last.bill_date, days=1)
+
+    def _get_turns(self):
+        """Return {day: kind of bill} of the days after closing and of reopening."""
+        self.ensure_one()
+        rows = self.membership_ids.sorted("date_from")
+        starts = set(rows.mapped("date_from"))
+        following = {fields.Date.add(row.date_to, days=1) for row in rows if row.date_to}
+        return {
+            **dict.fromkeys(starts - following, "opening"),
+            **dict.fromkeys(following - starts, "final"),
+        }
 
     def _get_pricing(self):
         """Return the winning rule of every feature today, with what it overrides."""
@@ -552,7 +734,8 @@ class ResellerClient(models.Model):
         """Return the query for the due accounts of a run, which need not be saved yet.
 
         An account is due when the time in its zone is the billing delay past the start of its
-        bill date (rating 4). Accounts that the run has parked wait for a retry.
+        bill date (rating 4). A closed one is due for late use. Accounts that the run has parked wait
+        for a retry.
         """
         return SQL(
             """
@@ -561,8 +744,11 @@ class ResellerClient(models.Model):
               JOIN res_company company ON company.id = client.company_id
               JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
              WHERE client.company_id = %(company)s
-               AND client.state = 'active'
                AND client.next_bill_date <= %(date)s
+               AND (client.state = 'active' OR client.state = 'closed' AND EXISTS (
+                   SELECT FROM reseller_usage_daily bucket
+                    WHERE bucket.client_id = client.id
+                      AND bucket.statement_id IS NULL))
                AND (client.next_bill_date::timestamp
                     + COALESCE(company.reseller_billing_delay, 0) * interval '1 hour')
                    AT TIME ZONE COALESCE(client.tz, reseller.tz) <= %(now)s AT TIME ZONE 'UTC'

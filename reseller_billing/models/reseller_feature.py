@@ -79,8 +79,10 @@ class ResellerFeature(models.Model):
     def _check_unused(self, name):
         """Refuse to change how use is counted once there is some: bills rest on it."""
         # Use of every company counts, seen or not.
-        used = self.env["reseller.usage.daily"].sudo().search(
-            [("feature_id", "in", self.ids)], limit=1
+        used = (
+            self.env["reseller.usage.daily"]
+            .sudo()
+            .search([("feature_id", "in", self.ids)], limit=1)
         )
         if used:
             raise UserError(

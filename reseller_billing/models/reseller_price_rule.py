@@ -432,6 +432,20 @@ class ResellerPriceRule(models.Model):
         def units(value):
             return self.env["res.lang"]._format_exact(Decimal(repr(value)))
 
+        parts = [
+            *self._get_fee_in_words(money),
+            *self._get_free_in_words(units),
+            *self._get_use_in_words(money, units),
+        ]
+        limits = [
+            (self.minimum_quantity, self.env._("at least %s units"), units),
+            (self.minimum_amount, self.env._("at least %s"), money),
+            (self.max_quantity, self.env._("at most %s units"), units),
+        ]
+        parts += [text % words(value) for value, text, words in limits if value]
+        return ", ".join(parts) or self.env._("free")
+
+    def _get_fee_in_words(self, money):
         parts = []
         if self.recurring_fee:
             fee = self.env._("%s per cycle", money(self.recurring_fee))
@@ -444,24 +458,31 @@ class ResellerPriceRule(models.Model):
                     unit=names[self.interval_unit].lower(),
                 )
             parts.append(fee)
-        if self.recurring_fee and self.advance_cycles > 1:
-            parts.append(self.env._("%s cycles at once", self.advance_cycles))
+            if self.advance_cycles > 1:
+                parts.append(self.env._("%s cycles at once", self.advance_cycles))
         if self.setup_fee:
             parts.append(self.env._("%s once for set-up", money(self.setup_fee)))
+        return parts
+
+    def _get_free_in_words(self, units):
+        parts = []
         if self.trial_days:
             parts.append(self.env._("%s days free trial", self.trial_days))
-        if self.included_quantity and self.rollover_cycles:
-            parts.append(
-                self.env._(
+        if self.included_quantity:
+            included = self.env._("%s included", units(self.included_quantity))
+            if self.rollover_cycles:
+                included = self.env._(
                     "%(units)s included, kept for %(cycles)s more cycles",
                     units=units(self.included_quantity),
                     cycles=self.rollover_cycles,
                 )
-            )
-        elif self.included_quantity:
-            parts.append(self.env._("%s included", units(self.included_quantity)))
+            parts.append(included)
         if self.bonus_quantity:
             parts.append(self.env._("bonus of %s", units(self.bonus_quantity)))
+        return parts
+
+    def _get_use_in_words(self, money, units):
+        parts = []
         match self.pricing_model:
             case "unlimited":
                 parts.append(self.env._("unlimited use"))
@@ -482,18 +503,11 @@ class ResellerPriceRule(models.Model):
                     if self.pricing_model == "graduated"
                     else self.env._("by volume: %s", prices)
                 )
-        parts += [
+        return parts + [
             f"{line.level_id.name} {money(line.unit_price)}"
             for line in self.level_price_ids
             if not line.is_rated_by_rule
         ]
-        if self.minimum_quantity:
-            parts.append(self.env._("at least %s units", units(self.minimum_quantity)))
-        if self.minimum_amount:
-            parts.append(self.env._("at least %s", money(self.minimum_amount)))
-        if self.max_quantity:
-            parts.append(self.env._("at most %s units", units(self.max_quantity)))
-        return ", ".join(parts) or self.env._("free")
 
 
 class ResellerPricePartMixin(models.AbstractModel):

@@ -27,7 +27,9 @@ class ResellerStatement(models.Model):
     company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
     kind = fields.Selection(
-        [("opening", "Opening"), ("cycle", "Cycle")], required=True, readonly=True
+        [("opening", "Opening"), ("cycle", "Cycle"), ("final", "Final"), ("manual", "Manual")],
+        required=True,
+        readonly=True,
     )
     bill_date = fields.Date(required=True, readonly=True)
     period_start = fields.Date(
@@ -63,7 +65,7 @@ class ResellerStatement(models.Model):
     _no_overlap = models.Constraint(
         "EXCLUDE USING gist (int4range(client_id, client_id, '[]') WITH &&, "
         "daterange(period_start, period_end, '[]') WITH &&) "
-        "WHERE (state IN ('approved', 'invoiced') AND kind != 'opening')",
+        "WHERE (state IN ('approved', 'invoiced') AND period_start IS NOT NULL)",
         "Two statements of a client must not cover the same day: a period is never billed twice.",
     )
     _preview_uniq = models.UniqueIndex("(client_id) WHERE state = 'preview'")
@@ -72,8 +74,9 @@ class ResellerStatement(models.Model):
     def _compute_name(self):
         for statement in self:
             name = f"{statement.client_id.ref}/{statement.bill_date}"
-            if statement.kind == "opening":
-                name += "/0"
+            suffix = {"opening": "/0", "final": "/F"}.get(statement.kind)
+            if suffix:
+                name += suffix
             statement.name = name
 
     @api.ondelete(at_uninstall=False)
@@ -96,14 +99,18 @@ class ResellerStatement(models.Model):
         )
 
     def _prepare_vals(self, client, bill, state):
-        opening = not client.billed_until and bill.period_end < bill.period_start
+        kind = client._get_turns().get(bill.date, "cycle")
+        if not client.billed_until and bill.period_end < bill.period_start:
+            kind = "opening"
+        # An opening bill has no days of use, nor has a final one of an account billed to its end.
+        served = kind != "opening" and bill.period_start <= bill.period_end
         return {
             "client_id": client.id,
             "currency_id": client.currency_id.id,
-            "kind": "opening" if opening else "cycle",
+            "kind": kind,
             "bill_date": bill.date,
-            "period_start": False if opening else bill.period_start,
-            "period_end": False if opening else bill.period_end,
+            "period_start": served and bill.period_start,
+            "period_end": served and bill.period_end,
             "rerate_from": bill.rerate_from,
             "state": state,
         }
@@ -135,7 +142,7 @@ class ResellerStatement(models.Model):
     @api.model
     def _preview(self, client, date):
         """See reseller.client.preview_statement."""
-        if client.state != "active":
+        if client.state == "draft":
             raise UserError(self.env._("%s is not active: activate it first.", client.display_name))
         if (client.billed_until and date <= client.billed_until) or date < client.activation_date:
             raise UserError(
@@ -288,16 +295,23 @@ class ResellerStatement(models.Model):
         self.env["reseller.usage.daily"].invalidate_model(["statement_id"])
 
     def _move_on(self, bills):
-        """Set the accounts to their next bill."""
+        """Set the accounts to their next bill, and close those that had their final one."""
         groups = {}
         for statement in self:
-            bill = bills[statement.client_id.id]
-            key = (bill.period_end, bill.next_date)
-            groups[key] = groups.get(key, statement.client_id.browse()) | statement.client_id
-        for (until, following), clients in groups.items():
-            clients.sudo().write(  # billing keeps these values
-                {"billed_until": until, "next_bill_date": following, "rerate_from": False}
-            )
+            client, bill = statement.client_id, bills[statement.client_id.id]
+            closed, following = client.close_date, bill.next_date
+            ended = bool(closed) and closed <= bill.period_end
+            if ended and bill.date > fields.Date.add(
+                closed, days=client.company_id.reseller_late_days + 1
+            ):
+                following = False  # no late use can come any more
+            key = (bill.period_end, following, "closed" if ended else "active")
+            groups[key] = groups.get(key, client.browse()) | client
+        for (until, following, state), clients in groups.items():
+            vals = {"billed_until": until, "next_bill_date": following, "rerate_from": False}
+            changed = clients.filtered(lambda client, state=state: client.state != state)
+            changed.sudo().state = state  # billing keeps these values
+            clients.sudo().write(vals)
 
     # Invoices
 
@@ -502,8 +516,8 @@ class ResellerStatement(models.Model):
             # Billing users void by cancelling an invoice; the account follows.
             client.sudo().write(
                 {
-                    "billed_until": first.period_start
-                    and fields.Date.subtract(first.period_start, days=1),
+                    "state": "active",
+                    "billed_until": client._get_billed_until(statements),
                     "next_bill_date": first.bill_date,
                     "rerate_from": min(again, default=False),
                 }

@@ -107,9 +107,7 @@ class ResellerUsageLine(models.Model):
         self.env["reseller.billing.run"]._check_may_bill()
         self.check_access("read")
         events = self.filtered(lambda event: not event.voided_at)
-        oldest = fields.Date.subtract(
-            fields.Date.today(), days=self.env.company.reseller_late_days
-        )
+        oldest = fields.Date.subtract(fields.Date.today(), days=self.env.company.reseller_late_days)
         for event in events:
             billed = event.client_id.billed_until
             if billed and event.billing_date <= min(billed, oldest):
@@ -224,9 +222,7 @@ class ResellerUsageLine(models.Model):
         zones, rows, rejected = {}, [], []
         for index, event in enumerate(events):
             try:
-                row = self._parse_event(
-                    event, clients, features, levels, corrected, zones, oldest
-                )
+                row = self._parse_event(event, clients, features, levels, corrected, zones, oldest)
             except ValueError as error:
                 rejected.append((index, _printable(str(error))))
                 continue
@@ -273,11 +269,14 @@ class ResellerUsageLine(models.Model):
         properties = event.get("properties")
         if properties is not None:
             properties = self._parse_properties(properties)
-        client_id, tz, service, billed_until, starts = client
-        zone = zones.get(tz)
-        if zone is None:
-            zone = zones[tz] = ZoneInfo(tz)
-        day = occurred_at.astimezone(zone).date()
+        for account in client:
+            client_id, tz, service, billed_until, starts = account
+            zone = zones.get(tz)
+            if zone is None:
+                zone = zones[tz] = ZoneInfo(tz)
+            day = occurred_at.astimezone(zone).date()
+            if any(first <= day and (last is None or day <= last) for first, last in service):
+                break
         corrects = event.get("corrects") or None
         if corrects:
             level, day = self._find_corrected(event, corrected, client_id, feature)
@@ -328,9 +327,9 @@ class ResellerUsageLine(models.Model):
         if not found:
             raise ValueError(
                 self.env._(
-                    "There is no event %(id)s of source %(source)s to correct.",
-                    id=event["corrects"],
-                    source=event["source"],
+                    "There is no event %(number)s from %(origin)s to correct.",
+                    number=event["corrects"],
+                    origin=event["source"],
                 )
             )
         if found[:2] != (client, feature):
@@ -354,14 +353,14 @@ class ResellerUsageLine(models.Model):
 
         None where no event corrects another.
         """
-        keys = {
-            (event.get("source"), event.get("corrects"))
-            for event in events
-            if type(event) is dict and event.get("corrects")
-        }
-        if not keys:
+        correcting = [event for event in events if type(event) is dict and event.get("corrects")]
+        if not correcting:
             return None
-        keys = [key for key in keys if all(map(_is_key, key))]
+        keys = {
+            (event.get("source"), event["corrects"])
+            for event in correcting
+            if _is_key(event.get("source")) and _is_key(event["corrects"])
+        }
         return {
             (source, number): tuple(row)
             for source, number, *row in self.env.execute_query(
@@ -436,31 +435,29 @@ class ResellerUsageLine(models.Model):
         refs = {event.get("client") for event in objects if _is_key(event.get("client"))}
         codes = {event.get("feature") for event in objects if _is_key(event.get("feature"))}
         self.env.flush_all()
-        clients = {
-            ref: (
-                client_id,
-                tz,
-                [tuple(row) for row in zip(firsts, lasts, strict=True)],
-                until,
-                starts,
+        clients = {}
+        for ref, former, client_id, tz, until, starts, firsts, lasts in self.env.execute_query(
+            SQL(
+                """
+                SELECT client.ref, client.former_ref, client.id, COALESCE(client.tz, reseller.tz),
+                       client.billed_until, client.billing_start,
+                       array_agg(membership.date_from), array_agg(membership.date_to)
+                  FROM reseller_client client
+                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+                  JOIN reseller_client_membership membership ON membership.client_id = client.id
+                 WHERE client.company_id = %(company)s AND client.state != 'draft'
+                   AND (client.ref = ANY(%(refs)s) OR client.former_ref = ANY(%(refs)s))
+                 GROUP BY client.id, reseller.tz
+                 ORDER BY client.former_ref IS NULL, client.id
+                """,
+                company=company.id,
+                refs=list(refs),
             )
-            for ref, client_id, tz, until, starts, firsts, lasts in self.env.execute_query(
-                SQL(
-                    """
-                    SELECT client.ref, client.id, COALESCE(client.tz, reseller.tz),
-                           client.billed_until, client.billing_start,
-                           array_agg(membership.date_from), array_agg(membership.date_to)
-                      FROM reseller_client client
-                      JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
-                      JOIN reseller_client_membership membership ON membership.client_id = client.id
-                     WHERE client.company_id = %s AND client.ref = ANY(%s) AND client.state != 'draft'
-                     GROUP BY client.id, reseller.tz
-                    """,
-                    company.id,
-                    list(refs),
-                )
-            )
-        }
+        ):
+            account = (client_id, tz, list(zip(firsts, lasts, strict=True)), until, starts)
+            # The account that bears a reference now comes last: its days give the reasons.
+            for name in {ref, former} & refs:
+                clients.setdefault(name, []).append(account)
         # A company's own feature goes before a common one with the same code.
         features = dict(
             self.env.execute_query(

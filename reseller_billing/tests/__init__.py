@@ -4,10 +4,12 @@ from . import (
     test_i18n,
     test_ingest,
     test_lifecycle,
+    test_options,
     test_prices,
     test_reports,
     test_run,
     test_security,
+    test_service,
     test_story,
     test_web,
 )

@@ -1,1 +1,6 @@
-from . import account_move_reversal, reseller_usage_entry, reseller_usage_import
+from . import (
+    account_move_reversal,
+    reseller_client_change,
+    reseller_usage_entry,
+    reseller_usage_import,
+)
