@@ -15,6 +15,7 @@
         "data/product_data.xml",
         "data/reseller_feature_data.xml",
         "data/ir_cron_data.xml",
+        "data/mail_template_data.xml",
         "reports/reseller_statement_report.xml",
         "wizards/reseller_client_change_views.xml",
         "wizards/reseller_usage_entry_views.xml",

@@ -12,7 +12,14 @@ from .. import rating
 from .reseller_price_rule import INTERVAL_UNITS
 
 # Only activation, bills and their voiding move these.
-BILLING_OWNED = {"state", "billed_until", "next_bill_date", "rerate_from", "contract_id"}
+BILLING_OWNED = {
+    "state",
+    "billed_until",
+    "next_bill_date",
+    "rerate_from",
+    "contract_id",
+    "former_ref",
+}
 NEW = ("state", "draft")
 
 
@@ -464,7 +471,8 @@ class ResellerClient(models.Model):
                 )
             client.action_close(fields.Date.subtract(date, days=1))
             ref = client.ref
-            client.write({"ref": f"{ref}/{date}", "former_ref": ref})
+            client.ref = f"{ref}/{date}"
+            client.sudo().former_ref = ref  # only moving keeps this value
             client.flush_recordset(["ref"])  # the new account takes the reference
             following = client.copy(
                 {
@@ -561,8 +569,9 @@ class ResellerClient(models.Model):
 
         :return: a list, one entry per feature with a price or with use: ``feature`` (id), ``code``,
             ``name``, ``cycle_start`` and ``cycle_end`` (local days, inclusive), ``used``,
-            ``included_left`` and ``payable`` (units, exact decimal strings) and ``amount`` (of use
-            so far, without fees, an exact decimal string in the client's currency, tax excluded)
+            ``included_left`` (of all free units) and ``payable`` (units, exact decimal strings),
+            ``maximum`` (units per cycle, False for none) and ``amount`` (of use so far, without
+            fees, an exact decimal string in the client's currency, tax excluded)
         """
         self.ensure_one()
         self.check_access("read")

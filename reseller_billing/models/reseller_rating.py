@@ -313,33 +313,48 @@ class ResellerRating(models.AbstractModel):
                 covered[key] = part.priced(uncovered[key])
         return charges, covered
 
+    def _load_states(self, clients, features=None):
+        """Return {(client id, feature id): (RatedCycle, CycleUse, rule)} of the cycles of today.
+
+        :param clients: of one company
+        :param features: reseller.feature records to keep to; all where None
+        """
+        found = self._load_features(clients.company_id, features) if clients else {}
+        accounts = self._load_accounts(clients)
+        parts, wanted = {}, {}
+        for client in clients:
+            today = client._today()
+            bill = rating.Bill(
+                today + rating.DAY,
+                today,
+                today + rating.DAY,
+                client.currency_id._get_exact_rounding(),
+            )
+            for (currency, feature_id), feature in found.items():
+                if currency != client.currency_id.id:
+                    continue
+                part = rating.FeatureBill(accounts[client.id], feature, bill)
+                if part.since and part.since <= today:
+                    parts[client.id, feature_id] = part
+                    wanted[client.id, feature_id] = (part.since, today)
+        usage = self._load_usage(wanted)
+        states = {}
+        for key, part in parts.items():
+            state = part.state(usage[key])
+            if state:
+                cycle, use = state
+                states[key] = cycle, use, cycle.rule_on(part.bill.period_end)
+        return states
+
     def _current_usage(self, client):
         """See reseller.client.current_usage."""
         today = client._today()
-        tomorrow = today + rating.DAY
-        account = self._load_accounts(client)[client.id]
-        bill = rating.Bill(tomorrow, today, tomorrow, client.currency_id._get_exact_rounding())
-        parts, wanted = {}, {}
-        features = self._load_features(client.company_id)
-        for (currency, feature_id), feature in features.items():
-            if currency != client.currency_id.id:
-                continue
-            part = rating.FeatureBill(account, feature, bill)
-            if part.since and part.since <= today:
-                parts[feature_id] = part
-                wanted[client.id, feature_id] = (part.since, today)
-        usage = self._load_usage(wanted)
-        states = {
-            feature_id: state
-            for feature_id, part in parts.items()
-            if (state := part.state(usage[client.id, feature_id]))
-        }
+        states = {feature: state for (_client, feature), state in self._load_states(client).items()}
         unpriced = self._load_unpriced(client, list(states), today)
         entries = []
         records = self.env["reseller.feature"].browse([*states, *unpriced])
         names = {record.id: record for record in records}
-        for feature_id, (cycle, use) in states.items():
-            rule = cycle.rule_on(today)
+        for feature_id, (cycle, use, rule) in states.items():
             maximum = rule and rule.maximum
             entries.append(
                 {
@@ -351,7 +366,7 @@ class ResellerRating(models.AbstractModel):
                     "used": rating.text(use.used),
                     "included_left": rating.text(use.get_left(today)),
                     "payable": rating.text(use.payable),
-                    "maximum": maximum and rating.text(maximum),
+                    "maximum": rating.text(maximum) if maximum else False,
                     "amount": rating.text(use.amount),
                 }
             )
@@ -366,7 +381,7 @@ class ResellerRating(models.AbstractModel):
                     "used": used,
                     "included_left": "0",
                     "payable": "0",
-                    "maximum": None,
+                    "maximum": False,
                     "amount": "0",
                 }
             )

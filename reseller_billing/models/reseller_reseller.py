@@ -33,6 +33,12 @@ class ResellerReseller(models.Model):
         help="The currency of this reseller's clients' bills. Rules match only bills in their currency.",
     )
     code = fields.Char(required=True, copy=False, tracking=True)
+    user_id = fields.Many2one(
+        "res.users",
+        string="Responsible",
+        default=lambda self: self.env.user,
+        help="Gets the activities about this reseller's clients.",
+    )
     tz = fields.Selection(
         _tz_get,
         string="Time Zone",

@@ -19,6 +19,7 @@ MODELS = [
     "reseller.usage.line",
     "reseller.usage.daily",
     "reseller.usage.rejection",
+    "reseller.usage.alert",
     "reseller.statement",
     "reseller.charge",
     "reseller.billing.run",
@@ -65,6 +66,15 @@ class TestSecurity(ResellerBillingCommon):
             }
         )
         self._use("2024-01-05", 1)
+        self.env["reseller.usage.alert"].sudo().create(
+            {
+                "client_id": self.client_a.id,
+                "feature_id": self.feature.id,
+                "cycle_start": "2024-01-01",
+                "cycle_end": "2024-01-31",
+                "threshold": 50,
+            }
+        )
         self.env["reseller.usage.line"].ingest([{}])
         self._run("2024-02-01")
         for model in MODELS:
@@ -89,6 +99,8 @@ class TestSecurity(ResellerBillingCommon):
             self.assertFalse(seen & records, model)
             with self.assertRaises(AccessError):
                 records[0].with_user(foreigner).check_access("read")
+        with self.assertRaisesRegex(AccessError, "another company"):
+            self.client_a.with_user(foreigner).authorize("unit")
         # Nor does a code of this company mean anything over there.
         lines = self.env["reseller.usage.line"].with_user(foreigner).with_company(other)
         outcome = lines.ingest([self._event("2024-01-06", 1)])

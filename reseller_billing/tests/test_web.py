@@ -50,6 +50,38 @@ class TestWeb(ResellerBillingCommon, HttpCase):
         self.assertEqual(self._call(other, events).status_code, 403)
         self.assertEqual(self._call("no key", events).status_code, 401)
 
+    def test_systems_ask_before_they_deliver(self):
+        self._create_rule(max_quantity=10, limit_action="block")
+        self._use(fields.Date.today(), 7)
+        key = self._create_key("asker", "base.group_user,reseller_billing.group_usage_ingestion")
+
+        def ask(key=key, **asked):
+            answer = self.url_open(
+                "/reseller_billing/v1/authorize",
+                json=asked,
+                headers={"Authorization": f"Bearer {key}"},
+            )
+            return answer.status_code, answer.json()
+
+        self.assertEqual(
+            ask(client="A", feature="unit", quantity="3"),
+            (200, {"allowed": True, "reason": False, "remaining": "3"}),
+        )
+        status, answer = ask(client="A", feature="unit", quantity=3.5)
+        self.assertEqual((status, answer["allowed"], answer["remaining"]), (200, False, "3"))
+        self.assertIn("maximum of 10", answer["reason"])
+        for asked in (
+            {"client": "B", "feature": "unit"},
+            {"client": "A", "feature": "none"},
+            {"client": "A", "feature": "unit", "quantity": "many"},
+            {"client": "A", "feature": "unit", "quantity": -1},
+        ):
+            status, answer = ask(**asked)
+            self.assertEqual(status, 400, asked)
+            self.assertTrue(answer["message"])
+        other = self._create_key("nobody", "base.group_user")
+        self.assertEqual(ask(other, client="A", feature="unit")[0], 403)
+
     @pytest.mark.tour
     def test_a_manager_bills(self):
         user = self._create_user("biller", "base.group_user,reseller_billing.group_billing_manager")

@@ -1,0 +1,143 @@
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+THRESHOLDS = (100, 80, 50)
+
+
+class ResellerUsageAlert(models.Model):
+    """A client's use has come to a share of its maximum; each is told once a cycle."""
+
+    _name = "reseller.usage.alert"
+    _description = "Use Near Its Maximum"
+    _order = "id desc"
+    _check_company_auto = True
+
+    client_id = fields.Many2one(
+        "reseller.client", required=True, readonly=True, index=True, ondelete="cascade"
+    )
+    reseller_id = fields.Many2one(related="client_id.reseller_id", store=True)
+    company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)
+    feature_id = fields.Many2one(
+        "reseller.feature", required=True, readonly=True, ondelete="cascade"
+    )
+    cycle_start = fields.Date(required=True, readonly=True)
+    cycle_end = fields.Date(required=True, readonly=True)
+    threshold = fields.Integer(string="Per Cent", required=True, readonly=True, aggregator="max")
+    used = fields.Float(readonly=True, min_display_digits=0, aggregator=None)
+    maximum = fields.Float(readonly=True, min_display_digits=0, aggregator=None)
+    is_blocked = fields.Boolean(
+        string="Refused", readonly=True, help="More use is refused to systems that ask."
+    )
+
+    _alert_uniq = models.Constraint(
+        "UNIQUE (client_id, feature_id, cycle_start, threshold)",
+        "This has been told already.",
+    )
+
+    @api.depends("client_id", "feature_id", "threshold")
+    def _compute_display_name(self):
+        for alert in self:
+            alert.display_name = self.env._(
+                "%(client)s: %(feature)s at %(threshold)s %%",
+                client=alert.client_id.display_name,
+                feature=alert.feature_id.name,
+                threshold=alert.threshold,
+            )
+
+    @api.model
+    def _cron_check(self):
+        """Tell of the clients whose use has come to 50, 80 or 100 % of a maximum."""
+        for company in self.env["res.company"].search([]):
+            self.with_company(company)._check(company)
+
+    def _check(self, company):
+        """Make alerts of one company's running cycles, and return them."""
+        features = (
+            self.env["reseller.price.rule"]
+            .search([("company_id", "=", company.id), ("max_quantity", ">", 0)])
+            .feature_id
+        )
+        if not features:
+            return self
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT bucket.client_id
+                  FROM reseller_usage_daily bucket
+                  JOIN reseller_client client ON client.id = bucket.client_id
+                 WHERE client.company_id = %s AND client.state = 'active'
+                   AND bucket.feature_id = ANY(%s)
+                """,
+                company.id,
+                features.ids,
+            )
+        )
+        clients = self.env["reseller.client"].browse([row[0] for row in rows])
+        states = self.env["reseller.rating"]._load_states(clients, features)
+        known = set(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT client_id, feature_id, cycle_start, threshold
+                      FROM reseller_usage_alert WHERE client_id = ANY(%s)
+                    """,
+                    clients.ids,
+                )
+            )
+        )
+        vals_list = []
+        for (client, feature), (cycle, use, rule) in states.items():
+            if not rule or not rule.maximum:
+                continue
+            reached = [one for one in THRESHOLDS if use.used * 100 >= rule.maximum * one]
+            new = [one for one in reached if (client, feature, cycle.cycle.start, one) not in known]
+            vals_list += [
+                {
+                    "client_id": client,
+                    "feature_id": feature,
+                    "cycle_start": cycle.cycle.start,
+                    "cycle_end": cycle.cycle.last,
+                    "threshold": one,
+                    "used": float(use.used),
+                    "maximum": float(rule.maximum),
+                    "is_blocked": rule.blocks and use.used >= rule.maximum,
+                }
+                for one in new
+            ]
+        alerts = self.create(vals_list)
+        alerts._tell()
+        return alerts
+
+    def _tell(self):
+        """Schedule an activity and send a mail for the highest share of each client and feature."""
+        template = self.env.ref("reseller_billing.mail_template_usage_alert")
+        for alerts in self.grouped(lambda alert: (alert.client_id, alert.feature_id)).values():
+            alert = alerts.sorted("threshold")[-1]
+            alert.client_id.activity_schedule(
+                "mail.mail_activity_data_todo",
+                summary=alert.display_name,
+                note=alert._get_text(),
+                user_id=(alert.reseller_id.user_id or alert.client_id.create_uid).id,
+            )
+            if alert.client_id.partner_id.email or alert.reseller_id.partner_id.email:
+                template.send_mail(alert.id)
+
+    def _get_text(self):
+        """Return the alert in words that a client understands."""
+        self.ensure_one()
+        words = self.env["res.lang"]._format_exact
+        text = self.env._(
+            "%(used)s of at most %(maximum)s units of %(feature)s are used in the cycle from "
+            "%(first)s to %(last)s.",
+            used=words(Decimal(repr(self.used))),
+            maximum=words(Decimal(repr(self.maximum))),
+            feature=self.feature_id.name,
+            first=self.cycle_start,
+            last=self.cycle_end,
+        )
+        if self.is_blocked:
+            text += " " + self.env._("More is refused until the cycle ends.")
+        return text
