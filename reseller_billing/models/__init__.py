@@ -20,6 +20,7 @@ from . import (
     reseller_client_membership,
     reseller_feature,
     reseller_feature_level,
+    reseller_manual_charge,
     reseller_price_level,
     reseller_price_rule,
     reseller_price_tier,

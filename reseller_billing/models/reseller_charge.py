@@ -41,6 +41,7 @@ COLUMNS = (
     "price_rule_id",
     "adjusts_statement_id",
     "contract_line_id",
+    "manual_charge_id",
     "trace",
 )
 
@@ -91,6 +92,7 @@ class ResellerCharge(models.Model):
         help="The earlier statement that closed the cycle which this charge corrects.",
     )
     contract_line_id = fields.Many2one("contract.line", readonly=True, ondelete="set null")
+    manual_charge_id = fields.Many2one("reseller.manual.charge", readonly=True, ondelete="restrict")
     trace = fields.Json(readonly=True, help="Recomputes the amount; exact values as text.")
     move_line_ids = fields.One2many("account.move.line", "charge_id", string="Invoice Lines")
 
@@ -268,7 +270,7 @@ class ResellerCharge(models.Model):
         if self.contract_line_id:
             vals.update(self._prepare_contract_line_vals())
         else:
-            vals["product_id"] = self.feature_id._get_product(self.company_id).id
+            vals["product_id"] = self._get_product().id
         vals.update(self._prepare_balance_vals(vals["product_id"], amount))
         holds = (
             quantity == round(quantity, quantity_digits)
@@ -280,6 +282,13 @@ class ResellerCharge(models.Model):
         if self.kind != "recurring" and abs(quantity) != 1:
             vals["name"] = f"{vals['name']} · {rating.text(quantity)} × {rating.text(price)}"
         return {**vals, "quantity": 1.0, "price_unit": float(amount) * sign}
+
+    def _get_product(self):
+        """Return the product whose taxes and account this charge takes."""
+        self.ensure_one()
+        if self.manual_charge_id:
+            return self.manual_charge_id._get_product()
+        return self.feature_id._get_product(self.company_id)
 
     def _prepare_balance_vals(self, product_id, amount):
         """Return what Odoo would find for the journal item of a line without taxes.

@@ -59,7 +59,7 @@ class ResellerStatement(models.Model):
     )
 
     _bill_uniq = models.UniqueIndex(
-        "(client_id, kind, bill_date) WHERE state IN ('approved', 'invoiced')",
+        "(client_id, kind, bill_date) WHERE state IN ('approved', 'invoiced') AND kind != 'manual'",
         "This bill exists already: a period is never billed twice.",
     )
     _no_overlap = models.Constraint(
@@ -74,7 +74,10 @@ class ResellerStatement(models.Model):
     def _compute_name(self):
         for statement in self:
             name = f"{statement.client_id.ref}/{statement.bill_date}"
-            suffix = {"opening": "/0", "final": "/F"}.get(statement.kind)
+            # An account has any number of bills by hand.
+            suffix = {"opening": "/0", "final": "/F", "manual": f"/{statement.id}"}.get(
+                statement.kind
+            )
             if suffix:
                 name += suffix
             statement.name = name
@@ -167,6 +170,7 @@ class ResellerStatement(models.Model):
         """Store rated charges, and those of the contracts' extra lines, and sum them up."""
         rows = []
         extra = self._take_contract_lines(preview)
+        by_hand = self._take_manual_charges(preview)
         closed = self._get_closing_statements(charges)
         for language, statements in self.grouped(lambda one: one._get_partner().lang).items():
             model = self.env["reseller.charge"].with_context(lang=language or self.env.lang)
@@ -180,10 +184,15 @@ class ResellerStatement(models.Model):
                     for charge in charges[statement.client_id.id]
                 ]
                 found += extra.get(statement.client_id.contract_id.id, [])
+                found += by_hand.get(statement.id, [])
                 rows += [
                     {**statement._prepare_charge_vals(), **vals, "sequence": number}
                     for number, vals in enumerate(found, 1)
                 ]
+        self._insert_charges(rows)
+
+    def _insert_charges(self, rows):
+        """Insert charges of these statements and sum them up."""
         self.env["reseller.charge"]._insert(rows)
         totals = dict.fromkeys(self.ids, Decimal(0))
         for row in rows:
@@ -211,6 +220,7 @@ class ResellerStatement(models.Model):
             "price_rule_id": None,
             "adjusts_statement_id": None,
             "contract_line_id": None,
+            "manual_charge_id": None,
         }
 
     def _get_closing_statements(self, charges):
@@ -259,6 +269,67 @@ class ResellerStatement(models.Model):
                 line._take_due(dates[line.contract_id.id], preview)
             )
         return found
+
+    def _take_manual_charges(self, preview):
+        """Return {statement id: charge values} of the waiting charges and credits by hand.
+
+        Those of days after the bill date go on waiting.
+        """
+        # Whoever bills an account bills what was entered for it.
+        items_sudo = self.env["reseller.manual.charge"].sudo()
+        waiting = items_sudo.search(
+            [("client_id", "in", self.client_id.ids), ("statement_id", "=", False)],
+            order="date, id",
+        ).grouped("client_id")
+        found = {}
+        for statement in self:
+            items = waiting.get(statement.client_id, items_sudo).filtered(
+                lambda item, until=statement.bill_date: item.date <= until
+            )
+            if not preview:
+                items.statement_id = statement
+            found[statement.id] = [item._prepare_charge_vals() for item in items]
+        return found
+
+    @api.model
+    def _bill_by_hand(self, items):
+        """Bill charges and credits by hand at once, one bill per client.
+
+        :param items: waiting reseller.manual.charge records
+        :return: the statements
+        """
+        statements = self.browse()
+        for company, of_company in items.grouped("company_id").items():
+            # Statements are closed to all users; the caller has checked who may bill.
+            model_sudo = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
+            grouped = list(of_company.grouped("client_id").items())
+            made = model_sudo.create(
+                [
+                    {
+                        "client_id": client.id,
+                        "currency_id": client.currency_id.id,
+                        "kind": "manual",
+                        "bill_date": client._today(),
+                        "state": "approved",
+                    }
+                    for client, _items in grouped
+                ]
+            )
+            rows = []
+            for statement, (_client, mine) in zip(made, grouped, strict=True):
+                mine.sudo().statement_id = statement  # billed with this, as above
+                rows += [
+                    {
+                        **statement._prepare_charge_vals(),
+                        **item._prepare_charge_vals(),
+                        "sequence": number,
+                    }
+                    for number, item in enumerate(mine, 1)
+                ]
+            made._insert_charges(rows)
+            made.with_company(company)._create_invoices(fields.Date.context_today(self))
+            statements |= self.browse(made.ids)
+        return statements
 
     def _cover_usage(self, covered):
         """Mark the use that these bills have rated as covered by them.
@@ -388,6 +459,16 @@ class ResellerStatement(models.Model):
                         lock=locks[-1][0],
                     )
                 )
+        for item in self.charge_ids.manual_charge_id:
+            product = item._get_product()
+            if not product or not product.active:
+                raise UserError(
+                    self.env._(
+                        "%s has no product in use: choose one on it, or a generic usage product in "
+                        "the settings.",
+                        item.name,
+                    )
+                )
         for feature in self.charge_ids.feature_id:
             product = feature._get_product(company)
             if not product:
@@ -490,11 +571,14 @@ class ResellerStatement(models.Model):
             return
         # A run must not bill an account while its last bill is taken back; rights are the caller's.
         live.client_id.sudo().lock_for_update()
-        for client, statements in live.grouped("client_id").items():
+        # Bills by hand claim no period: they stand apart.
+        chain = live.filtered(lambda statement: statement.kind != "manual")
+        for client, statements in chain.grouped("client_id").items():
             first = min(statements, key=lambda one: (one.bill_date, one.id))
             later = self.search(
                 Domain("client_id", "=", client.id)
                 & Domain("state", "in", LIVE)
+                & Domain("kind", "!=", "manual")
                 & Domain("id", "not in", statements.ids)
                 & (
                     Domain("bill_date", ">", first.bill_date)
@@ -522,6 +606,7 @@ class ResellerStatement(models.Model):
                     "rerate_from": min(again, default=False),
                 }
             )
+        live.charge_ids.manual_charge_id.sudo().statement_id = False  # wait for another bill
         live.sudo().state = "void"  # as above
         self.env.flush_all()
         self.env.cr.execute(

@@ -4,6 +4,7 @@ from . import (
     test_i18n,
     test_ingest,
     test_lifecycle,
+    test_manual_charge,
     test_maximum,
     test_options,
     test_prices,

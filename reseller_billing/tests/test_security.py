@@ -20,6 +20,7 @@ MODELS = [
     "reseller.usage.daily",
     "reseller.usage.rejection",
     "reseller.usage.alert",
+    "reseller.manual.charge",
     "reseller.statement",
     "reseller.charge",
     "reseller.billing.run",
@@ -74,6 +75,9 @@ class TestSecurity(ResellerBillingCommon):
                 "cycle_end": "2024-01-31",
                 "threshold": 50,
             }
+        )
+        self.env["reseller.manual.charge"].create(
+            {"client_id": self.client_a.id, "name": "By hand", "unit_price": 1}
         )
         self.env["reseller.usage.line"].ingest([{}])
         self._run("2024-02-01")

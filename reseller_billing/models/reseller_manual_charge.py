@@ -1,0 +1,146 @@
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from .. import rating
+
+
+class ResellerManualCharge(models.Model):
+    """A charge or credit by hand: billed at once, or with the client's next bill."""
+
+    _name = "reseller.manual.charge"
+    _description = "Charge or Credit by Hand"
+    _inherit = ["mail.thread"]
+    _order = "date desc, id desc"
+    _check_company_auto = True
+
+    client_id = fields.Many2one("reseller.client", required=True, index=True, ondelete="restrict")
+    reseller_id = fields.Many2one(related="client_id.reseller_id", store=True)
+    company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="client_id.currency_id")
+    name = fields.Char(string="Description", required=True, tracking=True)
+    kind = fields.Selection(
+        [("manual", "Charge"), ("credit", "Credit")], required=True, default="manual", tracking=True
+    )
+    product_id = fields.Many2one(
+        "product.product",
+        check_company=True,
+        help="Gives taxes and income account. Empty: the company's generic usage product.",
+    )
+    date = fields.Date(
+        required=True,
+        default=fields.Date.context_today,
+        tracking=True,
+        help="The day of the service. It joins the first bill that is dated this day or later.",
+    )
+    quantity = fields.Float(required=True, default=1.0, min_display_digits=0, tracking=True)
+    unit_price = fields.Float(
+        required=True,
+        min_display_digits="Product Price",
+        tracking=True,
+        help="Tax excluded or included, as the product's taxes say.",
+    )
+    amount = fields.Monetary(compute="_compute_amount", help="Below zero for a credit.")
+    statement_id = fields.Many2one(
+        "reseller.statement",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        help="The bill that it is on. Empty: it waits for the next one.",
+    )
+    state = fields.Selection(
+        [("waiting", "Waits for the next bill"), ("billed", "Billed")],
+        compute="_compute_state",
+        store=True,
+    )
+
+    _amounts_positive = models.Constraint(
+        "CHECK (quantity > 0 AND unit_price >= 0)",
+        "Quantity and price are above zero: choose Credit to give money back.",
+    )
+
+    @api.depends("statement_id")
+    def _compute_state(self):
+        for item in self:
+            item.state = "billed" if item.statement_id else "waiting"
+
+    @api.depends("kind", "quantity", "unit_price", "currency_id")
+    def _compute_amount(self):
+        for item in self:
+            item.amount = float(item._get_exact()[2]) if item.currency_id else 0.0
+
+    def _get_exact(self):
+        """Return (quantity, unit price, amount) as Decimals; quantity and amount signed."""
+        self.ensure_one()
+        quantity, price = Decimal(repr(self.quantity)), Decimal(repr(self.unit_price))
+        if self.kind == "credit":
+            quantity = -quantity
+        with rating.exact():
+            amount = rating.round_to(quantity * price, self.currency_id._get_exact_rounding())
+        return quantity, price, amount
+
+    def write(self, vals):
+        if not vals.keys() <= {"statement_id", "state", "message_main_attachment_id"}:
+            self._check_waiting()
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_billed(self):
+        self._check_waiting()
+
+    def _check_waiting(self):
+        billed = self.filtered("statement_id")
+        if billed:
+            raise UserError(
+                self.env._(
+                    "%(name)s is on the bill %(bill)s: void that, or enter the opposite.",
+                    name=billed[0].name,
+                    bill=billed[0].statement_id.name,
+                )
+            )
+
+    def action_save(self):
+        """Close the dialog: the item waits for the client's next bill."""
+        return {"type": "ir.actions.act_window_close"}
+
+    def action_bill_now(self):
+        """Bill these items at once, one bill per client, and open the invoice of a single one.
+
+        :raise AccessError: without the group Billing Manager
+        """
+        self.env["reseller.billing.run"]._check_may_bill()
+        self._check_waiting()
+        statements = self.env["reseller.statement"]._bill_by_hand(self)
+        if len(statements) == 1 and statements.invoice_id:
+            return statements.action_view_invoice()
+        return {"type": "ir.actions.act_window_close"}
+
+    def _prepare_charge_vals(self):
+        """Return the values of this item's charge."""
+        self.ensure_one()
+        quantity, price, amount = self._get_exact()
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "quantity": quantity,
+            "unit_price": price,
+            "amount": amount,
+            "date_from": self.date,
+            "date_to": self.date,
+            "manual_charge_id": self.id,
+            "trace": {
+                "rounding": rating.text(self.currency_id._get_exact_rounding()),
+                "billed_before": "0",
+                "rated": {
+                    "kind": self.kind,
+                    "quantity": rating.text(quantity),
+                    "unit_price": rating.text(price),
+                },
+            },
+        }
+
+    def _get_product(self):
+        self.ensure_one()
+        return self.product_id or self.company_id.reseller_usage_product_id
