@@ -8,18 +8,15 @@ from .. import rating
 class ContractLine(models.Model):
     _inherit = "contract.line"
 
-    def _take_due(self, date, preview=False):
+    def _take_due(self, date):
         """Return charge values for each time this line is due by a bill date, and move it on.
 
         :param date date: the bill date, inclusive
-        :param bool preview: leave the line where it is, and give the next time only
         """
         self.ensure_one()
         found = []
         while self.recurring_next_date and self.recurring_next_date <= date:
             found.append(self._prepare_charge_vals())
-            if preview:
-                break
             self._update_last_date_invoiced()
         return found
 

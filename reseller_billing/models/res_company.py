@@ -25,6 +25,21 @@ class ResCompany(models.Model):
         "while it is not older than this. Older events are rejected, for a person to decide.",
     )
 
+    reseller_review_runs = fields.Boolean(
+        string="Review Billing Runs",
+        help="New runs are prepared and compared with the last bills, and posted once approved.",
+    )
+    reseller_approver_differs = fields.Boolean(
+        string="Approver Is Another Person",
+        help="Whoever prepared a run may not approve it.",
+    )
+    reseller_review_factor = fields.Float(
+        string="Outlier Factor",
+        default=2.0,
+        help="A bill is listed as an outlier when it is so many times its predecessor, or more; "
+        "or so many times smaller.",
+    )
+
     @api.model
     def _set_reseller_usage_product(self):
         """Give companies that have none the generic usage product, on installation."""

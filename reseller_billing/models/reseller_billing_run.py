@@ -8,6 +8,7 @@ from odoo.tools import SQL
 
 _logger = logging.getLogger(__name__)
 BATCH = 100
+WORKING = ("preparing", "running")
 
 
 class ResellerBillingRun(models.Model):
@@ -31,7 +32,13 @@ class ResellerBillingRun(models.Model):
         help="The date of the invoices. Accounts whose bill is due by this date are billed.",
     )
     state = fields.Selection(
-        [("draft", "New"), ("running", "Running"), ("done", "Done")],
+        [
+            ("draft", "New"),
+            ("preparing", "Preparing"),
+            ("prepared", "To Approve"),
+            ("running", "Running"),
+            ("done", "Done"),
+        ],
         required=True,
         default="draft",
         readonly=True,
@@ -88,30 +95,40 @@ class ResellerBillingRun(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billed(self):
-        if self.statement_ids:
+        if self.statement_ids.filtered(lambda statement: statement.state != "preview"):
             raise UserError(self.env._("A run that has billed is history and stays."))
+        self._discard_previews()
 
     # Actions
 
     def action_start(self):
-        """Set the run going: the scheduled action bills the due accounts, batch by batch."""
+        """Set the run going: the scheduled action bills the due accounts, batch by batch.
+
+        One that is reviewed is prepared only: nothing is claimed or posted until it is approved.
+        """
         self._check_may_bill()
         for run in self:
-            if run.state == "running":
+            if run.state in WORKING:
                 raise UserError(self.env._("%s is running already.", run.name))
-            run.state = "running"
+            if run.is_reviewed:
+                run.write({"state": "preparing", "prepared_by_id": self.env.user.id})
+            else:
+                run.state = "running"
         self._trigger()
 
     def action_retry_parked(self):
         """Try the parked accounts again, once what kept them is mended."""
         self._check_may_bill()
-        self.parked_line_ids.sudo().unlink()  # outcomes are closed to all users
-        self.state = "running"
+        for run in self:
+            unprepared = run.parked_line_ids.client_id - run.preview_ids.client_id
+            run.parked_line_ids.sudo().unlink()  # outcomes are closed to all users
+            run.state = "preparing" if run.is_reviewed and unprepared else "running"
         self._trigger()
 
     def action_stop(self):
         """Stop a run after the batch at work; starting it again goes on from there."""
-        self.filtered(lambda run: run.state == "running").state = "draft"
+        for run in self.filtered(lambda one: one.state in WORKING):
+            run.state = "prepared" if run.is_reviewed and run.state == "running" else "draft"
 
     def action_view_statements(self):
         """Open the statements of this run."""
@@ -150,12 +167,12 @@ class ResellerBillingRun(models.Model):
     @api.model
     def _cron_process(self):
         """Bill the due accounts of running runs, one batch a transaction."""
-        runs = self.search([("state", "=", "running")], order="id")
+        runs = self.search([("state", "in", WORKING)], order="id")
         cron = self.env["ir.cron"]
         for run in runs:
-            remaining = run._count_due()
+            remaining = run._count_remaining()
             cron._commit_progress(remaining=remaining)
-            while run.state == "running":
+            while run.state in WORKING:
                 before = remaining
                 batch = run.with_company(run.company_id)._process_batch
                 remaining = retrying(batch, self.env)
@@ -176,36 +193,64 @@ class ResellerBillingRun(models.Model):
         """
         self.ensure_one()
         self.env.flush_all()
-        now = fields.Datetime.now()
-        model = self.env["reseller.client"]
-        rows = self.env.execute_query(model._lock_due_sql(self, now, limit))
+        rows = self.env.execute_query(self._lock_batch_sql(limit))
         self._check_may_bill()
-        clients = model.browse([row[0] for row in rows])
-        if clients and not self._try_batch(clients):
-            for client in clients:
-                self._try_account(client)
-        remaining = self._count_due()
-        if not remaining and self.state == "running":
-            self.state = "done"
+        if self.state == "running" and self.is_reviewed:
+            self._work(self.env["reseller.statement"].browse([row[0] for row in rows]), self._post)
+        else:
+            clients = self.env["reseller.client"].browse([row[0] for row in rows])
+            self._work(clients, self._prepare if self.state == "preparing" else self._bill)
+        remaining = self._count_remaining()
+        if not remaining and self.state in WORKING:
+            self.state = "prepared" if self.state == "preparing" else "done"
         return remaining
 
-    def _try_batch(self, clients):
+    def _lock_batch_sql(self, limit):
+        """Return the query that locks the next batch: accounts, or previews that are approved."""
+        if self.state == "running" and self.is_reviewed:
+            return SQL(
+                "%s ORDER BY client.next_bill_date, client.id LIMIT %s "
+                "FOR NO KEY UPDATE OF client SKIP LOCKED",
+                self._approved_sql(),
+                limit,
+            )
+        return self.env["reseller.client"]._lock_due_sql(self, fields.Datetime.now(), limit)
+
+    def _count_remaining(self):
+        """Return how many accounts are left to work on, parked ones aside."""
+        self.ensure_one()
+        if not (self.state == "running" and self.is_reviewed):
+            return self._count_due()
+        self.env.flush_all()
+        [(count,)] = self.env.execute_query(
+            SQL("SELECT count(*) FROM (%s) AS approved", self._approved_sql())
+        )
+        return count
+
+    def _work(self, records, method):
+        """Do a batch, and if it fails one by one: what fails is parked with its reason."""
+        if records and not self._try_batch(records, method):
+            for record in records:
+                self._try_one(record, method)
+
+    def _try_batch(self, records, method):
         try:
             with self.env.cr.savepoint():
-                self._bill(clients)
+                method(records)
         except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
             raise
         except Exception:
             _logger.info(
-                "Batch of %s accounts failed; billing one by one", len(clients), exc_info=True
+                "Batch of %s accounts failed; trying one by one", len(records), exc_info=True
             )
             return False
         return True
 
-    def _try_account(self, client):
+    def _try_one(self, record, method):
+        client = record if record._name == "reseller.client" else record.client_id
         try:
             with self.env.cr.savepoint():
-                self._bill(client)
+                method(record)
         except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
             raise
         except UserError as error:
@@ -217,6 +262,9 @@ class ResellerBillingRun(models.Model):
 
     def _bill(self, clients):
         statements = self.env["reseller.statement"]._bill(clients, self)
+        self._add_done(statements)
+
+    def _add_done(self, statements):
         # Outcomes are closed to all users.
         self.env["reseller.billing.run.line"].sudo().create(
             [

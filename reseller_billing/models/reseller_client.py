@@ -744,7 +744,7 @@ class ResellerClient(models.Model):
 
         An account is due when the time in its zone is the billing delay past the start of its
         bill date (rating 4). A closed one is due for late use. Accounts that the run has parked wait
-        for a retry.
+        for a retry, those it has prepared for approval.
         """
         return SQL(
             """
@@ -766,6 +766,11 @@ class ResellerClient(models.Model):
                     WHERE line.run_id = %(run)s
                       AND line.client_id = client.id
                       AND line.state = 'parked')
+               AND NOT EXISTS (
+                   SELECT FROM reseller_statement preview
+                    WHERE preview.run_id = %(run)s
+                      AND preview.client_id = client.id
+                      AND preview.state = 'preview')
             """,
             company=run.company_id.id,
             date=run.date or None,

@@ -89,6 +89,9 @@ class ResellerManualCharge(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billed(self):
         self._check_waiting()
+        # Previews that show it are made anew; statements are closed to all users.
+        charges_sudo = self.env["reseller.charge"].sudo()
+        charges_sudo.search([("manual_charge_id", "in", self.ids)]).statement_id.unlink()
 
     def _check_waiting(self):
         billed = self.filtered("statement_id")

@@ -68,7 +68,7 @@ class ResellerStatement(models.Model):
         "WHERE (state IN ('approved', 'invoiced') AND period_start IS NOT NULL)",
         "Two statements of a client must not cover the same day: a period is never billed twice.",
     )
-    _preview_uniq = models.UniqueIndex("(client_id) WHERE state = 'preview'")
+    _preview_uniq = models.UniqueIndex("(client_id, COALESCE(run_id, 0)) WHERE state = 'preview'")
 
     @api.depends("client_id.ref", "bill_date", "kind", "state")
     def _compute_name(self):
@@ -159,7 +159,9 @@ class ResellerStatement(models.Model):
         charges, _covered = self.env["reseller.rating"]._rate(client, {client.id: bill})
         # Whoever may read the account may see what it would pay; the preview claims nothing.
         previews_sudo = self.sudo()
-        previews_sudo.search([("client_id", "=", client.id), ("state", "=", "preview")]).unlink()
+        previews_sudo.search(
+            [("client_id", "=", client.id), ("state", "=", "preview"), ("run_id", "=", False)]
+        ).unlink()
         preview_sudo = previews_sudo.with_context(
             tracking_disable=True, mail_create_nolog=True
         ).create(self._prepare_vals(client, bill, "preview"))
@@ -247,8 +249,15 @@ class ResellerStatement(models.Model):
     def _take_contract_lines(self, preview):
         """Return {contract id: charge values} of the contracts' extra lines that are due.
 
-        Lines due by the bill date are taken until none is due; taking one moves it on.
+        Lines due by the bill date are taken until none is due; taking one moves it on, unless for
+        a preview.
         """
+        if preview:
+            with self.env.cr.savepoint() as savepoint:
+                found = self._take_contract_lines(preview=False)
+                savepoint.rollback()
+            self.env["contract.line"].invalidate_model()
+            return found
         # The contract belongs to the account; rights on the run are enough.
         contracts_sudo = self.client_id.contract_id.sudo()
         dates = {statement.client_id.contract_id.id: statement.bill_date for statement in self}
@@ -266,7 +275,7 @@ class ResellerStatement(models.Model):
         found = {}
         for line in lines_sudo:
             found.setdefault(line.contract_id.id, []).extend(
-                line._take_due(dates[line.contract_id.id], preview)
+                line._take_due(dates[line.contract_id.id])
             )
         return found
 
@@ -339,6 +348,10 @@ class ResellerStatement(models.Model):
 
         :param covered: {(client id, feature id): days}
         """
+        self._mark_usage(covered, SQL.identifier("statement_id"))
+
+    def _mark_usage(self, covered, column):
+        """Write these statements into a column of the buckets that no bill covers yet."""
         statements = {statement.client_id.id: statement.id for statement in self}
         rows = [
             (statements[client], client, feature, day)
@@ -352,7 +365,7 @@ class ResellerStatement(models.Model):
             SQL(
                 """
                 UPDATE reseller_usage_daily bucket
-                   SET statement_id = rated.statement_id
+                   SET %s = rated.statement_id
                   FROM unnest(%s::int[], %s::int[], %s::int[], %s::date[])
                        AS rated (statement_id, client_id, feature_id, day)
                  WHERE bucket.client_id = rated.client_id
@@ -360,7 +373,8 @@ class ResellerStatement(models.Model):
                    AND bucket.billing_date = rated.day
                    AND bucket.statement_id IS NULL
                 """,
-                *(list(column) for column in zip(*rows, strict=True)),
+                column,
+                *(list(values) for values in zip(*rows, strict=True)),
             )
         )
         self.env["reseller.usage.daily"].invalidate_model(["statement_id"])

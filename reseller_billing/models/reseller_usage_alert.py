@@ -49,7 +49,10 @@ class ResellerUsageAlert(models.Model):
     @api.model
     def _cron_check(self):
         """Tell of the clients whose use has come to 50, 80 or 100 % of a maximum."""
-        for company in self.env["res.company"].search([]):
+        limited = self.env["reseller.price.rule"]._read_group(
+            [("max_quantity", ">", 0)], ["company_id"]
+        )
+        for (company,) in limited:
             self.with_company(company)._check(company)
 
     def _check(self, company):

@@ -34,8 +34,16 @@ class ResellerUsageDaily(models.Model):
         "Empty: not billed yet, changed since, or unpriced.",
     )
 
+    preview_id = fields.Many2one(
+        "reseller.statement",
+        readonly=True,
+        ondelete="set null",
+        help="The preview of a run that has rated this use as it stands.",
+    )
+
     _bucket_uniq = models.UniqueIndex(
         "(client_id, feature_id, COALESCE(level_id, 0), billing_date)"
     )
     _uncovered = models.Index("(client_id, billing_date) WHERE statement_id IS NULL")
     _statement = models.Index("(statement_id) WHERE statement_id IS NOT NULL")
+    _preview = models.Index("(preview_id) WHERE preview_id IS NOT NULL")

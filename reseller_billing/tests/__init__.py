@@ -9,6 +9,7 @@ from . import (
     test_options,
     test_prices,
     test_reports,
+    test_review,
     test_run,
     test_security,
     test_service,

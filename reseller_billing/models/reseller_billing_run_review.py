@@ -1,0 +1,159 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+
+class ResellerBillingRun(models.Model):
+    """A run as a document: prepared, compared with the last bills, approved, posted."""
+
+    _inherit = "reseller.billing.run"
+
+    is_reviewed = fields.Boolean(
+        string="Review Before Posting",
+        default=lambda self: self.env.company.reseller_review_runs,
+        help="The run is prepared first: nothing is posted until somebody has approved it.",
+    )
+    preview_ids = fields.One2many(
+        "reseller.statement", "run_id", domain=[("state", "=", "preview")], readonly=True
+    )
+    preview_count = fields.Integer(string="To Approve", compute="_compute_review")
+    outlier_count = fields.Integer(string="Outliers", compute="_compute_review")
+    missing_client_ids = fields.Many2many(
+        "reseller.client",
+        string="Missing",
+        compute="_compute_missing_client_ids",
+        help="Accounts that the last run billed and this one does not.",
+    )
+    missing_count = fields.Integer(compute="_compute_missing_client_ids")
+    prepared_by_id = fields.Many2one("res.users", readonly=True, copy=False, tracking=True)
+    approved_by_id = fields.Many2one("res.users", readonly=True, copy=False, tracking=True)
+    approved_at = fields.Datetime(readonly=True, copy=False)
+
+    def _compute_review(self):
+        counts = {
+            (run, comparison): count
+            for run, comparison, count in self.env["reseller.statement"]._read_group(
+                [("run_id", "in", self.ids), ("state", "=", "preview")],
+                ["run_id", "comparison"],
+                ["__count"],
+            )
+        }
+        for run in self:
+            of_run = {key[1]: count for key, count in counts.items() if key[0] == run._origin}
+            run.preview_count = sum(of_run.values())
+            run.outlier_count = run.preview_count - of_run.get("usual", 0)
+
+    def _compute_missing_client_ids(self):
+        for run in self:
+            last = self.search(
+                [
+                    ("company_id", "=", run.company_id.id),
+                    ("state", "=", "done"),
+                    ("id", "!=", run._origin.id),
+                    ("date", "<", run.date),
+                ],
+                limit=1,
+            )
+            before = last.line_ids.filtered(lambda line: line.state == "done").client_id
+            here = run.statement_ids.client_id | run.parked_line_ids.client_id
+            run.missing_client_ids = before - here if here else False
+            run.missing_count = len(run.missing_client_ids)
+
+    # Actions
+
+    def action_approve(self):
+        """Approve what was prepared: its charges are posted as they are shown.
+
+        :raise UserError: when preparer and approver must differ and do not, or when prices have
+            changed since
+        """
+        self._check_may_bill()
+        for run in self:
+            if run.state != "prepared":
+                raise UserError(self.env._("%s is not prepared: prepare it first.", run.name))
+            if run.company_id.reseller_approver_differs and run.prepared_by_id == self.env.user:
+                raise UserError(
+                    self.env._(
+                        "You prepared %s: somebody else must approve it. The settings say so.",
+                        run.name,
+                    )
+                )
+            run.preview_ids._check_prices()
+            run.write(
+                {
+                    "state": "running",
+                    "approved_by_id": self.env.user.id,
+                    "approved_at": fields.Datetime.now(),
+                }
+            )
+        self._trigger()
+
+    def action_discard(self):
+        """Throw the previews away; the run can be prepared again."""
+        self._check_may_bill()
+        for run in self.filtered(lambda one: one.state in ("draft", "prepared")):
+            run._discard_previews()
+            run.parked_line_ids.sudo().unlink()  # outcomes are closed to all users
+            run.state = "draft"
+
+    def action_view_previews(self):
+        """Open what is to be approved, those first that differ from the last bills."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("To Approve"),
+            "res_model": "reseller.statement",
+            "view_mode": "list,form",
+            "views": [
+                (self.env.ref("reseller_billing.reseller_statement_view_list_review").id, "list"),
+                (False, "form"),
+            ],
+            "domain": [("run_id", "=", self.id), ("state", "=", "preview")],
+            "context": {"search_default_outliers": self.outlier_count},
+        }
+
+    def action_view_missing(self):
+        """Open the accounts that the last run billed and this one does not."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Missing"),
+            "res_model": "reseller.client",
+            "view_mode": "list,form",
+            "domain": [("id", "in", self.missing_client_ids.ids)],
+        }
+
+    # Work
+
+    def _discard_previews(self):
+        # Statements are closed to all users; the caller has checked the rights.
+        self.preview_ids.sudo().unlink()
+
+    def _prepare(self, clients):
+        """Make the previews of accounts; they claim nothing."""
+        self.env["reseller.statement"]._prepare_review(clients, self)
+        self.env.flush_all()
+
+    def _post(self, statements):
+        """Turn approved previews into bills, and post their invoices."""
+        statements.sudo()._approve(self)  # as above
+        self._add_done(statements)
+
+    @api.model
+    def _approved_sql(self):
+        """Return the query for the approved previews of this run that are not parked."""
+        return SQL(
+            """
+            SELECT statement.id
+              FROM reseller_statement statement
+              JOIN reseller_client client ON client.id = statement.client_id
+             WHERE statement.run_id = %(run)s
+               AND statement.state = 'preview'
+               AND NOT EXISTS (
+                   SELECT FROM reseller_billing_run_line line
+                    WHERE line.run_id = %(run)s
+                      AND line.client_id = client.id
+                      AND line.state = 'parked')
+            """,
+            run=self.id,
+        )

@@ -1,0 +1,178 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+
+class ResellerStatement(models.Model):
+    _inherit = "reseller.statement"
+
+    previous_amount = fields.Monetary(
+        string="Last Bill", readonly=True, help="What the account's last bill of this kind came to."
+    )
+    comparison = fields.Selection(
+        [
+            ("usual", "As usual"),
+            ("new", "New"),
+            ("higher", "Much higher"),
+            ("lower", "Much lower"),
+        ],
+        readonly=True,
+        help="Against the account's last bill, beyond the factor of the settings.",
+    )
+
+    # Preparing
+
+    @api.model
+    def _prepare_review(self, clients, run):
+        """Make the previews of a run: charges as they would be posted, nothing claimed.
+
+        :param clients: due accounts of one company
+        :return: the statements
+        """
+        bills = {client.id: self._prepare_bill(client) for client in clients}
+        charges, covered = self.env["reseller.rating"]._rate(clients, bills)
+        # Statements are closed to all users; the caller has checked who may bill.
+        model_sudo = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
+        statements = model_sudo.create(
+            [
+                {**self._prepare_vals(client, bills[client.id], "preview"), "run_id": run.id}
+                for client in clients
+            ]
+        )
+        statements._add_charges(charges, preview=True)
+        statements._mark_usage(covered, SQL.identifier("preview_id"))
+        statements._compare()
+        return self.browse(statements.ids)
+
+    def _compare(self):
+        """Compare these previews with each account's last bill of the same kind."""
+        self.env.flush_all()
+        before = {
+            (client, kind): amount
+            for client, kind, amount in self.env.execute_query(
+                SQL(
+                    """
+                    SELECT DISTINCT ON (client_id, kind) client_id, kind, amount_total
+                      FROM reseller_statement
+                     WHERE client_id = ANY(%s) AND state IN ('approved', 'invoiced')
+                     ORDER BY client_id, kind, bill_date DESC, id DESC
+                    """,
+                    self.client_id.ids,
+                )
+            )
+        }
+        for statement in self:
+            last = before.get((statement.client_id.id, statement.kind))
+            factor = statement.company_id.reseller_review_factor
+            amount, comparison = statement.amount_total, "usual"
+            if last is None:
+                comparison = "new"
+            elif amount > max(float(last), 0.0) * factor:
+                comparison = "higher"
+            elif amount * factor < float(last):
+                comparison = "lower"
+            statement.write({"previous_amount": float(last or 0), "comparison": comparison})
+
+    # Approving
+
+    def _check_prices(self):
+        """Refuse previews of companies whose prices have changed since they were made.
+
+        Use that has come in since is late use of the next bill: the previews stand as shown.
+        """
+        self.env.flush_all()
+        for company, statements in self.grouped("company_id").items():
+            [(changed,)] = self.env.execute_query(
+                SQL(
+                    """
+                    SELECT EXISTS (
+                        SELECT FROM reseller_price_rule
+                         WHERE company_id = %(company)s AND write_date > %(since)s
+                        UNION ALL
+                        SELECT FROM reseller_price_tier
+                         WHERE company_id = %(company)s AND write_date > %(since)s
+                        UNION ALL
+                        SELECT FROM reseller_price_level
+                         WHERE company_id = %(company)s AND write_date > %(since)s)
+                    """,
+                    company=company.id,
+                    since=min(statements.mapped("create_date")),
+                )
+            )
+            if changed:
+                raise UserError(
+                    self.env._(
+                        "Prices have changed since this was prepared: discard the previews and "
+                        "prepare again."
+                    )
+                )
+
+    def _check_account(self, bill):
+        """Refuse a preview whose account has been billed or changed since it was made.
+
+        :param rating.Bill bill: the account's next bill as it is now
+        """
+        self.ensure_one()
+        client, made = self.client_id, self.create_date
+        if (self.bill_date, self.rerate_from or None) != (bill.date, bill.rerate_from):
+            raise UserError(
+                self.env._(
+                    "%s has been billed or voided since: prepare it again.", client.display_name
+                )
+            )
+        parts = [*client.membership_ids, *client.enrolment_ids]
+        items = self.charge_ids.manual_charge_id
+        if any(part.write_date > made for part in [*parts, *items]) or items.statement_id:
+            raise UserError(
+                self.env._(
+                    "Service or charges by hand of %s have changed since: prepare it again.",
+                    client.display_name,
+                )
+            )
+
+    def _approve(self, run):
+        """Turn previews into bills with the charges as they are shown, and post the invoices.
+
+        :param run: the reseller.billing.run; its date is the invoices' date
+        :raise UserError: when an account has been billed, or changed, since
+        """
+        bills = {}
+        for statement in self:
+            client = statement.client_id
+            bills[client.id] = self._prepare_bill(client)
+            statement._check_account(bills[client.id])
+        self._check_contract_lines()
+        for statement in self:
+            statement.charge_ids.manual_charge_id.statement_id = statement
+        self.state = "approved"
+        self.flush_recordset()
+        # Buckets that an event has changed since have lost the mark: the next bill rates them.
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE reseller_usage_daily
+                   SET statement_id = preview_id
+                 WHERE preview_id = ANY(%s) AND statement_id IS NULL
+                """,
+                self.ids,
+            )
+        )
+        self.env["reseller.usage.daily"].invalidate_model(["statement_id"])
+        self._move_on(bills)
+        self._create_invoices(run.date)
+
+    def _check_contract_lines(self):
+        """Take the contracts' extra lines that the previews show, and no others."""
+        taken = self._take_contract_lines(preview=False)
+        for statement in self:
+            shown = statement.charge_ids.filtered("contract_line_id").sorted("sequence")
+            due = taken.get(statement.client_id.contract_id.id, [])
+            if [(line.contract_line_id.id, line.amount, line.date_from) for line in shown] != [
+                (vals["contract_line_id"], float(vals["amount"]), vals["date_from"]) for vals in due
+            ]:
+                raise UserError(
+                    self.env._(
+                        "The contract of %s has changed since: prepare it again.",
+                        statement.client_id.display_name,
+                    )
+                )

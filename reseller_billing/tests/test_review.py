@@ -1,0 +1,163 @@
+from odoo.exceptions import UserError
+from odoo.tests import new_test_user
+
+from .common import ResellerBillingCommon
+
+
+class TestReview(ResellerBillingCommon):
+    """A run as a document: prepared, compared, approved, posted."""
+
+    def setUp(self):
+        super().setUp()
+        self._create_rule(unit_price=1)
+        self.clients = self.client_a | self._create_client("B") | self._create_client("C")
+        for client, quantity in zip(self.clients, (10, 10, 10), strict=True):
+            self._use("2024-01-05", quantity, client=client.ref)
+        self.first = self._run("2024-02-01")
+        self.company.write({"reseller_review_runs": True, "reseller_review_factor": 2})
+        for client, quantity in zip(self.clients, (12, 21, 4), strict=True):
+            self._use("2024-02-05", quantity, client=client.ref)
+
+    def _prepare(self, date="2024-03-01"):
+        run = self.env["reseller.billing.run"].create({"date": date})
+        run.action_start()
+        self._work(run)
+        return run
+
+    def _work(self, run):
+        while run._process_batch():
+            pass
+
+    def _approve(self, run):
+        run.action_approve()
+        self._work(run)
+
+    def test_a_preview_claims_nothing_and_names_outliers(self):
+        self._create_client("NEW", start="2024-02-20")
+        moves = self.env["account.move"].search_count([])
+        run = self._prepare()
+        self.assertEqual(run.state, "prepared")
+        self.assertEqual(
+            {
+                statement.client_id.ref: (statement.comparison, statement.amount_total)
+                for statement in run.preview_ids
+            },
+            {
+                "A": ("usual", 12.0),
+                "B": ("higher", 21.0),
+                "C": ("lower", 4.0),
+                "NEW": ("new", 0.0),
+            },
+        )
+        self.assertEqual(run.outlier_count, 3)
+        self.assertEqual(self.env["account.move"].search_count([]), moves)
+        self.assertEqual(str(self.client_a.next_bill_date), "2024-03-01")
+        # The live preview of a client is another thing, and stays possible.
+        self.assertEqual(self.client_a.preview_statement("2024-03-01").amount_total, 12.0)
+        run.action_discard()
+        self.assertFalse(run.statement_ids)
+        self.assertEqual(run.state, "draft")
+        run.unlink()
+
+    def test_approval_posts_what_was_shown_and_later_events_wait(self):
+        run = self._prepare()
+        self._use("2024-02-06", 5)
+        self._approve(run)
+        self.assertEqual(run.state, "done")
+        self.assertEqual(sorted(run.statement_ids.mapped("amount_total")), [4.0, 12.0, 21.0])
+        for statement in run.statement_ids:
+            self.assertEqual(statement.state, "invoiced")
+            self.assertAgrees(statement)
+        run = self._prepare("2024-04-01")
+        late = run.preview_ids.filtered(lambda one: one.client_id == self.client_a)
+        self.assertEqual(self._amounts(late), {("unit", "usage"): "5.00"})
+        self.assertEqual(late.charge_ids.adjusts_statement_id.bill_date.month, 3)
+
+    def test_who_prepared_may_not_approve_where_two_must(self):
+        self.company.reseller_approver_differs = True
+        run = self._prepare()
+        with self.assertRaisesRegex(UserError, "somebody else must approve"):
+            run.action_approve()
+        other = new_test_user(
+            self.env,
+            "second",
+            "reseller_billing.group_billing_manager",
+            company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )
+        self._approve(run.with_user(other))
+        self.assertEqual(run.approved_by_id, other)
+        self.assertEqual(run.state, "done")
+
+    def test_what_changed_since_is_prepared_again(self):
+        run = self._prepare()
+        item = self.env["reseller.manual.charge"].create(
+            {"client_id": self.client_a.id, "name": "x", "unit_price": 1, "date": "2024-02-05"}
+        )
+        run.action_discard()
+        run.action_start()
+        self._work(run)
+        # As if the preview had been made a while ago, and the item billed by hand since.
+        item.action_bill_now()
+        self._run_sql("UPDATE reseller_statement SET create_date = create_date - interval '1 hour'")
+        with self.assertRaisesRegex(UserError, "Prices have changed"):
+            run.action_approve()
+        self._run_sql("UPDATE reseller_price_rule SET write_date = write_date - interval '1 day'")
+        self._run_sql(
+            "UPDATE reseller_client_membership SET write_date = write_date - interval '1 day'"
+        )
+        self._approve(run)
+        self.assertEqual(run.parked_line_ids.client_id, self.client_a)
+        self.assertIn("prepare it again", run.parked_line_ids.reason)
+        self.assertEqual(run.done_count, 2)
+        # A bill that was made meanwhile is not made again.
+        other = self.env["reseller.billing.run"].create(
+            {"date": "2024-03-01", "is_reviewed": False}
+        )
+        other.action_start()
+        self._work(other)
+        run.action_retry_parked()
+        self._work(run)
+        self.assertIn("billed or voided since", run.parked_line_ids.reason)
+        bills = self.client_a.statement_ids.filtered(
+            lambda one: one.state == "invoiced" and str(one.bill_date) == "2024-03-01"
+        )
+        self.assertEqual(len(bills), 1)
+
+    def _run_sql(self, query):
+        self.env.flush_all()
+        self.env.cr.execute(query)
+        self.env.invalidate_all()
+
+    def test_stop_resume_and_missing_accounts(self):
+        run = self.env["reseller.billing.run"].create({"date": "2024-03-01"})
+        run.action_start()
+        run._process_batch(limit=2)
+        run.action_stop()
+        self.assertEqual((run.state, run.preview_count), ("draft", 2))
+        run.action_start()
+        self._work(run)
+        self.assertEqual((run.state, run.preview_count), ("prepared", 3))
+        run.action_approve()
+        run._process_batch(limit=1)
+        run.action_stop()
+        self.assertEqual((run.state, run.done_count), ("prepared", 1))
+        self._approve(run)
+        self.assertEqual((run.state, run.done_count), ("done", 3))
+        self.clients[1].action_close(self.clients[1].billed_until)
+        following = self._prepare("2024-04-01")
+        self._approve(following)
+        last = self._prepare("2024-05-01")
+        self.assertEqual(last.missing_client_ids, self.clients[1])
+
+    def test_an_account_that_fails_is_parked_and_retried(self):
+        receivable = self.clients[1].partner_id.property_account_receivable_id
+        run = self._prepare()
+        self.clients[1].partner_id.property_account_receivable_id = False
+        self._approve(run)
+        self.assertEqual(run.done_count, 2)
+        self.assertIn("no receivable account", run.parked_line_ids.reason)
+        self.clients[1].partner_id.property_account_receivable_id = receivable
+        run.action_retry_parked()
+        self._work(run)
+        self.assertEqual((run.done_count, run.parked_count, run.state), (3, 0, "done"))
