@@ -14,6 +14,7 @@ from . import (
     reseller_billing_run_line,
     reseller_billing_run_review,
     reseller_charge,
+    reseller_charge_explanation,
     reseller_client,
     reseller_client_authorize,
     reseller_client_feature,

@@ -94,6 +94,9 @@ class ResellerCharge(models.Model):
     contract_line_id = fields.Many2one("contract.line", readonly=True, ondelete="set null")
     manual_charge_id = fields.Many2one("reseller.manual.charge", readonly=True, ondelete="restrict")
     trace = fields.Json(readonly=True, help="Recomputes the amount; exact values as text.")
+    explanation_html = fields.Html(
+        string="Why This Price?", compute="_compute_explanation_html", sanitize=False
+    )
     move_line_ids = fields.One2many("account.move.line", "charge_id", string="Invoice Lines")
 
     _component = models.Index("(client_id, feature_id, cycle_end)")

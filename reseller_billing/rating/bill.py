@@ -480,6 +480,8 @@ class FeatureBill:
             "billed_before": billed,
             "rated": rated,
         }
+        if component:
+            trace["considered"] = self._considered(cycle, component.rule, first)
         return Charge(
             self.feature.id,
             key,
@@ -492,6 +494,14 @@ class FeatureBill:
             closed,
             plain(trace),
         )
+
+    def _considered(self, cycle, rule, day):
+        """Return the ids of the rules considered on the first day of a rule, the winner first."""
+        if isinstance(cycle, RatedCycle):
+            day = next((one.first for one in cycle.segments if one.rule is rule), day)
+        found = [one.id for one in self._timeline.considered(day)]
+        # A rule that waits for the next cycle has not won yet (rating 17).
+        return [rule.id, *(one for one in found if one != rule.id)]
 
 
 def plain(value):

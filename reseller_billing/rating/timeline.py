@@ -174,6 +174,21 @@ class Timeline:
         for first, last, rule, _anchor in self._days(self._billing_start):
             yield first, last, rule
 
+    def considered(self, day):
+        """Return the rules that are valid on a day of service, the winning one first."""
+        row = next(
+            (
+                row
+                for row in self._memberships
+                if row.date_from <= day and (row.date_to is None or day <= row.date_to)
+            ),
+            None,
+        )
+        if row is None:
+            return []
+        valid = [rule for rule in self._rules if rule.valid_on(day) and self._matching(rule, row)]
+        return sorted(valid, key=lambda rule: -rule.rank)
+
     def _enrolled(self, first, last, rule):
         """Return the enrolled days of a segment as (first, last, quantity).
 

@@ -1,5 +1,6 @@
 from . import (
     test_exactness,
+    test_explanation,
     test_focus,
     test_i18n,
     test_ingest,

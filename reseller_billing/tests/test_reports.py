@@ -52,6 +52,13 @@ class TestReports(ResellerBillingCommon):
         ):
             self.assertIn(words, text)
 
+    def test_explanations_are_printed_on_request(self):
+        statement = self._statement(self.client_a, "2024-02-01")
+        report = "reseller_billing.action_report_statement_explained"
+        text = " ".join(" ".join(self._print(report, statement)).split())
+        self.assertIn("Used in the cycle: 25", text)
+        self.assertIn("Rounded once", text)
+
     def test_bulk_prints_one_page_each(self):
         statements = self.client_a.statement_ids | self.other.statement_ids
         pages = self._print("reseller_billing.action_report_statement", statements)
