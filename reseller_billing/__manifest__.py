@@ -27,6 +27,7 @@
         "views/reseller_statement_views.xml",
         "views/reseller_usage_views.xml",
         "views/reseller_manual_charge_views.xml",
+        "views/reseller_account_entry_views.xml",
         "views/reseller_client_views.xml",
         "views/reseller_reseller_views.xml",
         "views/reseller_billing_run_views.xml",

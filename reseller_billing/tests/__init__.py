@@ -1,4 +1,5 @@
 from . import (
+    test_account,
     test_exactness,
     test_explanation,
     test_focus,
