@@ -18,6 +18,13 @@ class AccountMove(models.Model):
         index="btree_not_null",
     )
 
+    reseller_month_end = fields.Date(
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="The day whose unbilled use and unserved fees this entry accrues and defers.",
+    )
+
     def _post(self, soft=True):
         void = self.filtered(lambda move: move.reseller_statement_id.state == "void")
         if void:

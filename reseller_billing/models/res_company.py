@@ -40,6 +40,13 @@ class ResCompany(models.Model):
         "or so many times smaller.",
     )
 
+    reseller_accrued_account_id = fields.Many2one(
+        "account.account", string="Accrued Income of Resellers", check_company=True
+    )
+    reseller_deferred_account_id = fields.Many2one(
+        "account.account", string="Deferred Income of Resellers", check_company=True
+    )
+
     @api.model
     def _set_reseller_usage_product(self):
         """Give companies that have none the generic usage product, on installation."""

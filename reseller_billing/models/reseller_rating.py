@@ -178,11 +178,31 @@ class ResellerRating(models.AbstractModel):
             for client in clients
         }
 
-    def _load_uncovered(self, bills):
+    def _known_sql(self, as_of):
+        """Return a condition on `statement`: the live bills, as the books knew them on a day."""
+        live = SQL("statement.state IN ('approved', 'invoiced')")
+        if not as_of:
+            return live
+        return SQL(
+            "%s AND COALESCE((SELECT move.date FROM account_move move "
+            "WHERE move.id = statement.invoice_id), statement.bill_date) <= %s",
+            live,
+            as_of,
+        )
+
+    def _load_uncovered(self, bills, as_of=None):
         """Return {(client id, feature id): days} of use that no bill covers as it stands.
 
         :param bills: {client id: rating.Bill}
+        :param as_of: a day; bills that were booked later do not count
         """
+        uncovered = SQL("bucket.statement_id IS NULL")
+        if as_of:
+            uncovered = SQL(
+                "NOT EXISTS (SELECT FROM reseller_statement statement "
+                "WHERE statement.id = bucket.statement_id AND %s)",
+                self._known_sql(as_of),
+            )
         rows = self.env.execute_query(
             SQL(
                 """
@@ -192,21 +212,23 @@ class ResellerRating(models.AbstractModel):
                   JOIN reseller_usage_daily bucket
                     ON bucket.client_id = bill.client_id
                    AND bucket.billing_date <= bill.until
-                   AND bucket.statement_id IS NULL
+                   AND %s
                  GROUP BY bucket.client_id, bucket.feature_id
                 """,
                 list(bills),
                 [bill.period_end for bill in bills.values()],
+                uncovered,
             )
         )
         return {(client, feature): days for client, feature, days in rows}
 
-    def _load_prior(self, bounds):
+    def _load_prior(self, bounds, as_of=None):
         """Return {(client id, feature id): {rating.Key: (quantity, amount, cycle end)}}.
 
         These are the components of bills that are not void, of cycles that end on or after a bound.
 
         :param bounds: {client id: day}
+        :param as_of: a day; bills that were booked later do not count
         """
         found = defaultdict(dict)
         for client, feature, quantity, amount, end, *key in self.env.execute_query(
@@ -220,7 +242,7 @@ class ResellerRating(models.AbstractModel):
                   FROM unnest(%s::int[], %s::date[]) AS bound (client_id, since)
                   JOIN reseller_charge charge ON charge.client_id = bound.client_id
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
-                 WHERE statement.state IN ('approved', 'invoiced')
+                 WHERE %s
                    AND charge.price_rule_id IS NOT NULL
                  GROUP BY charge.client_id, charge.feature_id, charge.cycle_start,
                           charge.price_rule_id, charge.kind, charge.level_id, charge.tier,
@@ -229,6 +251,7 @@ class ResellerRating(models.AbstractModel):
                 """,
                 list(bounds),
                 list(bounds.values()),
+                self._known_sql(as_of),
             )
         ):
             found[client, feature][rating.Key(*key)] = (Decimal(quantity), Decimal(amount), end)
@@ -273,21 +296,22 @@ class ResellerRating(models.AbstractModel):
 
     # Rating
 
-    def _rate(self, clients, bills):
+    def _rate(self, clients, bills, as_of=None):
         """Rate bills of clients of one company.
 
         :param bills: {client id: rating.Bill}
+        :param as_of: a day; bills that were booked later do not count, for the month's end
         :return: ({client id: [rating.Charge]}, {(client id, feature id): days}), the latter of
             use that no bill covered before and this one does; use that nothing prices is left out
         """
         features = self._load_features(clients.company_id)
         accounts = self._load_accounts(clients)
-        uncovered = self._load_uncovered(bills)
+        uncovered = self._load_uncovered(bills, as_of)
         # A cycle may end, cut short, on the day before.
         bounds = {client: bill.since - rating.DAY for client, bill in bills.items()}
         for (client, _feature), days in uncovered.items():
             bounds[client] = min(bounds[client], days[0])
-        prior = self._load_prior(bounds)
+        prior = self._load_prior(bounds, as_of)
         parts, wanted = {}, {}
         for client in clients:
             bill = bills[client.id]

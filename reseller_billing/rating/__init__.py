@@ -11,4 +11,4 @@ from .money import exact, round_to, text
 from .quantity import CycleUse, Key
 from .rules import Enrolment, LevelTerms, Membership, Rule, Terms, Tier
 from .timeline import Timeline
-from .trace import amount_from_trace
+from .trace import amount_from_trace, unserved_from_trace

@@ -16,7 +16,8 @@ from .timeline import RatedCycle, Timeline, within, without
 @dataclass(frozen=True)
 class Bill:
     """A bill's dates and currency. It covers use from `period_start` to the day before `date`,
-    and the advance fees of cycles that begin before `next_date`.
+    and the advance fees of cycles that begin before `next_date`. One that `accrues` takes the
+    served days of fees in arrears, too, though their cycle has not ended: for the month's end.
     """
 
     date: date
@@ -24,6 +25,7 @@ class Bill:
     next_date: date
     rounding: Decimal
     rerate_from: date | None = None
+    accrues: bool = False
 
     @property
     def since(self):

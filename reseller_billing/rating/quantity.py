@@ -11,6 +11,7 @@ from typing import NamedTuple
 from .cycles import DAY
 from .money import ZERO, digits_unit, round_to
 from .rules import Rule
+from .timeline import within
 
 ONE = Decimal(1)
 SHOWN = digits_unit(6)
@@ -230,7 +231,7 @@ def rate_fees(rated_cycle, bill, once=None):
     cycle = rated_cycle.cycle
     segments, canonical = canonical_rules(rated_cycle.segments)
     components = {}
-    parts = defaultdict(list)
+    parts, accrued = defaultdict(list), defaultdict(list)
     on_use = [one for one in segments if one.rule.terms.enrolment == "on_use" and one.enrolled]
     for segment in segments:
         terms = segment.rule.terms
@@ -249,11 +250,15 @@ def rate_fees(rated_cycle, bill, once=None):
             due = rated_cycle.last_served <= bill.period_end
         if due:
             parts[canonical[segment.rule]] += segment.enrolled
-    for rule, ranges in parts.items():
-        if ranges:
-            components[Key(cycle.start, rule.id, "recurring")] = _rate_fee(
-                rule, ranges, cycle, bill.rounding
-            )
+        elif bill.accrues and not (terms.in_advance and terms.enrolment != "on_use"):
+            served = within(segment.enrolled, segment.first, bill.period_end)
+            accrued[canonical[segment.rule]] += served
+    for found, whole in ((parts, None), (accrued, False)):
+        for rule, ranges in found.items():
+            if ranges:
+                components[Key(cycle.start, rule.id, "recurring")] = _rate_fee(
+                    rule, ranges, cycle, bill.rounding, whole
+                )
     if (
         once
         and once.rule.terms.setup_fee
@@ -267,10 +272,14 @@ def rate_fees(rated_cycle, bill, once=None):
     return components
 
 
-def _rate_fee(rule, ranges, cycle, rounding):
-    """Return the Rated fee of a rule for the enrolled days of a cycle."""
+def _rate_fee(rule, ranges, cycle, rounding, whole=None):
+    """Return the Rated fee of a rule for the enrolled days of a cycle.
+
+    :param whole: whether it applies whole; None: as the terms say
+    """
     fee = rule.terms.recurring_fee
-    if rule.terms.fee_is_whole:
+    whole = rule.terms.fee_is_whole if whole is None else whole
+    if whole:
         # Amounts apply whole; a change of quantity waits for the next cycle.
         quantity = ranges[0][2]
         shares = [(ranges[0][0], ranges[-1][1], quantity, round_to(fee * quantity, rounding))]
@@ -292,7 +301,7 @@ def _rate_fee(rule, ranges, cycle, rounding):
         {
             "fee": fee,
             "cycle_days": cycle.days,
-            "prorated": not rule.terms.fee_is_whole,
+            "prorated": not whole,
             "parts": [
                 {
                     "first": first,

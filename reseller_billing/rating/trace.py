@@ -1,5 +1,6 @@
 """Recompute an amount from its frozen trace, without rules or use (law 6)."""
 
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
@@ -17,6 +18,36 @@ def amount_from_trace(trace):
         rated = trace["rated"]
         due = _rated_amount(rated, rounding) if rated else ZERO
         return due - Decimal(trace["billed_before"])
+
+
+def unserved_from_trace(trace, day):
+    """Return what part of a recurring fee is for days after a day, for deferral.
+
+    A fee that applies whole is divided by the days of its service.
+
+    :param dict trace: of a recurring charge, as stored
+    :param date day: the last day that counts as served
+    :return Decimal: in the bill's currency, rounded; zero for what is not due any more
+    """
+    rated = trace["rated"]
+    if not rated or "parts" not in rated:
+        return ZERO
+    with exact():
+        rounding = Decimal(trace["rounding"])
+        total = _rated_amount(rated, rounding)
+        served = {**rated, "parts": []}
+        days = 0
+        for part in rated["parts"]:
+            first = date.fromisoformat(part["first"])
+            span = part["until"] - part["before"]
+            kept = min(max((day - first).days + 1, 0), span)
+            days += kept
+            if kept:
+                served["parts"].append({**part, "until": part["before"] + kept})
+        if rated["prorated"]:
+            return total - _rated_amount(served, rounding)
+        whole = sum(part["until"] - part["before"] for part in rated["parts"])
+        return total - round_to(Fraction(total) * days / whole, rounding)
 
 
 def _rated_amount(rated, rounding):

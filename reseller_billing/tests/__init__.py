@@ -8,6 +8,7 @@ from . import (
     test_lifecycle,
     test_manual_charge,
     test_maximum,
+    test_month_end,
     test_options,
     test_prices,
     test_reports,

@@ -1,6 +1,7 @@
 from . import (
     account_move_reversal,
     reseller_client_change,
+    reseller_month_end,
     reseller_usage_entry,
     reseller_usage_import,
 )

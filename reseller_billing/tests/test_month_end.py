@@ -1,0 +1,109 @@
+from odoo.exceptions import UserError
+
+from .common import ResellerBillingCommon
+
+
+class TestMonthEnd(ResellerBillingCommon):
+    """Accrued and deferred income agree with the charges."""
+
+    def _wizard(self, day):
+        accounts = self.env["account.account"]
+        return self.env["reseller.month.end"].create(
+            {
+                "date": day,
+                "accrued_account_id": accounts.create(
+                    {"name": "Accrued", "code": "149000", "account_type": "asset_current"}
+                ).id,
+                "deferred_account_id": accounts.create(
+                    {"name": "Deferred", "code": "249000", "account_type": "liability_current"}
+                ).id,
+            }
+        )
+
+    def _amounts_of(self, wizard):
+        wizard.action_compute()
+        return {
+            (line.feature_id.code, line.currency_id.name): (line.accrued, line.deferred)
+            for line in wizard.line_ids
+        }
+
+    def test_unbilled_use_and_unserved_days(self):
+        # Billed from the 16th on: 31 days from 16 January to 15 February.
+        client = self._create_client("D", start="2024-01-16")
+        self._create_rule(recurring_fee=31, unit_price=2, client_id=client.id)
+        arrears = self._create_feature("arrears")
+        self._create_rule(arrears, recurring_fee=62, fee_timing="arrears", client_id=client.id)
+        self._run("2024-01-16")
+        self._use("2024-01-20", 5, client="D")
+        self._use("2024-02-01", 100, client="D")
+        wizard = self._wizard("2024-01-31")
+        currency = self.company.currency_id.name
+        # Use of January 5 × 2.00; 15 of 31 days of the fee in advance are not served, 16 of 31 of
+        # the one in arrears are.
+        expected = {("unit", currency): (10.0, 15.0), ("arrears", currency): (32.0, 0.0)}
+        self.assertEqual(self._amounts_of(wizard), expected)
+        # The bill of February is booked in February: what January earned stays the same.
+        self._run("2024-02-16")
+        self.assertEqual(self._amounts_of(wizard), expected)
+        action = wizard.action_post()
+        moves = self.env["account.move"].search(action["domain"])
+        self.assertEqual(
+            sorted((str(move.date), move.state) for move in moves),
+            [("2024-01-31", "posted"), ("2024-02-01", "posted")],
+        )
+        income = self.product._get_product_accounts()["income"]
+        january = moves.filtered(lambda one: str(one.date) == "2024-01-31")
+
+        def balance(account):
+            lines = january.line_ids.filtered(lambda line: line.account_id == account)
+            return sum(lines.mapped("balance"))
+
+        self.assertEqual(balance(wizard.accrued_account_id), 42.0)
+        self.assertEqual(balance(wizard.deferred_account_id), -15.0)
+        self.assertEqual(balance(income), -27.0)
+        self.assertAlmostEqual(sum(moves.line_ids.mapped("balance")), 0.0)
+        # January's income, invoices and entries together: 16.00 + 10.00 + 32.00.
+        lines = self.env["account.move.line"].search(
+            [
+                ("account_id", "=", income.id),
+                ("date", "<=", "2024-01-31"),
+                ("parent_state", "=", "posted"),
+            ]
+        )
+        self.assertEqual(sum(lines.mapped("balance")), -58.0)
+        with self.assertRaisesRegex(UserError, "has its entries already"):
+            wizard.action_post()
+
+    def test_each_currency_has_its_entry_and_included_tax_is_no_income(self):
+        self.product.taxes_id = self.env["account.tax"].create(
+            {
+                "name": "25 incl",
+                "amount": 25,
+                "type_tax_use": "sale",
+                "price_include_override": "tax_included",
+            }
+        )
+        euro = self.env.ref("base.EUR")
+        euro.active = True
+        self.env["res.currency.rate"].create(
+            {"name": "2024-01-01", "currency_id": euro.id, "rate": 2, "company_id": self.company.id}
+        )
+        other = self._create_reseller("E", currency_id=euro.id)
+        client = self._create_client("E", reseller_id=other.id)
+        self._create_rule(unit_price=1, client_id=client.id)
+        self._create_rule(unit_price=1, client_id=self.client_a.id)
+        for ref in ("A", "E"):
+            self._use("2024-01-10", 10, client=ref)
+        wizard = self._wizard("2024-01-31")
+        moves = self.env["account.move"].search(wizard.action_post()["domain"])
+        found = {
+            line.currency_id.name: (line.amount_currency, line.balance)
+            for line in moves.line_ids
+            if line.account_id == wizard.accrued_account_id and line.balance > 0
+        }
+        # 10.00 with 25 % included is 8.00 net; two euros are one of the company's currency.
+        self.assertEqual(found, {"EUR": (8.0, 4.0), self.company.currency_id.name: (8.0, 8.0)})
+
+    def test_nothing_to_post(self):
+        with self.assertRaisesRegex(UserError, "Nothing is unbilled"):
+            self._wizard("2024-01-31").action_post()

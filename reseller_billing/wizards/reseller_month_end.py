@@ -1,0 +1,304 @@
+from collections import defaultdict
+from decimal import Decimal
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Command
+from odoo.tools import SQL, date_utils
+
+from .. import rating
+
+
+class ResellerMonthEnd(models.TransientModel):
+    """Accrues unbilled use and defers unserved days of fees, by entries that reverse themselves."""
+
+    _name = "reseller.month.end"
+    _description = "Accruals and Deferrals at the Month's End"
+    _check_company_auto = True
+
+    company_id = fields.Many2one(
+        "res.company", required=True, default=lambda self: self.env.company, readonly=True
+    )
+    date = fields.Date(
+        string="Last Day",
+        required=True,
+        default=lambda self: date_utils.subtract(
+            date_utils.start_of(fields.Date.context_today(self), "month"), days=1
+        ),
+        help="The entries are dated this day, and reversed on the next.",
+    )
+    journal_id = fields.Many2one(
+        "account.journal",
+        required=True,
+        check_company=True,
+        domain="[('type', '=', 'general')]",
+        default=lambda self: self.env["account.journal"].search(
+            [("company_id", "=", self.env.company.id), ("type", "=", "general")], limit=1
+        ),
+    )
+    accrued_account_id = fields.Many2one(
+        "account.account",
+        string="Accrued Income",
+        required=True,
+        check_company=True,
+        domain="[('account_type', '=', 'asset_current')]",
+        default=lambda self: self.env.company.reseller_accrued_account_id,
+        help="Holds the use that is not invoiced yet.",
+    )
+    deferred_account_id = fields.Many2one(
+        "account.account",
+        string="Deferred Income",
+        required=True,
+        check_company=True,
+        domain="[('account_type', '=', 'liability_current')]",
+        default=lambda self: self.env.company.reseller_deferred_account_id,
+        help="Holds the fees that are invoiced for days to come.",
+    )
+    line_ids = fields.One2many("reseller.month.end.line", "wizard_id", readonly=True)
+
+    # Actions
+
+    def action_compute(self):
+        """Show what would be posted."""
+        self.ensure_one()
+        self.line_ids.unlink()
+        self.line_ids = [
+            Command.create(
+                {
+                    "feature_id": feature,
+                    "currency_id": currency,
+                    "accrued": float(accrued),
+                    "deferred": float(deferred),
+                }
+            )
+            for (feature, currency), (accrued, deferred) in self._get_amounts().items()
+        ]
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self._name,
+            "res_id": self.id,
+            "view_mode": "form",
+            "target": "new",
+        }
+
+    def action_post(self):
+        """Post the entries, one per currency, and their reversals; open them.
+
+        :raise UserError: when the day has entries already, or nothing is to be posted
+        """
+        self.ensure_one()
+        self.env["reseller.billing.run"]._check_may_bill()
+        moves = self.env["account.move"]
+        there = moves.search(
+            [
+                ("company_id", "=", self.company_id.id),
+                ("reseller_month_end", "=", self.date),
+                ("state", "=", "posted"),
+            ],
+            limit=1,
+        )
+        if there:
+            raise UserError(
+                self.env._(
+                    "%(day)s has its entries already: %(entry)s. Cancel them first.",
+                    day=self.date,
+                    entry=there.name,
+                )
+            )
+        grouped = defaultdict(list)
+        for (feature, currency), amounts in self._get_amounts().items():
+            grouped[currency].append((feature, *amounts))
+        if not grouped:
+            raise UserError(self.env._("Nothing is unbilled or unserved on %s.", self.date))
+        for currency, rows in grouped.items():
+            moves |= moves.create(
+                self._prepare_move_vals(self.env["res.currency"].browse(currency), rows)
+            )
+        moves.action_post()
+        following = date_utils.add(self.date, days=1)
+        reversals = moves._reverse_moves(
+            [{"date": following, "ref": self.env._("Reversal of: %s", move.ref)} for move in moves]
+        )
+        reversals.action_post()
+        self.company_id.sudo().write(  # the settings remember what was chosen
+            {
+                "reseller_accrued_account_id": self.accrued_account_id.id,
+                "reseller_deferred_account_id": self.deferred_account_id.id,
+            }
+        )
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Month's End"),
+            "res_model": "account.move",
+            "view_mode": "list,form",
+            "domain": [("id", "in", (moves | reversals).ids)],
+        }
+
+    # Amounts
+
+    def _get_amounts(self):
+        """Return {(feature id, currency id): (accrued, deferred)}, Decimals, as priced.
+
+        What is earned by the day and not invoiced by it is accrued: what a bill of the next day
+        would charge, were there only the bills that the books know by then. Of fees that are
+        invoiced, the shares of days after it are deferred.
+        """
+        bills = self._get_bills()
+        found = defaultdict(lambda: [Decimal(0), Decimal(0)])
+        if not bills:
+            return {}
+        clients = self.env["reseller.client"].browse(bills)
+        charges, _covered = self.env["reseller.rating"]._rate(clients, bills, self.date)
+        changed = set()
+        for client in clients:
+            for charge in charges[client.id]:
+                key = (charge.feature, client.currency_id.id)
+                change = charge.amount
+                if charge.key.kind == "recurring":
+                    change -= rating.unserved_from_trace(charge.trace, self.date)
+                changed.add((client.id, charge.feature, *charge.key))
+                found[key][0 if change >= 0 else 1] += abs(change)
+        for client, feature, currency, trace, *component in self._load_fees():
+            if (client, feature, *rating.Key(*component)) not in changed:
+                unserved = rating.unserved_from_trace(trace, self.date)
+                found[feature, currency][1] += unserved
+        return {key: tuple(amounts) for key, amounts in found.items() if any(amounts)}
+
+    def _get_bills(self):
+        """Return {client id: rating.Bill} of the day after, given the bills known by the day."""
+        following = date_utils.add(self.date, days=1)
+        # The accountant need not have rights on every account of the company.
+        clients = (
+            self.env["reseller.client"]
+            .sudo()
+            .with_context(active_test=False)
+            .search(
+                [
+                    ("company_id", "=", self.company_id.id),
+                    ("state", "!=", "draft"),
+                    ("reseller_id.invoice_to", "!=", "none"),
+                ]
+            )
+        )
+        self.env.flush_all()
+        known = dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT statement.client_id, max(statement.bill_date)
+                      FROM reseller_statement statement
+                     WHERE statement.client_id = ANY(%s) AND statement.kind != 'manual' AND %s
+                     GROUP BY statement.client_id
+                    """,
+                    clients.ids,
+                    self.env["reseller.rating"]._known_sql(self.date),
+                )
+            )
+        )
+        bills = {}
+        for client in clients:
+            first = max(client.activation_date, client.billing_start or client.activation_date)
+            if first <= self.date:
+                bills[client.id] = rating.Bill(
+                    following,
+                    min(known.get(client.id, first), following),
+                    following,
+                    client.currency_id._get_exact_rounding(),
+                    accrues=True,
+                )
+        return bills
+
+    def _load_fees(self):
+        """Return the latest charges of recurring fees that were invoiced by the day and reach on."""
+        return self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT ON (charge.client_id, charge.feature_id, charge.cycle_start,
+                                    charge.price_rule_id)
+                       charge.client_id, charge.feature_id, charge.currency_id, charge.trace,
+                       charge.cycle_start, charge.price_rule_id, charge.kind, charge.level_id,
+                       charge.tier, charge.is_flat_fee
+                  FROM reseller_charge charge
+                  JOIN reseller_statement statement ON statement.id = charge.statement_id
+                  JOIN reseller_reseller reseller ON reseller.id = charge.reseller_id
+                 WHERE charge.company_id = %s AND charge.kind = 'recurring'
+                   AND charge.cycle_end > %s AND reseller.invoice_to != 'none' AND %s
+                 ORDER BY charge.client_id, charge.feature_id, charge.cycle_start,
+                          charge.price_rule_id, charge.id DESC
+                """,
+                self.company_id.id,
+                self.date,
+                self.env["reseller.rating"]._known_sql(self.date),
+            )
+        )
+
+    # Entries
+
+    def _prepare_move_vals(self, currency, rows):
+        """Return the values of the entry of one currency.
+
+        :param rows: (feature id, accrued, deferred)
+        """
+        ref = self.env._(
+            "Unbilled use and unserved fees on %(day)s, %(currency)s",
+            day=self.date,
+            currency=currency.name,
+        )
+        lines = []
+        for feature_id, accrued, deferred in rows:
+            feature = self.env["reseller.feature"].browse(feature_id)
+            product = feature._get_product(self.company_id)
+            income = self._get_income_account(product)
+            for amount, account, sign in (
+                (accrued, self.accrued_account_id, 1),
+                (deferred, self.deferred_account_id, -1),
+            ):
+                net = self._get_net(product, amount, currency)
+                if net:
+                    lines += self._prepare_line_vals(feature, currency, account, income, sign * net)
+        return {
+            "move_type": "entry",
+            "company_id": self.company_id.id,
+            "journal_id": self.journal_id.id,
+            "date": self.date,
+            "ref": ref,
+            "reseller_month_end": self.date,
+            "line_ids": [Command.create(vals) for vals in lines],
+        }
+
+    def _prepare_line_vals(self, feature, currency, account, income, amount):
+        balance = currency._convert(amount, self.company_id.currency_id, self.company_id, self.date)
+        return [
+            {
+                "name": feature.name,
+                "account_id": one.id,
+                "currency_id": currency.id,
+                "amount_currency": sign * amount,
+                "balance": sign * balance,
+                "tax_ids": [Command.clear()],
+            }
+            for one, sign in ((account, 1), (income, -1))
+        ]
+
+    def _get_net(self, product, amount, currency):
+        """Return an amount as priced without the taxes that its price includes."""
+        taxes = product.taxes_id._filter_taxes_by_company(self.company_id)
+        found = taxes.compute_all(float(amount), currency, product=product)
+        return currency.round(found["total_excluded"])
+
+    def _get_income_account(self, product):
+        account = product.with_company(self.company_id)._get_product_accounts()["income"]
+        if not account:
+            raise UserError(self.env._("%s has no income account: set one.", product.display_name))
+        return account
+
+
+class ResellerMonthEndLine(models.TransientModel):
+    _name = "reseller.month.end.line"
+    _description = "Accrual and Deferral of a Feature"
+
+    wizard_id = fields.Many2one("reseller.month.end", required=True, ondelete="cascade")
+    feature_id = fields.Many2one("reseller.feature", readonly=True)
+    currency_id = fields.Many2one("res.currency", readonly=True)
+    accrued = fields.Monetary(string="Unbilled Use", readonly=True)
+    deferred = fields.Monetary(string="Unserved Fees", readonly=True)
