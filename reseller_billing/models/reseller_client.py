@@ -367,6 +367,7 @@ class ResellerClient(models.Model):
 
     def _change_service(self, date, vals):
         """Give all days of service from a day on other values, in rows of their own."""
+        date = fields.Date.to_date(date)
         for client in self:
             row = client._membership_on(date)
             if not row:
@@ -400,6 +401,7 @@ class ResellerClient(models.Model):
         :param date date: the last day of service, local to the client
         :raise UserError: when the account is not served on that day, or it is billed beyond it
         """
+        date = fields.Date.to_date(date)
         for client in self:
             row = client._membership_on(date)
             if client.state != "active" or not row:
@@ -425,6 +427,7 @@ class ResellerClient(models.Model):
         :param date date: the first day of service, local to the client
         :raise UserError: when the account is not closed before that day, or it is billed beyond it
         """
+        date = fields.Date.to_date(date)
         for client in self:
             closed = client.close_date
             if client.state == "draft" or not closed or closed >= date:
@@ -461,6 +464,7 @@ class ResellerClient(models.Model):
         :param date date: the first day at the new reseller, local to the client
         :return: the new accounts, active
         """
+        date = fields.Date.to_date(date)
         opened = self.browse()
         for client in self:
             if reseller.company_id != client.company_id or reseller == client.reseller_id:

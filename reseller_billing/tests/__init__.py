@@ -1,5 +1,6 @@
 from . import (
     test_account,
+    test_companies,
     test_exactness,
     test_explanation,
     test_focus,
@@ -17,5 +18,6 @@ from . import (
     test_security,
     test_service,
     test_story,
+    test_time,
     test_web,
 )

@@ -123,6 +123,65 @@ class TestLifecycle(LifecycleCommon):
         replacement.button_cancel()
         self.assertEqual(self.january.state, "void")
 
+    def test_a_lock_date_keeps_the_last_bill_or_moves_nothing(self):
+        self.company.fiscalyear_lock_date = "2024-02-29"
+        # Odoo refuses to touch the posted invoice; the statement stays with it.
+        with self.assertRaises(UserError), self.env.cr.savepoint():
+            self.invoice.button_draft()
+        self.assertEqual((self.january.state, self.invoice.state), ("invoiced", "posted"))
+        # A run of a locked date parks, one of a later date bills.
+        run = self._run("2024-02-15")
+        self.assertFalse(run.parked_line_ids)
+        run = self._run("2024-03-01")
+        self.assertEqual(len(run.statement_ids), 1)
+        self.assertAgrees(run.statement_ids)
+
+    def test_a_client_with_history_is_not_deleted(self):
+        with self.assertRaisesRegex(UserError, "cannot be deleted"), self.env.cr.savepoint():
+            self.client_a.unlink()
+        with self.assertRaisesRegex(UserError, "used in Accounting"), self.env.cr.savepoint():
+            self.client_a.partner_id.unlink()
+        self.client_a.action_close("2024-02-10")
+        self._run("2024-02-11")
+        self.client_a.active = False
+        self.assertEqual(self.january.client_id, self.client_a)
+
+    def test_merging_partners_keeps_account_and_books_together(self):
+        twin = self.env["res.partner"].create({"name": "Client A, again"})
+        before = self.client_a.partner_id
+        wizard = (
+            self.env["base.partner.merge.automatic.wizard"]
+            .sudo()
+            .create({"partner_ids": [(6, 0, (before | twin).ids)], "dst_partner_id": twin.id})
+        )
+        wizard.action_merge()
+        self.env.invalidate_all()
+        self.assertFalse(before.exists())
+        self.assertEqual(self.client_a.partner_id, twin)
+        self.assertEqual(self.invoice.partner_id, twin)
+        invoices = self.client_a.statement_ids.invoice_id
+        self.assertEqual(invoices.partner_id, twin)
+        self.assertEqual(self.client_a.open_balance, 23.31)  # 9.99 + 9.99 + 10 × 0.333
+        self._use("2024-02-05", 20)
+        self._run("2024-03-01")
+        statement = self._statement(self.client_a, "2024-03-01")
+        self.assertEqual(statement.invoice_id.partner_id, twin)
+        self.assertAgrees(statement)
+
+    def test_the_invoice_is_sent_and_its_credit_note_registered(self):
+        self.client_a.partner_id.email = "a@example.com"
+        wizard = (
+            self.env["account.move.send.wizard"]
+            .with_context(active_model="account.move", active_ids=self.invoice.ids)
+            .create({"move_id": self.invoice.id, "sending_methods": ["email"]})
+        )
+        wizard.action_send_and_print()
+        self.assertTrue(self.invoice.is_move_sent)
+        [refund] = self._reverse(self.invoice, modify=False)
+        refund.action_post()
+        self.assertEqual(refund.amount_total, self.invoice.amount_total)
+        self.assertEqual(self.january.invoice_id, self.invoice)
+
     def test_late_use_billed_by_a_voided_statement_is_billed_again(self):
         self._use("2024-01-20", 10)
         self._run("2024-03-01")

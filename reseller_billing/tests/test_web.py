@@ -105,3 +105,68 @@ class TestWeb(ResellerBillingCommon, HttpCase):
         self.start_tour(
             f"/odoo/reseller.billing.run/{run.id}", "reseller_billing.check_a_run", login="biller"
         )
+
+    @pytest.mark.tour
+    def test_an_accountant_reviews_a_run_of_300_of_which_3_fail(self):
+        login = "accountant"
+        user = self._create_user(login, "base.group_user,reseller_billing.group_billing_manager")
+        user.password = login
+        self.company.reseller_review_runs = True
+        self.client_a.action_close("2024-01-31")
+        partners = self.env["res.partner"].create([{"name": f"C{n:03}"} for n in range(300)])
+        clients = self.env["reseller.client"].create(
+            [
+                {
+                    "partner_id": partner.id,
+                    "reseller_id": self.reseller.id,
+                    "ref": partner.name,
+                    "membership_ids": [fields.Command.create({"date_from": "2024-01-10"})],
+                }
+                for partner in partners
+            ]
+        )
+        clients.action_activate()
+        self._create_rule(recurring_fee=10, unit_price=1)
+        product = self.env["product.product"].create({"name": "Old", "taxes_id": False})
+        self._create_rule(self._create_feature("old", product_id=product.id), unit_price=1)
+        # Bills to compare with; without invoices, which are not looked at here.
+        self.reseller.invoice_to = "none"
+        first = self.env["reseller.billing.run"].create(
+            {"date": "2024-02-10", "is_reviewed": False}
+        )
+        first.action_start()
+        while first._process_batch():
+            pass
+        self.reseller.invoice_to = "client"
+        self._use("2024-02-20", 490, client="C007")
+        self._use("2024-02-20", 1, "old", "C100")
+        run = self.env["reseller.billing.run"].create({"date": "2024-03-10"})
+        url = f"/odoo/reseller.billing.run/{run.id}"
+
+        def work(limit=100):
+            while run._process_batch(limit):
+                pass
+
+        self.start_tour(url, "reseller_billing.prepare_300", login=login)
+        work()
+        self.start_tour(url, "reseller_billing.approve_297", login=login)
+        # One has no receivable account, one's product is archived, and the period is locked when
+        # the last one's turn has come.
+        receivable = partners[5].property_account_receivable_id
+        partners[5].property_account_receivable_id = False
+        product.active = False
+        run._process_batch(limit=299)
+        self.company.fiscalyear_lock_date = "2024-03-31"
+        work()
+        self.start_tour(url, "reseller_billing.see_3_parked", login=login)
+        self.assertEqual(run.parked_line_ids.client_id, clients[5] | clients[100] | clients[299])
+        partners[5].property_account_receivable_id = receivable
+        product.active = True
+        self.company.fiscalyear_lock_date = False
+        self.start_tour(url, "reseller_billing.retry_3", login=login)
+        work()
+        self.start_tour(url, "reseller_billing.see_300", login=login)
+        self.assertEqual(set(run.statement_ids.invoice_id.mapped("state")), {"posted"})
+        self.assertEqual(run.statement_ids.client_id, clients)
+        # 298 × 10.00, 500.00 and 11.00.
+        self.assertEqual(sum(run.statement_ids.invoice_id.mapped("amount_total")), 3491.0)
