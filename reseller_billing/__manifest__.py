@@ -19,6 +19,8 @@
         "reports/reseller_statement_report.xml",
         "wizards/reseller_client_change_views.xml",
         "wizards/reseller_month_end_views.xml",
+        "wizards/reseller_price_change_views.xml",
+        "wizards/reseller_price_simulation_views.xml",
         "wizards/reseller_usage_entry_views.xml",
         "wizards/reseller_usage_import_views.xml",
         "views/reseller_feature_views.xml",

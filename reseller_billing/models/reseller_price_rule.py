@@ -5,6 +5,8 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
+from .. import rating
+
 INTERVAL_UNITS = [("day", "Days"), ("week", "Weeks"), ("month", "Months"), ("year", "Years")]
 LEVELS = [
     ("client", "Client"),
@@ -419,6 +421,20 @@ class ResellerPriceRule(models.Model):
             elif not default:
                 vals["active"] = False
         return vals_list
+
+    def export_data(self, fields_to_export):
+        """Write tiny prices in plain notation: Odoo's import refuses 4e-07."""
+        found = super().export_data(fields_to_export)
+        found["datas"] = [
+            [
+                rating.text(Decimal(repr(value)))
+                if isinstance(value, float) and "e" in repr(value)
+                else value
+                for value in row
+            ]
+            for row in found["datas"]
+        ]
+        return found
 
     # Words
 

@@ -21,13 +21,18 @@ class ResellerRating(models.AbstractModel):
 
     # Reading
 
-    def _load_features(self, company, features=None):
+    def _load_features(self, company, features=None, drafts=None):
         """Return {(currency id, feature id): rating.Feature} of a company's active rules.
 
         :param features: reseller.feature records to keep to; all where None
+        :param drafts: reseller.price.rule records to load in the place of the active ones
         """
         self.env.flush_all()
-        only = SQL("AND rule.feature_id = ANY(%s)", features.ids) if features is not None else SQL()
+        only = SQL("AND rule.active")
+        if drafts is not None:
+            only = SQL("AND rule.id = ANY(%s)", drafts.ids)
+        if features is not None:
+            only = SQL("%s AND rule.feature_id = ANY(%s)", only, features.ids)
         tiers, levels = defaultdict(list), defaultdict(list)
         for rule, is_last, up_to, price, fee in self.env.execute_query(
             SQL(
@@ -36,7 +41,7 @@ class ResellerRating(models.AbstractModel):
                        COALESCE(tier.unit_price, 0)::text, COALESCE(tier.flat_fee, 0)::text
                   FROM reseller_price_tier tier
                   JOIN reseller_price_rule rule ON rule.id = tier.rule_id
-                 WHERE rule.company_id = %s AND rule.active %s
+                 WHERE rule.company_id = %s %s
                  ORDER BY tier.rule_id, tier.sequence, tier.id
                 """,
                 company.id,
@@ -52,7 +57,7 @@ class ResellerRating(models.AbstractModel):
                        line.is_rated_by_rule, COALESCE(line.included_quantity, 0)::text
                   FROM reseller_price_level line
                   JOIN reseller_price_rule rule ON rule.id = line.rule_id
-                 WHERE rule.company_id = %s AND rule.active %s
+                 WHERE rule.company_id = %s %s
                  ORDER BY line.rule_id, line.level_id
                 """,
                 company.id,
@@ -133,7 +138,7 @@ class ResellerRating(models.AbstractModel):
                    feature.quantity_digits, feature.aggregation
               FROM reseller_price_rule rule
               JOIN reseller_feature feature ON feature.id = rule.feature_id
-             WHERE rule.company_id = %s AND rule.active %s
+             WHERE rule.company_id = %s %s
              ORDER BY feature.sequence, feature.id, rule.id
             """,
             company.id,

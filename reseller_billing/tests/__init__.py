@@ -11,6 +11,7 @@ from . import (
     test_maximum,
     test_month_end,
     test_options,
+    test_price_tools,
     test_prices,
     test_reports,
     test_review,

@@ -2,6 +2,8 @@ from . import (
     account_move_reversal,
     reseller_client_change,
     reseller_month_end,
+    reseller_price_change,
+    reseller_price_simulation,
     reseller_usage_entry,
     reseller_usage_import,
 )
