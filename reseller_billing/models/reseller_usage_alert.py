@@ -1,13 +1,22 @@
 from decimal import Decimal
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
-THRESHOLDS = (100, 80, 50)
+THRESHOLDS = {"maximum": (100, 80, 50), "included": (100, 80)}
+LIMITED = (
+    Domain("max_quantity", ">", 0)
+    | Domain("included_quantity", ">", 0)
+    | Domain("level_price_ids.included_quantity", ">", 0)
+)
 
 
 class ResellerUsageAlert(models.Model):
-    """A client's use has come to a share of its maximum; each is told once a cycle."""
+    """A client's use has come to a share of its maximum or allotment; each is listed once a cycle.
+
+    Maximums are told by activity and mail, too.
+    """
 
     _name = "reseller.usage.alert"
     _description = "Use Near Its Maximum"
@@ -22,17 +31,23 @@ class ResellerUsageAlert(models.Model):
     feature_id = fields.Many2one(
         "reseller.feature", required=True, readonly=True, ondelete="cascade"
     )
+    kind = fields.Selection(
+        [("maximum", "Maximum"), ("included", "Allotment")],
+        required=True,
+        readonly=True,
+        default="maximum",
+    )
     cycle_start = fields.Date(required=True, readonly=True)
     cycle_end = fields.Date(required=True, readonly=True)
     threshold = fields.Integer(string="Per Cent", required=True, readonly=True, aggregator="max")
     used = fields.Float(readonly=True, min_display_digits=0, aggregator=None)
-    maximum = fields.Float(readonly=True, min_display_digits=0, aggregator=None)
+    maximum = fields.Float(string="Of", readonly=True, min_display_digits=0, aggregator=None)
     is_blocked = fields.Boolean(
         string="Refused", readonly=True, help="More use is refused to systems that ask."
     )
 
     _alert_uniq = models.Constraint(
-        "UNIQUE (client_id, feature_id, cycle_start, threshold)",
+        "UNIQUE (client_id, feature_id, kind, cycle_start, threshold)",
         "This has been told already.",
     )
 
@@ -48,10 +63,8 @@ class ResellerUsageAlert(models.Model):
 
     @api.model
     def _cron_check(self):
-        """Tell of the clients whose use has come to 50, 80 or 100 % of a maximum."""
-        limited = self.env["reseller.price.rule"]._read_group(
-            [("max_quantity", ">", 0)], ["company_id"]
-        )
+        """Tell of use that has come to 50, 80 or 100 % of a maximum, list 80 and 100 % of an allotment."""
+        limited = self.env["reseller.price.rule"]._read_group(LIMITED, ["company_id"])
         for (company,) in limited:
             self.with_company(company)._check(company)
 
@@ -59,7 +72,7 @@ class ResellerUsageAlert(models.Model):
         """Make alerts of one company's running cycles, and return them."""
         features = (
             self.env["reseller.price.rule"]
-            .search([("company_id", "=", company.id), ("max_quantity", ">", 0)])
+            .search(Domain("company_id", "=", company.id) & LIMITED)
             .feature_id
         )
         if not features:
@@ -84,7 +97,7 @@ class ResellerUsageAlert(models.Model):
             self.env.execute_query(
                 SQL(
                     """
-                    SELECT client_id, feature_id, cycle_start, threshold
+                    SELECT client_id, feature_id, kind, cycle_start, threshold
                       FROM reseller_usage_alert WHERE client_id = ANY(%s)
                     """,
                     clients.ids,
@@ -93,26 +106,37 @@ class ResellerUsageAlert(models.Model):
         )
         vals_list = []
         for (client, feature), (cycle, use, rule) in states.items():
-            if not rule or not rule.maximum:
-                continue
-            reached = [one for one in THRESHOLDS if use.used * 100 >= rule.maximum * one]
-            new = [one for one in reached if (client, feature, cycle.cycle.start, one) not in known]
-            vals_list += [
-                {
-                    "client_id": client,
-                    "feature_id": feature,
-                    "cycle_start": cycle.cycle.start,
-                    "cycle_end": cycle.cycle.last,
-                    "threshold": one,
-                    "used": float(use.used),
-                    "maximum": float(rule.maximum),
-                    "is_blocked": rule.blocks and use.used >= rule.maximum,
-                }
-                for one in new
-            ]
+            for kind, used, limit in self._get_limits(client, use, rule):
+                reached = [one for one in THRESHOLDS[kind] if used * 100 >= limit * one]
+                vals_list += [
+                    {
+                        "client_id": client,
+                        "feature_id": feature,
+                        "kind": kind,
+                        "cycle_start": cycle.cycle.start,
+                        "cycle_end": cycle.cycle.last,
+                        "threshold": one,
+                        "used": float(used),
+                        "maximum": float(limit),
+                        "is_blocked": kind == "maximum" and rule.blocks and used >= limit,
+                    }
+                    for one in reached
+                    if (client, feature, kind, cycle.cycle.start, one) not in known
+                ]
         alerts = self.create(vals_list)
-        alerts._tell()
+        alerts.filtered(lambda alert: alert.kind == "maximum")._tell()
         return alerts
+
+    def _get_limits(self, client, use, rule):
+        """Return [(kind, used, of)]: against the maximum, and of the free units of all kinds."""
+        limits = []
+        if rule and rule.maximum:
+            limits.append(("maximum", use.used, rule.maximum))
+        left = use.get_left(self.env["reseller.client"].browse(client)._today())
+        drawn = use.used - use.payable
+        if drawn > 0 and rule and rule.terms.has_allotment:
+            limits.append(("included", drawn, drawn + left))
+        return limits
 
     def _tell(self):
         """Schedule an activity and send a mail for the highest share of each client and feature."""

@@ -1,4 +1,5 @@
 from odoo import fields, models
+from odoo.tools import SQL
 
 
 class ResellerUsageDaily(models.Model):
@@ -41,9 +42,50 @@ class ResellerUsageDaily(models.Model):
         help="The preview of a run that has rated this use as it stands.",
     )
 
+    is_unpriced = fields.Boolean(
+        compute="_compute_is_unpriced",
+        search="_search_is_unpriced",
+        help="No price of any level holds for this client, feature and day.",
+    )
+
     _bucket_uniq = models.UniqueIndex(
         "(client_id, feature_id, COALESCE(level_id, 0), billing_date)"
     )
     _uncovered = models.Index("(client_id, billing_date) WHERE statement_id IS NULL")
     _statement = models.Index("(statement_id) WHERE statement_id IS NOT NULL")
     _preview = models.Index("(preview_id) WHERE preview_id IS NOT NULL")
+
+    def _compute_is_unpriced(self):
+        unpriced = set(self.search([("id", "in", self.ids), ("is_unpriced", "=", True)]).ids)
+        for bucket in self:
+            bucket.is_unpriced = bucket.id in unpriced
+
+    def _search_is_unpriced(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        query = SQL(
+            """
+            SELECT bucket.id
+              FROM reseller_usage_daily bucket
+              JOIN reseller_client client ON client.id = bucket.client_id
+              JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+              LEFT JOIN reseller_client_membership membership
+                ON membership.client_id = bucket.client_id
+               AND daterange(membership.date_from, membership.date_to, '[]')
+                   @> bucket.billing_date
+             WHERE bucket.statement_id IS NULL
+               AND NOT EXISTS (
+                   SELECT FROM reseller_price_rule rule
+                    WHERE rule.active
+                      AND rule.feature_id = bucket.feature_id
+                      AND rule.company_id = bucket.company_id
+                      AND rule.currency_id = reseller.currency_id
+                      AND daterange(rule.date_from, rule.date_to, '[]') @> bucket.billing_date
+                      AND COALESCE(rule.client_id, bucket.client_id) = bucket.client_id
+                      AND COALESCE(rule.reseller_id, reseller.id) = reseller.id
+                      AND (rule.group_id IS NULL OR rule.group_id = membership.group_id))
+            """
+        )
+        self.env["reseller.price.rule"].flush_model()
+        self.env["reseller.client.membership"].flush_model()
+        return [("id", "in" if True in value else "not in", query)]

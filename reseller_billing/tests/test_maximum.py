@@ -79,3 +79,28 @@ class TestMaximum(ResellerBillingCommon):
         self._use(self.today, 8, "gauge", "M")
         self.assertTrue(self.client.authorize("gauge", 10)["allowed"])
         self.assertFalse(self.client.authorize("gauge", 11)["allowed"])
+
+    def test_a_used_up_allotment_is_listed_without_a_mail(self):
+        self._create_rule(included_quantity=10, unit_price=1)
+        mails = self.env["mail.mail"].search_count([])
+        self._use(self.today, 7, client="M")
+        self.assertEqual(self._check(), [])
+        self._use(self.today, 1, client="M")
+        self.assertEqual(self._check(), [80])
+        self._use(self.today, 9, client="M")
+        self.assertEqual(self._check(), [100])
+        alert = self.env["reseller.usage.alert"].search([], limit=1)
+        self.assertEqual((alert.kind, alert.used, alert.maximum), ("included", 10.0, 10.0))
+        self.assertEqual(self.env["mail.mail"].search_count([]), mails)
+        self.assertFalse(self.client.activity_ids)
+
+    def test_unpriced_use_is_found(self):
+        self._create_rule(unit_price=1, group_id=self.group.id, date_from=self.today)
+        inside = self._create_client("G", start=self.today, group=self.group)
+        for client in (self.client, inside):
+            self._use(self.today, 1, client=client.ref)
+        buckets = self.env["reseller.usage.daily"].search([("is_unpriced", "=", True)])
+        self.assertEqual(buckets.client_id, self.client)
+        self.assertFalse(
+            self.env["reseller.usage.daily"].search([("client_id", "=", inside.id)]).is_unpriced
+        )
