@@ -67,6 +67,8 @@ class ResellerCharge(models.Model):
             )
             if not with_levels:
                 text = rule._get_terms_in_words()
+            elif len(considered) == 1:
+                pass
             elif rule.id == considered[0]:
                 text = self.env._("%s — this one holds: it is the most specific", text)
             else:
