@@ -18,7 +18,6 @@ from . import (
     reseller_charge_explanation,
     reseller_client,
     reseller_client_account,
-    reseller_client_authorize,
     reseller_client_feature,
     reseller_client_group,
     reseller_client_membership,
