@@ -440,7 +440,11 @@ class ResellerRating(models.AbstractModel):
     # Billed days
 
     def _billed_prices(self, features):
-        """Return {(client, feature id): [(first, last, rule id, terms)]} of billed days."""
+        """Return {(client, feature id): (runs, once)} of billed days.
+
+        Runs are (first, last, (rule id, terms)); once is the first enrolled day with its rule, where
+        something is given or due once.
+        """
         found = {}
         for company in self.env.companies:
             # What is billed binds also those who may not see every client.
@@ -457,7 +461,7 @@ class ResellerRating(models.AbstractModel):
             for client in clients:
                 for feature in features:
                     rated = rules.get((client.currency_id.id, feature.id))
-                    runs = []
+                    runs, once = [], None
                     if rated:
                         timeline = accounts[client.id].timeline(rated, client.billed_until)
                         runs = [
@@ -465,26 +469,30 @@ class ResellerRating(models.AbstractModel):
                             for first, last, rule in timeline.winners()
                             if first <= client.billed_until
                         ]
-                    found[client, feature.id] = runs
+                        if rated.has_once and not rated.has_on_use:
+                            first = timeline.first_enrolled()
+                            if first and first.day <= client.billed_until:
+                                once = first.day, first.rule.id
+                    found[client, feature.id] = runs, once
         return found
 
     def _compare_billed_prices(self, before, features):
         """Return {client: (whether a billed price changed, first day that has one only now)}."""
         after = self._billed_prices(features)
         found = {}
-        for key, runs in after.items():
+        for key, (runs, once) in after.items():
             client = key[0]
             changed, priced = found.get(client, (False, None))
-            cuts = {
-                day for first, last, _terms in runs + before.get(key, []) for day in (first, last)
-            }
+            old_runs, old_once = before.get(key, ([], None))
+            cuts = {day for first, last, _terms in runs + old_runs for day in (first, last)}
             for day in sorted(cuts):
-                old, new = _terms_on(before.get(key, []), day), _terms_on(runs, day)
+                old, new = _terms_on(old_runs, day), _terms_on(runs, day)
                 if old is not None and old != new:
                     changed = True
                 elif old is None and new is not None:
                     priced = min(priced or day, day)
-            found[client] = (changed, priced)
+            # A trial that has begun, or a bonus that was given, stays where it is.
+            found[client] = changed or bool(old_once and old_once != once), priced
         return found
 
 

@@ -69,7 +69,10 @@ class ResellerUsageAlert(models.Model):
             self.with_company(company)._check(company)
 
     def _check(self, company):
-        """Make alerts of one company's running cycles, and return them."""
+        """Make alerts of one company's running cycles, and return them.
+
+        Use that a bill covers has been looked at before.
+        """
         features = (
             self.env["reseller.price.rule"]
             .search(Domain("company_id", "=", company.id) & LIMITED)
@@ -86,6 +89,7 @@ class ResellerUsageAlert(models.Model):
                   JOIN reseller_client client ON client.id = bucket.client_id
                  WHERE client.company_id = %s AND client.state = 'active'
                    AND bucket.feature_id = ANY(%s)
+                   AND bucket.statement_id IS NULL
                 """,
                 company.id,
                 features.ids,

@@ -107,10 +107,10 @@ class ResellerUsageLine(models.Model):
         self.env["reseller.billing.run"]._check_may_bill()
         self.check_access("read")
         events = self.filtered(lambda event: not event.voided_at)
-        oldest = fields.Date.subtract(fields.Date.today(), days=self.env.company.reseller_late_days)
         for event in events:
             billed = event.client_id.billed_until
-            if billed and event.billing_date <= min(billed, oldest):
+            oldest = self._get_oldest_day(event.company_id)
+            if billed and event.billing_date <= billed and event.billing_date < oldest:
                 raise UserError(
                     self.env._(
                         "%(day)s is billed already and lies outside the window for late usage, "
@@ -159,6 +159,11 @@ class ResellerUsageLine(models.Model):
         )
         self.invalidate_recordset(["voided_at"])
         self.env["reseller.usage.daily"].invalidate_model()
+
+    @api.model
+    def _get_oldest_day(self, company):
+        """Return the first day of the window in which billed days take late and voided use."""
+        return fields.Date.subtract(fields.Date.today(), days=company.reseller_late_days)
 
     # Taking usage in
 
@@ -218,7 +223,7 @@ class ResellerUsageLine(models.Model):
         """Return (rows, rejected): rows in the order of COLUMNS, rejected as (index, reason)."""
         clients, features, levels = self._load_codes(events, company)
         corrected = self._load_corrected(events, company)
-        oldest = fields.Date.subtract(fields.Date.today(), days=company.reseller_late_days)
+        oldest = self._get_oldest_day(company)
         zones, rows, rejected = {}, [], []
         for index, event in enumerate(events):
             try:

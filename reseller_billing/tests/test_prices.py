@@ -164,6 +164,19 @@ class TestPrices(ResellerBillingCommon):
         # January as an adjustment, February, March; then April.
         self.assertEqual(amounts, [31.0] * 4)
 
+    def test_a_trial_that_was_billed_does_not_move(self):
+        self._create_rule(unit_price=1, trial_days=10, date_from="2024-01-15")
+        self._use("2024-01-20", 5)
+        self._run("2024-02-01")
+        self.assertEqual(self._statement(self.client_a, "2024-02-01").amount_total, 0)
+        # The days before had no price; one with a trial would take this one's trial away.
+        with (
+            self.assertRaisesRegex(ValidationError, "first free day is 2024-02-01"),
+            self.env.cr.savepoint(),
+        ):
+            self._create_rule(unit_price=1, date_to="2024-01-14")
+        self._create_rule(unit_price=1, date_to="2024-01-14", enrolment="opt_in")
+
     def test_a_version_with_identical_terms_changes_no_amount(self):
         self._create_rule(
             recurring_fee=10, included_quantity=10, unit_price=0.333, date_to="2024-01-13"
