@@ -112,10 +112,33 @@ class ResellerPriceSimulation(models.TransientModel):
             now = rates._load_features(company, drafts.feature_id)
             then = self._with_drafts(now, rates._load_features(company, drafts.feature_id, drafts))
             accounts = rates._load_accounts(clients)
+            parts, wanted = defaultdict(list), {}
+            for client in clients:
+                for number, features in enumerate((now, then)):
+                    for (currency, feature_id), feature in features.items():
+                        if currency != client.currency_id.id:
+                            continue
+                        replayed = [
+                            rating.FeatureBill(accounts[client.id], feature, bill)
+                            for bill in bills[client]
+                        ]
+                        since = min((part.since for part in replayed if part.since), default=None)
+                        if since:
+                            key = (client.id, feature_id)
+                            parts[client, number].append((key, replayed))
+                            first = min(since, wanted.get(key, (since,))[0])
+                            wanted[key] = first, bills[client][-1].period_end
+            usage = rates._load_usage(wanted)
             for client in clients:
                 found[client] = tuple(
-                    self._replay(client, accounts[client.id], features, bills[client])
-                    for features in (now, then)
+                    sum(
+                        (
+                            self._replay(replayed, usage[key])
+                            for key, replayed in parts[client, number]
+                        ),
+                        Decimal(0),
+                    )
+                    for number in (0, 1)
                 )
         return found
 
@@ -163,29 +186,21 @@ class ResellerPriceSimulation(models.TransientModel):
             found[key] = replace(draft, rules=(*kept, *rules))
         return found
 
-    def _replay(self, client, account, features, bills):
-        """Return what the bills come to, but for the first, which only lays the ground."""
+    @staticmethod
+    def _replay(parts, usage):
+        """Return what a feature's bills come to, but for the first, which only lays the ground."""
         total = Decimal(0)
-        for (currency, feature_id), feature in features.items():
-            if currency != client.currency_id.id:
-                continue
-            parts = [rating.FeatureBill(account, feature, bill) for bill in bills]
-            since = min((part.since for part in parts if part.since), default=None)
-            if not since:
-                continue
-            key = (client.id, feature_id)
-            usage = self.env["reseller.rating"]._load_usage({key: (since, bills[-1].period_end)})
-            prior = defaultdict(lambda: (Decimal(0), Decimal(0), None))
-            for number, part in enumerate(parts):
-                for charge in part.charges(usage[key], dict(prior)):
-                    quantity, amount, _end = prior[charge.key]
-                    prior[charge.key] = (
-                        quantity + charge.quantity,
-                        amount + charge.amount,
-                        charge.cycle_end,
-                    )
-                    if number:
-                        total += charge.amount
+        prior = defaultdict(lambda: (Decimal(0), Decimal(0), None))
+        for number, part in enumerate(parts):
+            for charge in part.charges(usage, dict(prior)):
+                quantity, amount, _end = prior[charge.key]
+                prior[charge.key] = (
+                    quantity + charge.quantity,
+                    amount + charge.amount,
+                    charge.cycle_end,
+                )
+                if number:
+                    total += charge.amount
         return total
 
 
