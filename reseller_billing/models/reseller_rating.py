@@ -231,6 +231,7 @@ class ResellerRating(models.AbstractModel):
         """Return {(client id, feature id): {rating.Key: (quantity, amount, cycle end)}}.
 
         These are the components of bills that are not void, of cycles that end on or after a bound.
+        Minimums come all: their billing periods may lie far back in a feature's longer cycle.
 
         :param bounds: {client id: day}
         :param as_of: a day; bills that were booked later do not count
@@ -252,7 +253,7 @@ class ResellerRating(models.AbstractModel):
                  GROUP BY charge.client_id, charge.feature_id, charge.cycle_start,
                           charge.price_rule_id, charge.kind, charge.level_id, charge.tier,
                           charge.is_flat_fee
-                HAVING max(charge.cycle_end) >= min(bound.since)
+                HAVING max(charge.cycle_end) >= min(bound.since) OR charge.kind = 'minimum'
                 """,
                 list(bounds),
                 list(bounds.values()),

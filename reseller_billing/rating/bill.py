@@ -181,13 +181,15 @@ class FeatureBill:
             ]
         billed = [cycle for cycle in billed if any(one.rule for one in cycle.segments)]
         self._billed = {cycle.cycle for cycle in billed}
-        # Periods whose minimum falls due, or may have changed.
+        # Periods whose minimum falls due, or may have changed: a pause or closing takes free units
+        # back from all of a cycle, which may reach over several periods.
         self._periods = []
         if feature.has_minimum:
+            reach = min([first, *(cycle.first_served for cycle in billed[:1])])
             self._periods = [
                 period
-                for period in self._timeline.billing_periods(first, bill.next_date - DAY)
-                if first <= period.last <= bill.period_end
+                for period in self._timeline.billing_periods(reach, bill.next_date - DAY)
+                if reach <= period.last <= bill.period_end
             ]
         # Cycles in order, those that others rest on with them.
         self.cycles = billed

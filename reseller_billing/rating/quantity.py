@@ -377,6 +377,11 @@ class _Stretch:
         return [days for one in self.segments[index:] + self.later for days in one.enrolled]
 
     def _granted(self, index, pool):
+        rule = self.segments[index].rule
+        if not rule.terms.prorated:
+            # It applies once, also where the account was closed in between.
+            enrolled = any(one.enrolled for one in self.segments + self.later)
+            return self._allotment(rule, pool) if enrolled else ZERO
         past = sum((self._share(one, pool, False) for one in self.segments[:index]), ZERO)
         return past + self._share(self.segments[index], pool, True)
 
@@ -399,9 +404,13 @@ class _Stretch:
         """Return the lots of included units that carry on, by the granting rules' terms."""
         lots = []
         drawn = dict(self.drawn)
+        whole = set()
         for segment in self.segments:
             for pool in self._get_pools(segment.rule):
                 given = self._share(segment, pool, False)
+                if given and not segment.rule.terms.prorated:
+                    given = ZERO if (segment.rule, pool) in whole else given
+                    whole.add((segment.rule, pool))
                 taken = min(given, drawn.get(pool, ZERO))
                 drawn[pool] = drawn.get(pool, ZERO) - taken
                 if given > taken and segment.rule.terms.rollover_cycles:

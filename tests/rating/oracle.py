@@ -275,7 +275,7 @@ class Oracle:
         """Return the days after a last day of service whose fee is not given back."""
         rule, found = day.rule, []
         reopened = self.closing(day.when)
-        if not reopened or not rule or rule["refund"] or not day.enrolled:
+        if not reopened or not rule or rule["refund"] or not day.units:
             return found
         if not rule["advance"] or rule["enrolment"] == "on_use":
             return found
@@ -297,10 +297,10 @@ class Oracle:
                 when += DAY
         return found
 
-    @staticmethod
-    def keep(day, when, cycle, length):
+    def keep(self, day, when, cycle, length):
         kept = Day(when, day.rule, cycle, length, day.units, day.anchor, day.number)
-        kept.kept = True
+        trial_until = self.once.when + DAY * (self.once.rule["trial"] - 1)
+        kept.kept, kept.trial = True, when <= trial_until
         return kept
 
     # Use

@@ -450,6 +450,36 @@ def test_rolled_over_units_lapse_after_their_cycles_oldest_first():
     assert amounts(account.bill()) == ["2.00"]
 
 
+def test_rolled_over_units_serve_for_their_cycles_only():
+    # 10 a month, for one cycle more: March has February's 10 and its own, not January's.
+    account = Account(rule(included="10", rollover_cycles=1, unit_price="1"))
+    account.bill_until("03-01")
+    account.use("03-10", 25)
+    assert amounts(account.bill()) == ["5.00"]
+
+
+def test_a_break_in_enrolment_takes_all_that_was_left_over():
+    # April's 30 are left; off from 11 to 15 May: June has May's 25 and its own 30.
+    account = Account(rule(included="30", rollover_cycles=3, unit_price="1"), start="04-01")
+    account.enrolments = [Enrolment(day("05-11"), day("05-15"), Decimal(0))]
+    account.bill_until("06-01")
+    account.use("06-10", 60)
+    assert amounts(account.bill()) == ["5.00"]
+
+
+def test_a_kept_fee_is_not_due_again_when_the_account_reopens():
+    # No refund: April is paid, closed on the 10th, served again from the 25th.
+    account = Account(rule(recurring_fee="30", refund_on_close=False), start="04-01")
+    assert amounts(account.bill()) == ["30.00"]
+    account.close("04-10")
+    account.next_bill = day("04-11")
+    assert amounts(account.bill()) == []
+    account.memberships.append(Membership(day("04-25"), None, None, day("04-01")))
+    account.next_bill = day("04-25")
+    assert amounts(account.bill()) == []
+    assert amounts(account.bill()) == ["30.00"]
+
+
 def test_rolled_over_units_lapse_when_enrolment_ends():
     account = Account(rule(included="30", rollover_cycles=3, unit_price="1"), start="04-01")
     account.enrolments = [Enrolment(day("05-11"), day("05-15"), Decimal(0))]
@@ -483,6 +513,24 @@ def test_a_minimum_counts_no_included_units_and_is_prorated():
     account.bill()
     account.use("04-20", 9)
     assert sorted(amounts(account.bill())) == ["4.00", "6.00"]
+
+
+def test_a_pause_that_takes_free_units_back_counts_to_an_earlier_minimum():
+    # A cycle of two months with 60 included (31 + 29 days): 50 free units in January, a minimum of
+    # 20.00. Paused from 1 February: 31 are included, 19 are paid; the minimum adds 1.00 only.
+    account = Account(
+        rule(
+            included="60",
+            unit_price="1",
+            minimum_amount="20",
+            interval=rating.Interval.of(2, "month"),
+        )
+    )
+    account.bill()
+    account.use("01-05", 50)
+    assert amounts(account.bill()) == ["20.00"]
+    account.pause("02-01", "02-29")
+    assert sorted(amounts(account.bill())) == ["-19.00", "19.00"]
 
 
 def test_late_use_gives_the_minimum_back():

@@ -322,6 +322,107 @@ law = settings(
 @law
 @given(history=histories())
 def test_all_bills_of_a_cycle_add_up_to_its_rating(announce, history):
+    check_additivity(history, announce)
+
+
+FOCUS = {
+    # Units that cycles hand on: little is paid unless a lot is used up, lapses or comes back.
+    "carried over": {
+        "fee": ["0"],
+        "included": [5, 20],
+        "rollover": [1, 2, 3],
+        "bonus": [0, 15],
+        "model": ["per_unit", "graduated", "volume"],
+        "enrolment": ["automatic", "automatic", "opt_in", "on_use"],
+        "price": ["1"],
+        "levels": [{}, {7: (None, 3)}],
+        "min_quantity": [0, 12],
+        "trial": [0, 5],
+        "prorated": [True, True, False],
+    },
+    # Fees paid ahead, when prices change, accounts close and reopen.
+    "paid ahead": {
+        "fee": ["10", "9.99"],
+        "advance": [True],
+        "advance_cycles": [1, 2, 3, 4],
+        "refund": [False, True],
+        "enrolment": ["automatic"],
+        "setup": ["0", "7.77"],
+        "trial": [0, 5],
+        "prorated": [True, True, False],
+    },
+}
+PLAIN = {
+    "fee": "0",
+    "advance": False,
+    "advance_cycles": 1,
+    "refund": True,
+    "interval": None,
+    "enrolment": "automatic",
+    "trial": 0,
+    "setup": "0",
+    "bonus": 0,
+    "bonus_days": 0,
+    "included": 0,
+    "rollover": 0,
+    "model": "per_unit",
+    "price": "0",
+    "size": 1,
+    "levels": {},
+    "min_quantity": 0,
+    "min_amount": "0",
+    "prorated": True,
+}
+
+
+@st.composite
+def focused_histories(draw, focus):
+    """Histories with few options, short cycles and much use, so that those options matter."""
+    interval = draw(st.sampled_from([(10, "day"), (2, "week"), (1, "month")]))
+
+    def version():
+        terms = {**PLAIN, **{name: draw(st.sampled_from(of)) for name, of in FOCUS[focus].items()}}
+        graded = terms["model"] in ("graduated", "volume")
+        terms["tiers"] = [(8, "2", "0"), (None, "1", "0")] if graded else []
+        return terms
+
+    cuts = sorted(draw(st.sets(st.integers(1, 80), max_size=1)))
+    terms = version()
+    rules, since = [], None
+    for cut in [*cuts, None]:
+        rules.append({**terms, "rank": 0, "scope": 1, "from": since, "to": cut})
+        since = cut + 1 if cut is not None else None
+        terms = version() if draw(st.booleans()) else terms
+    enrolments = []
+    if draw(st.booleans()):
+        first = draw(st.integers(0, 60))
+        last = first + draw(st.integers(0, 40))
+        enrolments.append((first, last, draw(st.sampled_from([0, 1, 2]))))
+    events = draw(
+        st.lists(
+            st.tuples(
+                st.integers(0, 99),
+                st.sampled_from([None, None, None, 7]),
+                st.one_of(st.integers(1, 30), st.integers(1, 30), st.integers(-15, -1)),
+                st.integers(0, 10),
+            ),
+            min_size=5 if focus == "carried over" else 0,
+            max_size=20 if focus == "carried over" else 3,
+        )
+    )
+    return interval, "sum", rules, draw(lives(interval)), enrolments, events, 0
+
+
+@pytest.mark.parametrize("announce", [True, False], ids=["known_from_the_start", "just_in_time"])
+@pytest.mark.parametrize("focus", FOCUS)
+@settings(law, max_examples=HISTORIES // 4)
+@given(data=st.data())
+def test_all_bills_add_up_where_cycles_are_linked(focus, announce, data):
+    check_additivity(data.draw(focused_histories(focus)), announce)
+
+
+def check_additivity(history, announce):
+    """Bill a history, and compare the sums of the bills with the oracle's rating."""
     played = play(history, announce)
     if not played:
         return
