@@ -31,6 +31,7 @@
         "views/reseller_usage_views.xml",
         "views/reseller_manual_charge_views.xml",
         "views/reseller_account_entry_views.xml",
+        "views/reseller_analysis_views.xml",
         "views/reseller_client_views.xml",
         "views/reseller_reseller_views.xml",
         "views/reseller_billing_run_views.xml",

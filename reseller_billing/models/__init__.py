@@ -11,6 +11,7 @@ from . import (
     res_lang,
     res_partner,
     reseller_account_entry,
+    reseller_analysis,
     reseller_billing_run,
     reseller_billing_run_line,
     reseller_billing_run_review,

@@ -21,7 +21,7 @@ class ResellerPriceLevel(models.Model):
     )
     unit_price = fields.Float(min_display_digits="Product Price")
     is_rated_by_rule = fields.Boolean(
-        string="At The Rule's Price",
+        string="Rule's Price",
         help="The level has an allotment of its own, but its units cost what the rule says.",
     )
     included_quantity = fields.Float(

@@ -1,5 +1,6 @@
 from . import (
     test_account,
+    test_analysis,
     test_companies,
     test_exactness,
     test_explanation,
