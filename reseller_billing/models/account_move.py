@@ -21,8 +21,14 @@ class AccountMove(models.Model):
     reseller_month_end = fields.Date(
         readonly=True,
         copy=False,
-        index="btree_not_null",
         help="The day whose unbilled use and unserved fees this entry accrues and defers.",
+    )
+
+    # Two accountants may end a month at the same moment.
+    _reseller_month_end_uniq = models.UniqueIndex(
+        "(company_id, reseller_month_end, currency_id) "
+        "WHERE reseller_month_end IS NOT NULL AND state = 'posted'",
+        "This day's unbilled use and unserved fees are posted already.",
     )
 
     def _post(self, soft=True):

@@ -1,4 +1,6 @@
 from odoo.exceptions import UserError
+from odoo.tools import mute_logger
+from psycopg2.errors import UniqueViolation
 
 from .common import ResellerBillingCommon
 
@@ -107,3 +109,19 @@ class TestMonthEnd(ResellerBillingCommon):
     def test_nothing_to_post(self):
         with self.assertRaisesRegex(UserError, "Nothing is unbilled"):
             self._wizard("2024-01-31").action_post()
+
+    def test_a_day_is_posted_once_even_by_two_at_once(self):
+        self._create_rule(unit_price=1)
+        self._use("2024-01-10", 10)
+        wizard = self._wizard("2024-01-31")
+        entries = self.env["account.move"].search(wizard.action_post()["domain"])
+        entry = entries.filtered("reseller_month_end")
+        # The other one's transaction does not see the first entry: the database does.
+        twin = entry.copy({"reseller_month_end": entry.reseller_month_end, "date": entry.date})
+        with (
+            mute_logger("odoo.sql_db"),
+            self.assertRaises(UniqueViolation),
+            self.env.cr.savepoint(),
+        ):
+            twin.action_post()
+            self.env.flush_all()

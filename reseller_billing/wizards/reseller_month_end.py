@@ -261,6 +261,7 @@ class ResellerMonthEnd(models.TransientModel):
             "company_id": self.company_id.id,
             "journal_id": self.journal_id.id,
             "date": self.date,
+            "currency_id": currency.id,
             "ref": ref,
             "reseller_month_end": self.date,
             "line_ids": [Command.create(vals) for vals in lines],
