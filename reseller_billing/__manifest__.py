@@ -8,6 +8,7 @@
     "license": "AGPL-3",
     "application": True,
     "depends": ["account", "account_payment", "portal", "contract", "report_xlsx"],
+    "external_dependencies": {"python": ["ijson"]},
     "data": [
         "security/res_groups.xml",
         "security/ir.model.access.csv",

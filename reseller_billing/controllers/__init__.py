@@ -1,1 +1,1 @@
-from . import authorize
+from . import authorize, usage

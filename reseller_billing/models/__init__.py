@@ -35,5 +35,6 @@ from . import (
     reseller_usage_alert,
     reseller_usage_daily,
     reseller_usage_line,
+    reseller_usage_reader,
     reseller_usage_rejection,
 )

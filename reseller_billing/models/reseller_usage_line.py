@@ -2,7 +2,7 @@ import csv
 import io
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
@@ -10,11 +10,18 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
+from .reseller_usage_reader import UnreadableEvent
+
 # Quantities fit NUMERIC with room to spare; more is a broken meter, not use.
 MAX_QUANTITY = Decimal(10) ** 24
 MAX_DECIMALS = 30
 # Of ids, sources and codes; what an index entry can hold in any script.
 MAX_LENGTH = 255
+MAX_PROPERTIES = 65536
+# Of a reason, which may repeat what came from outside.
+MAX_REASON = 500
+# How far a meter's clock may be ahead.
+AHEAD = timedelta(days=1)
 ZERO_CHARACTER = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 COLUMNS = (
     "position",
@@ -180,13 +187,16 @@ class ResellerUsageLine(models.Model):
             as rejections, to be mended and replayed
         :raise AccessError: without the group Usage Ingestion
         """
+        self._check_may_send()
+        if not isinstance(events, list):
+            raise UserError(self.env._("Usage comes as a list of events."))
+        return self._ingest(events)
+
+    def _check_may_send(self):
         if not self.has_access("create"):
             raise AccessError(
                 self.env._("Only members of the group Usage Ingestion may send usage.")
             )
-        if not isinstance(events, list):
-            raise UserError(self.env._("Usage comes as a list of events."))
-        return self._ingest(events)
 
     def _ingest(self, events):
         """Take a batch of events; see `ingest`. Never catches a serialization failure."""
@@ -240,7 +250,8 @@ class ResellerUsageLine(models.Model):
     def _parse_event(self, event, clients, features, levels, corrected, zones, oldest):
         """Return one event as a row; raise ValueError with the reason if it cannot be taken."""
         if type(event) is not dict:
-            raise ValueError(self.env._("An event is an object with named values."))
+            unread = self.env._("An event is an object with named values.")
+            raise ValueError(event.reason if isinstance(event, UnreadableEvent) else unread)
         external_id, source = event.get("id"), event.get("source")
         if not _is_key(external_id):
             raise ValueError(
@@ -398,12 +409,16 @@ class ResellerUsageLine(models.Model):
             raise ValueError(self.env._("The time %s has no offset from UTC.", value))
         if not 1970 <= moment.year <= 2500:
             raise ValueError(self.env._("The time %s is out of range.", value))
+        if moment > datetime.now(UTC) + AHEAD:
+            raise ValueError(
+                self.env._("The time %s lies in the future: mend the meter's clock.", value)
+            )
         return moment
 
     def _parse_quantity(self, value):
         if type(value) is float:
             value = repr(value)
-        if type(value) not in (int, str):
+        if type(value) not in (int, str, Decimal):
             raise ValueError(self.env._("The event has no quantity as a number or decimal text."))
         try:
             quantity = Decimal(value)
@@ -426,10 +441,16 @@ class ResellerUsageLine(models.Model):
         if type(value) is not dict:
             raise ValueError(self.env._("The properties are no object with named values."))
         try:
-            text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+            text = json.dumps(
+                value, sort_keys=True, ensure_ascii=False, allow_nan=False, default=_as_number
+            )
             text.encode()
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ValueError(self.env._("The properties are no JSON: %s", error)) from error
+        if len(text) > MAX_PROPERTIES:
+            raise ValueError(
+                self.env._("The properties are longer than %s characters.", MAX_PROPERTIES)
+            )
         if ZERO_CHARACTER.search(text):
             raise ValueError(self.env._("The properties hold a zero character."))
         return text
@@ -594,12 +615,20 @@ def _lookup(table, key):
 
 
 def _event_id(event):
-    return event.get("id") if isinstance(event, dict) else None
+    found = event.get("id") if isinstance(event, dict) else None
+    return _printable(found[:MAX_LENGTH]) if isinstance(found, str) else None
+
+
+def _as_number(value):
+    """Return a Decimal of an event's properties as the number that JSON has for it."""
+    if type(value) is not Decimal:
+        raise TypeError(type(value).__name__)
+    return float(value)
 
 
 def _printable(text):
     """Return a text that may repeat what came from outside as one that PostgreSQL can hold."""
-    return text.replace("\0", "").encode(errors="replace").decode()
+    return text.replace("\0", "").encode(errors="replace").decode()[:MAX_REASON]
 
 
 def _is_key(value):

@@ -4,6 +4,9 @@ import json
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+# Of an event that is kept to be mended: more is no event, and kept by its beginning only.
+MAX_PAYLOAD = 512 * 1024
+
 
 class ResellerUsageRejection(models.Model):
     _name = "reseller.usage.rejection"
@@ -82,5 +85,11 @@ class ResellerUsageRejection(models.Model):
 
 def _digest(event):
     """Return an event as normal JSON, and the digest that tells it from others."""
-    payload = json.dumps(event, sort_keys=True, default=str)
+    try:
+        payload = json.dumps(event, sort_keys=True, default=str)
+    except (RecursionError, TypeError, ValueError):
+        # Nested without end, or with keys that JSON has not.
+        payload = json.dumps(type(event).__name__)
+    if len(payload) > MAX_PAYLOAD:
+        payload = json.dumps(payload[:1000])
     return payload, hashlib.sha256(payload.encode()).hexdigest()

@@ -21,5 +21,6 @@ from . import (
     test_service,
     test_story,
     test_time,
+    test_usage_http,
     test_web,
 )

@@ -8,19 +8,20 @@ from odoo.tests import HttpCase, new_test_user, tagged
 from .common import ResellerBillingCommon
 
 
+def create_user(env, login, groups, company):
+    """Return a new user of one company."""
+    return new_test_user(
+        env, login, groups, company_id=company.id, company_ids=[fields.Command.set(company.ids)]
+    )
+
+
 @tagged("post_install", "-at_install")
 class TestWeb(ResellerBillingCommon, HttpCase):
     """What people and systems reach over HTTP."""
 
     @classmethod
     def _create_user(cls, login, groups):
-        return new_test_user(
-            cls.env,
-            login,
-            groups,
-            company_id=cls.company.id,
-            company_ids=[fields.Command.set(cls.company.ids)],
-        )
+        return create_user(cls.env, login, groups, cls.company)
 
     def _call(self, key, events):
         return self.url_open(

@@ -1,0 +1,34 @@
+import functools
+
+from odoo.exceptions import AccessError, UserError
+from odoo.http import request
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+from werkzeug.exceptions import HTTPException
+
+RETRY_AFTER = 5  # seconds
+
+
+def answers_json(endpoint):
+    """Let an endpoint return what becomes a JSON answer, and tell errors as JSON.
+
+    The error's text is the member ``message``: 400 for bad input, 403 without the right, 503 with
+    a Retry-After where others were at work on the same records for too long.
+    """
+
+    @functools.wraps(endpoint)
+    def answer(*args, **kwargs):
+        headers = []
+        try:
+            return request.make_json_response(endpoint(*args, **kwargs))
+        except HTTPException as error:
+            message, status = error.description, error.code
+        except AccessError as error:
+            message, status = str(error), 403
+        except UserError as error:
+            message, status = str(error), 400
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            message, status = request.env._("Others are at work on this: send it again."), 503
+            headers = [("Retry-After", str(RETRY_AFTER))]
+        return request.make_json_response({"message": message}, headers, status=status)
+
+    return answer

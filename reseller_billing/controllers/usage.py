@@ -1,0 +1,119 @@
+import contextlib
+import io
+import json
+from functools import partial
+
+from odoo import http
+from odoo.exceptions import UserError
+from odoo.http import request
+from odoo.service.model import retrying
+from odoo.tools import file_open
+from odoo.tools.misc import split_every
+from werkzeug.exceptions import (
+    LengthRequired,
+    RequestEntityTooLarge,
+    UnsupportedMediaType,
+)
+
+from .answer import answers_json
+
+MAX_BODY = 64 * 1024 * 1024
+MAX_EVENTS = 100_000
+BATCH = 5000
+# How long to wait for those who send for the same company at the same time.
+PATIENCE = "30s"
+
+
+class UsageController(http.Controller):
+    @http.route(
+        "/reseller_billing/v1/usage",
+        type="http",
+        auth="bearer",
+        methods=["POST"],
+        csrf=False,
+        save_session=False,
+        max_content_length=MAX_BODY,
+    )
+    @answers_json
+    def usage(self):
+        """Take usage events of the key's owner's company in, all in one transaction.
+
+        The body has one of the formats of `reseller.usage.reader`, as its Content-Type says, and
+        may be packed with gzip. The answer is that of `reseller.usage.line.ingest`. Where the body
+        as a whole cannot be read, nothing of it is stored.
+        """
+        lines = request.env["reseller.usage.line"]
+        lines._check_may_send()
+        name, packed, body = self._get_body()
+        # A cursor of its own: those who send at the same time take turns, and a turn has to begin
+        # before its transaction does, or it would not see what the one before has stored.
+        with request.env.registry.cursor() as cr, _turn(cr, request.env.company.id):
+            env = request.env(cr=cr)
+            return retrying(partial(self._take, env, name, packed, body), env)
+
+    @http.route(
+        "/reseller_billing/v1/openapi.json",
+        type="http",
+        auth="none",
+        methods=["GET"],
+        save_session=False,
+    )
+    def openapi(self):
+        """Return the OpenAPI 3.1 description of these addresses."""
+        with file_open("reseller_billing/static/openapi.json") as stream:
+            return request.make_json_response(json.load(stream))
+
+    def _get_body(self):
+        """Return (format, whether it is packed, the body as bytes) of the request."""
+        asked = request.httprequest
+        formats = request.env["reseller.usage.reader"]._get_formats()
+        if asked.mimetype not in formats:
+            raise UnsupportedMediaType(
+                request.env._("Send one of these content types: %s", ", ".join(sorted(formats)))
+            )
+        encoding = (asked.headers.get("Content-Encoding") or "identity").strip().lower()
+        if encoding not in ("identity", "gzip"):
+            raise UnsupportedMediaType(request.env._("Send the body as it is, or in gzip."))
+        if asked.content_length is None:
+            raise LengthRequired(request.env._("Send the body with its Content-Length."))
+        if asked.content_length > MAX_BODY:
+            raise RequestEntityTooLarge(
+                request.env._("The body is larger than %s MiB: send it in parts.", MAX_BODY >> 20)
+            )
+        return formats[asked.mimetype], encoding == "gzip", asked.get_data()
+
+    def _take(self, env, name, packed, body):
+        """Take a body in, batch by batch, and return the sum of the outcomes."""
+        lines = env["reseller.usage.line"]
+        events = env["reseller.usage.reader"]._read(name, io.BytesIO(body), packed)
+        found = {"accepted": 0, "duplicates": 0, "rejected": []}
+        taken = 0
+        for batch in split_every(BATCH, events, list):
+            if taken + len(batch) > MAX_EVENTS:
+                raise RequestEntityTooLarge(
+                    env._("The body has more than %s events: send it in parts.", MAX_EVENTS)
+                )
+            outcome = lines.ingest(batch)
+            found["accepted"] += outcome["accepted"]
+            found["duplicates"] += outcome["duplicates"]
+            found["rejected"] += [
+                {**entry, "index": taken + entry["index"]} for entry in outcome["rejected"]
+            ]
+            taken += len(batch)
+        if not taken:
+            raise UserError(env._("The body has no events."))
+        return found
+
+
+@contextlib.contextmanager
+def _turn(cr, company):
+    """Hold the turn of a company's senders, by a lock that outlives the cursor's transactions."""
+    lock = ("reseller_billing/usage", company)
+    cr.execute("SELECT set_config('lock_timeout', %s, TRUE)", [PATIENCE])
+    cr.execute("SELECT pg_advisory_lock(hashtext(%s), %s)", lock)
+    cr.commit()
+    try:
+        yield
+    finally:
+        cr.rollback()
+        cr.execute("SELECT pg_advisory_unlock(hashtext(%s), %s)", lock)

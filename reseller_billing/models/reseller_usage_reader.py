@@ -1,0 +1,236 @@
+import csv
+import io
+import json
+import zlib
+from decimal import Decimal
+
+import ijson
+from odoo import api, models
+from odoo.exceptions import UserError
+
+# Of one event as text: more is a broken meter, not use.
+MAX_EVENT = 256 * 1024
+# Of a body or file when it is unpacked, and what it may hold.
+MAX_UNPACKED = 256 * 1024 * 1024
+MAX_EMPTY = 1000
+FIELDS = ("id", "source", "client", "feature", "time", "quantity", "level", "corrects")
+
+
+class UnreadableEvent(str):
+    """The text of an event that could not be read, with the reason; `ingest` rejects it."""
+
+    __slots__ = ("reason",)
+
+    def __new__(cls, text, reason):
+        event = super().__new__(cls, text)
+        event.reason = reason
+        return event
+
+
+class UnpackedStream(io.RawIOBase):
+    """The content of a gzip stream; raises EOFError where it ends early.
+
+    Unlike gzip.GzipFile it counts what comes out, so that a small body cannot fill the machine.
+    """
+
+    def __init__(self, packed, limit):
+        self._packed = packed
+        self._left = limit
+        self._inflate = zlib.decompressobj(wbits=31)
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        while not self._inflate.eof:
+            raw = self._inflate.unconsumed_tail or self._packed.read(65536)
+            if not raw:
+                raise EOFError
+            data = self._inflate.decompress(raw, len(buffer))
+            if data:
+                self._left -= len(data)
+                if self._left < 0:
+                    raise OverflowError
+                buffer[: len(data)] = data
+                return len(data)
+        if self._inflate.unused_data or self._packed.read(1):
+            raise zlib.error("something follows the end of the stream")
+        return 0
+
+
+class ResellerUsageReader(models.AbstractModel):
+    """Reads usage events out of what systems send, one after the other.
+
+    A format is a method `_read_<name>` that takes a binary stream and yields events as `ingest`
+    takes them, or UnreadableEvent for those that are broken, and raises UserError where the rest
+    cannot be told apart.
+    """
+
+    _name = "reseller.usage.reader"
+    _description = "Formats of Usage Events"
+
+    @api.model
+    def _get_formats(self):
+        """Return {media type: name of the format}."""
+        return {
+            "application/cloudevents-batch+json": "cloudevents_batch",
+            "application/cloudevents+json": "cloudevent",
+            "application/x-ndjson": "ndjson",
+            "application/ndjson": "ndjson",
+            "text/csv": "csv",
+        }
+
+    @api.model
+    def _read(self, name, stream, packed=False):
+        """Yield the events of a stream.
+
+        :param str name: a format of `_get_formats`
+        :param stream: a binary stream
+        :param bool packed: whether the stream is in gzip
+        :raise UserError: when the stream cannot be read to its end
+        """
+        if packed:
+            stream = io.BufferedReader(UnpackedStream(stream, MAX_UNPACKED), 65536)
+        try:
+            yield from getattr(self, f"_read_{name}")(stream)
+        except EOFError as error:
+            raise UserError(self.env._("The gzip stream is cut off.")) from error
+        except OverflowError as error:
+            raise UserError(
+                self.env._(
+                    "The body unpacks to more than %s MiB: send it in parts.", MAX_UNPACKED >> 20
+                )
+            ) from error
+        except zlib.error as error:
+            raise UserError(self.env._("The body is no gzip stream: %s", error)) from error
+        except UnicodeDecodeError as error:
+            raise UserError(self.env._("The text is not in UTF-8: %s", error)) from error
+
+    # Formats
+
+    def _read_ndjson(self, stream):
+        number = empty = 0
+        while raw := stream.readline(MAX_EVENT + 1):
+            number += 1
+            if len(raw) > MAX_EVENT:
+                begin = raw
+                while raw and not raw.endswith(b"\n"):
+                    raw = stream.readline(MAX_EVENT)
+                yield self._too_large(begin, self.env._("Line %s", number))
+                continue
+            text = raw.decode("utf-8-sig", errors="replace").strip()
+            if text:
+                yield self._loads(text, number)
+                continue
+            empty += 1
+            if empty > MAX_EMPTY:
+                raise UserError(self.env._("The body has more than %s empty lines.", MAX_EMPTY))
+
+    def _loads(self, text, number):
+        try:
+            return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            reason = self.env._("Line %(number)s is no JSON: %(error)s", number=number, error=error)
+            return UnreadableEvent(text, reason)
+
+    def _too_large(self, raw, where):
+        return UnreadableEvent(
+            raw[:1000].decode(errors="replace"),
+            self.env._(
+                "%(where)s is larger than %(limit)s KiB.", where=where, limit=MAX_EVENT >> 10
+            ),
+        )
+
+    def _read_cloudevents_batch(self, stream):
+        try:
+            for number, event in enumerate(ijson.items(stream, "item", use_float=False), 1):
+                yield self._from_cloudevent(event, number)
+        except (ijson.JSONError, ValueError) as error:
+            raise UserError(
+                self.env._("The body is no JSON array of CloudEvents: %s", _brief(error))
+            ) from error
+
+    def _read_cloudevent(self, stream):
+        raw = stream.read(MAX_EVENT + 1)
+        if len(raw) > MAX_EVENT:
+            raise UserError(
+                self.env._("The event is larger than %s KiB.", MAX_EVENT >> 10),
+            )
+        event = self._loads(raw.decode("utf-8-sig", errors="replace"), 1)
+        if isinstance(event, UnreadableEvent):
+            raise UserError(event.reason)
+        yield self._from_cloudevent(event, 1)
+
+    def _from_cloudevent(self, event, number):
+        """Return a CloudEvent as an event of ours.
+
+        The subject is the client and the type the feature, unless the data name them; what else
+        the data hold are properties.
+        """
+        reason = None
+        if not isinstance(event, dict):
+            reason = self.env._("Event %s is no object.", number)
+        elif event.get("specversion") != "1.0":
+            reason = self.env._("Event %s is no CloudEvent of version 1.0.", number)
+        elif not isinstance(event.get("data"), dict):
+            reason = self.env._("The data of event %s are no object with a quantity.", number)
+        if reason:
+            return UnreadableEvent(json.dumps(event, default=str), reason)
+        data = dict(event["data"])
+        found = {
+            "id": event.get("id"),
+            "source": event.get("source"),
+            "client": data.pop("client", event.get("subject")),
+            "feature": data.pop("feature", event.get("type")),
+            "time": event.get("time"),
+        }
+        for name in ("quantity", "level", "corrects"):
+            if name in data:
+                found[name] = data.pop(name)
+        if data:
+            found["properties"] = data
+        return found
+
+    def _read_csv(self, stream):
+        lines = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+        rows = csv.reader(lines, strict=True)
+        try:
+            header = [name.strip() for name in next(rows, [])]
+            missing = [name for name in FIELDS[:6] if name not in header]
+            if missing and header:
+                raise UserError(
+                    self.env._("The first line lacks these columns: %s", ", ".join(missing))
+                )
+            for row in rows:
+                if row:
+                    yield self._from_row(header, row, rows.line_num)
+        except csv.Error as error:
+            raise UserError(
+                self.env._(
+                    "Line %(number)s is no CSV: %(error)s", number=rows.line_num, error=error
+                )
+            ) from error
+
+    def _from_row(self, header, row, number):
+        if len(row) != len(header):
+            reason = self.env._(
+                "Line %(number)s has %(found)s fields, the first line %(wanted)s.",
+                number=number,
+                found=len(row),
+                wanted=len(header),
+            )
+            return UnreadableEvent(",".join(row), reason)
+        values = dict(zip(header, row, strict=True))
+        event = {name: values.pop(name) for name in FIELDS if values.get(name)}
+        properties = {name: value for name, value in values.items() if name not in FIELDS and value}
+        if properties:
+            event["properties"] = properties
+        return event
+
+
+def _refuse_constant(name):
+    raise ValueError(f"{name} is no number")
+
+
+def _brief(error):
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
