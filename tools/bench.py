@@ -6,16 +6,24 @@ times its seconds.
 """
 
 import argparse
+import contextlib
 import io
+import json
+import pathlib
+import socket
 import statistics
+import subprocess
+import sys
 import time
 import uuid
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import odoo.tools
+import requests
 from odoo import SUPERUSER_ID, api, models
 from odoo.modules.registry import Registry
 
+TOOLS = pathlib.Path(__file__).parent
 JANUARY = date(2024, 1, 1)
 FLAGS = {"tracking_disable": True, "mail_create_nolog": True, "mail_create_nosubscribe": True}
 
@@ -24,6 +32,32 @@ def timed(function, *arguments):
     began = time.perf_counter()
     function(*arguments)
     return time.perf_counter() - began
+
+
+@contextlib.contextmanager
+def serve(database):
+    """Run Odoo on a database; yield its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-W", "ignore", "-m", "odoo", "-d", database),
+            *("--http-port", str(port), "--db-filter", f"^{database}$", "--log-level", "error"),
+            *("--addons-path", f"{TOOLS.parent},{TOOLS / 'addons'}"),
+        ]
+    )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        for _time in range(120):
+            with contextlib.suppress(requests.ConnectionError):
+                if requests.get(base + "/web/health", timeout=30).ok:
+                    break
+            time.sleep(0.5)
+        yield base
+    finally:
+        server.terminate()
+        server.wait(30)
 
 
 class Bench:
@@ -190,6 +224,58 @@ class Bench:
         self.empty_usage()
         return base / mine, 3, ">=", {"rows/s": count / mine, "create() rows/s": count / base}
 
+    def ingest_http(self, count=40_000):
+        """Requests of 1,000 events, against a bare bearer controller that inserts the same rows."""
+        clients, features = self.make_accounts(200)
+        self.empty_usage()
+        events = self.make_events(clients, features, count, "http")
+        refs = {client.ref: client.id for client in clients}
+        codes = {feature.code: feature.id for feature in features}
+        bare = [
+            {**event, "client_id": refs[event["client"]], "feature_id": codes[event["feature"]]}
+            for event in events
+        ]
+        ingestion = self.env.ref("reseller_billing.group_usage_ingestion")
+        user = self.env["res.users"].create(
+            {
+                "name": "Bench",
+                "login": str(uuid.uuid4()),
+                "group_ids": [(6, 0, (self.env.ref("base.group_user") | ingestion).ids)],
+            }
+        )
+        keys = self.env["res.users.apikeys"].with_user(user)
+        key = keys._generate("rpc", "bench", datetime.now() + timedelta(days=1))
+        self.env["ir.module.module"].update_list()
+        baselines = self.env["ir.module.module"].search([("name", "=", "reseller_billing_bench")])
+        baselines.button_immediate_install()
+        self.cr.execute(
+            "CREATE TABLE bench_bare (LIKE reseller_usage_line INCLUDING DEFAULTS INCLUDING INDEXES)"
+        )
+        self.cr.commit()
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"}
+
+        def send(address, rows):
+            bodies = [
+                "\n".join(map(json.dumps, rows[n : n + 1000])) for n in range(0, len(rows), 1000)
+            ]
+            with requests.Session() as session:
+                session.post(address, data="", headers=headers)
+
+                def post():
+                    for body in bodies:
+                        answer = session.post(address, data=body, headers=headers)
+                        assert answer.json()["accepted"] == 1000, answer.text
+
+                return timed(post)
+
+        with serve(self.cr.dbname) as base_url:
+            base = send(f"{base_url}/reseller_billing_bench/insert", bare)
+            mine = send(f"{base_url}/reseller_billing/v1/usage", events)
+        self.cr.execute("DROP TABLE bench_bare")
+        self.cr.commit()
+        self.empty_usage()
+        return base / mine, 0.6, ">=", {"rows/s": count / mine, "bare rows/s": count / base}
+
     def live_use(self):
         """What one client has used now, against one indexed SELECT on its buckets."""
         figures, ratios = {}, []
@@ -347,7 +433,15 @@ class Bench:
         return large / small, 4.4, "<=", {"seconds of 500": small, "seconds of 2,000": large}
 
 
-ROWS = ("ingest_bulk", "ingest_batches", "live_use", "rating", "billing_run", "run_growth")
+ROWS = (
+    "ingest_bulk",
+    "ingest_batches",
+    "ingest_http",
+    "live_use",
+    "rating",
+    "billing_run",
+    "run_growth",
+)
 
 
 def main():
@@ -355,7 +449,10 @@ def main():
     parser.add_argument("--database", required=True)
     parser.add_argument("names", nargs="*", choices=[[], *ROWS])
     arguments = parser.parse_args()
-    odoo.tools.config.parse_config(["-d", arguments.database, "--log-level", "critical"])
+    addons = f"{TOOLS.parent},{TOOLS / 'addons'}"
+    odoo.tools.config.parse_config(
+        ["-d", arguments.database, "--log-level", "critical", "--addons-path", addons]
+    )
     bench = Bench(arguments.database)
     for name in arguments.names or ROWS:
         ratio, goal, sign, figures = getattr(bench, name)()

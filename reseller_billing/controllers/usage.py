@@ -111,7 +111,8 @@ def _turn(cr, company):
     lock = ("reseller_billing/usage", company)
     cr.execute("SELECT set_config('lock_timeout', %s, TRUE)", [PATIENCE])
     cr.execute("SELECT pg_advisory_lock(hashtext(%s), %s)", lock)
-    cr.commit()
+    # Ends the snapshot in which the lock was waited for; nothing was written in it.
+    cr.commit()  # pylint: disable=invalid-commit
     try:
         yield
     finally:
