@@ -1,6 +1,8 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from .account_move_line import BILLING, _is_billing
+
 # What would make an invoice disagree with its statement.
 STATEMENT_OWNED = {"move_type", "currency_id", "company_id", "reseller_statement_id"}
 
@@ -44,7 +46,7 @@ class AccountMove(models.Model):
         return super()._post(soft)
 
     def write(self, vals):
-        if STATEMENT_OWNED & vals.keys() and not self.env.context.get("reseller_billing"):
+        if STATEMENT_OWNED & vals.keys() and not _is_billing(self):
             for move in self.filtered("reseller_statement_id"):
                 for name in STATEMENT_OWNED & vals.keys():
                     value = move._fields[name].convert_to_cache(vals[name], move)
@@ -65,8 +67,8 @@ class AccountMove(models.Model):
         statements = self.reseller_statement_id.filtered(lambda one: one.invoice_id in self)
         statements._void()
         # The void statement outlives its invoice.
-        self.with_context(reseller_billing=True).reseller_statement_id = False
-        return super(AccountMove, self.with_context(reseller_billing=True)).unlink()
+        self.with_context(reseller_billing=BILLING).reseller_statement_id = False
+        return super(AccountMove, self.with_context(reseller_billing=BILLING)).unlink()
 
     def _move_statement_to(self, replacement):
         """Hand the statement over to the invoice that replaces this one."""
@@ -76,11 +78,11 @@ class AccountMove(models.Model):
         charges = lines.mapped("charge_id")
         copies = replacement._get_product_lines()
         links = [line.charge_id.id for line in lines]
-        lines.with_context(reseller_billing=True).charge_id = False
+        lines.with_context(reseller_billing=BILLING).charge_id = False
         for line, charge in zip(copies, links, strict=True):
-            line.with_context(reseller_billing=True).charge_id = charge
-        self.with_context(reseller_billing=True).reseller_statement_id = False
-        replacement.with_context(reseller_billing=True).reseller_statement_id = statement
+            line.with_context(reseller_billing=BILLING).charge_id = charge
+        self.with_context(reseller_billing=BILLING).reseller_statement_id = False
+        replacement.with_context(reseller_billing=BILLING).reseller_statement_id = statement
         # The accountant need not have rights on statements; the link follows the invoice.
         statement.sudo().invoice_id = replacement
         charges.invalidate_recordset(["move_line_ids"])

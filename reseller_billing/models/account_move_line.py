@@ -14,6 +14,15 @@ CHARGE_OWNED = {
 }
 
 
+# Billing itself, as a value of the context: an object that no call from outside can send.
+BILLING = object()
+
+
+def _is_billing(records):
+    """Whether billing itself changes what statements own."""
+    return records.env.context.get("reseller_billing") is BILLING
+
+
 class AccountMoveLine(models.Model):
     _inherit = "account.move.line"
 
@@ -32,7 +41,7 @@ class AccountMoveLine(models.Model):
         )
 
     def write(self, vals):
-        if CHARGE_OWNED & vals.keys() and not self.env.context.get("reseller_billing"):
+        if CHARGE_OWNED & vals.keys() and not _is_billing(self):
             for line in self.filtered("charge_id"):
                 for name in CHARGE_OWNED & vals.keys():
                     field = line._fields[name]
@@ -47,7 +56,7 @@ class AccountMoveLine(models.Model):
         return super().write(vals)
 
     def unlink(self):
-        if not self.env.context.get("reseller_billing"):
+        if not _is_billing(self):
             for line in self.filtered("charge_id"):
                 line._raise_charge_line(line)
         return super().unlink()

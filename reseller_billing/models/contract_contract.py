@@ -12,6 +12,9 @@ CLIENT_OWNED = {
     "reseller_client_id",
 }
 
+# A client's account, as a value of the context: an object that no call from outside can send.
+CLIENT = object()
+
 
 class ContractContract(models.Model):
     _inherit = "contract.contract"
@@ -49,7 +52,7 @@ class ContractContract(models.Model):
                 )
 
     def write(self, vals):
-        if CLIENT_OWNED & vals.keys() and not self.env.context.get("reseller_sync"):
+        if CLIENT_OWNED & vals.keys() and self.env.context.get("reseller_sync") is not CLIENT:
             owned = self.filtered("reseller_client_id")
             changed = {
                 name

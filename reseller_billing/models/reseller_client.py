@@ -9,6 +9,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from .. import rating
+from .contract_contract import CLIENT
 from .reseller_price_rule import INTERVAL_UNITS
 
 # Only activation, bills and their voiding move these.
@@ -239,7 +240,18 @@ class ResellerClient(models.Model):
 
     def write(self, vals):
         self._check_billing_owned(vals.keys())
+        if "reseller_id" in vals:
+            for client in self:
+                if client.state != "draft" and client.reseller_id.id != vals["reseller_id"]:
+                    raise UserError(
+                        self.env._(
+                            "%s is active: move it to another reseller by Change Service.",
+                            client.display_name,
+                        )
+                    )
         done = super().write(vals)
+        if "billing_start" in vals:
+            self._follow_service()
         if {"interval_count", "interval_unit", "membership_ids"} & vals.keys():
             self._sync_contracts()
         return done
@@ -278,13 +290,61 @@ class ResellerClient(models.Model):
     @contextmanager
     def _guard_billed_days(self, what):
         """Refuse, at the end, what alters billed days of service, group or enrolment."""
+        # A run that bills these accounts at the same time fails one of the two transactions,
+        # which is repeated; a lock alone would not tell the later one.
+        self.env.cr.execute(
+            SQL("UPDATE reseller_client SET ref = ref WHERE id = ANY(%s)", sorted(self.ids))
+        )
         before = {client: client._billed_service() for client in self if client.billed_until}
         yield
         self.env.flush_all()
+        self.exists()._follow_service()
         for client, service in before.items():
             client.invalidate_recordset(["membership_ids", "enrolment_ids"])
             if client.exists() and client._billed_service() != service:
                 client._raise_billed(what)
+
+    def _follow_service(self):
+        """Set the next bill dates of accounts whose days of service have changed."""
+        for client in self:
+            rows = client.membership_ids.filtered("date_from")
+            until, following = client.billed_until, client.next_bill_date
+            if client.state == "draft" or not rows:
+                continue
+            vals = {}
+            if not until:
+                first = min(rows.mapped("date_from"))
+                following = max(first, client.billing_start or first)
+                if client.close_date:
+                    following = min(following, fields.Date.add(client.close_date, days=1))
+            elif client.state == "closed":
+                days = [
+                    max(row.date_from, fields.Date.add(until, days=1))
+                    for row in rows
+                    if not row.date_to or row.date_to > until
+                ]
+                if days:
+                    vals["state"], following = "active", min(days)
+            if following and client._is_billed_on(following):
+                following = client._bill_date_after(following)
+            if following != client.next_bill_date:
+                vals["next_bill_date"] = following
+            if vals:
+                client.sudo().write(vals)  # billing keeps these values
+
+    def _is_billed_on(self, date):
+        """Whether the bill that a date asks for is there already."""
+        self.ensure_one()
+        kind = self._get_turns().get(date, "cycle")
+        return kind == "cycle" and bool(
+            self.statement_ids.filtered(
+                lambda one: (
+                    one.bill_date == date
+                    and one.state in ("approved", "invoiced")
+                    and one.kind in ("cycle", "opening")
+                )
+            )
+        )
 
     def _billed_service(self):
         """Return what this client's billed days rest on, as comparable runs of days."""
@@ -321,6 +381,14 @@ class ResellerClient(models.Model):
             # A price manager need not have rights on every account that the price reaches.
             for client in self.sudo():
                 client.rerate_from = min(filter(None, (client.rerate_from, day)))
+            self._expect_bill()
+
+    def _expect_bill(self, day=None):
+        """Give closed accounts that had their last bill a date for one more, not before a day."""
+        # Billing keeps the date; what is billed was entered by who may do so.
+        for client_sudo in self.sudo().filtered(lambda one: one.state == "closed"):
+            wanted = client_sudo.next_bill_date or day or client_sudo._today()
+            client_sudo.next_bill_date = max(wanted, day or wanted)
 
     # Actions
 
@@ -452,6 +520,7 @@ class ResellerClient(models.Model):
                     else min(client.next_bill_date, date),
                 }
             )
+        self._follow_service()
         self._sync_contracts()
 
     def action_move_to_reseller(self, reseller, group, date):
@@ -482,7 +551,11 @@ class ResellerClient(models.Model):
                 {
                     "reseller_id": reseller.id,
                     "ref": ref,
-                    "tz": client.tz,
+                    # The same days: an event of the last hours finds one of the two.
+                    "tz": client.tz or client.reseller_id.tz,
+                    "billing_start": client.billing_start
+                    and client.billing_start > date
+                    and client.billing_start,
                     "membership_ids": [
                         fields.Command.create({"date_from": date, "group_id": group.id})
                     ],
@@ -733,7 +806,7 @@ class ResellerClient(models.Model):
         types = {"day": "daily", "week": "weekly", "month": "monthly", "year": "yearly"}
         for client in self.filtered("contract_id"):
             # The contract's dates only mirror the client's; rights on the client are enough.
-            client.contract_id.sudo().with_context(reseller_sync=True).write(
+            client.contract_id.sudo().with_context(reseller_sync=CLIENT).write(
                 {
                     "recurring_rule_type": types[client.interval_unit],
                     "recurring_interval": client.interval_count,
@@ -747,7 +820,8 @@ class ResellerClient(models.Model):
         """Return the query for the due accounts of a run, which need not be saved yet.
 
         An account is due when the time in its zone is the billing delay past the start of its
-        bill date (rating 4). A closed one is due for late use. Accounts that the run has parked wait
+        bill date (rating 4). A closed one is due for late use, days that have a price only now, and
+        charges and credits by hand. Accounts that the run has parked wait
         for a retry, those it has prepared for approval.
         """
         return SQL(
@@ -758,10 +832,17 @@ class ResellerClient(models.Model):
               JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
              WHERE client.company_id = %(company)s
                AND client.next_bill_date <= %(date)s
-               AND (client.state = 'active' OR client.state = 'closed' AND EXISTS (
-                   SELECT FROM reseller_usage_daily bucket
-                    WHERE bucket.client_id = client.id
-                      AND bucket.statement_id IS NULL))
+               AND (client.state = 'active' OR client.state = 'closed' AND (
+                   client.rerate_from IS NOT NULL
+                   OR EXISTS (
+                       SELECT FROM reseller_usage_daily bucket
+                        WHERE bucket.client_id = client.id
+                          AND bucket.statement_id IS NULL)
+                   OR EXISTS (
+                       SELECT FROM reseller_manual_charge item
+                        WHERE item.client_id = client.id
+                          AND item.statement_id IS NULL
+                          AND item.date <= client.next_bill_date)))
                AND (client.next_bill_date::timestamp
                     + COALESCE(company.reseller_billing_delay, 0) * interval '1 hour')
                    AT TIME ZONE COALESCE(client.tz, reseller.tz) <= %(now)s AT TIME ZONE 'UTC'

@@ -1,4 +1,5 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 
 
 class ResellerClientGroup(models.Model):
@@ -14,3 +15,16 @@ class ResellerClientGroup(models.Model):
     )
     company_id = fields.Many2one(related="reseller_id.company_id", store=True, index=True)
     membership_ids = fields.One2many("reseller.client.membership", "group_id")
+
+    @api.constrains("reseller_id")
+    def _check_reseller(self):
+        for group in self:
+            if group.membership_ids.filtered(
+                lambda row, group=group: row.reseller_id != group.reseller_id
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "%s has clients of its reseller: make a group for the other one instead.",
+                        group.name,
+                    )
+                )

@@ -81,6 +81,13 @@ class ResellerManualCharge(models.Model):
             amount = rating.round_to(quantity * price, self.currency_id._get_exact_rounding())
         return quantity, price, amount
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        items = super().create(vals_list)
+        for item in items:
+            item.client_id._expect_bill(item.date)
+        return items
+
     def write(self, vals):
         if not vals.keys() <= {"statement_id", "state", "message_main_attachment_id"}:
             self._check_waiting()

@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
+from odoo.exceptions import UserError
 
 
 class ResellerReseller(models.Model):
@@ -94,6 +95,21 @@ class ResellerReseller(models.Model):
         billed = self.with_context(active_test=False).client_ids.filtered("billed_until")
         if billed:
             billed._raise_billed(self.env._("the reseller's currency or company"))
+
+    def write(self, vals):
+        if "company_id" in vals:
+            for reseller in self:
+                served = reseller.with_context(active_test=False).client_ids.filtered(
+                    lambda client: client.state != "draft"
+                )
+                if served and reseller.company_id.id != vals["company_id"]:
+                    raise UserError(
+                        self.env._(
+                            "%s has clients that are served: its company stays.",
+                            reseller.display_name,
+                        )
+                    )
+        return super().write(vals)
 
     def action_view_clients(self):
         """Open the reseller's clients."""

@@ -354,8 +354,9 @@ class ResellerUsageLine(models.Model):
                     "The event %s to correct is of another client or feature.", event["corrects"]
                 )
             )
-        gauge = self.env["reseller.feature"].browse(feature).aggregation in ("max", "last")
-        if gauge:
+        # The group Usage Ingestion sends events, but reads no features.
+        feature_sudo = self.env["reseller.feature"].sudo().browse(feature)
+        if feature_sudo.aggregation in ("max", "last"):
             raise ValueError(
                 self.env._(
                     "%s is billed by its highest or last value: void the wrong event instead.",
@@ -426,6 +427,9 @@ class ResellerUsageLine(models.Model):
             raise ValueError(self.env._("The quantity %s is no decimal number.", value)) from error
         if not quantity.is_finite() or abs(quantity) >= MAX_QUANTITY:
             raise ValueError(self.env._("The quantity %s is out of range.", value))
+        if not quantity:
+            # A zero may come with any exponent, also with one that NUMERIC has not.
+            return Decimal(0)
         if quantity.as_tuple().exponent < -MAX_DECIMALS:
             raise ValueError(
                 self.env._(

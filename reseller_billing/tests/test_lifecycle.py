@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odoo.exceptions import UserError, ValidationError
 
+from ..models.contract_contract import CLIENT
 from .common import ResellerBillingCommon
 
 CENT = Decimal("0.01")
@@ -254,7 +255,7 @@ class TestLifecycle(LifecycleCommon):
         with self.assertRaisesRegex(UserError, "owns the cycle"):
             contract.recurring_interval = 5
         with self.assertRaises(ValidationError):
-            contract.with_context(reseller_sync=True).generation_type = "invoice"
+            contract.with_context(reseller_sync=CLIENT).generation_type = "invoice"
 
 
 @pytest.mark.laws

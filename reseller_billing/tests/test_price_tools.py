@@ -186,3 +186,16 @@ class TestPriceTools(ResellerBillingCommon):
             sheet.write_row(number, 0, row)
         book.close()
         return stream.getvalue()
+
+    def test_a_price_in_another_currency_goes_on(self):
+        euro = self.env.ref("base.EUR")
+        euro.active = True
+        home = self._create_rule(unit_price=1)
+        abroad = self._create_rule(unit_price=2, currency_id=euro.id)
+        draft = self._create_rule(unit_price=3, currency_id=euro.id, active=False)
+        nobody = {"reseller_id": False, "group_id": False, "client_id": False}
+        day = date(2024, 3, 1)
+        made = draft._end_before(day, nobody)._make_copy(draft, day, nobody)
+        self.assertEqual((made.unit_price, made.currency_id), (3, euro))
+        self.assertEqual(abroad.date_to, date(2024, 2, 29))
+        self.assertFalse(home.date_to)

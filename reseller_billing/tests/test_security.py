@@ -210,3 +210,38 @@ class TestSecurity(ResellerBillingCommon):
         for user in (self.user, self.employee, self.portal):
             with self.assertRaises(AccessError):
                 self.env["reseller.usage.line"].with_user(user).ingest([])
+
+    def test_a_meter_corrects_and_a_strange_zero_spoils_nothing(self):
+        meter = self.env["reseller.usage.line"].with_user(self.meter)
+        first = self._event("2024-01-05", 3)
+        self.env.invalidate_all()
+        outcome = meter.ingest(
+            [
+                first,
+                self._event("2024-01-09", -1, corrects=first["id"]),
+                self._event("2024-01-06", "0e5000000000"),
+            ]
+        )
+        self.assertEqual((outcome["accepted"], outcome["rejected"]), (3, []))
+
+    def test_no_context_from_outside_opens_the_books(self):
+        self._create_rule(recurring_fee=10)
+        self._run("2024-01-01")
+        invoice = self._statement(self.client_a, "2024-01-01").invoice_id
+        invoice.button_draft()
+        outside = {"reseller_billing": True, "reseller_sync": True}
+        with self.assertRaisesRegex(UserError, "comes from the statement"):
+            invoice.invoice_line_ids.with_context(**outside).price_unit = 1
+        with self.assertRaisesRegex(UserError, "comes from the statement"):
+            invoice.invoice_line_ids.with_context(**outside).unlink()
+        with self.assertRaisesRegex(UserError, "invoice of a statement"):
+            invoice.with_context(**outside).reseller_statement_id = False
+        with self.assertRaises(UserError):
+            self.client_a.contract_id.with_context(**outside).recurring_interval = 7
+
+    def test_a_wizard_is_its_users_own(self):
+        other = self._create_user("manager_b", "reseller_billing.group_billing_manager")
+        wizard = self.env["reseller.usage.import"].with_user(self.manager).create({"file": b"eA=="})
+        wizard.check_access("read")
+        with self.assertRaises(AccessError):
+            wizard.with_user(other).check_access("read")

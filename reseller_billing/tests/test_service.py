@@ -154,3 +154,97 @@ class TestService(ResellerBillingCommon):
         )
         with self.assertRaisesRegex(UserError, "new clients only"):
             self._change(clients, "take_over", "2024-03-01")
+
+    def test_a_first_day_set_right_before_the_first_bill_is_billed(self):
+        self.client.membership_ids.date_from = "2023-12-01"
+        self.assertEqual(self.client.next_bill_date, date(2023, 12, 1))
+        self.client.billing_start = "2023-12-15"
+        self.assertEqual(self.client.next_bill_date, date(2023, 12, 15))
+        self.client.billing_start = False
+        self._run("2024-01-01")
+        self.assertEqual(
+            self._bills(self.client),
+            [("2023-12-01", "opening", "31.00"), ("2024-01-01", "cycle", "31.00")],
+        )
+
+    def test_service_added_to_a_closed_account_is_billed(self):
+        self.client.action_close("2024-01-31")
+        self._run("2024-02-01")
+        self.assertEqual(self.client.state, "closed")
+        self.env["reseller.client.membership"].create(
+            {"client_id": self.client.id, "date_from": "2024-03-01"}
+        )
+        self.assertEqual(self.client.state, "active")
+        self._run("2024-04-01")
+        self.assertEqual(
+            self._bills(self.client)[-2:],
+            [("2024-03-01", "opening", "31.00"), ("2024-04-01", "cycle", "31.00")],
+        )
+
+    def test_a_closing_on_the_last_billed_day_that_is_undone(self):
+        self._run("2024-02-01")
+        self.client.action_close("2024-01-31")
+        self.client.action_reopen("2024-02-01")
+        self.assertEqual(self.client.next_bill_date, date(2024, 3, 1))
+        run = self._run("2024-03-01")
+        self.assertFalse(run.parked_line_ids)
+        self.assertEqual(
+            self._bills(self.client)[1:],
+            [("2024-02-01", "cycle", "31.00"), ("2024-03-01", "cycle", "31.00")],
+        )
+        # The same after its final bill was posted and cancelled.
+        self.client.action_close("2024-02-29")
+        self._run("2024-03-02")
+        final = self._statement(self.client, "2024-03-01").filtered(lambda one: one.kind == "final")
+        self.assertEqual(final.amount_total, -31)
+        final.invoice_id.button_draft()
+        final.invoice_id.button_cancel()
+        self.client.membership_ids.sorted("date_from")[-1].date_to = False
+        self.assertEqual(
+            (self.client.state, self.client.next_bill_date), ("active", date(2024, 4, 1))
+        )
+        self.assertFalse(self._run("2024-04-01").parked_line_ids)
+
+    def test_a_closed_account_is_given_its_credit(self):
+        self.company.reseller_late_days = 10
+        self.client.action_close("2024-01-31")
+        self._run("2024-03-15")
+        self.env["reseller.manual.charge"].create(
+            {
+                "client_id": self.client.id,
+                "name": "Goodwill",
+                "kind": "credit",
+                "unit_price": 5,
+                "date": "2024-04-02",
+            }
+        )
+        self._run("2024-04-02")
+        self.assertEqual(self._bills(self.client)[-1][2], "-5.00")
+        run = self._run("2024-06-01")
+        self.assertNotIn(self.client, run.line_ids.client_id)
+
+    def test_a_move_across_time_zones_loses_no_hour(self):
+        self.reseller.tz = "Europe/Berlin"
+        other = self._create_reseller("NY", tz="America/New_York")
+        opened = self.client.action_move_to_reseller(other, self.group.browse(), "2024-02-01")
+        # 23:30 and 00:30 in Berlin: the last day of the old account, the first of the new one.
+        for moment, account in (
+            ("2024-01-31T22:30:00Z", self.client),
+            ("2024-01-31T23:30:00Z", opened),
+        ):
+            event = {**self._event("2024-01-31", 1, client="S"), "time": moment}
+            outcome = self.env["reseller.usage.line"].ingest([event])
+            self.assertEqual(outcome["accepted"], 1, outcome)
+            line = self.env["reseller.usage.line"].search([("external_id", "=", event["id"])])
+            self.assertEqual(line.client_id, account)
+
+    def test_an_account_in_service_is_moved_not_rewritten(self):
+        other = self._create_reseller("O")
+        with self.assertRaisesRegex(UserError, "Change Service"):
+            self.client.reseller_id = other
+        self.client.action_move_to_group(self.group, "2024-01-01")
+        with self.assertRaisesRegex(ValidationError, "has clients of its reseller"):
+            self.group.reseller_id = other
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        with self.assertRaisesRegex(UserError, "its company stays"):
+            self.reseller.company_id = company

@@ -152,6 +152,7 @@ class ResellerPriceRule(models.Model):
             [
                 ("feature_id", "=", self.feature_id.id),
                 ("company_id", "=", self.company_id.id),
+                ("currency_id", "=", self.currency_id.id),
                 *((name, "=", value) for name, value in scope.items()),
                 "|",
                 ("date_to", "=", False),
@@ -172,7 +173,9 @@ class ResellerPriceRule(models.Model):
                 self.env._("%s begins on that day there already: change it itself.", self[0].name)
             )
         [copied] = rule.copy_data({"date_from": date, "date_to": until, "active": True})
-        copied.pop("currency_id", None)
+        if any(scope.values()):
+            # That of whom the copy is for; a price for all keeps its own.
+            copied.pop("currency_id", None)
         made = self.create({**copied, **scope})
         if made.currency_id != rule.currency_id:
             raise UserError(
