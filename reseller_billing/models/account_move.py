@@ -43,7 +43,21 @@ class AccountMove(models.Model):
                     void[0].display_name,
                 )
             )
-        return super()._post(soft)
+        twins = self._with_month_end_twins().filtered(lambda move: move.state == "draft")
+        return super(AccountMove, self | twins)._post(soft)
+
+    def _with_month_end_twins(self):
+        """Return these moves with the other half of each month's end: an entry and its reversal."""
+        entries = (self | self.reversed_entry_id).filtered("reseller_month_end")
+        return self | entries | entries.reversal_move_ids
+
+    def button_draft(self):
+        """Override of `account`: the two halves of a month's end stand and fall together."""
+        return super(AccountMove, self._with_month_end_twins()).button_draft()
+
+    def button_cancel(self):
+        """Override of `account`: the two halves of a month's end stand and fall together."""
+        return super(AccountMove, self._with_month_end_twins()).button_cancel()
 
     def write(self, vals):
         if STATEMENT_OWNED & vals.keys() and not _is_billing(self):

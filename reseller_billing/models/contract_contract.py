@@ -4,6 +4,8 @@ from odoo.fields import Domain
 
 CLIENT_OWNED = {
     "generation_type",
+    "currency_id",
+    "manual_currency_id",
     "line_recurrence",
     "recurring_rule_type",
     "recurring_interval",

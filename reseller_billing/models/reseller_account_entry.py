@@ -64,6 +64,15 @@ class ResellerAccountEntry(models.Model):
     def _table_query(self):
         return SQL(
             """
+            WITH payer AS (
+                SELECT partner.commercial_partner_id FROM reseller_client client
+                  JOIN res_partner partner ON partner.id = client.partner_id
+                 UNION
+                SELECT partner.commercial_partner_id FROM reseller_reseller reseller
+                  JOIN res_partner partner ON partner.id = reseller.partner_id
+                 UNION
+                SELECT commercial_partner_id FROM account_move WHERE reseller_client_id IS NOT NULL
+            )
             SELECT entry.*,
                    sum(amount) OVER (
                        PARTITION BY company_id, partner_id, currency_id
@@ -90,6 +99,7 @@ class ResellerAccountEntry(models.Model):
                   LEFT JOIN reseller_client client ON client.id = move.reseller_client_id
                  WHERE line.parent_state = 'posted'
                    AND account.account_type = 'asset_receivable'
+                   AND partner.commercial_partner_id IN (TABLE payer)
                 UNION ALL
                 SELECT charge.id * 2 + 1, move.company_id, move.commercial_partner_id,
                        charge.client_id, charge.reseller_id, move.date, NULL::date, move.id, move.id,

@@ -111,7 +111,14 @@ class ResellerBillingRun(models.Model):
             if run.state in WORKING:
                 raise UserError(self.env._("%s is running already.", run.name))
             if run.is_reviewed:
-                run.write({"state": "preparing", "prepared_by_id": self.env.user.id})
+                run.write(
+                    {
+                        "state": "preparing",
+                        "prepared_by_id": self.env.user.id,
+                        "approved_by_id": False,
+                        "approved_at": False,
+                    }
+                )
             else:
                 run.state = "running"
         self._trigger()
@@ -122,7 +129,13 @@ class ResellerBillingRun(models.Model):
         for run in self:
             unprepared = run.parked_line_ids.client_id - run.preview_ids.client_id
             run.parked_line_ids.sudo().unlink()  # outcomes are closed to all users
-            run.state = "preparing" if run.is_reviewed and unprepared else "running"
+            if run.is_reviewed and unprepared:
+                run.state = "preparing"
+            elif run.is_reviewed and not run.approved_at:
+                run.state = "prepared"
+            else:
+                run.preview_ids._check_prices()
+                run.state = "running"
         self._trigger()
 
     def action_stop(self):

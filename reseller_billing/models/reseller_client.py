@@ -812,6 +812,7 @@ class ResellerClient(models.Model):
                     "recurring_interval": client.interval_count,
                     "date_start": client.activation_date,
                     "recurring_next_date": client.next_bill_date,
+                    "manual_currency_id": client.currency_id.id,
                 }
             )
 
@@ -842,6 +843,7 @@ class ResellerClient(models.Model):
                        SELECT FROM reseller_manual_charge item
                         WHERE item.client_id = client.id
                           AND item.statement_id IS NULL
+                          AND item.is_withdrawn IS NOT TRUE
                           AND item.date <= client.next_bill_date)))
                AND (client.next_bill_date::timestamp
                     + COALESCE(company.reseller_billing_delay, 0) * interval '1 hour')

@@ -50,8 +50,13 @@ class ResellerManualCharge(models.Model):
         ondelete="set null",
         help="The bill that it is on. Empty: it waits for the next one.",
     )
+    is_withdrawn = fields.Boolean(readonly=True, copy=False)
     state = fields.Selection(
-        [("waiting", "Waits for the next bill"), ("billed", "Billed")],
+        [
+            ("waiting", "Waits for the next bill"),
+            ("billed", "Billed"),
+            ("withdrawn", "Withdrawn"),
+        ],
         compute="_compute_state",
         store=True,
     )
@@ -61,10 +66,11 @@ class ResellerManualCharge(models.Model):
         "Quantity and price are above zero: choose Credit to give money back.",
     )
 
-    @api.depends("statement_id")
+    @api.depends("statement_id", "is_withdrawn")
     def _compute_state(self):
         for item in self:
-            item.state = "billed" if item.statement_id else "waiting"
+            waiting = "withdrawn" if item.is_withdrawn else "waiting"
+            item.state = "billed" if item.statement_id else waiting
 
     @api.depends("kind", "quantity", "unit_price", "currency_id")
     def _compute_amount(self):
@@ -83,13 +89,25 @@ class ResellerManualCharge(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        for vals in vals_list:
+            self._check_bill_owned(vals)
         items = super().create(vals_list)
         for item in items:
             item.client_id._expect_bill(item.date)
         return items
 
+    def _check_bill_owned(self, vals):
+        if vals.get("statement_id", self) != self and not self.env.su:
+            raise UserError(self.env._("Billing itself says on which bill a charge is."))
+
     def write(self, vals):
-        if not vals.keys() <= {"statement_id", "state", "message_main_attachment_id"}:
+        self._check_bill_owned(vals)
+        if not vals.keys() <= {
+            "statement_id",
+            "state",
+            "is_withdrawn",
+            "message_main_attachment_id",
+        }:
             self._check_waiting()
         return super().write(vals)
 
@@ -98,7 +116,12 @@ class ResellerManualCharge(models.Model):
         self._check_waiting()
         # Previews that show it are made anew; statements are closed to all users.
         charges_sudo = self.env["reseller.charge"].sudo()
-        charges_sudo.search([("manual_charge_id", "in", self.ids)]).statement_id.unlink()
+        charges_sudo = charges_sudo.search([("manual_charge_id", "in", self.ids)])
+        if charges_sudo.statement_id.filtered(lambda one: one.state != "preview"):
+            raise UserError(
+                self.env._("%s is on a void bill, which stays: withdraw it instead.", self[0].name)
+            )
+        charges_sudo.statement_id.unlink()
 
     def _check_waiting(self):
         billed = self.filtered("statement_id")
@@ -111,6 +134,11 @@ class ResellerManualCharge(models.Model):
                 )
             )
 
+    def action_withdraw(self):
+        """Take charges and credits back that no bill has: they are billed no more."""
+        self._check_waiting()
+        self.is_withdrawn = True
+
     def action_save(self):
         """Close the dialog: the item waits for the client's next bill."""
         return {"type": "ir.actions.act_window_close"}
@@ -122,6 +150,8 @@ class ResellerManualCharge(models.Model):
         """
         self.env["reseller.billing.run"]._check_may_bill()
         self._check_waiting()
+        if any(item.is_withdrawn for item in self):
+            raise UserError(self.env._("What is withdrawn is not billed: enter it anew."))
         statements = self.env["reseller.statement"]._bill_by_hand(self)
         if len(statements) == 1 and statements.invoice_id:
             return statements.action_view_invoice()

@@ -189,9 +189,11 @@ class ResellerRating(models.AbstractModel):
         if not as_of:
             return live
         return SQL(
-            "%s AND COALESCE((SELECT move.date FROM account_move move "
-            "WHERE move.id = statement.invoice_id), statement.bill_date) <= %s",
+            "%s AND CASE WHEN statement.invoice_id IS NULL THEN statement.bill_date <= %s "
+            "ELSE EXISTS (SELECT FROM account_move move WHERE move.id = statement.invoice_id "
+            "AND move.state = 'posted' AND move.date <= %s) END",
             live,
+            as_of,
             as_of,
         )
 

@@ -287,7 +287,11 @@ class ResellerStatement(models.Model):
         # Whoever bills an account bills what was entered for it.
         items_sudo = self.env["reseller.manual.charge"].sudo()
         waiting = items_sudo.search(
-            [("client_id", "in", self.client_id.ids), ("statement_id", "=", False)],
+            [
+                ("client_id", "in", self.client_id.ids),
+                ("statement_id", "=", False),
+                ("is_withdrawn", "=", False),
+            ],
             order="date, id",
         ).grouped("client_id")
         found = {}

@@ -20,6 +20,10 @@ class ResellerStatement(models.Model):
         help="Against the account's last bill, beyond the factor of the settings.",
     )
 
+    basis = fields.Char(
+        readonly=True, help="The prices and days of service that a preview rests on."
+    )
+
     # Preparing
 
     @api.model
@@ -42,6 +46,8 @@ class ResellerStatement(models.Model):
         statements._add_charges(charges, preview=True)
         statements._mark_usage(covered, SQL.identifier("preview_id"))
         statements._compare()
+        for number, basis in statements._get_bases().items():
+            statements.browse(number).basis = basis
         return self.browse(statements.ids)
 
     def _compare(self):
@@ -107,10 +113,35 @@ class ResellerStatement(models.Model):
                     )
                 )
 
-    def _check_account(self, bill):
+    def _get_bases(self):
+        """Return {id: text} of the rows that these previews rest on, to tell one that is gone."""
+        found = {}
+        for company, statements in self.grouped("company_id").items():
+            [(prices,)] = self.env.execute_query(
+                SQL(
+                    """
+                    SELECT md5(string_agg(part || id, ',' ORDER BY part, id))
+                      FROM (SELECT 'r' AS part, id FROM reseller_price_rule WHERE company_id = %(company)s
+                            UNION ALL
+                            SELECT 't', id FROM reseller_price_tier WHERE company_id = %(company)s
+                            UNION ALL
+                            SELECT 'l', id FROM reseller_price_level WHERE company_id = %(company)s
+                           ) AS parts
+                    """,
+                    company=company.id,
+                )
+            )
+            for statement in statements:
+                client = statement.client_id
+                rows = [sorted(client.membership_ids.ids), sorted(client.enrolment_ids.ids)]
+                found[statement.id] = f"{prices} {rows}"
+        return found
+
+    def _check_account(self, bill, basis):
         """Refuse a preview whose account has been billed or changed since it was made.
 
         :param rating.Bill bill: the account's next bill as it is now
+        :param str basis: what it rests on now, see _get_bases
         """
         self.ensure_one()
         client, made = self.client_id, self.create_date
@@ -118,6 +149,16 @@ class ResellerStatement(models.Model):
             raise UserError(
                 self.env._(
                     "%s has been billed or voided since: prepare it again.", client.display_name
+                )
+            )
+        others = client.statement_ids.filtered(
+            lambda one: one.state != "preview" and one.kind != "manual" and one.write_date > made
+        )
+        if others or self.basis != basis:
+            raise UserError(
+                self.env._(
+                    "Bills, prices or service of %s have changed since: prepare it again.",
+                    client.display_name,
                 )
             )
         parts = [*client.membership_ids, *client.enrolment_ids]
@@ -136,11 +177,11 @@ class ResellerStatement(models.Model):
         :param run: the reseller.billing.run; its date is the invoices' date
         :raise UserError: when an account has been billed, or changed, since
         """
-        bills = {}
+        bills, bases = {}, self._get_bases()
         for statement in self:
             client = statement.client_id
             bills[client.id] = self._prepare_bill(client)
-            statement._check_account(bills[client.id])
+            statement._check_account(bills[client.id], bases[statement.id])
         self._check_contract_lines()
         for statement in self:
             statement.charge_ids.manual_charge_id.statement_id = statement
@@ -165,7 +206,10 @@ class ResellerStatement(models.Model):
         """Take the contracts' extra lines that the previews show, and no others."""
         taken = self._take_contract_lines(preview=False)
         for statement in self:
-            shown = statement.charge_ids.filtered("contract_line_id").sorted("sequence")
+            # The line may be gone since: its charge is told by what its trace keeps.
+            shown = statement.charge_ids.filtered(
+                lambda charge: "last_date_invoiced" in (charge.trace or {})
+            ).sorted("sequence")
             due = taken.get(statement.client_id.contract_id.id, [])
             if [(line.contract_line_id.id, line.amount, line.date_from) for line in shown] != [
                 (vals["contract_line_id"], float(vals["amount"]), vals["date_from"]) for vals in due

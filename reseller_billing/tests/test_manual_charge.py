@@ -92,3 +92,20 @@ class TestManualCharge(ResellerBillingCommon):
             item.with_user(user).action_bill_now()
         with self.assertRaises(AccessError):
             item.with_user(user).unit_price = 3
+
+    def test_what_was_billed_in_error_is_withdrawn(self):
+        item = self._add("Error", 500)
+        self._run("2024-02-01")
+        invoice = item.statement_id.invoice_id
+        with self.assertRaisesRegex(UserError, "Billing itself says"):
+            item.statement_id = False
+        invoice.button_draft()
+        invoice.button_cancel()
+        with self.assertRaisesRegex(UserError, "withdraw it"):
+            item.unlink()
+        item.action_withdraw()
+        self.assertEqual(item.state, "withdrawn")
+        self._run("2024-02-01")
+        self.assertFalse(self._statement(self.client_a, "2024-02-01").charge_ids)
+        with self.assertRaisesRegex(UserError, "enter it anew"):
+            item.action_bill_now()

@@ -125,3 +125,43 @@ class TestMonthEnd(ResellerBillingCommon):
         ):
             twin.action_post()
             self.env.flush_all()
+
+    def test_an_entry_and_its_reversal_stand_and_fall_together(self):
+        self._create_rule(unit_price=1)
+        self._use("2024-01-10", 10)
+        wizard = self._wizard("2024-01-31")
+        entries = self.env["account.move"].search(wizard.action_post()["domain"])
+        entry = entries.filtered("reseller_month_end")
+        entry.button_cancel()
+        self.assertEqual(entries.mapped("state"), ["cancel", "cancel"])
+        self._use("2024-01-11", 5)
+        again = self.env["account.move"].search(wizard.action_post()["domain"])
+        (again - again.filtered("reseller_month_end")).button_draft()
+        self.assertEqual(again.mapped("state"), ["draft", "draft"])
+        again[0].action_post()
+        self.assertEqual(again.mapped("state"), ["posted", "posted"])
+        balances = {
+            str(line.date): line.balance
+            for line in again.line_ids
+            if line.account_id.account_type == "income"
+        }
+        self.assertEqual(balances, {"2024-01-31": -15.0, "2024-02-01": 15.0})
+
+    def test_a_locked_month_and_a_draft_invoice(self):
+        self._create_rule(recurring_fee=31)
+        self._run("2024-01-01")
+        # The fee is invoiced on 1 January for all of it; on 10 January 21 days are unserved.
+        invoice = self._statement(self.client_a, "2024-01-01").invoice_id
+        wizard = self._wizard("2024-01-10")
+        self.assertEqual(
+            [sum(one) for one in zip(*wizard._get_amounts().values(), strict=True)], [0, 21]
+        )
+        # As a draft it is no income: ten days are earned, and none of it is booked.
+        invoice.button_draft()
+        self.assertEqual(
+            [sum(one) for one in zip(*wizard._get_amounts().values(), strict=True)], [10, 0]
+        )
+        invoice.action_post()
+        self.company.fiscalyear_lock_date = "2024-01-10"
+        with self.assertRaisesRegex(UserError, "in a locked period"):
+            wizard.action_post()

@@ -99,7 +99,10 @@ class TestReview(ResellerBillingCommon):
         self._work(run)
         # As if the preview had been made a while ago, and the item billed by hand since.
         item.action_bill_now()
-        self._run_sql("UPDATE reseller_statement SET create_date = create_date - interval '1 hour'")
+        self._run_sql(
+            "UPDATE reseller_statement SET create_date = create_date - interval '1 hour', "
+            "write_date = write_date - interval '1 hour'"
+        )
         with self.assertRaisesRegex(UserError, "Prices have changed"):
             run.action_approve()
         self._run_sql("UPDATE reseller_price_rule SET write_date = write_date - interval '1 day'")
@@ -123,6 +126,57 @@ class TestReview(ResellerBillingCommon):
             lambda one: one.state == "invoiced" and str(one.bill_date) == "2024-03-01"
         )
         self.assertEqual(len(bills), 1)
+
+    def test_retrying_posts_only_what_was_approved(self):
+        run = self._prepare()
+        run.action_retry_parked()
+        self.assertEqual(run.state, "prepared")
+        self._work(run)
+        self.assertFalse(run.statement_ids.filtered(lambda one: one.state != "preview"))
+
+    def test_what_is_gone_since_is_prepared_again(self):
+        self._create_rule(
+            self._create_feature("key"), recurring_fee=5, enrolment="opt_in", fee_timing="arrears"
+        )
+        row = self.env["reseller.client.feature"].create(
+            {
+                "client_id": self.client_a.id,
+                "feature_id": self.env["reseller.feature"].search([("code", "=", "key")]).id,
+                "date_from": "2024-02-01",
+                "quantity": 3,
+            }
+        )
+        run = self._prepare()
+        row.unlink()
+        self._approve(run)
+        self.assertEqual(run.parked_line_ids.client_id, self.client_a)
+        self.assertIn("have changed since", run.parked_line_ids.reason)
+
+    def test_a_bill_that_was_void_and_made_again_since(self):
+        self._use("2024-01-20", 10)
+        run = self._prepare()
+        # As if it had been made a while ago.
+        self._run_sql(
+            "UPDATE reseller_statement SET create_date = create_date - interval '1 hour' "
+            "WHERE state = 'preview'"
+        )
+        for table in ("reseller_price_rule", "reseller_client_membership"):
+            self._run_sql(f"UPDATE {table} SET write_date = write_date - interval '1 day'")
+        self._run_sql(
+            "UPDATE reseller_statement SET write_date = write_date - interval '1 day' "
+            f"WHERE state != 'preview' AND client_id != {self.client_a.id}"
+        )
+        invoice = self._statement(self.client_a, "2024-02-01").invoice_id
+        invoice.button_draft()
+        invoice.button_cancel()
+        other = self.env["reseller.billing.run"].create(
+            {"date": "2024-02-15", "is_reviewed": False}
+        )
+        other.action_start()
+        self._work(other)
+        self.assertEqual(str(self.client_a.next_bill_date), "2024-03-01")
+        self._approve(run)
+        self.assertEqual(run.parked_line_ids.client_id, self.client_a)
 
     def _run_sql(self, query):
         self.env.flush_all()

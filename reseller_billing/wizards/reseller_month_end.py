@@ -105,6 +105,7 @@ class ResellerMonthEnd(models.TransientModel):
                     entry=there.name,
                 )
             )
+        self._check_unlocked()
         grouped = defaultdict(list)
         for (feature, currency), amounts in self._get_amounts().items():
             grouped[currency].append((feature, *amounts))
@@ -133,6 +134,20 @@ class ResellerMonthEnd(models.TransientModel):
             "view_mode": "list,form",
             "domain": [("id", "in", (moves | reversals).ids)],
         }
+
+    def _check_unlocked(self):
+        """Refuse days of a locked period: Odoo would move the entries to a later one."""
+        for day in (self.date, date_utils.add(self.date, days=1)):
+            locks = self.company_id._get_violated_lock_dates(day, False, self.journal_id)
+            if locks:
+                raise UserError(
+                    self.env._(
+                        "%(day)s is in a locked period, until %(lock)s: unlock it, "
+                        "or choose a later day.",
+                        day=day,
+                        lock=locks[-1][0],
+                    )
+                )
 
     # Amounts
 
