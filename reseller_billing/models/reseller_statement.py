@@ -6,6 +6,7 @@ from odoo.fields import Command, Domain
 from odoo.tools import SQL
 
 from .. import rating
+from .account_move_line import BILLING
 
 LIVE = ("approved", "invoiced")
 
@@ -437,20 +438,35 @@ class ResellerStatement(models.Model):
         lines = billed._get_adjusted_lines()
         digits = self.env["decimal.precision"].precision_get("Product Unit")
         billed._check_invoiceable(date)
-        vals_list = [
-            statement._prepare_invoice_vals(date, exact, digits, lines) for statement in billed
-        ]
-        moves = (
+        model = (
             self.env["account.move"]
             .sudo(False)
             .with_company(billed.company_id)
             .with_context(
                 tracking_disable=True, mail_create_nolog=True, mail_create_nosubscribe=True
             )
-            .create(vals_list)
         )
-        moves.action_post()
-        for statement, move in zip(billed, moves, strict=True):
+        moves = dict(
+            zip(
+                billed,
+                model.create(
+                    [
+                        statement._prepare_invoice_vals(date, exact, digits, lines)
+                        for statement in billed
+                    ]
+                ),
+                strict=True,
+            )
+        )
+        for statement, move in moves.items():
+            if move.amount_total < 0:
+                # With taxes it is on the other side of zero: Odoo posts no such invoice.
+                move.with_context(reseller_billing=BILLING).unlink()
+                moves[statement] = model.create(
+                    statement._prepare_invoice_vals(date, exact, digits, lines, turned=True)
+                )
+        model.union(*moves.values()).action_post()
+        for statement, move in moves.items():
             statement.write({"invoice_id": move.id, "state": "invoiced"})
 
     def _check_invoiceable(self, date):
@@ -507,11 +523,12 @@ class ResellerStatement(models.Model):
                     )
                 )
 
-    def _prepare_invoice_vals(self, date, exact, quantity_digits, lines):
+    def _prepare_invoice_vals(self, date, exact, quantity_digits, lines, turned=False):
         """Return the values of this statement's invoice, or credit note if it is below zero.
 
         :param exact: {charge id: (quantity, unit price, amount)} as Decimals
         :param lines: the original invoice lines of adjusting charges, see _get_adjusted_lines
+        :param bool turned: whether taxes turn one into the other
         """
         self.ensure_one()
         contract_sudo = self.client_id.contract_id.sudo()  # the account's own
@@ -521,7 +538,7 @@ class ResellerStatement(models.Model):
             # Due at once means on the invoice's date, where Odoo would take today.
             vals["invoice_date_due"] = date
         charges = self.charge_ids.sorted("sequence")
-        below = sum((exact[charge.id][2] for charge in charges), Decimal(0)) < 0
+        below = (sum((exact[charge.id][2] for charge in charges), Decimal(0)) < 0) != turned
         commands = []
         for charge in charges:
             if not exact[charge.id][2]:

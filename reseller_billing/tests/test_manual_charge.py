@@ -109,3 +109,31 @@ class TestManualCharge(ResellerBillingCommon):
         self.assertFalse(self._statement(self.client_a, "2024-02-01").charge_ids)
         with self.assertRaisesRegex(UserError, "enter it anew"):
             item.action_bill_now()
+
+    def test_taxes_turn_a_bill_over(self):
+        tax = self.env["account.tax"].create(
+            {"name": "25 %", "amount": 25, "company_id": self.company.id}
+        )
+        self.product.taxes_id = tax
+        free = self.env["product.product"].create(
+            {"name": "Gift", "type": "service", "taxes_id": False}
+        )
+        self._use("2024-01-05", 100)
+        self._add("Gift", 110, kind="credit", product_id=free.id)
+        run = self._run("2024-02-01")
+        self.assertFalse(run.parked_line_ids)
+        statement = self._statement(self.client_a, "2024-02-01")
+        # 100.00 and 25.00 of tax, less 110.00: below zero before taxes, above it with them.
+        self.assertEqual(statement.amount_total, -10)
+        self.assertEqual(statement.invoice_id.move_type, "out_invoice")
+        self.assertEqual(statement.invoice_id.amount_total, 15)
+        self.assertAgrees(statement)
+        # And the other way round, in the next month: −100.00 and −25.00, with 110.00.
+        self._use("2024-01-06", -100)
+        self._add("Fee", 110, product_id=free.id, date="2024-02-20")
+        self.assertFalse(self._run("2024-03-01").parked_line_ids)
+        statement = self._statement(self.client_a, "2024-03-01")
+        self.assertEqual(statement.amount_total, 10)
+        self.assertEqual(statement.invoice_id.move_type, "out_refund")
+        self.assertEqual(statement.invoice_id.amount_total, 15)
+        self.assertAgrees(statement)
