@@ -408,13 +408,18 @@ class ResellerStatement(models.Model):
     def _get_partner(self):
         """Return who pays this bill: the invoice address of the client or of the reseller."""
         self.ensure_one()
-        if self.reseller_id.invoice_to == "reseller":
-            partner = self.reseller_id.partner_id
+        return self._get_payer(self.client_id)
+
+    @api.model
+    def _get_payer(self, client):
+        """Return who pays an account's bills, see _get_partner."""
+        if client.reseller_id.invoice_to == "reseller":
+            partner = client.reseller_id.partner_id
         else:
-            by_hand = self.client_id.contract_id.sudo().invoice_partner_id  # the account's own
+            by_hand = client.contract_id.sudo().invoice_partner_id  # the account's own
             if by_hand:
                 return by_hand
-            partner = self.client_id.partner_id
+            partner = client.partner_id
         return partner.browse(partner.address_get(["invoice"])["invoice"])
 
     def _get_partners(self):

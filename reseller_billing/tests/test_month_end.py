@@ -1,4 +1,5 @@
 from odoo.exceptions import UserError
+from odoo.fields import Command
 from odoo.tools import mute_logger
 from psycopg2.errors import UniqueViolation
 
@@ -162,6 +163,60 @@ class TestMonthEnd(ResellerBillingCommon):
             [sum(one) for one in zip(*wizard._get_amounts().values(), strict=True)], [10, 0]
         )
         invoice.action_post()
+        # Credited as a whole, it leaves nothing to defer.
+        credit = invoice._reverse_moves([{"date": "2024-01-05", "invoice_date": "2024-01-05"}])
+        credit.action_post()
+        self.assertEqual(wizard._get_amounts(), {})
         self.company.fiscalyear_lock_date = "2024-01-10"
         with self.assertRaisesRegex(UserError, "in a locked period"):
             wizard.action_post()
+
+    def test_an_export_client_as_its_invoice_has_it(self):
+        tax = self.env["account.tax"].create(
+            {
+                "name": "25 % included",
+                "amount": 25,
+                "price_include_override": "tax_included",
+                "company_id": self.company.id,
+            }
+        )
+        self.product.taxes_id = tax
+        export = self.env["account.account"].create(
+            {"name": "Export", "code": "400900", "account_type": "income"}
+        )
+        income = self.product.with_company(self.company)._get_product_accounts()["income"]
+        position = self.env["account.fiscal.position"].create(
+            {
+                "name": "Export",
+                "company_id": self.company.id,
+                "account_ids": [
+                    Command.create({"account_src_id": income.id, "account_dest_id": export.id})
+                ],
+            }
+        )
+        self.env["account.tax"].create(
+            {
+                "name": "0 % export",
+                "amount": 0,
+                "company_id": self.company.id,
+                "fiscal_position_ids": position.ids,
+                "original_tax_ids": tax.ids,
+            }
+        )
+        abroad = self._create_client("X")
+        abroad.partner_id.property_account_position_id = position
+        self._create_rule(unit_price=1)
+        for ref in ("A", "X"):
+            self._use("2024-01-10", 10, client=ref)
+        moves = self.env["account.move"].search(self._wizard("2024-01-31").action_post()["domain"])
+        booked = {
+            line.account_id: line.balance
+            for line in moves.filtered("reseller_month_end").line_ids
+            if line.account_id.account_type == "income"
+        }
+        # 10.00 with 25 % included is 8.00 at home; abroad all of it is income.
+        self.assertEqual(booked, {income: -8.0, export: -10.0})
+        self._run("2024-02-01")
+        invoice = self._statement(abroad, "2024-02-01").invoice_id
+        self.assertEqual(invoice.invoice_line_ids.account_id, export)
+        self.assertEqual(invoice.amount_untaxed, 10)

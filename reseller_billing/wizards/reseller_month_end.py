@@ -62,6 +62,10 @@ class ResellerMonthEnd(models.TransientModel):
         """Show what would be posted."""
         self.ensure_one()
         self.line_ids.unlink()
+        sums = defaultdict(lambda: [Decimal(0), Decimal(0)])
+        for (feature, currency, _position), amounts in self._get_amounts().items():
+            for number, amount in enumerate(amounts):
+                sums[feature, currency][number] += amount
         self.line_ids = [
             Command.create(
                 {
@@ -71,7 +75,7 @@ class ResellerMonthEnd(models.TransientModel):
                     "deferred": float(deferred),
                 }
             )
-            for (feature, currency), (accrued, deferred) in self._get_amounts().items()
+            for (feature, currency), (accrued, deferred) in sums.items()
         ]
         return {
             "type": "ir.actions.act_window",
@@ -107,8 +111,8 @@ class ResellerMonthEnd(models.TransientModel):
             )
         self._check_unlocked()
         grouped = defaultdict(list)
-        for (feature, currency), amounts in self._get_amounts().items():
-            grouped[currency].append((feature, *amounts))
+        for (feature, currency, position), amounts in self._get_amounts().items():
+            grouped[currency].append((feature, position, *amounts))
         if not grouped:
             raise UserError(self.env._("Nothing is unbilled or unserved on %s.", self.date))
         for currency, rows in grouped.items():
@@ -152,7 +156,7 @@ class ResellerMonthEnd(models.TransientModel):
     # Amounts
 
     def _get_amounts(self):
-        """Return {(feature id, currency id): (accrued, deferred)}, Decimals, as priced.
+        """Return {(feature, currency, fiscal position): (accrued, deferred)}: ids, Decimals as priced.
 
         What is earned by the day and not invoiced by it is accrued: what a bill of the next day
         would charge, were there only the bills that the books know by then. Of fees that are
@@ -165,19 +169,46 @@ class ResellerMonthEnd(models.TransientModel):
         clients = self.env["reseller.client"].browse(bills)
         charges, _covered = self.env["reseller.rating"]._rate(clients, bills, self.date)
         changed = set()
+        fees = self._load_fees()
+        billed = {client for client in bills if charges[client]} | {row[0] for row in fees}
+        positions = self._get_fiscal_positions(clients.browse(billed))
         for client in clients:
             for charge in charges[client.id]:
-                key = (charge.feature, client.currency_id.id)
+                key = (charge.feature, client.currency_id.id, positions[client.id])
                 change = charge.amount
                 if charge.key.kind == "recurring":
                     change -= rating.unserved_from_trace(charge.trace, self.date)
                 changed.add((client.id, charge.feature, *charge.key))
                 found[key][0 if change >= 0 else 1] += abs(change)
-        for client, feature, currency, trace, *component in self._load_fees():
+        for client, feature, currency, trace, *component in fees:
             if (client, feature, *rating.Key(*component)) not in changed:
                 unserved = rating.unserved_from_trace(trace, self.date)
-                found[feature, currency][1] += unserved
+                found[feature, currency, positions[client]][1] += unserved
         return {key: tuple(amounts) for key, amounts in found.items() if any(amounts)}
+
+    def _get_fiscal_positions(self, clients):
+        """Return {client id: fiscal position id} as their invoices have it."""
+        model = self.env["account.fiscal.position"].with_company(self.company_id)
+        found, by_address = {}, {}
+        # The accountant need not have rights on every account of the company.
+        for client_sudo in clients.sudo():
+            position = client_sudo.contract_id.fiscal_position_id
+            if not position:
+                partner = self.env["reseller.statement"].sudo()._get_payer(client_sudo)
+                by_hand = partner.with_company(self.company_id).property_account_position_id
+                # What Odoo looks at: partners of one country and kind are looked up once.
+                address = (
+                    by_hand,
+                    partner.country_id,
+                    partner.state_id,
+                    partner.zip,
+                    bool(partner.vat) and partner.vat[:2],
+                )
+                if address not in by_address:
+                    by_address[address] = model._get_fiscal_position(partner)
+                position = by_address[address]
+            found[client_sudo.id] = position.id
+        return found
 
     def _get_bills(self):
         """Return {client id: rating.Bill} of the day after, given the bills known by the day."""
@@ -224,7 +255,10 @@ class ResellerMonthEnd(models.TransientModel):
         return bills
 
     def _load_fees(self):
-        """Return the latest charges of recurring fees that were invoiced by the day and reach on."""
+        """Return the latest charges of recurring fees that were invoiced by the day and reach on.
+
+        What a credit note has given back as a whole is nobody's income any more.
+        """
         return self.env.execute_query(
             SQL(
                 """
@@ -238,12 +272,20 @@ class ResellerMonthEnd(models.TransientModel):
                   JOIN reseller_reseller reseller ON reseller.id = charge.reseller_id
                  WHERE charge.company_id = %s AND charge.kind = 'recurring'
                    AND charge.cycle_end > %s AND reseller.invoice_to != 'none' AND %s
+                   AND NOT EXISTS (
+                       SELECT FROM account_move credit
+                         JOIN account_move invoice ON invoice.id = credit.reversed_entry_id
+                        WHERE invoice.id = statement.invoice_id
+                          AND credit.state = 'posted'
+                          AND credit.date <= %s
+                          AND credit.amount_total >= invoice.amount_total)
                  ORDER BY charge.client_id, charge.feature_id, charge.cycle_start,
                           charge.price_rule_id, charge.id DESC
                 """,
                 self.company_id.id,
                 self.date,
                 self.env["reseller.rating"]._known_sql(self.date),
+                self.date,
             )
         )
 
@@ -252,7 +294,7 @@ class ResellerMonthEnd(models.TransientModel):
     def _prepare_move_vals(self, currency, rows):
         """Return the values of the entry of one currency.
 
-        :param rows: (feature id, accrued, deferred)
+        :param rows: (feature id, fiscal position id, accrued, deferred)
         """
         ref = self.env._(
             "Unbilled use and unserved fees on %(day)s, %(currency)s",
@@ -260,15 +302,16 @@ class ResellerMonthEnd(models.TransientModel):
             currency=currency.name,
         )
         lines = []
-        for feature_id, accrued, deferred in rows:
+        for feature_id, position_id, accrued, deferred in rows:
+            position = self.env["account.fiscal.position"].browse(position_id or [])
             feature = self.env["reseller.feature"].browse(feature_id)
             product = feature._get_product(self.company_id)
-            income = self._get_income_account(product)
+            income = self._get_income_account(product, position)
             for amount, account, sign in (
                 (accrued, self.accrued_account_id, 1),
                 (deferred, self.deferred_account_id, -1),
             ):
-                net = self._get_net(product, amount, currency)
+                net = self._get_net(product, amount, currency, position)
                 if net:
                     lines += self._prepare_line_vals(feature, currency, account, income, sign * net)
         return {
@@ -296,14 +339,15 @@ class ResellerMonthEnd(models.TransientModel):
             for one, sign in ((account, 1), (income, -1))
         ]
 
-    def _get_net(self, product, amount, currency):
+    def _get_net(self, product, amount, currency, position):
         """Return an amount as priced without the taxes that its price includes."""
-        taxes = product.taxes_id._filter_taxes_by_company(self.company_id)
+        taxes = position.map_tax(product.taxes_id._filter_taxes_by_company(self.company_id))
         found = taxes.compute_all(float(amount), currency, product=product)
         return currency.round(found["total_excluded"])
 
-    def _get_income_account(self, product):
-        account = product.with_company(self.company_id)._get_product_accounts()["income"]
+    def _get_income_account(self, product, position):
+        accounts = product.product_tmpl_id.with_company(self.company_id)
+        account = accounts.get_product_accounts(fiscal_pos=position)["income"]
         if not account:
             raise UserError(self.env._("%s has no income account: set one.", product.display_name))
         return account
