@@ -2,7 +2,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
 from .. import rating
@@ -377,7 +377,15 @@ class ResellerPriceRule(models.Model):
         before = rates._billed_prices(features)
         yield
         self.env.flush_all()
+        at_work = rates._get_working_dates()
         for client, (changed, priced) in rates._compare_billed_prices(before, features).items():
+            if changed and client.company_id in at_work:
+                raise UserError(
+                    self.env._(
+                        "A billing run is at work with these prices: wait until it is done, "
+                        "or stop it."
+                    )
+                )
             if changed:
                 client._raise_billed(self.env._("this price"))
             client._rate_again_from(priced)

@@ -2,10 +2,12 @@ from collections import defaultdict
 from datetime import date
 from decimal import Decimal
 
-from odoo import models
+from odoo import fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from .. import rating
+from .reseller_billing_run import WORKING
 
 FOREVER = date(9999, 12, 31)
 
@@ -446,38 +448,56 @@ class ResellerRating(models.AbstractModel):
         """Return {(client, feature id): (runs, once)} of billed days.
 
         Runs are (first, last, (rule id, terms)); once is the first enrolled day with its rule, where
-        something is given or due once.
+        something is given or due once. Days that a run is billing at the moment count as billed.
         """
         found = {}
+        working = self._get_working_dates()
         for company in self.env.companies:
+            at_work = working.get(company)
+            billed = Domain("billed_until", "!=", False)
+            if at_work:
+                billed |= Domain("state", "=", "active")
             # What is billed binds also those who may not see every client.
             clients = (
                 self.env["reseller.client"]
                 .sudo()
                 .with_context(active_test=False)
-                .search([("company_id", "=", company.id), ("billed_until", "!=", False)])
+                .search(Domain("company_id", "=", company.id) & billed)
             )
             if not clients:
                 continue
             rules = self._load_features(company, features)
             accounts = self._load_accounts(clients)
             for client in clients:
+                until = max(filter(None, (client.billed_until, at_work)))
                 for feature in features:
                     rated = rules.get((client.currency_id.id, feature.id))
                     runs, once = [], None
                     if rated:
-                        timeline = accounts[client.id].timeline(rated, client.billed_until)
+                        timeline = accounts[client.id].timeline(rated, until)
                         runs = [
-                            (first, min(last, client.billed_until), rule and (rule.id, rule.terms))
+                            (first, min(last, until), rule and (rule.id, rule.terms))
                             for first, last, rule in timeline.winners()
-                            if first <= client.billed_until
+                            if first <= until
                         ]
                         if rated.has_once and not rated.has_on_use:
                             first = timeline.first_enrolled()
-                            if first and first.day <= client.billed_until:
+                            if first and first.day <= until:
                                 once = first.day, first.rule.id
                     found[client, feature.id] = runs, once
         return found
+
+    def _get_working_dates(self):
+        """Return {company: last day that its runs at work may bill}."""
+        runs = self.env["reseller.billing.run"].sudo()  # they bind also who may not see them
+        return {
+            company: fields.Date.subtract(date, days=1)
+            for company, date in runs._read_group(
+                [("state", "in", WORKING), ("company_id", "in", self.env.companies.ids)],
+                ["company_id"],
+                ["date:max"],
+            )
+        }
 
     def _compare_billed_prices(self, before, features):
         """Return {client: (whether a billed price changed, first day that has one only now)}."""
@@ -490,7 +510,9 @@ class ResellerRating(models.AbstractModel):
             cuts = {day for first, last, _terms in runs + old_runs for day in (first, last)}
             for day in sorted(cuts):
                 old, new = _terms_on(old_runs, day), _terms_on(runs, day)
-                if old is not None and old != new:
+                if old != new and (
+                    old is not None or not client.billed_until or day > client.billed_until
+                ):
                     changed = True
                 elif old is None and new is not None:
                     priced = min(priced or day, day)

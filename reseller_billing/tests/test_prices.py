@@ -2,7 +2,7 @@ from datetime import date
 
 import psycopg2
 from odoo import fields
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import mute_logger
 
 from .common import ResellerBillingCommon
@@ -204,3 +204,23 @@ class TestPrices(ResellerBillingCommon):
         rule = self.env["reseller.price.rule"].search([("feature_id", "=", self.feature.id)])
         with self.assertRaisesRegex(ValidationError, "is billed until"):
             rule.unit_price = 2
+
+    def test_a_run_at_work_keeps_the_prices_of_the_days_that_it_bills(self):
+        rule = self._create_rule(unit_price=1)
+        other = self._create_feature("later")
+        self._run("2024-02-01")
+        run = self.env["reseller.billing.run"].create({"date": "2024-03-01"})
+        run.action_start()
+        for change in (
+            lambda: rule.write({"unit_price": 2}),
+            lambda: rule.write({"date_to": "2024-02-15"}),
+            lambda: self._create_rule(other, unit_price=1, date_from="2024-02-10"),
+        ):
+            with self.assertRaisesRegex(UserError, "run is at work"), self.env.cr.savepoint():
+                change()
+        self.env.invalidate_all()
+        # Days after those are free, and all of February is once the run has stopped.
+        rule.date_to = "2024-02-29"
+        self._create_rule(unit_price=3, date_from="2024-03-01")
+        run.action_stop()
+        rule.date_to = "2024-02-15"
