@@ -285,14 +285,8 @@ class ResellerUsageLine(models.Model):
         properties = event.get("properties")
         if properties is not None:
             properties = self._parse_properties(properties)
-        for account in client:
-            client_id, tz, service, billed_until, starts = account
-            zone = zones.get(tz)
-            if zone is None:
-                zone = zones[tz] = ZoneInfo(tz)
-            day = occurred_at.astimezone(zone).date()
-            if any(first <= day and (last is None or day <= last) for first, last in service):
-                break
+        account, day = self._find_account(event, client, occurred_at, corrected, zones)
+        client_id, _tz, service, billed_until, starts = account
         corrects = event.get("corrects") or None
         if corrects:
             level, day = self._find_corrected(event, corrected, client_id, feature)
@@ -336,6 +330,25 @@ class ResellerUsageLine(models.Model):
             is_late,
             properties,
         )
+
+    def _find_account(self, event, accounts, occurred_at, corrected, zones):
+        """Return (account, day) of an event, of the accounts that have borne its client's reference.
+
+        That is the account of the event that it corrects, or the one that is served on its day.
+        """
+        found = _lookup(corrected or {}, (event["source"], event.get("corrects")))
+        for account in accounts:
+            number, tz, service, *_rest = account
+            zone = zones.get(tz)
+            if zone is None:
+                zone = zones[tz] = ZoneInfo(tz)
+            day = occurred_at.astimezone(zone).date()
+            if found and event.get("corrects"):
+                if number == found[0]:
+                    break
+            elif any(first <= day and (last is None or day <= last) for first, last in service):
+                break
+        return account, day
 
     def _find_corrected(self, event, corrected, client, feature):
         """Return (level, day) of the event that an event corrects; raise ValueError without one."""

@@ -245,3 +245,27 @@ class TestSecurity(ResellerBillingCommon):
         wizard.check_access("read")
         with self.assertRaises(AccessError):
             wizard.with_user(other).check_access("read")
+
+    def test_an_accountant_reads_what_an_invoice_leads_to(self):
+        self._create_rule(recurring_fee=10, unit_price=1)
+        self._use("2024-01-05", 1)
+        self._run("2024-02-01")
+        accountant = self._create_user(
+            "accountant", "base.group_user,account.group_account_invoice"
+        )
+        self.env.invalidate_all()
+        client = self.client_a.with_user(accountant)
+        view = client.get_views([(False, "form")])["views"]["form"]
+        self.assertTrue(view["arch"])
+        fields_there = self.env["reseller.client"].fields_get(attributes=["type"])
+        shown = [name for name in fields_there if f'name="{name}"' in view["arch"]]
+        self.assertEqual(client.read(shown)[0]["ref"], "A")
+        statement = self._statement(self.client_a, "2024-02-01").with_user(accountant)
+        self.assertTrue(statement.charge_ids.read(["name", "explanation_html"]))
+        self.assertTrue(
+            self.env["reseller.account.entry"]
+            .with_user(accountant)
+            .search([("partner_id", "=", client.partner_id.id)])
+        )
+        with self.assertRaises(AccessError):
+            client.write({"ref": "B"})

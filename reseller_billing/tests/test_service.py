@@ -237,6 +237,13 @@ class TestService(ResellerBillingCommon):
             self.assertEqual(outcome["accepted"], 1, outcome)
             line = self.env["reseller.usage.line"].search([("external_id", "=", event["id"])])
             self.assertEqual(line.client_id, account)
+        # What the old account used is given back there, though it comes after the move.
+        first = self.env["reseller.usage.line"].search([("client_id", "=", self.client.id)])
+        late = self._event("2024-02-03", -1, client="S", corrects=first.external_id)
+        outcome = self.env["reseller.usage.line"].ingest([late])
+        self.assertEqual(outcome["accepted"], 1, outcome)
+        given = self.env["reseller.usage.line"].search([("external_id", "=", late["id"])])
+        self.assertEqual((given.client_id, given.billing_date), (self.client, first.billing_date))
 
     def test_an_account_in_service_is_moved_not_rewritten(self):
         other = self._create_reseller("O")
