@@ -154,6 +154,14 @@ class ResellerBillingRun(models.Model):
             "domain": [("run_id", "=", self.id)],
         }
 
+    def action_export(self):
+        """Download all statements of this run, previews among them, as one workbook."""
+        self.ensure_one()
+        report = self.env.ref("reseller_billing.action_report_statement_xlsx")
+        if not self.statement_ids:
+            raise UserError(self.env._("%s has no statements yet.", self.name))
+        return report.report_action(self.statement_ids, config=False)
+
     def action_view_invoices(self):
         """Open the invoices of this run."""
         self.ensure_one()

@@ -1,6 +1,8 @@
+import io
 import subprocess
-from datetime import date
+from datetime import date, datetime
 
+import openpyxl
 import pytest
 from odoo.tests import tagged
 from odoo.tools import config
@@ -74,3 +76,47 @@ class TestReports(ResellerBillingCommon):
         statement = self._statement(self.client_a, "2024-03-01")
         text = " ".join(self._print("reseller_billing.action_report_statement", statement))
         self.assertIn("Not a tax invoice", text)
+
+    def test_a_run_as_a_workbook(self):
+        self.other.partner_id.name = "=1+1"
+        gift = self.env["reseller.manual.charge"].create(
+            {
+                "client_id": self.other.id,
+                "name": '=HYPERLINK("http://evil.example")',
+                "kind": "credit",
+                "unit_price": 3,
+                "date": "2024-02-10",
+            }
+        )
+        self._use("2024-02-06", "0.5", client="B")
+        run = self._run("2024-03-01")
+        report = run.action_export()
+        self.assertEqual(report["report_type"], "xlsx")
+        content, kind = self.env["ir.actions.report"]._render(
+            report["report_name"], report["context"]["active_ids"]
+        )
+        self.assertEqual(kind, "xlsx")
+        book = openpyxl.load_workbook(io.BytesIO(content))
+        values = openpyxl.load_workbook(io.BytesIO(content), data_only=True)
+        summary, charges, usage = (list(sheet.values) for sheet in values.worksheets)
+        self.assertEqual([sheet.freeze_panes for sheet in book.worksheets], ["A2"] * 3)
+        self.assertEqual([row[1] for row in summary[1:]], ["A", "B"])
+        self.assertEqual(summary[2][2], "=1+1")
+        self.assertEqual(book.worksheets[0]["C3"].data_type, "s")
+        self.assertEqual(summary[1][5], datetime(2024, 3, 1))
+        # The formula adds up what the charges say, and that is the statement.
+        formula = book.worksheets[0]["K3"].value
+        self.assertEqual(formula, "=SUMIF('Charges'!$A$2:$A$5,A3,'Charges'!$J$2:$J$5)")
+        for row in summary[1:]:
+            found = sum(line[9] for line in charges[1:] if line[0] == row[0])
+            statement = run.statement_ids.filtered(lambda one, row=row: one.name == row[0])
+            self.assertAlmostEqual(found, statement.amount_total, 9)
+            self.assertEqual(row[10], statement.amount_total)
+        # 9.99 in advance each, 0.5 units of 10 included, and the credit of 3.00.
+        self.assertEqual(sorted(line[9] for line in charges[1:]), [-3, 0, 9.99, 9.99])
+        credit = next(line for line in charges if line[4] == gift.name)
+        self.assertEqual((credit[5], credit[7], credit[8]), (datetime(2024, 2, 10), -1, 3))
+        self.assertEqual(
+            usage[1:], [(summary[2][0], "B", datetime(2024, 2, 6), "Unit", None, 0.5, 1)]
+        )
+        self.assertIn("9.99", charges[1][11])

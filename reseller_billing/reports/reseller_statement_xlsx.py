@@ -1,0 +1,194 @@
+from odoo import models
+from odoo.tools import SQL
+from xlsxwriter.utility import xl_rowcol_to_cell
+
+
+class ReportStatementXlsx(models.AbstractModel):
+    """Statements as a workbook: a summary, the charges with their reasons, use by day.
+
+    Numbers and days are what they are, and sums are formulas: whoever reconciles goes on from
+    here. Texts are written as texts, whatever they begin with.
+    """
+
+    _name = "report.reseller_billing.statement_xlsx"
+    _description = "Statements as XLSX"
+    _inherit = "report.report_xlsx.abstract"
+
+    def generate_xlsx_report(self, workbook, data, objs):
+        statements = objs.sorted(lambda one: (one.client_id.ref, one.bill_date, one.id))
+        statements.check_access("read")
+        formats = self._get_formats(workbook)
+        summary = workbook.add_worksheet(self.env._("Summary"))
+        charges = workbook.add_worksheet(self.env._("Charges"))
+        usage = workbook.add_worksheet(self.env._("Usage by Day"))
+        last = self._write_charges(charges, formats, statements)
+        self._write_summary(summary, formats, statements, charges.get_name(), last)
+        self._write_usage(usage, formats, statements)
+
+    def _get_formats(self, workbook):
+        return {
+            "head": workbook.add_format({"bold": True, "bottom": 1, "text_wrap": True}),
+            "day": workbook.add_format({"num_format": "yyyy-mm-dd"}),
+            "wrap": workbook.add_format({"text_wrap": True, "valign": "top"}),
+            "total": workbook.add_format({"bold": True, "top": 1}),
+            **{
+                digits: workbook.add_format({"num_format": f"#,##0.{'0' * digits}".rstrip(".")})
+                for digits in range(7)
+            },
+        }
+
+    def _write_head(self, sheet, formats, columns):
+        """Write the first line, which stays in sight, and set the widths.
+
+        :param columns: (title, width in characters)
+        """
+        for number, (title, width) in enumerate(columns):
+            sheet.write_string(0, number, title, formats["head"])
+            sheet.set_column(number, number, width)
+        sheet.freeze_panes(1, 0)
+        sheet.autofilter(0, 0, 0, len(columns) - 1)
+        sheet.repeat_rows(0)
+        sheet.set_landscape()
+        sheet.fit_to_pages(1, 0)
+
+    def _write_day(self, sheet, formats, row, column, day):
+        if day:
+            sheet.write_datetime(row, column, day, formats["day"])
+
+    def _write_summary(self, sheet, formats, statements, charges, last):
+        self._write_head(
+            sheet,
+            formats,
+            [
+                (self.env._("Statement"), 24),
+                (self.env._("Account"), 14),
+                (self.env._("Client"), 30),
+                (self.env._("Reseller"), 24),
+                (self.env._("State"), 12),
+                (self.env._("Bill Date"), 12),
+                (self.env._("Use From"), 12),
+                (self.env._("Use To"), 12),
+                (self.env._("Invoice"), 18),
+                (self.env._("Currency"), 10),
+                (self.env._("Total"), 14),
+            ],
+        )
+        states = dict(statements._fields["state"]._description_selection(self.env))
+        for row, statement in enumerate(statements, 1):
+            texts = (
+                statement.name,
+                statement.client_id.ref,
+                statement.client_id.name,
+                statement.reseller_id.name,
+                states[statement.state],
+            )
+            for column, text in enumerate(texts):
+                sheet.write_string(row, column, text or "")
+            days = (statement.bill_date, statement.period_start, statement.period_end)
+            for column, day in enumerate(days, 5):
+                self._write_day(sheet, formats, row, column, day)
+            sheet.write_string(row, 8, statement.invoice_id.name or "")
+            sheet.write_string(row, 9, statement.currency_id.name)
+            here = xl_rowcol_to_cell(row, 0)
+            sheet.write_formula(
+                row,
+                10,
+                f"=SUMIF('{charges}'!$A$2:$A${last},{here},'{charges}'!$J$2:$J${last})",
+                formats[statement.currency_id.decimal_places],
+                statement.amount_total,
+            )
+
+    def _write_charges(self, sheet, formats, statements):
+        """Write all charges; return the number of the last line, as the program counts."""
+        self._write_head(
+            sheet,
+            formats,
+            [
+                (self.env._("Statement"), 24),
+                (self.env._("Account"), 14),
+                (self.env._("Feature"), 22),
+                (self.env._("Kind"), 14),
+                (self.env._("Description"), 50),
+                (self.env._("From"), 12),
+                (self.env._("To"), 12),
+                (self.env._("Quantity"), 14),
+                (self.env._("Unit Price"), 14),
+                (self.env._("Amount"), 14),
+                (self.env._("Currency"), 10),
+                (self.env._("Why"), 90),
+            ],
+        )
+        exact = statements.charge_ids._get_exact()
+        kinds = dict(statements.charge_ids._fields["kind"]._description_selection(self.env))
+        row = 0
+        for statement in statements:
+            for charge in statement.charge_ids.sorted("sequence"):
+                row += 1
+                quantity, price, amount = exact[charge.id]
+                why = "\n".join(
+                    f"{title}: {'; '.join(lines)}" for title, lines in charge._get_explanation()
+                )
+                texts = (
+                    statement.name,
+                    statement.client_id.ref,
+                    charge.feature_id.name or "",
+                    kinds[charge.kind],
+                    charge.name,
+                )
+                for column, text in enumerate(texts):
+                    sheet.write_string(row, column, text)
+                self._write_day(sheet, formats, row, 5, charge.date_from)
+                self._write_day(sheet, formats, row, 6, charge.date_to)
+                sheet.write_number(row, 7, quantity)
+                sheet.write_number(row, 8, price)
+                sheet.write_number(row, 9, amount, formats[charge.currency_id.decimal_places])
+                sheet.write_string(row, 10, charge.currency_id.name)
+                sheet.write_string(row, 11, why, formats["wrap"])
+        return max(row + 1, 2)
+
+    def _write_usage(self, sheet, formats, statements):
+        self._write_head(
+            sheet,
+            formats,
+            [
+                (self.env._("Statement"), 24),
+                (self.env._("Account"), 14),
+                (self.env._("Day"), 12),
+                (self.env._("Feature"), 22),
+                (self.env._("Level"), 18),
+                (self.env._("Quantity"), 14),
+                (self.env._("Events"), 10),
+            ],
+        )
+        self.env["reseller.usage.daily"].check_access("read")
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT statement.id, bucket.billing_date, bucket.feature_id, bucket.level_id,
+                       bucket.quantity, bucket.event_count
+                  FROM reseller_statement statement
+                  JOIN reseller_usage_daily bucket
+                    ON bucket.client_id = statement.client_id
+                   AND bucket.billing_date BETWEEN statement.period_start AND statement.period_end
+                 WHERE statement.id = ANY(%s)
+                 ORDER BY array_position(%s, statement.id), bucket.billing_date,
+                          bucket.feature_id, bucket.level_id
+                """,
+                statements.ids,
+                statements.ids,
+            )
+        )
+        features = self.env["reseller.feature"].browse({row[2] for row in rows})
+        levels = self.env["reseller.feature.level"].browse({row[3] for row in rows if row[3]})
+        names = {one.id: one.name for one in features}
+        level_names = {one.id: one.name for one in levels}
+        by_id = {one.id: one for one in statements}
+        for row, (number, day, feature, level, quantity, events) in enumerate(rows, 1):
+            sheet.write_string(row, 0, by_id[number].name)
+            sheet.write_string(row, 1, by_id[number].client_id.ref)
+            self._write_day(sheet, formats, row, 2, day)
+            sheet.write_string(row, 3, names[feature])
+            if level:
+                sheet.write_string(row, 4, level_names[level])
+            sheet.write_number(row, 5, quantity)
+            sheet.write_number(row, 6, events)
