@@ -1,5 +1,6 @@
 from datetime import date
 
+from odoo.exceptions import UserError
 from odoo.tests import new_test_user
 
 from .common import ResellerBillingCommon
@@ -95,3 +96,17 @@ class TestAccount(ResellerBillingCommon):
         )
         self.assertEqual(self.client_a.with_user(user).open_balance, 10.0)
         self.assertEqual(date(2024, 1, 1), self._history(self.client_a)[0].date)
+
+    def test_other_customers_books_and_the_contracts_currency_are_closed(self):
+        user = new_test_user(self.env, "looker", "reseller_billing.group_billing_user")
+        stranger = self.env["res.partner"].create({"name": "Stranger"})
+        self.init_invoice("out_invoice", partner=stranger, amounts=[100], post=True)
+        self._create_rule(recurring_fee=10)
+        self._run("2024-01-01")
+        entries = self.env["reseller.account.entry"].with_user(user).search([])
+        self.assertIn(self.client_a.partner_id, entries.partner_id)
+        self.assertNotIn(stranger, entries.partner_id)
+        euro = self.env.ref("base.EUR")
+        euro.active = True
+        with self.assertRaisesRegex(UserError, "owns the cycle and dates"):
+            self.client_a.contract_id.manual_currency_id = euro
