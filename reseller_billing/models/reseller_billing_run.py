@@ -130,7 +130,8 @@ class ResellerBillingRun(models.Model):
             unprepared = run.parked_line_ids.client_id - run.preview_ids.client_id
             run.parked_line_ids.sudo().unlink()  # outcomes are closed to all users
             if run.is_reviewed and unprepared:
-                run.state = "preparing"
+                # What was approved before says nothing of the previews to come.
+                run.write({"state": "preparing", "approved_by_id": False, "approved_at": False})
             elif run.is_reviewed and not run.approved_at:
                 run.state = "prepared"
             else:

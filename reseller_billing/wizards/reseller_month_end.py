@@ -194,7 +194,7 @@ class ResellerMonthEnd(models.TransientModel):
         for client_sudo in clients.sudo():
             position = client_sudo.contract_id.fiscal_position_id
             if not position:
-                partner = self.env["reseller.statement"].sudo()._get_payer(client_sudo)
+                partner = self.env["reseller.statement"]._get_payer(client_sudo)
                 by_hand = partner.with_company(self.company_id).property_account_position_id
                 # What Odoo looks at: partners of one country and kind are looked up once.
                 address = (
