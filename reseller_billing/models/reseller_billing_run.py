@@ -9,6 +9,9 @@ from odoo.tools import SQL
 _logger = logging.getLogger(__name__)
 BATCH = 100
 WORKING = ("preparing", "running")
+# What only billing itself may write, and what stays once a run is under way.
+OWNED = {"state", "prepared_by_id", "approved_by_id", "approved_at"}
+TERMS = {"company_id", "date", "is_reviewed"}
 
 
 class ResellerBillingRun(models.Model):
@@ -93,6 +96,32 @@ class ResellerBillingRun(models.Model):
         [(count,)] = self.env.execute_query(SQL("SELECT count(*) FROM (%s) AS due", query))
         return count
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._check_owned({name for vals in vals_list for name in vals})
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._check_owned(vals.keys())
+        if TERMS & vals.keys():
+            for run in self:
+                if run.state != "draft" or run.preview_ids:
+                    raise UserError(
+                        self.env._("%s is under way: discard what is prepared first.", run.name)
+                    )
+        return super().write(vals)
+
+    def _check_owned(self, names):
+        owned = OWNED & names
+        if owned and not self.env.su:
+            raise UserError(
+                self.env._("Billing itself keeps these values: %s.", ", ".join(sorted(owned)))
+            )
+
+    def _move_to(self, state, **values):
+        # Users move runs by the actions only, whose rights are checked there.
+        self.sudo().write({"state": state, **values})
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billed(self):
         if self.statement_ids.filtered(lambda statement: statement.state != "preview"):
@@ -111,16 +140,14 @@ class ResellerBillingRun(models.Model):
             if run.state in WORKING:
                 raise UserError(self.env._("%s is running already.", run.name))
             if run.is_reviewed:
-                run.write(
-                    {
-                        "state": "preparing",
-                        "prepared_by_id": self.env.user.id,
-                        "approved_by_id": False,
-                        "approved_at": False,
-                    }
+                run._move_to(
+                    "preparing",
+                    prepared_by_id=self.env.user.id,
+                    approved_by_id=False,
+                    approved_at=False,
                 )
             else:
-                run.state = "running"
+                run._move_to("running")
         self._trigger()
 
     def action_retry_parked(self):
@@ -131,18 +158,19 @@ class ResellerBillingRun(models.Model):
             run.parked_line_ids.sudo().unlink()  # outcomes are closed to all users
             if run.is_reviewed and unprepared:
                 # What was approved before says nothing of the previews to come.
-                run.write({"state": "preparing", "approved_by_id": False, "approved_at": False})
+                run._move_to("preparing", approved_by_id=False, approved_at=False)
             elif run.is_reviewed and not run.approved_at:
-                run.state = "prepared"
+                run._move_to("prepared")
             else:
                 run.preview_ids._check_prices()
-                run.state = "running"
+                run._move_to("running")
         self._trigger()
 
     def action_stop(self):
         """Stop a run after the batch at work; starting it again goes on from there."""
+        self._check_may_bill()
         for run in self.filtered(lambda one: one.state in WORKING):
-            run.state = "prepared" if run.is_reviewed and run.state == "running" else "draft"
+            run._move_to("prepared" if run.is_reviewed and run.state == "running" else "draft")
 
     def action_view_statements(self):
         """Open the statements of this run."""
@@ -224,7 +252,7 @@ class ResellerBillingRun(models.Model):
             self._work(clients, self._prepare if self.state == "preparing" else self._bill)
         remaining = self._count_remaining()
         if not remaining and self.state in WORKING:
-            self.state = "prepared" if self.state == "preparing" else "done"
+            self._move_to("prepared" if self.state == "preparing" else "done")
         return remaining
 
     def _lock_batch_sql(self, limit):

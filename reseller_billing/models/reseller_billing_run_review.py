@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
 
@@ -59,6 +59,17 @@ class ResellerBillingRun(models.Model):
             run.missing_client_ids = before - here if here else False
             run.missing_count = len(run.missing_client_ids)
 
+    @api.constrains("is_reviewed", "company_id")
+    def _check_is_reviewed(self):
+        for run in self:
+            if run.company_id.reseller_approver_differs and not run.is_reviewed:
+                raise ValidationError(
+                    self.env._(
+                        "%s needs a review: the settings say that a second person approves.",
+                        run.name,
+                    )
+                )
+
     # Actions
 
     def action_approve(self):
@@ -79,12 +90,8 @@ class ResellerBillingRun(models.Model):
                     )
                 )
             run.preview_ids._check_prices()
-            run.write(
-                {
-                    "state": "running",
-                    "approved_by_id": self.env.user.id,
-                    "approved_at": fields.Datetime.now(),
-                }
+            run._move_to(
+                "running", approved_by_id=self.env.user.id, approved_at=fields.Datetime.now()
             )
         self._trigger()
 
@@ -94,7 +101,7 @@ class ResellerBillingRun(models.Model):
         for run in self.filtered(lambda one: one.state in ("draft", "prepared")):
             run._discard_previews()
             run.parked_line_ids.sudo().unlink()  # outcomes are closed to all users
-            run.state = "draft"
+            run._move_to("draft")
 
     def action_view_previews(self):
         """Open what is to be approved, those first that differ from the last bills."""

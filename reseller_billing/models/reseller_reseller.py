@@ -109,7 +109,10 @@ class ResellerReseller(models.Model):
                             reseller.display_name,
                         )
                     )
-        return super().write(vals)
+        result = super().write(vals)
+        if "currency_id" in vals:
+            self.with_context(active_test=False).client_ids._sync_contracts()
+        return result
 
     def action_view_clients(self):
         """Open the reseller's clients."""

@@ -114,7 +114,7 @@ class Timeline:
     :param enrolments: of this client and feature
     :param scopes: the client's scope id by rank, for ranks 1 (reseller) and 3 (client)
     :param date horizon: the last day that is looked at; an open membership ends there
-    :param date billing_start: nothing before this day is rated
+    :param date billing_start: nothing before this day is rated; cycles count from activation still
     """
 
     def __init__(
@@ -149,15 +149,21 @@ class Timeline:
                 return rule.scope == membership.group
         return rule.scope == self._scopes.get(rule.rank)
 
-    def _days(self, billing_start=None):
-        """Yield (first, last, rule, anchor) for days with one membership and one winning rule."""
+    def _days(self):
+        """Yield (first, last, rule, anchor) for days with one membership and one winning rule.
+
+        All of these days come before the billing start, or none.
+        """
+        start = self._billing_start
         for membership in self._memberships:
-            first = max(membership.date_from, billing_start or membership.date_from)
+            first = membership.date_from
             end = min(membership.date_to or self._horizon, self._horizon)
             if first > end:
                 continue
             rules = [rule for rule in self._rules if self._matching(rule, membership)]
             cuts = {first, end + DAY}
+            if start and first < start <= end:
+                cuts.add(start)
             for rule in rules:
                 if rule.date_from and first < rule.date_from <= end:
                     cuts.add(rule.date_from)
@@ -171,8 +177,9 @@ class Timeline:
 
     def winners(self):
         """Yield (first, last, rule) for the days of service; None where nothing prices them."""
-        for first, last, rule, _anchor in self._days(self._billing_start):
-            yield first, last, rule
+        for first, last, rule, _anchor in self._days():
+            if first >= self.first_day:
+                yield first, last, rule
 
     def considered(self, day):
         """Return the rules that are valid on a day of service, the winning one first."""
@@ -244,8 +251,8 @@ class Timeline:
         """
         days = sorted(days)
         wanted = []
-        walk = self._walk(min(days[0], since) if days else since, self._days(self._billing_start))
-        for cycle in self._rated(walk):
+        walk = self._walk(min(days[0], since) if days else since, self._days())
+        for cycle in self._rated(self._billed(walk)):
             first, last = cycle.segments[0].first, cycle.segments[-1].last
             if first > until and not days:
                 break
@@ -254,6 +261,16 @@ class Timeline:
             if (first <= until and last >= since) or (days and days[0] <= last):
                 wanted.append(cycle)
         return wanted
+
+    def _billed(self, walk):
+        """Yield (cycle, spans) of a walk without the days before the billing start."""
+        start = self.first_day
+        for cycle, spans in walk:
+            billed = [
+                (max(first, start), last, rule) for first, last, rule in spans if last >= start
+            ]
+            if billed:
+                yield cycle, billed
 
     def _rated(self, walk):
         """Yield RatedCycles of a walk, with the days whose fee is kept after closing."""

@@ -110,3 +110,18 @@ class TestAccount(ResellerBillingCommon):
         euro.active = True
         with self.assertRaisesRegex(UserError, "owns the cycle and dates"):
             self.client_a.contract_id.manual_currency_id = euro
+
+    def test_a_contract_follows_its_resellers_currency_until_the_first_bill(self):
+        euro = self.env.ref("base.EUR")
+        euro.active = True
+        self._create_rule(recurring_fee=10)
+        self.reseller.currency_id = euro
+        self.assertEqual(self.client_a.contract_id.currency_id, euro)
+        self.reseller.currency_id = self.company.currency_id
+        self._run("2024-01-01")
+        invoice = self.env["account.move"].search(
+            [("partner_id", "=", self.client_a.partner_id.id)]
+        )
+        self.assertEqual(invoice.currency_id, self.company.currency_id)
+        with self.assertRaises(UserError):
+            self.reseller.currency_id = euro

@@ -89,6 +89,48 @@ class TestReview(ResellerBillingCommon):
         self.assertEqual(run.approved_by_id, other)
         self.assertEqual(run.state, "done")
 
+    def test_nobody_goes_round_the_second_person(self):
+        self.company.reseller_approver_differs = True
+        manager = new_test_user(
+            self.env,
+            "first",
+            "reseller_billing.group_billing_manager",
+            company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )
+        runs = self.env["reseller.billing.run"].with_user(manager)
+        run = runs.create({"date": "2024-03-01"})
+        run.action_start()
+        self._work(run)
+        for values in (
+            {"state": "running"},
+            {"prepared_by_id": self.env.user.id},
+            {"approved_at": "2024-03-01 00:00:00"},
+        ):
+            with self.assertRaisesRegex(UserError, "Billing itself keeps"):
+                run.write(values)
+            with self.assertRaisesRegex(UserError, "Billing itself keeps"):
+                runs.create({"date": "2024-03-01", **values})
+        for values in ({"is_reviewed": False}, {"date": "2024-04-01"}):
+            with self.assertRaisesRegex(UserError, "under way"):
+                run.write(values)
+        with self.assertRaisesRegex(UserError, "needs a review"):
+            runs.create({"date": "2024-03-01", "is_reviewed": False})
+
+    def test_what_is_prepared_anew_is_approved_anew(self):
+        run = self._prepare()
+        archived = self.clients[1].partner_id
+        archived.property_account_receivable_id = False
+        self._approve(run)
+        self.assertEqual(run.parked_line_ids.client_id, self.clients[1])
+        # Its preview is gone: nothing that was approved is left for it.
+        run.preview_ids.sudo().unlink()
+        run.action_retry_parked()
+        self.assertEqual((run.state, run.approved_by_id.ids), ("preparing", []))
+        self._work(run)
+        self.assertEqual((run.state, run.preview_count), ("prepared", 1))
+        self.assertFalse(self._statement(self.clients[1], "2024-03-01"))
+
     def test_what_changed_since_is_prepared_again(self):
         run = self._prepare()
         item = self.env["reseller.manual.charge"].create(

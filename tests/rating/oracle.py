@@ -84,11 +84,11 @@ class Oracle:
                 return quantity
         return 0 if rule["enrolment"] == "opt_in" else 1
 
-    def days(self, since, horizon):
-        """Return the served Days from `since` on, with the rule in force on each."""
+    def days(self, horizon):
+        """Return the served Days, with the rule in force on each."""
         served = []
         for first, last, group, paused, anchor in self.service:
-            when = max(first, since)
+            when = first
             while when <= min(last or horizon, horizon):
                 served.append((when, self.winner(when, group), paused, anchor))
                 when += DAY
@@ -182,12 +182,11 @@ class Oracle:
     def prepare(self, use, until, horizon):
         """Lay out the cycles, settle what use up to a day decides, and what each takes over."""
         # Once ever, by the whole account's first enrolled day.
-        ever = self.days(self.service[0][0], horizon)
+        ever = self.days(horizon)
         self.drop_unused(self.cycles(ever), use, until)
         self.once = next((day for day in ever if day.units), None)
-        days = self.days(self.billing_start, horizon)
+        days = [day for day in ever if day.when >= self.billing_start]
         self.all_cycles = self.cycles(days)
-        self.drop_unused(self.all_cycles, use, until)
         if self.once:
             trial_until = self.once.when + DAY * (self.once.rule["trial"] - 1)
             for day in days:

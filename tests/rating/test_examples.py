@@ -596,3 +596,20 @@ def test_reopening_in_a_cycle_of_the_calendar_goes_on_with_it():
     account.next_bill = day("04-25")
     # The allotment of 6 days more covers the 6 that had none.
     assert sorted(amounts(account.bill())) == ["-6.00", "6.00"]
+
+
+def test_cycles_of_an_account_that_is_taken_over_count_from_activation():
+    # Weeks since the change of 2 January; from the 4th on it is billed: 5 of 7 days, then weeks.
+    account = Account(
+        rule(1, recurring_fee="7", until="01-01"),
+        rule(2, recurring_fee="7", interval=rating.Interval.of(1, "week"), since="01-02"),
+        billing_start=day("01-04"),
+    )
+    charges = account.bill()
+    assert [(str(charge.key.cycle_start), str(charge.amount)) for charge in charges] == [
+        ("2024-01-02", "5.00"),
+        ("2024-01-09", "7.00"),
+        ("2024-01-16", "7.00"),
+        ("2024-01-23", "7.00"),
+        ("2024-01-30", "7.00"),
+    ]
