@@ -34,7 +34,11 @@ from . import (
     reseller_statement_review,
     reseller_usage_alert,
     reseller_usage_daily,
+    reseller_usage_file,
+    reseller_usage_import,
+    reseller_usage_import_focus,
     reseller_usage_line,
+    reseller_usage_mapping,
     reseller_usage_reader,
     reseller_usage_rejection,
 )

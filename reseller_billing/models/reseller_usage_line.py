@@ -39,6 +39,14 @@ COLUMNS = (
 )
 
 
+class Refusal(ValueError):
+    """Why an event cannot be taken: in words, and by its kind, see reseller.usage.rejection."""
+
+    def __init__(self, kind, text):
+        super().__init__(text)
+        self.kind = kind
+
+
 class GuardedMany2one(fields.Many2one):
     """A many2one without a foreign key: the daily bucket's keys guard the raw lines as well.
 
@@ -198,8 +206,11 @@ class ResellerUsageLine(models.Model):
                 self.env._("Only members of the group Usage Ingestion may send usage.")
             )
 
-    def _ingest(self, events):
-        """Take a batch of events; see `ingest`. Never catches a serialization failure."""
+    def _ingest(self, events, kept=None):
+        """Take a batch of events; see `ingest`. Never catches a serialization failure.
+
+        :param kept: for each event, values of its rejection should it be rejected
+        """
         company = self.env.company
         rows, rejected = self._parse_events(events, company)
         accepted, duplicates = 0, 0
@@ -210,27 +221,32 @@ class ResellerUsageLine(models.Model):
             if duplicates:
                 conflicts = self.env.execute_query(self._conflicts_sql(company))
                 duplicates -= len(conflicts)
-                rejected += [
-                    (index, self.env._("This event is stored already, with other content."))
-                    for (index,) in conflicts
-                ]
+                reason = self.env._("This event is stored already, with other content.")
+                rejected += [(index, reason, "conflict") for (index,) in conflicts]
             self.env["reseller.usage.daily"].invalidate_model()
         rejected.sort()
         if rejected:
             self.env["reseller.usage.rejection"]._keep(
-                company, [(events[index], reason) for index, reason in rejected]
+                company,
+                [
+                    (
+                        events[index],
+                        {"reason": reason, "kind": kind, **(kept[index] if kept else {})},
+                    )
+                    for index, reason, kind in rejected
+                ],
             )
         return {
             "accepted": accepted,
             "duplicates": duplicates,
             "rejected": [
                 {"index": index, "id": _event_id(events[index]), "reason": reason}
-                for index, reason in rejected
+                for index, reason, _kind in rejected
             ],
         }
 
     def _parse_events(self, events, company):
-        """Return (rows, rejected): rows in the order of COLUMNS, rejected as (index, reason)."""
+        """Return (rows, rejected): rows in the order of COLUMNS, (index, reason, kind)."""
         clients, features, levels = self._load_codes(events, company)
         corrected = self._load_corrected(events, company)
         oldest = self._get_oldest_day(company)
@@ -238,8 +254,8 @@ class ResellerUsageLine(models.Model):
         for index, event in enumerate(events):
             try:
                 row = self._parse_event(event, clients, features, levels, corrected, zones, oldest)
-            except ValueError as error:
-                rejected.append((index, _printable(str(error))))
+            except Refusal as error:
+                rejected.append((index, _printable(str(error)), error.kind))
                 continue
             rows.append((index, *row))
             if corrected is not None:
@@ -248,37 +264,42 @@ class ResellerUsageLine(models.Model):
         return rows, rejected
 
     def _parse_event(self, event, clients, features, levels, corrected, zones, oldest):
-        """Return one event as a row; raise ValueError with the reason if it cannot be taken."""
+        """Return one event as a row; raise Refusal with the reason if it cannot be taken."""
         if type(event) is not dict:
             unread = self.env._("An event is an object with named values.")
-            raise ValueError(event.reason if isinstance(event, UnreadableEvent) else unread)
+            raise Refusal(
+                "unreadable", event.reason if isinstance(event, UnreadableEvent) else unread
+            )
         external_id, source = event.get("id"), event.get("source")
         if not _is_key(external_id):
-            raise ValueError(
-                self.env._("The event's id is no text of 1 to %s characters.", MAX_LENGTH)
+            raise Refusal(
+                "id", self.env._("The event's id is no text of 1 to %s characters.", MAX_LENGTH)
             )
         if not _is_key(source):
-            raise ValueError(
-                self.env._("The event's source is no text of 1 to %s characters.", MAX_LENGTH)
+            raise Refusal(
+                "id", self.env._("The event's source is no text of 1 to %s characters.", MAX_LENGTH)
             )
         client = _lookup(clients, event.get("client"))
         if not client:
-            raise ValueError(
-                self.env._("There is no client with reference %s.", event.get("client"))
+            raise Refusal(
+                "client", self.env._("There is no client with reference %s.", event.get("client"))
             )
         feature = _lookup(features, event.get("feature"))
         if not feature:
-            raise ValueError(self.env._("There is no feature with code %s.", event.get("feature")))
+            raise Refusal(
+                "feature", self.env._("There is no feature with code %s.", event.get("feature"))
+            )
         level = event.get("level")
         if level:
             level = _lookup(levels, (feature, level))
             if not level:
-                raise ValueError(
+                raise Refusal(
+                    "level",
                     self.env._(
                         "The feature %(feature)s has no level with code %(level)s.",
                         feature=event["feature"],
                         level=event["level"],
-                    )
+                    ),
                 )
         occurred_at = self._parse_time(event.get("time"))
         quantity = self._parse_quantity(event.get("quantity"))
@@ -291,31 +312,34 @@ class ResellerUsageLine(models.Model):
         if corrects:
             level, day = self._find_corrected(event, corrected, client_id, feature)
         if starts and day < starts:
-            raise ValueError(
+            raise Refusal(
+                "service",
                 self.env._(
                     "The client %(client)s is billed here from %(day)s on: "
                     "earlier use is another system's.",
                     client=event["client"],
                     day=starts,
-                )
+                ),
             )
         if not any(first <= day and (last is None or day <= last) for first, last in service):
-            raise ValueError(
+            raise Refusal(
+                "service",
                 self.env._(
                     "The client %(client)s is not served on %(day)s.",
                     client=event["client"],
                     day=day,
-                )
+                ),
             )
         is_late = bool(billed_until and day <= billed_until)
         if is_late and day < oldest:
-            raise ValueError(
+            raise Refusal(
+                "late",
                 self.env._(
                     "%(day)s is billed already and lies outside the window for late usage, "
                     "which begins on %(oldest)s.",
                     day=day,
                     oldest=oldest,
-                )
+                ),
             )
         return (
             client_id,
@@ -351,30 +375,33 @@ class ResellerUsageLine(models.Model):
         return account, day
 
     def _find_corrected(self, event, corrected, client, feature):
-        """Return (level, day) of the event that an event corrects; raise ValueError without one."""
+        """Return (level, day) of the event that an event corrects; raise Refusal without one."""
         found = _lookup(corrected, (event["source"], event["corrects"]))
         if not found:
-            raise ValueError(
+            raise Refusal(
+                "corrects",
                 self.env._(
                     "There is no event %(number)s from %(origin)s to correct.",
                     number=event["corrects"],
                     origin=event["source"],
-                )
+                ),
             )
         if found[:2] != (client, feature):
-            raise ValueError(
+            raise Refusal(
+                "corrects",
                 self.env._(
                     "The event %s to correct is of another client or feature.", event["corrects"]
-                )
+                ),
             )
         # The group Usage Ingestion sends events, but reads no features.
         feature_sudo = self.env["reseller.feature"].sudo().browse(feature)
         if feature_sudo.aggregation in ("max", "last"):
-            raise ValueError(
+            raise Refusal(
+                "corrects",
                 self.env._(
                     "%s is billed by its highest or last value: void the wrong event instead.",
                     event["feature"],
-                )
+                ),
             )
         return found[2:]
 
@@ -416,16 +443,17 @@ class ResellerUsageLine(models.Model):
         try:
             moment = datetime.fromisoformat(value)
         except (ValueError, TypeError) as error:
-            raise ValueError(
-                self.env._("The time %s is not RFC 3339, such as 2026-01-31T23:59:59Z.", value)
+            raise Refusal(
+                "time",
+                self.env._("The time %s is not RFC 3339, such as 2026-01-31T23:59:59Z.", value),
             ) from error
         if moment.tzinfo is None:
-            raise ValueError(self.env._("The time %s has no offset from UTC.", value))
+            raise Refusal("time", self.env._("The time %s has no offset from UTC.", value))
         if not 1970 <= moment.year <= 2500:
-            raise ValueError(self.env._("The time %s is out of range.", value))
+            raise Refusal("time", self.env._("The time %s is out of range.", value))
         if moment > datetime.now(UTC) + AHEAD:
-            raise ValueError(
-                self.env._("The time %s lies in the future: mend the meter's clock.", value)
+            raise Refusal(
+                "time", self.env._("The time %s lies in the future: mend the meter's clock.", value)
             )
         return moment
 
@@ -433,43 +461,53 @@ class ResellerUsageLine(models.Model):
         if type(value) is float:
             value = repr(value)
         if type(value) not in (int, str, Decimal):
-            raise ValueError(self.env._("The event has no quantity as a number or decimal text."))
+            raise Refusal(
+                "quantity", self.env._("The event has no quantity as a number or decimal text.")
+            )
         try:
             quantity = Decimal(value)
         except InvalidOperation as error:
-            raise ValueError(self.env._("The quantity %s is no decimal number.", value)) from error
+            raise Refusal(
+                "quantity", self.env._("The quantity %s is no decimal number.", value)
+            ) from error
         if not quantity.is_finite() or abs(quantity) >= MAX_QUANTITY:
-            raise ValueError(self.env._("The quantity %s is out of range.", value))
+            raise Refusal("quantity", self.env._("The quantity %s is out of range.", value))
         if not quantity:
             # A zero may come with any exponent, also with one that NUMERIC has not.
             return Decimal(0)
         if quantity.as_tuple().exponent < -MAX_DECIMALS:
-            raise ValueError(
+            raise Refusal(
+                "quantity",
                 self.env._(
                     "The quantity %(value)s has more than %(digits)s decimal places.",
                     value=value,
                     digits=MAX_DECIMALS,
-                )
+                ),
             )
         return quantity
 
     def _parse_properties(self, value):
         """Return properties as JSON that PostgreSQL can hold."""
         if type(value) is not dict:
-            raise ValueError(self.env._("The properties are no object with named values."))
+            raise Refusal(
+                "properties", self.env._("The properties are no object with named values.")
+            )
         try:
             text = json.dumps(
                 value, sort_keys=True, ensure_ascii=False, allow_nan=False, default=_as_number
             )
             text.encode()
         except (ValueError, TypeError, RecursionError) as error:
-            raise ValueError(self.env._("The properties are no JSON: %s", error)) from error
+            raise Refusal(
+                "properties", self.env._("The properties are no JSON: %s", error)
+            ) from error
         if len(text) > MAX_PROPERTIES:
-            raise ValueError(
-                self.env._("The properties are longer than %s characters.", MAX_PROPERTIES)
+            raise Refusal(
+                "properties",
+                self.env._("The properties are longer than %s characters.", MAX_PROPERTIES),
             )
         if ZERO_CHARACTER.search(text):
-            raise ValueError(self.env._("The properties hold a zero character."))
+            raise Refusal("properties", self.env._("The properties hold a zero character."))
         return text
 
     def _load_codes(self, events, company):

@@ -1,11 +1,23 @@
 import hashlib
 import json
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools.misc import split_every
 
 # Of an event that is kept to be mended: more is no event, and kept by its beginning only.
 MAX_PAYLOAD = 512 * 1024
+BATCH = 5000
+# The event's parts that are shown and mended one by one: field → name in the event.
+PARTS = {
+    "event_id": "id",
+    "event_source": "source",
+    "client_ref": "client",
+    "feature_code": "feature",
+    "level_code": "level",
+    "event_time": "time",
+    "event_quantity": "quantity",
+}
 
 
 class ResellerUsageRejection(models.Model):
@@ -18,11 +30,71 @@ class ResellerUsageRejection(models.Model):
     payload = fields.Text(string="Event", required=True, help="The event as it came, as JSON.")
     digest = fields.Char(readonly=True, required=True)
     reason = fields.Text(required=True, readonly=True)
+    kind = fields.Selection(
+        [
+            ("unreadable", "Cannot be read"),
+            ("id", "ID or source"),
+            ("client", "Unknown client"),
+            ("feature", "Unknown feature"),
+            ("level", "Unknown level"),
+            ("time", "Time"),
+            ("quantity", "Quantity"),
+            ("properties", "Properties"),
+            ("corrects", "Correction"),
+            ("service", "Not served on the day"),
+            ("late", "Too late"),
+            ("conflict", "Sent with other content"),
+        ],
+        string="What Is Wrong",
+        readonly=True,
+        required=True,
+        index=True,
+    )
     state = fields.Selection(
         [("open", "Open"), ("replayed", "Replayed"), ("dismissed", "Dismissed")],
         required=True,
         default="open",
         readonly=True,
+        index=True,
+    )
+    import_id = fields.Many2one(
+        "reseller.usage.import",
+        string="From File",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    import_row = fields.Integer(string="Row", readonly=True, aggregator=None)
+
+    # The event, part by part
+    event_id = fields.Char(
+        string="Event ID", compute="_compute_parts", inverse="_inverse_event_id", store=True
+    )
+    event_source = fields.Char(
+        compute="_compute_parts", inverse="_inverse_event_source", store=True
+    )
+    client_ref = fields.Char(
+        string="Client", compute="_compute_parts", inverse="_inverse_client_ref", store=True
+    )
+    feature_code = fields.Char(
+        string="Feature", compute="_compute_parts", inverse="_inverse_feature_code", store=True
+    )
+    level_code = fields.Char(
+        string="Level", compute="_compute_parts", inverse="_inverse_level_code", store=True
+    )
+    event_time = fields.Char(
+        string="Time",
+        compute="_compute_parts",
+        inverse="_inverse_event_time",
+        store=True,
+        help="With its offset, such as 2026-01-31T23:59:59+01:00.",
+    )
+    event_quantity = fields.Char(
+        string="Quantity",
+        compute="_compute_parts",
+        inverse="_inverse_event_quantity",
+        store=True,
+        help="With a decimal point.",
     )
 
     # The same event, rejected again, is one rejection.
@@ -30,24 +102,73 @@ class ResellerUsageRejection(models.Model):
         "UNIQUE (company_id, digest)", "This event is kept as a rejection already."
     )
 
+    @api.depends("payload")
+    def _compute_parts(self):
+        for rejection in self:
+            try:
+                event = json.loads(rejection.payload or "")
+            except ValueError:
+                event = None
+            event = event if isinstance(event, dict) else {}
+            for field, name in PARTS.items():
+                value = event.get(name)
+                rejection[field] = False if value is None else _brief(value)
+
+    def _set_part(self, field):
+        """Write one part into the event."""
+        for rejection in self:
+            event = rejection._load()
+            if not isinstance(event, dict):
+                raise UserError(
+                    self.env._("This event cannot be read: write it anew, as a JSON object.")
+                )
+            if rejection[field]:
+                event[PARTS[field]] = rejection[field]
+            else:
+                event.pop(PARTS[field], None)
+            rejection.payload = json.dumps(event)
+
+    def _inverse_event_id(self):
+        self._set_part("event_id")
+
+    def _inverse_event_source(self):
+        self._set_part("event_source")
+
+    def _inverse_client_ref(self):
+        self._set_part("client_ref")
+
+    def _inverse_feature_code(self):
+        self._set_part("feature_code")
+
+    def _inverse_level_code(self):
+        self._set_part("level_code")
+
+    def _inverse_event_time(self):
+        self._set_part("event_time")
+
+    def _inverse_event_quantity(self):
+        self._set_part("event_quantity")
+
+    # Keeping
+
     def _keep(self, company, rejected):
-        """Keep rejected events, as (event, reason); one that is kept already stays one row."""
+        """Keep rejected events, as (event, values); one that is kept already stays one row."""
         by_digest = {}
-        for event, reason in rejected:
+        for event, vals in rejected:
             payload, digest = _digest(event)
-            by_digest[digest] = (payload, reason)
+            by_digest[digest] = {"payload": payload, **vals}
         # The group Usage Ingestion adds rejections, but reads and changes none.
         rejections_sudo = self.sudo()
         there = rejections_sudo.search(
             [("company_id", "=", company.id), ("digest", "in", list(by_digest))]
         )
         for rejection in there:
-            _payload, reason = by_digest.pop(rejection.digest)
-            rejection.write({"reason": reason, "state": "open"})
+            vals = by_digest.pop(rejection.digest)
+            rejection.write({**vals, "payload": rejection.payload, "state": "open"})
         rejections_sudo.create(
             [
-                {"company_id": company.id, "payload": payload, "digest": digest, "reason": reason}
-                for digest, (payload, reason) in by_digest.items()
+                {"company_id": company.id, "digest": digest, **vals}
+                for digest, vals in by_digest.items()
             ]
         )
 
@@ -61,26 +182,65 @@ class ResellerUsageRejection(models.Model):
             }
         return super().write(vals)
 
+    def _load(self):
+        self.ensure_one()
+        return self._loads(self.payload)
+
     def _loads(self, payload):
         try:
             return json.loads(payload)
         except ValueError as error:
             raise UserError(self.env._("The event is no valid JSON: %s", error)) from error
 
+    # Actions
+
     def action_replay(self):
         """Send the events in again, as they stand now; what is taken is marked as replayed."""
         rejections = self.filtered(lambda one: one.state == "open")
+        taken = 0
         for company, rows in rejections.grouped("company_id").items():
             lines = self.env["reseller.usage.line"].with_company(company)
-            outcome = lines.ingest([self._loads(row.payload) for row in rows])
-            refused = {entry["index"] for entry in outcome["rejected"]}
-            rows.browse(
-                [row.id for index, row in enumerate(rows) if index not in refused]
-            ).state = "replayed"
+            lines._check_may_send()
+            for batch in split_every(BATCH, rows.ids, rows.browse):
+                kept = [
+                    {"import_id": row.import_id.id, "import_row": row.import_row} for row in batch
+                ]
+                outcome = lines._ingest([row._load() for row in batch], kept)
+                refused = {entry["index"] for entry in outcome["rejected"]}
+                replayed = batch.browse(
+                    [row.id for index, row in enumerate(batch) if index not in refused]
+                )
+                replayed.state = "replayed"
+                taken += len(replayed)
+        refused = len(rejections) - taken
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "warning" if refused else "success",
+                "message": self.env._(
+                    "%(taken)s taken in, %(refused)s still rejected.", taken=taken, refused=refused
+                ),
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
 
     def action_dismiss(self):
         """Set rejections aside for good."""
         self.filtered(lambda one: one.state == "open").state = "dismissed"
+
+    def action_repair_clients(self):
+        """Open the dialog that creates the clients which events name, or gives the events to one."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "reseller_billing.reseller_usage_repair_action"
+        )
+        return {**action, "context": {"default_rejection_ids": self.ids}}
+
+
+def _brief(value):
+    """Return a part of an event, which may be of any type, as a text that a field can hold."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.replace("\0", "").encode(errors="replace").decode()[:255]
 
 
 def _digest(event):

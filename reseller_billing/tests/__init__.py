@@ -6,6 +6,7 @@ from . import (
     test_explanation,
     test_focus,
     test_i18n,
+    test_import,
     test_ingest,
     test_lifecycle,
     test_manual_charge,

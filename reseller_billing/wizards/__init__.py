@@ -5,5 +5,5 @@ from . import (
     reseller_price_change,
     reseller_price_simulation,
     reseller_usage_entry,
-    reseller_usage_import,
+    reseller_usage_repair,
 )

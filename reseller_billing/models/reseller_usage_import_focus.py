@@ -1,0 +1,232 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+REQUIRED = ("BillingAccountId", "SubAccountId", "SkuId", "ConsumedQuantity", "ChargePeriodStart")
+KEPT = ("ChargeDescription", "ServiceName", "ResourceId", "RegionId", "ConsumedUnit")
+EMPTY = ("", "NULL", None)
+
+
+class ResellerUsageImport(models.Model):
+    """Files in FOCUS 1.0, the open format of cost and usage: one row, one event."""
+
+    _inherit = "reseller.usage.import"
+
+    @api.model
+    def _guess_format(self, header):
+        return "focus" if set(REQUIRED) <= set(header) else super()._guess_format(header)
+
+    def _check_columns_focus(self):
+        header, _rows = self._open()
+        missing = [name for name in REQUIRED if name not in header]
+        if missing:
+            raise UserError(
+                self.env._(
+                    "The file is no FOCUS 1.0 file, it lacks these columns: %s", ", ".join(missing)
+                )
+            )
+
+    def _get_reader_focus(self):
+        """Return a function from (row by column name, its key) to an event; see _read_events."""
+        leveled = set(
+            self.env["reseller.feature.level"]
+            .search([("feature_id.company_id", "in", [False, self.company_id.id])])
+            .mapped(lambda level: (level.feature_id.code, level.code))
+        )
+
+        def prepare(row, key):
+            sku, price = _code(row.get("SkuId")), row.get("SkuPriceId")
+            time = row.get("ChargePeriodStart") or ""
+            if time and not time.endswith("Z") and "+" not in time:
+                time += "Z"
+            period = row.get("BillingPeriodStart") or ""
+            event = {
+                "id": _code(row.get("Id")) or key,
+                "source": f"focus/{row.get('BillingAccountId')}/{period[:7]}",
+                "client": _client_ref(row),
+                "feature": sku,
+                "time": time,
+                "quantity": _code(row.get("ConsumedQuantity")),
+                "properties": {name: row[name] for name in KEPT if row.get(name) not in EMPTY},
+            }
+            if (sku, price) in leveled:
+                event["level"] = price
+            return event
+
+        return prepare
+
+    # What is missing
+
+    def _create_missing(self):
+        """Make resellers, clients, features, and prices if wanted, that the rows name."""
+        super()._create_missing()
+        if self.format != "focus" or not self.create_missing:
+            return
+        found = self._collect()
+        self._create_clients(found, self._create_resellers(found))
+        features = self._create_features(found)
+        if self.create_prices:
+            self._create_prices(found, features)
+
+    def _collect(self):
+        """Return what the rows name: the first row of each, first days, and list prices."""
+        found = {
+            "resellers": {},
+            "clients": {},
+            "first": {},
+            "features": {},
+            "levels": {},
+            "prices": {},
+            "currencies": set(),
+        }
+        header, rows = self._open()
+        for _number, texts in rows:
+            row = dict(zip(header, texts, strict=False))
+            day = (row["ChargePeriodStart"] or "")[:10]
+            start = (row.get("BillingPeriodStart") or day)[:10]
+            ref, code, price = _client_ref(row), _code(row["SkuId"]), _code(row.get("SkuPriceId"))
+            if _code(row["BillingAccountId"]):
+                found["resellers"].setdefault(row["BillingAccountId"], row)
+                found["clients"].setdefault(ref, row)
+                found["first"][ref] = min(found["first"].get(ref, start), start, day)
+            if not code:
+                continue
+            found["features"].setdefault(code, row)
+            if price:
+                found["levels"].setdefault(code, {})[price] = True
+            if row.get("ListUnitPrice") not in EMPTY:
+                amounts = found["prices"].setdefault(code, {})
+                amounts.setdefault(None, float(row["ListUnitPrice"]))
+                amounts[price or ""] = float(row["ListUnitPrice"])
+            if row.get("BillingCurrency") not in EMPTY:
+                found["currencies"].add(row["BillingCurrency"])
+        return found
+
+    def _create_resellers(self, found):
+        rows = found["resellers"]
+        model = self.env["reseller.reseller"]
+        there = model.with_context(active_test=False).search(
+            [("company_id", "=", self.company_id.id), ("code", "in", list(rows))]
+        )
+        new = [code for code in rows if code not in set(there.mapped("code"))]
+        partners = self._create_partners(
+            [_name(rows[code].get("BillingAccountName"), code) for code in new]
+        )
+        made = model.create(
+            [
+                {
+                    "code": code,
+                    "partner_id": partner.id,
+                    "company_id": self.company_id.id,
+                    "currency_id": self._get_currency(rows[code].get("BillingCurrency")).id,
+                }
+                for code, partner in zip(new, partners, strict=True)
+            ]
+        )
+        return {reseller.code: reseller for reseller in there | made}
+
+    def _create_clients(self, found, resellers):
+        rows = found["clients"]
+        model = self.env["reseller.client"]
+        there = model.with_context(active_test=False).search(
+            [("company_id", "=", self.company_id.id), ("ref", "in", list(rows))]
+        )
+        new = [ref for ref in rows if ref not in set(there.mapped("ref"))]
+        partners = self._create_partners(
+            [_name(rows[ref].get("SubAccountName"), ref) for ref in new]
+        )
+        model.create(
+            [
+                {
+                    "ref": ref,
+                    "partner_id": partner.id,
+                    "reseller_id": resellers[rows[ref]["BillingAccountId"]].id,
+                    "billing_anchor": "month",
+                    "membership_ids": [fields.Command.create({"date_from": found["first"][ref]})],
+                }
+                for ref, partner in zip(new, partners, strict=True)
+            ]
+        ).action_activate()
+
+    def _create_features(self, found):
+        """Return the new features; a SKU with more than one SkuPriceId gets levels."""
+        rows = found["features"]
+        model = self.env["reseller.feature"]
+        there = model.with_context(active_test=False).search(
+            [("company_id", "in", [False, self.company_id.id]), ("code", "in", list(rows))]
+        )
+        new = [code for code in rows if code not in set(there.mapped("code"))]
+        return model.create(
+            [
+                {
+                    "code": code,
+                    "name": _name(rows[code].get("ChargeDescription"), code),
+                    "company_id": self.company_id.id,
+                    "quantity_digits": 15,
+                    "level_ids": [
+                        fields.Command.create({"code": price, "name": price.rpartition(".")[2]})
+                        for price in found["levels"].get(code, ())
+                        if len(found["levels"][code]) > 1
+                    ],
+                }
+                for code in new
+            ]
+        )
+
+    def _create_prices(self, found, features):
+        currencies = {self._get_currency(code).id for code in found["currencies"]}
+        self.env["reseller.price.rule"].create(
+            [
+                {
+                    "feature_id": feature.id,
+                    "company_id": self.company_id.id,
+                    "currency_id": currency,
+                    "unit_price": found["prices"][feature.code][None],
+                    "level_price_ids": [
+                        fields.Command.create(
+                            {
+                                "level_id": level.id,
+                                "unit_price": found["prices"][feature.code][level.code],
+                            }
+                        )
+                        for level in feature.level_ids
+                        if level.code in found["prices"][feature.code]
+                    ],
+                }
+                for feature in features
+                if feature.code in found["prices"]
+                for currency in sorted(currencies or {self.company_id.currency_id.id})
+            ]
+        )
+
+    def _create_partners(self, names):
+        return self.env["res.partner"].create(
+            [{"name": name, "company_type": "company"} for name in names]
+        )
+
+    def _get_currency(self, code):
+        if code in EMPTY:
+            return self.company_id.currency_id
+        currency = (
+            self.env["res.currency"].with_context(active_test=False).search([("name", "=", code)])
+        )
+        if not currency:
+            raise UserError(self.env._("There is no currency %s in Odoo.", code))
+        if not currency.active:
+            # Billing managers may bill in what the file is in, though they keep no currencies.
+            currency.sudo().active = True
+        return currency
+
+
+def _code(value):
+    return None if value in EMPTY else value
+
+
+def _client_ref(row):
+    """Return who used it: the sub-account, or the billing account itself where there is none."""
+    return (
+        row.get("SubAccountId") if _code(row.get("SubAccountId")) else row.get("BillingAccountId")
+    )
+
+
+def _name(value, code):
+    return code if value in EMPTY else value
