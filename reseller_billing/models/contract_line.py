@@ -1,6 +1,6 @@
 from decimal import Decimal
 
-from odoo import models
+from odoo import fields, models
 
 from .. import rating
 
@@ -11,20 +11,49 @@ class ContractLine(models.Model):
     def _take_due(self, date):
         """Return charge values for each time this line is due by a bill date, and move it on.
 
+        Periods without a day of service are passed over. One in which the account closes is due
+        whole on the final bill, whatever the line's own date.
+
         :param date date: the bill date, inclusive
         """
         self.ensure_one()
         found = []
-        while self.recurring_next_date and self.recurring_next_date <= date:
-            found.append(self._prepare_charge_vals())
+        spans = self.contract_id.reseller_client_id._get_billed_spans()
+        while self.recurring_next_date and not self.is_canceled:
+            first, last, due = self._get_period_to_invoice(
+                self.last_date_invoiced, self.recurring_next_date
+            )
+            if not first or not last:
+                break
+            served = [until for since, until in spans if since <= last and first <= until]
+            if served and max(served) < last:
+                due = min(due, fields.Date.add(max(served), days=1))
+            if due > date:
+                break
+            if served:
+                found.append(self._prepare_charge_vals(first, last))
+            elif not any(until > last for _since, until in spans):
+                break  # not served any more
             self._update_last_date_invoiced()
         return found
 
-    def _prepare_charge_vals(self):
+    def _get_start_after(self, date):
+        """Return the first day of this line's first unbilled period that begins on or after a day.
+
+        False where the line ends before.
+        """
         self.ensure_one()
-        first, last, _next_date = self._get_period_to_invoice(
-            self.last_date_invoiced, self.recurring_next_date
-        )
+        first = self.next_period_date_start
+        while first and first < date:
+            last = self.get_next_period_date_end(
+                first, self.recurring_rule_type, self.recurring_interval, self.date_end
+            )
+            first = last and fields.Date.add(last, days=1)
+        return first if first and not (self.date_end and self.date_end < first) else False
+
+    def _prepare_charge_vals(self, first, last):
+        """Return the values of the charge of one period of this line, inclusive days."""
+        self.ensure_one()
         quantity = Decimal(
             repr(self._get_quantity_to_invoice(first, last, self.recurring_next_date))
         )

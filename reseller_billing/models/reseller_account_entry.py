@@ -101,14 +101,23 @@ class ResellerAccountEntry(models.Model):
                    AND account.account_type = 'asset_receivable'
                    AND partner.commercial_partner_id IN (TABLE payer)
                 UNION ALL
-                SELECT charge.id * 2 + 1, move.company_id, move.commercial_partner_id,
-                       charge.client_id, charge.reseller_id, move.date, NULL::date, move.id, move.id,
-                       charge.id, TRUE, 'charge', charge.name, move.currency_id, charge.amount,
-                       0, 0
+                SELECT charge.id * 2 + 1, charge.company_id,
+                       COALESCE(
+                           move.commercial_partner_id,
+                           CASE WHEN reseller.invoice_to = 'reseller' THEN theirs.commercial_partner_id
+                                ELSE own.commercial_partner_id END),
+                       charge.client_id, charge.reseller_id, COALESCE(move.date, charge.bill_date),
+                       NULL::date, move.id, COALESCE(move.id, 0), charge.id, TRUE, 'charge',
+                       charge.name, charge.currency_id, charge.amount, 0, 0
                   FROM reseller_charge charge
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
-                  JOIN account_move move ON move.id = statement.invoice_id
+                  JOIN reseller_client client ON client.id = charge.client_id
+                  JOIN reseller_reseller reseller ON reseller.id = charge.reseller_id
+                  JOIN res_partner own ON own.id = client.partner_id
+                  JOIN res_partner theirs ON theirs.id = reseller.partner_id
+                  LEFT JOIN account_move move ON move.id = statement.invoice_id
                  WHERE move.state = 'posted'
+                    OR (move.id IS NULL AND statement.state = 'approved')
               ) AS entry
             """
         )

@@ -10,7 +10,7 @@ _logger = logging.getLogger(__name__)
 BATCH = 100
 WORKING = ("preparing", "running")
 # What only billing itself may write, and what stays once a run is under way.
-OWNED = {"state", "prepared_by_id", "approved_by_id", "approved_at"}
+OWNED = {"state", "prepared_by_ids", "approved_by_id", "approved_at"}
 TERMS = {"company_id", "date", "is_reviewed"}
 
 
@@ -122,6 +122,16 @@ class ResellerBillingRun(models.Model):
         # Users move runs by the actions only, whose rights are checked there.
         self.sudo().write({"state": state, **values})
 
+    def _move_to_preparing(self):
+        """Prepare a run: what was approved before says nothing of the previews to come."""
+        before = self.prepared_by_ids.ids if self.preview_ids else []
+        self._move_to(
+            "preparing",
+            prepared_by_ids=[fields.Command.set([*before, self.env.user.id])],
+            approved_by_id=False,
+            approved_at=False,
+        )
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billed(self):
         if self.statement_ids.filtered(lambda statement: statement.state != "preview"):
@@ -139,13 +149,14 @@ class ResellerBillingRun(models.Model):
         for run in self:
             if run.state in WORKING:
                 raise UserError(self.env._("%s is running already.", run.name))
-            if run.is_reviewed:
-                run._move_to(
-                    "preparing",
-                    prepared_by_id=self.env.user.id,
-                    approved_by_id=False,
-                    approved_at=False,
+            if run.is_reviewed and run.state == "prepared":
+                raise UserError(
+                    self.env._("%s is prepared: approve it, or discard the previews.", run.name)
                 )
+            # The settings may have changed since the run was made.
+            run._check_is_reviewed()
+            if run.is_reviewed:
+                run._move_to_preparing()
             else:
                 run._move_to("running")
         self._trigger()
@@ -157,8 +168,7 @@ class ResellerBillingRun(models.Model):
             unprepared = run.parked_line_ids.client_id - run.preview_ids.client_id
             run.parked_line_ids.sudo().unlink()  # outcomes are closed to all users
             if run.is_reviewed and unprepared:
-                # What was approved before says nothing of the previews to come.
-                run._move_to("preparing", approved_by_id=False, approved_at=False)
+                run._move_to_preparing()
             elif run.is_reviewed and not run.approved_at:
                 run._move_to("prepared")
             else:

@@ -10,7 +10,9 @@ class ResellerBillingRun(models.Model):
 
     is_reviewed = fields.Boolean(
         string="Review Before Posting",
-        default=lambda self: self.env.company.reseller_review_runs,
+        default=lambda self: (
+            self.env.company.reseller_review_runs or self.env.company.reseller_approver_differs
+        ),
         help="The run is prepared first: nothing is posted until somebody has approved it.",
     )
     preview_ids = fields.One2many(
@@ -22,10 +24,17 @@ class ResellerBillingRun(models.Model):
         "reseller.client",
         string="Missing",
         compute="_compute_missing_client_ids",
-        help="Accounts that the last run billed and this one does not.",
+        help="Accounts that were billed one billing cycle ago and are not on this run.",
     )
     missing_count = fields.Integer(compute="_compute_missing_client_ids")
-    prepared_by_id = fields.Many2one("res.users", readonly=True, copy=False, tracking=True)
+    prepared_by_ids = fields.Many2many(
+        "res.users",
+        string="Prepared By",
+        readonly=True,
+        copy=False,
+        tracking=True,
+        help="Everybody who had a part in preparing what is to be approved.",
+    )
     approved_by_id = fields.Many2one("res.users", readonly=True, copy=False, tracking=True)
     approved_at = fields.Datetime(readonly=True, copy=False)
 
@@ -45,19 +54,54 @@ class ResellerBillingRun(models.Model):
 
     def _compute_missing_client_ids(self):
         for run in self:
-            last = self.search(
-                [
-                    ("company_id", "=", run.company_id.id),
-                    ("state", "=", "done"),
-                    ("id", "!=", run._origin.id),
-                    ("date", "<", run.date),
-                ],
-                limit=1,
-            )
-            before = last.line_ids.filtered(lambda line: line.state == "done").client_id
-            here = run.statement_ids.client_id | run.parked_line_ids.client_id
-            run.missing_client_ids = before - here if here else False
-            run.missing_count = len(run.missing_client_ids)
+            clients = self.env["reseller.client"]
+            if run._origin and run.state != "draft":
+                self.env.flush_all()
+                found = self.env.execute_query(run._missing_sql())
+                clients = clients.browse([row[0] for row in found])
+            run.missing_client_ids = clients
+            run.missing_count = len(clients)
+
+    def _missing_sql(self):
+        """Return the query for accounts whose last bill lies one billing cycle back, and no more.
+
+        They should have a bill of this run, and have none, nor are they parked. A last bill that
+        came late counts by its run's date.
+        """
+        return SQL(
+            """
+            SELECT client.id
+              FROM reseller_client client
+             CROSS JOIN LATERAL (
+                SELECT max(statement.bill_date) AS bill_date,
+                       max(COALESCE(run.date, statement.bill_date)) AS run_date
+                  FROM reseller_statement statement
+                  LEFT JOIN reseller_billing_run run ON run.id = statement.run_id
+                 WHERE statement.client_id = client.id
+                   AND statement.state IN ('approved', 'invoiced')
+                   AND statement.kind != 'manual'
+                   AND statement.bill_date <= %(date)s) AS last
+             CROSS JOIN LATERAL (
+                SELECT make_interval(
+                    days => CASE client.interval_unit WHEN 'day' THEN client.interval_count
+                            WHEN 'week' THEN 7 * client.interval_count ELSE 0 END,
+                    months => CASE client.interval_unit WHEN 'month' THEN client.interval_count
+                              WHEN 'year' THEN 12 * client.interval_count ELSE 0 END) AS one) AS cycle
+             WHERE client.company_id = %(company)s
+               AND last.bill_date + cycle.one <= %(date)s
+               AND last.run_date + 2 * cycle.one > %(date)s
+               AND NOT EXISTS (
+                   SELECT FROM reseller_statement statement
+                    WHERE statement.run_id = %(run)s AND statement.client_id = client.id)
+               AND NOT EXISTS (
+                   SELECT FROM reseller_billing_run_line line
+                    WHERE line.run_id = %(run)s AND line.client_id = client.id)
+             ORDER BY client.id
+            """,
+            date=self.date,
+            company=self.company_id.id,
+            run=self._origin.id,
+        )
 
     @api.constrains("is_reviewed", "company_id")
     def _check_is_reviewed(self):
@@ -82,7 +126,7 @@ class ResellerBillingRun(models.Model):
         for run in self:
             if run.state != "prepared":
                 raise UserError(self.env._("%s is not prepared: prepare it first.", run.name))
-            if run.company_id.reseller_approver_differs and run.prepared_by_id == self.env.user:
+            if run.company_id.reseller_approver_differs and self.env.user in run.prepared_by_ids:
                 raise UserError(
                     self.env._(
                         "You prepared %s: somebody else must approve it. The settings say so.",
@@ -98,10 +142,13 @@ class ResellerBillingRun(models.Model):
     def action_discard(self):
         """Throw the previews away; the run can be prepared again."""
         self._check_may_bill()
-        for run in self.filtered(lambda one: one.state in ("draft", "prepared")):
+        for run in self.filtered(lambda one: one.state in ("draft", "prepared", "done")):
             run._discard_previews()
             run.parked_line_ids.sudo().unlink()  # outcomes are closed to all users
-            run._move_to("draft")
+            run._move_to(
+                "done" if run.state == "done" else "draft",
+                prepared_by_ids=[fields.Command.clear()],
+            )
 
     def action_view_previews(self):
         """Open what is to be approved, those first that differ from the last bills."""
@@ -120,7 +167,7 @@ class ResellerBillingRun(models.Model):
         }
 
     def action_view_missing(self):
-        """Open the accounts that the last run billed and this one does not."""
+        """Open the accounts that were billed one billing cycle ago and are not on this run."""
         self.ensure_one()
         return {
             "type": "ir.actions.act_window",

@@ -1,8 +1,28 @@
 from datetime import date
 from decimal import Decimal
 
-from odoo import models
+from odoo import fields, models
 from odoo.tools.misc import format_date
+
+# The levels by rank, and the fields of a price by what the rating core calls its terms.
+RANKS = ("default", "reseller", "group", "client")
+TERMS = {
+    "recurring_fee": "recurring_fee",
+    "advance_cycles": "advance_cycles",
+    "refund_on_close": "refund_on_close",
+    "enrolment": "enrolment",
+    "trial_days": "trial_days",
+    "setup_fee": "setup_fee",
+    "bonus": "bonus_quantity",
+    "bonus_days": "bonus_valid_days",
+    "included": "included_quantity",
+    "rollover_cycles": "rollover_cycles",
+    "model": "pricing_model",
+    "unit_price": "unit_price",
+    "package_size": "package_size",
+    "minimum_quantity": "minimum_quantity",
+    "minimum_amount": "minimum_amount",
+}
 
 
 class ResellerCharge(models.Model):
@@ -26,7 +46,7 @@ class ResellerCharge(models.Model):
         self.ensure_one()
         rated = (self.trace or {}).get("rated")
         steps = []
-        if self.price_rule_id:
+        if (self.trace or {}).get("considered"):
             steps.append((self.env._("Price"), self._explain_price(with_levels)))
         if rated:
             if "used" in rated and not self.is_flat_fee:
@@ -55,26 +75,74 @@ class ResellerCharge(models.Model):
         return money, units, day
 
     def _explain_price(self, with_levels):
-        # Whoever may read the charge may read the terms of the price that made it.
-        rules_sudo = self.env["reseller.price.rule"].sudo()
-        considered = self.trace.get("considered") or [self.price_rule_id.id]
-        found = rules_sudo.browse(considered).exists()
-        names = dict(rules_sudo._fields["level"]._description_selection(self.env))
+        considered = (self.trace or {}).get("considered") or []
+        rules = [self._thaw(frozen) for frozen in considered]
+        if not with_levels:
+            return [rule._get_terms_in_words() for rule in rules[:1]]
+        names = dict(self.price_rule_id._fields["level"]._description_selection(self.env))
         lines = []
-        for rule in found if with_levels else found[:1]:
+        for number, (frozen, rule) in enumerate(zip(considered, rules, strict=True)):
             text = self.env._(
-                "%(level)s: %(terms)s", level=names[rule.level], terms=rule._get_terms_in_words()
+                "%(level)s: %(terms)s",
+                level=names[RANKS[frozen["rank"]]],
+                terms=rule._get_terms_in_words(),
             )
-            if not with_levels:
-                text = rule._get_terms_in_words()
-            elif len(considered) == 1:
-                pass
-            elif rule.id == considered[0]:
+            if len(considered) > 1 and not number:
                 text = self.env._("%s — this one holds: it is the most specific", text)
-            else:
+            elif number:
                 text = self.env._("%s — overridden", text)
             lines.append(text)
         return lines
+
+    def _thaw(self, frozen):
+        """Return a rule of a trace as a reseller.price.rule that only this explanation has.
+
+        Prices that were overridden may have changed, or gone, since.
+        """
+        terms = frozen["terms"]
+        model = self.env["reseller.price.rule"]
+        vals = {
+            name: float(terms[term]) if model._fields[name].type == "float" else terms[term]
+            for term, name in TERMS.items()
+            if term in terms
+        }
+        if not terms.get("in_advance", True):
+            vals["fee_timing"] = "arrears"
+        if not terms.get("prorated", True):
+            vals["proration"] = "none"
+        if "interval" in terms:
+            months, days = terms["interval"]["months"], terms["interval"]["days"]
+            vals["interval_count"] = months or days
+            vals["interval_unit"] = "month" if months else "day"
+        return model.new(
+            {
+                **vals,
+                "currency_id": self.currency_id.id,
+                "max_quantity": float(frozen["maximum"] or 0),
+                "tier_ids": [
+                    fields.Command.create(
+                        {
+                            "is_last": tier["up_to"] is None,
+                            "up_to": float(tier["up_to"] or 0),
+                            "unit_price": float(tier["unit_price"]),
+                            "flat_fee": float(tier.get("flat_fee", 0)),
+                        }
+                    )
+                    for tier in terms.get("tiers", ())
+                ],
+                "level_price_ids": [
+                    fields.Command.create(
+                        {
+                            "level_id": level["level"],
+                            "is_rated_by_rule": level["unit_price"] is None,
+                            "unit_price": float(level["unit_price"] or 0),
+                            "included_quantity": float(level.get("included") or 0),
+                        }
+                    )
+                    for level in terms.get("levels", ())
+                ],
+            }
+        )
 
     def _explain_quantity(self, rated):
         _money, units, _day = self._words()
@@ -110,19 +178,16 @@ class ResellerCharge(models.Model):
 
     def _explain_tier(self):
         money, units, _day = self._words()
-        # Whoever may read the charge may read the terms of the price that made it.
-        tiers = self.price_rule_id.sudo().tier_ids.sorted(lambda one: (one.sequence, one.id))
-        if self.tier > len(tiers):
-            return []
-        tier = tiers[self.tier - 1]
-        low = tiers[self.tier - 2].up_to if self.tier > 1 else 0
+        terms = self.trace["considered"][0]["terms"]
+        tier = terms["tiers"][self.tier - 1]
+        low = terms["tiers"][self.tier - 2]["up_to"] if self.tier > 1 else "0"
         values = {
             "number": self.tier,
-            "low": units(repr(low)),
-            "high": units(repr(tier.up_to)),
-            "price": money(repr(tier.unit_price)),
+            "low": units(low),
+            "high": tier["up_to"] and units(tier["up_to"]),
+            "price": money(tier["unit_price"]),
         }
-        if tier.is_last:
+        if tier["up_to"] is None:
             lines = [self.env._("Tier %(number)s, above %(low)s units: %(price)s each", **values)]
         else:
             lines = [
@@ -130,7 +195,7 @@ class ResellerCharge(models.Model):
                     "Tier %(number)s, above %(low)s up to %(high)s units: %(price)s each", **values
                 )
             ]
-        if self.price_rule_id.sudo().pricing_model == "volume":
+        if terms["model"] == "volume":
             lines.append(
                 self.env._("All units of the cycle cost what the tier of their total says.")
             )

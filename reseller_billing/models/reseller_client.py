@@ -1,4 +1,5 @@
 from contextlib import contextmanager
+from datetime import date
 from decimal import Decimal
 from functools import partial
 
@@ -20,6 +21,7 @@ BILLING_OWNED = {
     "rerate_from",
     "contract_id",
     "former_ref",
+    "former_until",
 }
 NEW = ("state", "draft")
 
@@ -64,6 +66,9 @@ class ResellerClient(models.Model):
         copy=False,
         help="The reference that went over to another reseller's account. "
         "Usage of days that were served here still finds this account by it.",
+    )
+    former_until = fields.Date(
+        readonly=True, copy=False, help="The last day whose usage finds it by that reference."
     )
     tz = fields.Selection(_tz_get, string="Time Zone", help="Empty: the reseller's.")
     state = fields.Selection(
@@ -545,7 +550,10 @@ class ResellerClient(models.Model):
             client.action_close(fields.Date.subtract(date, days=1))
             ref = client.ref
             client.ref = f"{ref}/{date}"
-            client.sudo().former_ref = ref  # only moving keeps this value
+            # Only moving keeps these values.
+            client.sudo().write(
+                {"former_ref": ref, "former_until": fields.Date.subtract(date, days=1)}
+            )
             client.flush_recordset(["ref"])  # the new account takes the reference
             following = client.copy(
                 {
@@ -574,6 +582,7 @@ class ResellerClient(models.Model):
                 }
             )
             following.action_activate()
+            following._take_over(client, date)
             following.message_post(
                 body=self.env._(
                     "Came from %(reseller)s, where its account was %(account)s.",
@@ -583,6 +592,57 @@ class ResellerClient(models.Model):
             )
             opened |= following
         return opened
+
+    def _take_over(self, former, day):
+        """Take over from an account at another reseller what is to be billed from a day on.
+
+        That is the contract's header and extra lines, from the periods on that begin by then, and
+        charges and credits by hand of later days. What is in another currency stays.
+        """
+        self.ensure_one()
+        # Contracts belong to their accounts.
+        old_sudo, new_sudo = former.contract_id.sudo(), self.contract_id.sudo()
+        header = ("payment_term_id", "fiscal_position_id", "journal_id", "invoice_partner_id")
+        new_sudo.write(
+            {
+                **{name: old_sudo[name].id for name in header},
+                "tag_ids": [fields.Command.set(old_sudo.tag_ids.ids)],
+                "note": old_sudo.note,
+            }
+        )
+        lines_sudo = old_sudo.contract_line_ids.filtered(
+            lambda line: not line.display_type and not line.is_canceled
+        )
+        starts = {line: line._get_start_after(day) for line in lines_sudo}
+        items_sudo = former.env["reseller.manual.charge"].sudo()  # of the account, as above
+        items_sudo = items_sudo.search(
+            [("client_id", "=", former.id), ("state", "=", "waiting"), ("date", ">=", day)]
+        )
+        if self.currency_id != former.currency_id:
+            left = [line.name for line, start in starts.items() if start]
+            left += items_sudo.mapped("name")
+            if left:
+                self.message_post(
+                    body=self.env._(
+                        "These are in %(currency)s and stay with the former account: %(names)s",
+                        currency=former.currency_id.name,
+                        names=", ".join(left),
+                    )
+                )
+            return
+        items_sudo.client_id = self
+        for line, start in starts.items():
+            if start:
+                [vals] = line.copy_data(
+                    {
+                        "contract_id": new_sudo.id,
+                        "date_start": start,
+                        "date_end": line.date_end,
+                        "last_date_invoiced": False,
+                    }
+                )
+                vals.pop("recurring_next_date", None)
+                line.create(vals)
 
     def action_view_statements(self):
         """Open the client's statements."""
@@ -666,6 +726,16 @@ class ResellerClient(models.Model):
         return self.env["reseller.statement"]._preview(self, fields.Date.to_date(date))
 
     # Helpers
+
+    def _get_billed_spans(self):
+        """Return [(first, last)] of the days of service that are billed here; open ends are far."""
+        self.ensure_one()
+        start = self.billing_start or date.min
+        return [
+            (max(row.date_from, start), row.date_to or date.max)
+            for row in self.membership_ids
+            if (row.date_to or date.max) >= start
+        ]
 
     def _today(self):
         """Return today's date where the client is."""

@@ -121,6 +121,15 @@ class ResellerManualCharge(models.Model):
             raise UserError(
                 self.env._("%s is on a void bill, which stays: withdraw it instead.", self[0].name)
             )
+        of_run = charges_sudo.statement_id.filtered("run_id")
+        if of_run:
+            raise UserError(
+                self.env._(
+                    "%(name)s is on what %(run)s has prepared: withdraw it instead.",
+                    name=self[0].name,
+                    run=of_run[0].run_id.name,
+                )
+            )
         charges_sudo.statement_id.unlink()
 
     def _check_waiting(self):
@@ -152,6 +161,11 @@ class ResellerManualCharge(models.Model):
         self._check_waiting()
         if any(item.is_withdrawn for item in self):
             raise UserError(self.env._("What is withdrawn is not billed: enter it anew."))
+        for client in self.client_id:
+            if client.state == "draft":
+                raise UserError(
+                    self.env._("%s is not active: activate it first.", client.display_name)
+                )
         statements = self.env["reseller.statement"]._bill_by_hand(self)
         if len(statements) == 1 and statements.invoice_id:
             return statements.action_view_invoice()

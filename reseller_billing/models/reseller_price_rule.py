@@ -461,10 +461,22 @@ class ResellerPriceRule(models.Model):
             *self._get_free_in_words(units),
             *self._get_use_in_words(money, units),
         ]
+        who = {
+            "opt_in": self.env._("for those who are switched on"),
+            "on_use": self.env._("for whoever uses it"),
+        }
+        if self.enrolment in who:
+            parts.append(who[self.enrolment])
         limits = [
             (self.minimum_quantity, self.env._("at least %s units"), units),
             (self.minimum_amount, self.env._("at least %s"), money),
-            (self.max_quantity, self.env._("at most %s units"), units),
+            (
+                self.max_quantity,
+                self.env._("no more than %s units")
+                if self.limit_action == "block"
+                else self.env._("at most %s units"),
+                units,
+            ),
         ]
         parts += [text % words(value) for value, text, words in limits if value]
         return ", ".join(parts) or self.env._("free")
@@ -481,9 +493,15 @@ class ResellerPriceRule(models.Model):
                     count=self.interval_count,
                     unit=names[self.interval_unit].lower(),
                 )
+            if self.fee_timing == "arrears":
+                fee = self.env._("%s in arrears", fee)
             parts.append(fee)
             if self.advance_cycles > 1:
                 parts.append(self.env._("%s cycles at once", self.advance_cycles))
+            if self.proration == "none":
+                parts.append(self.env._("whole, not by the day"))
+            if self.fee_timing == "advance" and not self.refund_on_close:
+                parts.append(self.env._("not given back on closing"))
         if self.setup_fee:
             parts.append(self.env._("%s once for set-up", money(self.setup_fee)))
         return parts
@@ -502,7 +520,14 @@ class ResellerPriceRule(models.Model):
                 )
             parts.append(included)
         if self.bonus_quantity:
-            parts.append(self.env._("bonus of %s", units(self.bonus_quantity)))
+            bonus = self.env._("bonus of %s", units(self.bonus_quantity))
+            if self.bonus_valid_days:
+                bonus = self.env._(
+                    "bonus of %(units)s for %(days)s days",
+                    units=units(self.bonus_quantity),
+                    days=self.bonus_valid_days,
+                )
+            parts.append(bonus)
         return parts
 
     def _get_use_in_words(self, money, units):
@@ -521,17 +546,24 @@ class ResellerPriceRule(models.Model):
                     )
                 )
             case "graduated" | "volume":
-                prices = " / ".join(money(tier.unit_price) for tier in self.tier_ids)
+                prices = "; ".join(tier._get_terms_in_words(money, units) for tier in self.tier_ids)
                 parts.append(
                     self.env._("graduated: %s", prices)
                     if self.pricing_model == "graduated"
                     else self.env._("by volume: %s", prices)
                 )
-        return parts + [
-            f"{line.level_id.name} {money(line.unit_price)}"
-            for line in self.level_price_ids
-            if not line.is_rated_by_rule
-        ]
+        for line in self.level_price_ids:
+            text = line.level_id.name
+            if not line.is_rated_by_rule:
+                text = f"{text} {money(line.unit_price)}"
+            if line.included_quantity:
+                text = self.env._(
+                    "%(level)s (%(units)s of its own included)",
+                    level=text,
+                    units=units(line.included_quantity),
+                )
+            parts.append(text)
+        return parts
 
 
 class ResellerPricePartMixin(models.AbstractModel):

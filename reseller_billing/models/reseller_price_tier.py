@@ -23,3 +23,13 @@ class ResellerPriceTier(models.Model):
         min_display_digits="Product Price",
         help="Due once per cycle when the tier is entered.",
     )
+
+    def _get_terms_in_words(self, money, units):
+        """Return this tier in words; `money` and `units` format amounts and units."""
+        self.ensure_one()
+        text = money(self.unit_price)
+        if not self.is_last:
+            text = self.env._("%(price)s up to %(bound)s", price=text, bound=units(self.up_to))
+        if self.flat_fee:
+            text = self.env._("%(fee)s + %(price)s", fee=money(self.flat_fee), price=text)
+        return text

@@ -262,15 +262,18 @@ class ResellerStatement(models.Model):
         # The contract belongs to the account; rights on the run are enough.
         contracts_sudo = self.client_id.contract_id.sudo()
         dates = {statement.client_id.contract_id.id: statement.bill_date for statement in self}
+        closing = self.client_id.filtered("close_date").contract_id
         lines_sudo = (
             self.env["contract.line"]
             .sudo()
             .search(
-                [
-                    ("contract_id", "in", contracts_sudo.ids),
-                    ("display_type", "=", False),
-                    ("recurring_next_date", "<=", max(dates.values())),
-                ]
+                Domain("contract_id", "in", contracts_sudo.ids)
+                & Domain("display_type", "=", False)
+                & Domain("is_canceled", "=", False)
+                & (
+                    Domain("recurring_next_date", "<=", max(dates.values()))
+                    | Domain("contract_id", "in", closing.ids)
+                )
             )
         )
         found = {}

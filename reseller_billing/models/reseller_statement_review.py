@@ -75,14 +75,14 @@ class ResellerStatement(models.Model):
                 comparison = "new"
             elif amount > max(float(last), 0.0) * factor:
                 comparison = "higher"
-            elif amount * factor < float(last):
+            elif (amount * factor if last > 0 else amount / factor) < float(last):
                 comparison = "lower"
             statement.write({"previous_amount": float(last or 0), "comparison": comparison})
 
     # Approving
 
     def _check_prices(self):
-        """Refuse previews of companies whose prices have changed since they were made.
+        """Refuse previews of companies whose prices in force have changed since they were made.
 
         Use that has come in since is late use of the next bill: the previews stand as shown.
         """
@@ -92,14 +92,16 @@ class ResellerStatement(models.Model):
                 SQL(
                     """
                     SELECT EXISTS (
-                        SELECT FROM reseller_price_rule
-                         WHERE company_id = %(company)s AND write_date > %(since)s
-                        UNION ALL
-                        SELECT FROM reseller_price_tier
-                         WHERE company_id = %(company)s AND write_date > %(since)s
-                        UNION ALL
-                        SELECT FROM reseller_price_level
-                         WHERE company_id = %(company)s AND write_date > %(since)s)
+                        SELECT FROM reseller_price_rule rule
+                         WHERE rule.company_id = %(company)s AND rule.active
+                           AND (
+                               rule.write_date > %(since)s
+                            OR EXISTS (SELECT FROM reseller_price_tier tier
+                                        WHERE tier.rule_id = rule.id
+                                          AND tier.write_date > %(since)s)
+                            OR EXISTS (SELECT FROM reseller_price_level line
+                                        WHERE line.rule_id = rule.id
+                                          AND line.write_date > %(since)s)))
                     """,
                     company=company.id,
                     since=min(statements.mapped("create_date")),
@@ -120,12 +122,16 @@ class ResellerStatement(models.Model):
             [(prices,)] = self.env.execute_query(
                 SQL(
                     """
+                    WITH rules AS (
+                        SELECT id FROM reseller_price_rule
+                         WHERE company_id = %(company)s AND active
+                    )
                     SELECT md5(string_agg(part || id, ',' ORDER BY part, id))
-                      FROM (SELECT 'r' AS part, id FROM reseller_price_rule WHERE company_id = %(company)s
+                      FROM (SELECT 'r' AS part, id FROM rules
                             UNION ALL
-                            SELECT 't', id FROM reseller_price_tier WHERE company_id = %(company)s
+                            SELECT 't', id FROM reseller_price_tier WHERE rule_id IN (TABLE rules)
                             UNION ALL
-                            SELECT 'l', id FROM reseller_price_level WHERE company_id = %(company)s
+                            SELECT 'l', id FROM reseller_price_level WHERE rule_id IN (TABLE rules)
                            ) AS parts
                     """,
                     company=company.id,
@@ -145,6 +151,14 @@ class ResellerStatement(models.Model):
         """
         self.ensure_one()
         client, made = self.client_id, self.create_date
+        if self.currency_id != client.currency_id:
+            raise UserError(
+                self.env._(
+                    "%(client)s is billed in %(currency)s now: prepare it again.",
+                    client=client.display_name,
+                    currency=client.currency_id.name,
+                )
+            )
         if (self.bill_date, self.rerate_from or None) != (bill.date, bill.rerate_from):
             raise UserError(
                 self.env._(
@@ -163,7 +177,8 @@ class ResellerStatement(models.Model):
             )
         parts = [*client.membership_ids, *client.enrolment_ids]
         items = self.charge_ids.manual_charge_id
-        if any(part.write_date > made for part in [*parts, *items]) or items.statement_id:
+        changed = any(part.write_date > made for part in [*parts, *items])
+        if changed or items.statement_id or any(items.mapped("is_withdrawn")):
             raise UserError(
                 self.env._(
                     "Service or charges by hand of %s have changed since: prepare it again.",

@@ -517,11 +517,21 @@ class ResellerUsageLine(models.Model):
         codes = {event.get("feature") for event in objects if _is_key(event.get("feature"))}
         self.env.flush_all()
         clients = {}
-        for ref, former, client_id, tz, until, starts, firsts, lasts in self.env.execute_query(
+        for (
+            ref,
+            former,
+            moved,
+            client_id,
+            tz,
+            until,
+            starts,
+            firsts,
+            lasts,
+        ) in self.env.execute_query(
             SQL(
                 """
-                SELECT client.ref, client.former_ref, client.id, COALESCE(client.tz, reseller.tz),
-                       client.billed_until, client.billing_start,
+                SELECT client.ref, client.former_ref, client.former_until, client.id,
+                       COALESCE(client.tz, reseller.tz), client.billed_until, client.billing_start,
                        array_agg(membership.date_from), array_agg(membership.date_to)
                   FROM reseller_client client
                   JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
@@ -535,10 +545,16 @@ class ResellerUsageLine(models.Model):
                 refs=list(refs),
             )
         ):
-            account = (client_id, tz, list(zip(firsts, lasts, strict=True)), until, starts)
+            service = list(zip(firsts, lasts, strict=True))
             # The account that bears a reference now comes last: its days give the reasons.
-            for name in {ref, former} & refs:
-                clients.setdefault(name, []).append(account)
+            if ref in refs:
+                clients.setdefault(ref, []).append((client_id, tz, service, until, starts))
+            if former in refs:
+                # Served again, it is so by its own reference: the former one is another's.
+                before = [
+                    (first, min(last or moved, moved)) for first, last in service if first <= moved
+                ]
+                clients.setdefault(former, []).append((client_id, tz, before, until, starts))
         # A company's own feature goes before a common one with the same code.
         features = dict(
             self.env.execute_query(

@@ -7,10 +7,11 @@ from decimal import Decimal
 from functools import cached_property
 
 from .cycles import DAY, Cycle, Interval
-from .money import ZERO, digits_unit, exact, round_to, text
+from .money import ZERO, digits_unit, exact, round_to
 from .quantity import EMPTY, ONE, CycleUse, Key, Rated, Stock, net_use, rate_fees, share
 from .rules import Enrolment, Membership, Rule
 from .timeline import RatedCycle, Timeline, within, without
+from .trace import plain
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Charge:
-    """A line of a bill. `closed` is the last day of a cycle that an earlier bill closed."""
+    """A line of a bill. `closed` is the last day of service of a cycle that an earlier bill closed."""
 
     feature: int
     key: Key
@@ -458,7 +459,8 @@ class FeatureBill:
         if isinstance(cycle, RatedCycle):
             cycle_end = cycle.cycle.last
             first, last = cycle.first_served, min(cycle.last_served, cycle_end)
-            closed = cycle_end if cycle_end < bill.period_start else None
+            # Closing ends a cycle before its time.
+            closed = last if last < bill.period_start else None
         elif isinstance(cycle, Cycle):
             cycle_end = last = cycle.last
             first = max(cycle.start, self._timeline.first_day)
@@ -484,6 +486,7 @@ class FeatureBill:
             "billed_before": billed,
             "rated": rated,
         }
+        trace = plain(trace)
         if component:
             trace["considered"] = self._considered(cycle, component.rule, first)
         return Charge(
@@ -496,30 +499,16 @@ class FeatureBill:
             component.unit_price if component else ZERO,
             change[1],
             closed,
-            plain(trace),
+            trace,
         )
 
     def _considered(self, cycle, rule, day):
-        """Return the ids of the rules considered on the first day of a rule, the winner first."""
+        """Return the rules considered on the first day of a rule as they are, the winner first."""
         if isinstance(cycle, RatedCycle):
             day = next((one.first for one in cycle.segments if one.rule is rule), day)
-        found = [one.id for one in self._timeline.considered(day)]
         # A rule that waits for the next cycle has not won yet (rating 17).
-        return [rule.id, *(one for one in found if one != rule.id)]
-
-
-def plain(value):
-    """Return a trace as JSON: decimals as exact strings, days as ISO dates."""
-    match value:
-        case dict():
-            return {key: plain(one) for key, one in value.items()}
-        case list() | tuple():
-            return [plain(one) for one in value]
-        case Decimal():
-            return text(value)
-        case date():
-            return value.isoformat()
-    return value
+        others = [one for one in self._timeline.considered(day) if one is not rule]
+        return [one.frozen for one in (rule, *others)]
 
 
 def rate_bill(account, bill, features, usage, prior, late_days=None):

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 
 from .cycles import Interval
 from .money import ZERO
+from .trace import plain
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,16 @@ class Rule:
     date_to: date | None = None
     maximum: Decimal | None = None
     blocks: bool = False
+
+    @cached_property
+    def frozen(self):
+        """What a charge's trace keeps of this rule: id, rank, maximum, and its terms, as JSON."""
+        return {
+            "id": self.id,
+            "rank": self.rank,
+            "maximum": plain(self.maximum),
+            "terms": plain(self.terms),
+        }
 
     def valid_on(self, day):
         return (self.date_from is None or self.date_from <= day) and (

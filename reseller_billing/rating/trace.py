@@ -1,10 +1,31 @@
-"""Recompute an amount from its frozen trace, without rules or use (law 6)."""
+"""What a charge's trace keeps, and what can be computed from it alone (law 6)."""
 
+from dataclasses import fields, is_dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from .money import ZERO, exact, round_to
+from .money import ZERO, exact, round_to, text
+
+
+def plain(value):
+    """Return a value as JSON: decimals as exact strings, days as ISO dates.
+
+    Of a dataclass the fields that differ from their defaults.
+    """
+    match value:
+        case dict():
+            return {key: plain(one) for key, one in value.items()}
+        case list() | tuple():
+            return [plain(one) for one in value]
+        case Decimal():
+            return text(value)
+        case date():
+            return value.isoformat()
+    if is_dataclass(value):
+        found = {one.name: (getattr(value, one.name), one.default) for one in fields(value)}
+        return {name: plain(now) for name, (now, default) in found.items() if now != default}
+    return value
 
 
 def amount_from_trace(trace):

@@ -116,6 +116,25 @@ class ResellerBillingCommon(AccountTestInvoicingCommon):
             pass
         return run
 
+    @classmethod
+    def _add_extra(cls, client, price, start, **values):
+        """Add an extra line to a client's contract, due at the beginning of each period."""
+        return cls.env["contract.line"].create(
+            {
+                "contract_id": client.contract_id.id,
+                "product_id": cls.product.id,
+                "name": "Support",
+                "quantity": 1,
+                "price_unit": price,
+                "specific_price": price,
+                "date_start": start,
+                "recurring_next_date": start,
+                "recurring_rule_type": "monthly",
+                "recurring_interval": 1,
+                **values,
+            }
+        )
+
     def _statement(self, client, date):
         return self.env["reseller.statement"].search(
             [

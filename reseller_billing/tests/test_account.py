@@ -125,3 +125,22 @@ class TestAccount(ResellerBillingCommon):
         self.assertEqual(invoice.currency_id, self.company.currency_id)
         with self.assertRaises(UserError):
             self.reseller.currency_id = euro
+
+    def test_charges_without_an_invoice_are_in_the_history(self):
+        self._create_rule(recurring_fee=10)
+        self.reseller.invoice_to = "none"
+        self._run("2024-01-01")
+        [entry] = self._history(self.client_a)
+        self.assertEqual(
+            (entry.kind, entry.charge_amount, entry.amount, entry.balance, str(entry.date)),
+            ("charge", 10.0, 0.0, 0.0, "2024-01-01"),
+        )
+        # Charges of zero have no line on an invoice, and are in the history all the same.
+        self.reseller.invoice_to = "client"
+        self._create_rule(
+            recurring_fee=0, unit_price=0, client_id=self.client_a.id, date_from="2024-02-01"
+        )
+        self._use("2024-01-20", 4)
+        self._run("2024-02-01")
+        kinds = self._history(self.client_a).filtered(lambda one: str(one.date) == "2024-02-01")
+        self.assertIn(0.0, kinds.filtered("is_charge").mapped("charge_amount"))

@@ -101,3 +101,31 @@ class TestExplanation(ResellerBillingCommon):
         self.assertIn(
             "Billed before: $\N{NO-BREAK SPACE}80.00", dict(old._get_explanation())["Amount"][0]
         )
+
+    def test_prices_that_were_overridden_are_shown_as_they_were(self):
+        default = self._create_rule(unit_price=5, included_quantity=3, enrolment="opt_in")
+        self._create_rule(
+            client_id=self.client_a.id,
+            pricing_model="graduated",
+            tiers=[(10, 2, 1), (None, 1, 0)],
+        )
+        self._use("2024-01-05", 15)
+        self._run("2024-02-01")
+        statement = self._statement(self.client_a, "2024-02-01")
+        charge = statement.charge_ids.filtered(lambda one: one.tier == 2)
+        expected = [
+            "Client: graduated: $ 1.00 + $ 2.00 up to 10; $ 1.00 — this one holds: it is the most "
+            "specific",
+            "Default: 3 included, $ 5.00 per unit, for those who are switched on — overridden",
+        ]
+
+        def explain():
+            steps = dict(charge._get_explanation(with_levels=True))
+            return [line.replace("\N{NO-BREAK SPACE}", " ") for line in steps["Price"]]
+
+        self.assertEqual(explain(), expected)
+        default.unit_price = 7
+        self.assertEqual(explain(), expected)
+        default.unlink()
+        self.assertEqual(explain(), expected)
+        self.assertIn("Tier 2, above 10 units", dict(charge._get_explanation())["Tier"][0])

@@ -8,6 +8,7 @@ from dateutil.relativedelta import relativedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odoo.exceptions import UserError, ValidationError
+from odoo.tests import Form
 
 from ..models.contract_contract import CLIENT
 from .common import ResellerBillingCommon
@@ -220,20 +221,7 @@ class TestLifecycle(LifecycleCommon):
         self.assertIn(self.invoice.name, adjusting.name)
 
     def test_a_contracts_extra_line_is_billed_once_and_again_after_a_void(self):
-        line = self.env["contract.line"].create(
-            {
-                "contract_id": self.client_a.contract_id.id,
-                "product_id": self.product.id,
-                "name": "Support",
-                "quantity": 1,
-                "price_unit": 20,
-                "specific_price": 20,
-                "date_start": "2024-02-01",
-                "recurring_next_date": "2024-02-01",
-                "recurring_rule_type": "monthly",
-                "recurring_interval": 1,
-            }
-        )
+        line = self._add_extra(self.client_a, 20, "2024-02-01")
         self._run("2024-03-01")
         february = self._statement(self.client_a, "2024-03-01")
         # Due on 1 February and on 1 March.
@@ -256,6 +244,20 @@ class TestLifecycle(LifecycleCommon):
             contract.recurring_interval = 5
         with self.assertRaises(ValidationError):
             contract.with_context(reseller_sync=CLIENT).generation_type = "invoice"
+        # With a line that would be due, Odoo's own ways to invoice contracts leave it alone.
+        self._add_extra(self.client_a, 20, "2024-01-01")
+        moves = self.env["account.move"].search_count([])
+        self.env["contract.contract"]._cron_recurring_create()
+        wizard = self.env["contract.manually.create.invoice"].create(
+            {"invoice_date": "2030-01-01", "contract_type": "sale"}
+        )
+        self.assertNotIn(contract, wizard.contract_to_invoice_ids)
+        wizard.create_invoice()
+        self.assertEqual(self.env["account.move"].search_count([]), moves)
+        # The contact's form goes on as before.
+        with Form(self.client_a.partner_id) as form:
+            form.phone = "+32 2 290 34 90"
+        self.assertEqual(self.client_a.partner_id.phone, "+32 2 290 34 90")
 
 
 @pytest.mark.laws

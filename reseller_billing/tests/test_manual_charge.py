@@ -137,3 +137,9 @@ class TestManualCharge(ResellerBillingCommon):
         self.assertEqual(statement.invoice_id.move_type, "out_refund")
         self.assertEqual(statement.invoice_id.amount_total, 15)
         self.assertAgrees(statement)
+
+    def test_nothing_is_billed_to_an_account_that_is_not_active(self):
+        draft = self._create_client("D", activate=False)
+        item = self._add("Early", 5, client_id=draft.id)
+        with self.assertRaisesRegex(UserError, "activate it first"):
+            item.action_bill_now()

@@ -26,7 +26,7 @@ class TestMonthEnd(ResellerBillingCommon):
     def _amounts_of(self, wizard):
         wizard.action_compute()
         return {
-            (line.feature_id.code, line.currency_id.name): (line.accrued, line.deferred)
+            (line.name, line.currency_id.name): (line.accrued, line.deferred)
             for line in wizard.line_ids
         }
 
@@ -43,7 +43,7 @@ class TestMonthEnd(ResellerBillingCommon):
         currency = self.company.currency_id.name
         # Use of January 5 × 2.00; 15 of 31 days of the fee in advance are not served, 16 of 31 of
         # the one in arrears are.
-        expected = {("unit", currency): (10.0, 15.0), ("arrears", currency): (32.0, 0.0)}
+        expected = {("Unit", currency): (10.0, 15.0), ("Arrears", currency): (32.0, 0.0)}
         self.assertEqual(self._amounts_of(wizard), expected)
         # The bill of February is booked in February: what January earned stays the same.
         self._run("2024-02-16")
@@ -220,3 +220,38 @@ class TestMonthEnd(ResellerBillingCommon):
         invoice = self._statement(abroad, "2024-02-01").invoice_id
         self.assertEqual(invoice.invoice_line_ids.account_id, export)
         self.assertEqual(invoice.amount_untaxed, 10)
+
+    def test_extra_lines_paid_ahead_and_fees_credited_in_part(self):
+        self._create_rule(recurring_fee=31)
+        self._add_extra(self.client_a, 366, "2024-01-01", recurring_rule_type="yearly")
+        self._run("2024-01-01")
+        wizard = self._wizard("2024-01-10")
+        currency = self.company.currency_id.name
+        # 21 of 31 days of the fee, 356 of 366 days of the line.
+        name = self.product.display_name
+        self.assertEqual(
+            self._amounts_of(wizard),
+            {("Unit", currency): (0.0, 21.0), (name, currency): (0.0, 356.0)},
+        )
+        invoice = self._statement(self.client_a, "2024-01-01").invoice_id
+        reversal = (
+            self.env["account.move.reversal"]
+            .with_context(active_model="account.move", active_ids=invoice.ids)
+            .create({"journal_id": invoice.journal_id.id, "date": "2024-01-05"})
+        )
+        reversal.reverse_moves()
+        credit = reversal.new_move_ids
+        credit.invoice_line_ids[1:].unlink()
+        # A quarter of 397.00 is given back: three quarters of each share are left.
+        credit.invoice_line_ids.write({"quantity": 1, "price_unit": 99.25})
+        credit.action_post()
+        self.assertEqual(
+            self._amounts_of(wizard),
+            {("Unit", currency): (0.0, 15.75), (name, currency): (0.0, 267.0)},
+        )
+        moves = self.env["account.move"].search(wizard.action_post()["domain"])
+        posted = moves.filtered("reseller_month_end")
+        deferred = posted.line_ids.filtered(
+            lambda line: line.account_id == wizard.deferred_account_id
+        )
+        self.assertEqual(sum(deferred.mapped("balance")), -282.75)

@@ -25,7 +25,7 @@ class TestPriceTools(ResellerBillingCommon):
             tiers=[(10, 0.0075, 1), (None, 0.333, 0)],
             included_quantity=100,
         )
-        made = self._change(rule, date="2024-03-01", percent=5, digits=4)
+        made = self._change(rule, date="2024-03-01", percent=5, digits="4")
         self.assertEqual((rule.date_to, made.date_from), (date(2024, 2, 29), date(2024, 3, 1)))
         # 9.99 × 1.05 = 10.4895; 0.0075 × 1.05 = 0.007875, rounded half up to 0.0079; 0.34965.
         self.assertEqual(made.recurring_fee, 10.4895)
@@ -47,6 +47,39 @@ class TestPriceTools(ResellerBillingCommon):
             self._change(rule, date="2024-01-15", percent=10)
         made = self._change(rule, date="2024-02-01", percent=10)
         self.assertEqual(made.unit_price, 1.1)
+
+    def test_no_price_becomes_free_by_rounding(self):
+        rule = self._create_rule(unit_price=0.00004, setup_fee=0.1234567)
+        made = self._change(rule, date="2024-03-01", percent=5)
+        self.assertEqual((made.unit_price, made.setup_fee), (0.000042, 0.129629535))
+        same = self._change(made, date="2024-04-01", percent=0)
+        self.assertEqual((same.unit_price, same.setup_fee), (0.000042, 0.129629535))
+        with self.assertRaisesRegex(UserError, "would become free"), self.env.cr.savepoint():
+            self._change(same, date="2024-05-01", percent=5, digits="2")
+        free = self._change(same, date="2024-05-01", percent=-100)
+        self.assertEqual(free.unit_price, 0)
+
+    def test_a_simulation_for_a_group_is_of_those_who_were_in_it_then(self):
+        self._create_rule(unit_price=1)
+        self.client_a.action_move_to_group(self.group, "2024-02-01")
+        self._create_client("B")
+        for month in ("01", "02", "03"):
+            self._use(f"2024-{month}-05", 10)
+            self._use(f"2024-{month}-05", 10, client="B")
+        self._run("2024-04-01")
+        self.client_a.action_move_to_group(self.group.browse(), "2024-04-01")
+        draft = self._create_rule(unit_price=0.5, group_id=self.group.id, active=False)
+        simulation = (
+            self.env["reseller.price.simulation"]
+            .with_context(active_model="reseller.price.rule", active_ids=draft.ids)
+            .create({"periods": 3})
+        )
+        simulation.action_simulate()
+        # January at 1.00; February and March, in the group, at 0.50.
+        self.assertEqual(
+            [(line.client_id, line.old_amount, line.new_amount) for line in simulation.line_ids],
+            [(self.client_a, 30.0, 20.0)],
+        )
 
     def test_copies_for_groups_and_clients(self):
         rule = self._create_rule(unit_price=1, levels=())

@@ -104,7 +104,7 @@ class TestReview(ResellerBillingCommon):
         self._work(run)
         for values in (
             {"state": "running"},
-            {"prepared_by_id": self.env.user.id},
+            {"prepared_by_ids": [(6, 0, [])]},
             {"approved_at": "2024-03-01 00:00:00"},
         ):
             with self.assertRaisesRegex(UserError, "Billing itself keeps"):
@@ -257,3 +257,107 @@ class TestReview(ResellerBillingCommon):
         run.action_retry_parked()
         self._work(run)
         self.assertEqual((run.done_count, run.parked_count, run.state), (3, 0, "done"))
+
+    def _second(self, login):
+        return new_test_user(
+            self.env,
+            login,
+            "reseller_billing.group_billing_manager",
+            company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )
+
+    def test_everybody_who_prepared_is_kept_from_approving(self):
+        unreviewed = self.env["reseller.billing.run"].create(
+            {"date": "2024-03-01", "is_reviewed": False}
+        )
+        self.company.write({"reseller_review_runs": False, "reseller_approver_differs": True})
+        # A run made before the setting does not slip by; new ones are reviewed by themselves.
+        with self.assertRaisesRegex(UserError, "needs a review"):
+            unreviewed.action_start()
+        unreviewed.unlink()
+        run = self.env["reseller.billing.run"].create({"date": "2024-03-01"})
+        self.assertTrue(run.is_reviewed)
+        first, second, third = (self._second(login) for login in ("p1", "p2", "p3"))
+        run.with_user(first).action_start()
+        run.with_user(first)._process_batch(limit=1)
+        run.with_user(first).action_stop()
+        run.with_user(second).action_start()
+        self._work(run)
+        with self.assertRaisesRegex(UserError, "is prepared"):
+            run.with_user(third).action_start()
+        for user in (first, second):
+            with self.assertRaisesRegex(UserError, "somebody else must approve"):
+                run.with_user(user).action_approve()
+        # Who prepares anew what was parked has a part in it, too.
+        receivable = self.clients[1].partner_id.property_account_receivable_id
+        self.clients[1].partner_id.property_account_receivable_id = False
+        self._approve(run.with_user(third))
+        self.clients[1].partner_id.property_account_receivable_id = receivable
+        run.preview_ids.sudo().unlink()
+        run.with_user(third).action_retry_parked()
+        self._work(run)
+        with self.assertRaisesRegex(UserError, "somebody else must approve"):
+            run.with_user(third).action_approve()
+        self._approve(run.with_user(first))
+        self.assertEqual((run.state, run.done_count), ("done", 3))
+
+    def test_a_run_without_any_preview_names_all_as_missing(self):
+        self.clients.sudo().next_bill_date = "2024-09-01"
+        run = self._prepare()
+        self.assertFalse(run.preview_ids)
+        self.assertEqual(run.missing_client_ids, self.clients)
+
+    def test_credits_are_compared_as_well(self):
+        for quantity, date, comparison in (
+            (-10, "2024-03-01", "lower"),
+            (-10, "2024-04-01", "usual"),
+            (-21, "2024-05-01", "lower"),
+        ):
+            month = int(date[5:7]) - 1
+            self._use(f"2024-{month:02}-06", quantity - (12 if month == 2 else 0))
+            run = self._prepare(date)
+            mine = run.preview_ids.filtered(lambda one: one.client_id == self.client_a)
+            self.assertEqual((mine.comparison, mine.amount_total), (comparison, quantity))
+            self._approve(run)
+
+    def test_a_reseller_that_changes_its_currency_before_the_approval(self):
+        euro = self.env.ref("base.EUR")
+        euro.active = True
+        reseller = self._create_reseller("NEW")
+        self._create_rule(recurring_fee=10, reseller_id=reseller.id)
+        client = self._create_client("N", start="2024-03-01", reseller_id=reseller.id)
+        run = self._prepare()
+        reseller.currency_id = euro
+        self._approve(run)
+        self.assertEqual(run.parked_line_ids.client_id, client)
+        self.assertIn("billed in EUR now", run.parked_line_ids.reason)
+
+    def test_a_charge_by_hand_that_is_prepared_is_withdrawn_not_deleted(self):
+        item = self.env["reseller.manual.charge"].create(
+            {
+                "client_id": self.client_a.id,
+                "name": "Visit",
+                "unit_price": 5,
+                "date": "2024-02-20",
+            }
+        )
+        run = self._prepare()
+        with self.assertRaisesRegex(UserError, "withdraw it instead"):
+            item.unlink()
+        item.action_withdraw()
+        self._approve(run)
+        self.assertEqual((run.done_count, run.parked_line_ids.client_id), (2, self.client_a))
+        self.assertIn("charges by hand", run.parked_line_ids.reason)
+
+    def test_a_draft_for_the_simulator_is_no_change_of_prices(self):
+        run = self._prepare()
+        self._create_rule(unit_price=9, active=False)
+        self._approve(run)
+        self.assertEqual((run.state, run.done_count), ("done", 3))
+        run = self._prepare("2024-04-01")
+        self._run_sql("UPDATE reseller_statement SET create_date = create_date - interval '1 day'")
+        self._run_sql("UPDATE reseller_price_rule SET write_date = write_date - interval '2 days'")
+        self._create_rule(unit_price=9, client_id=self.client_a.id, date_from="2024-05-01")
+        with self.assertRaisesRegex(UserError, "Prices have changed"):
+            run.action_approve()

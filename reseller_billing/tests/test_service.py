@@ -255,3 +255,91 @@ class TestService(ResellerBillingCommon):
         company = self.env["res.company"].create({"name": "Elsewhere"})
         with self.assertRaisesRegex(UserError, "its company stays"):
             self.reseller.company_id = company
+
+    def test_extra_lines_end_and_begin_with_the_service(self):
+        self._add_extra(self.client, 20, "2024-01-01")
+        arrears = self._add_extra(
+            self.client,
+            7,
+            "2024-01-01",
+            recurring_invoicing_type="post-paid",
+            recurring_next_date="2024-02-01",
+        )
+        cancelled = self._add_extra(self.client, 100, "2024-01-01")
+        cancelled.is_canceled = True
+        self._run("2024-02-01")
+        # 31.00 and 20.00 for February, 7.00 for January.
+        self.assertEqual(self._bills(self.client)[-1], ("2024-02-01", "cycle", "58.00"))
+        self._change(self.client, "close", "2024-02-10")
+        self._run("2024-02-11")
+        # 20.31 of February's fee go back; the line in arrears is due with the period it ends in.
+        self.assertEqual(self._bills(self.client)[-1], ("2024-02-11", "final", "-13.31"))
+        self._use("2024-02-09", 14, client="S")
+        self._run("2024-04-01")
+        # Late use: 11 of 31 units were included on 10 of 29 days; no extra lines any more.
+        self.assertEqual(self._bills(self.client)[-1][2], "3.00")
+        self._change(self.client, "reopen", "2024-06-01")
+        self._run("2024-06-01")
+        # The fee and the line of June; nothing of the months between.
+        self.assertEqual(self._bills(self.client)[-1], ("2024-06-01", "opening", "51.00"))
+        self.assertEqual(arrears.last_date_invoiced, date(2024, 5, 31))
+
+    def test_extra_lines_and_terms_move_to_another_reseller(self):
+        other = self._create_reseller("R2")
+        term = self.env["account.payment.term"].create({"name": "In a month"})
+        self.client.contract_id.payment_term_id = term
+        self._add_extra(self.client, 20, "2024-01-15")
+        self.env["reseller.manual.charge"].create(
+            {"client_id": self.client.id, "name": "Visit", "unit_price": 9, "date": "2024-03-01"}
+        )
+        self._run("2024-02-01")
+        self._change(self.client, "reseller", "2024-02-11", reseller_id=other.id)
+        opened = self.env["reseller.client"].search([("ref", "=", "S")])
+        self.assertEqual(opened.contract_id.payment_term_id, term)
+        # The month from 15 January on was billed; the next begins at the new reseller.
+        self.assertEqual(opened.contract_id.contract_line_ids.date_start, date(2024, 2, 15))
+        self._run("2024-03-11")
+        self.assertEqual(self._bills(self.client)[-1], ("2024-02-11", "final", "-20.31"))
+        self.assertEqual(
+            self._bills(opened),
+            [("2024-02-11", "opening", "31.00"), ("2024-03-11", "cycle", "60.00")],
+        )
+        # In another currency nothing is taken along unseen.
+        euro = self.env.ref("base.EUR")
+        euro.active = True
+        abroad = self._create_reseller("R3", currency_id=euro.id)
+        self._change(opened, "reseller", "2024-04-11", reseller_id=abroad.id)
+        third = self.env["reseller.client"].search([("ref", "=", "S")])
+        self.assertFalse(third.contract_id.contract_line_ids)
+        self.assertIn("Support", third.message_ids[-1].body + third.message_ids[0].body)
+
+    def test_an_account_that_moved_away_and_is_served_again_takes_no_use_of_the_new_one(self):
+        other = self._create_reseller("R2")
+        self._change(self.client, "reseller", "2024-02-11", reseller_id=other.id)
+        opened = self.env["reseller.client"].search([("ref", "=", "S")])
+        self.client.action_reopen("2024-03-01")
+        for day, ref, account in (
+            ("2024-02-05", "S", self.client),
+            ("2024-03-05", "S", opened),
+            ("2024-03-05", "S/2024-02-11", self.client),
+        ):
+            outcome = self._use(day, 1, client=ref)
+            self.assertEqual(outcome["accepted"], 1)
+            last = self.env["reseller.usage.line"].search([], order="id desc", limit=1)
+            self.assertEqual(last.client_id, account, (day, ref))
+
+    def test_late_use_after_the_final_bill_adjusts_it(self):
+        tax = self.env["account.tax"].create({"name": "20", "amount": 20, "type_tax_use": "sale"})
+        self.product.taxes_id = tax
+        self._use("2024-02-03", 12, client="S")
+        self._change(self.client, "close", "2024-02-10")
+        self._run("2024-02-11")
+        final = self._statement(self.client, "2024-02-11")
+        self.product.taxes_id = tax.copy({"name": "25", "amount": 25})
+        self._use("2024-02-05", 2, client="S")
+        self._run("2024-04-01")
+        charge = self.client.statement_ids.sorted("id")[-1].charge_ids
+        self.assertEqual((charge.amount, charge.adjusts_statement_id), (2.0, final))
+        # The days that were served, and the taxes of then.
+        self.assertEqual((charge.date_from, charge.date_to), (date(2024, 2, 1), date(2024, 2, 10)))
+        self.assertEqual(charge.move_line_ids.tax_ids, tax)

@@ -1,5 +1,6 @@
 from collections import defaultdict
 from decimal import Decimal
+from fractions import Fraction
 
 from odoo import fields, models
 from odoo.exceptions import UserError
@@ -63,19 +64,19 @@ class ResellerMonthEnd(models.TransientModel):
         self.ensure_one()
         self.line_ids.unlink()
         sums = defaultdict(lambda: [Decimal(0), Decimal(0)])
-        for (feature, currency, _position), amounts in self._get_amounts().items():
+        for (item, currency, _position), amounts in self._get_amounts().items():
             for number, amount in enumerate(amounts):
-                sums[feature, currency][number] += amount
+                sums[item.display_name, currency][number] += amount
         self.line_ids = [
             Command.create(
                 {
-                    "feature_id": feature,
+                    "name": name,
                     "currency_id": currency,
                     "accrued": float(accrued),
                     "deferred": float(deferred),
                 }
             )
-            for (feature, currency), (accrued, deferred) in sums.items()
+            for (name, currency), (accrued, deferred) in sums.items()
         ]
         return {
             "type": "ir.actions.act_window",
@@ -111,8 +112,8 @@ class ResellerMonthEnd(models.TransientModel):
             )
         self._check_unlocked()
         grouped = defaultdict(list)
-        for (feature, currency, position), amounts in self._get_amounts().items():
-            grouped[currency].append((feature, position, *amounts))
+        for (item, currency, position), amounts in self._get_amounts().items():
+            grouped[currency].append((item, position, *amounts))
         if not grouped:
             raise UserError(self.env._("Nothing is unbilled or unserved on %s.", self.date))
         for currency, rows in grouped.items():
@@ -156,11 +157,12 @@ class ResellerMonthEnd(models.TransientModel):
     # Amounts
 
     def _get_amounts(self):
-        """Return {(feature, currency, fiscal position): (accrued, deferred)}: ids, Decimals as priced.
+        """Return {(item, currency id, fiscal position id): (accrued, deferred)}, Decimals as priced.
 
-        What is earned by the day and not invoiced by it is accrued: what a bill of the next day
-        would charge, were there only the bills that the books know by then. Of fees that are
-        invoiced, the shares of days after it are deferred.
+        An item is a reseller.feature, or the product of a contract's extra line. What is earned by
+        the day and not invoiced by it is accrued: what a bill of the next day would charge, were
+        there only the bills that the books know by then. Of fees and extra lines that are invoiced,
+        the shares of days after it are deferred.
         """
         bills = self._get_bills()
         found = defaultdict(lambda: [Decimal(0), Decimal(0)])
@@ -169,21 +171,30 @@ class ResellerMonthEnd(models.TransientModel):
         clients = self.env["reseller.client"].browse(bills)
         charges, _covered = self.env["reseller.rating"]._rate(clients, bills, self.date)
         changed = set()
-        fees = self._load_fees()
-        billed = {client for client in bills if charges[client]} | {row[0] for row in fees}
+        fees, extras = self._load_fees(), self._load_extras()
+        billed = {client for client in bills if charges[client]}
+        billed |= {row[0] for row in (*fees, *extras)}
         positions = self._get_fiscal_positions(clients.browse(billed))
+        features, products = self.env["reseller.feature"], self.env["product.product"]
         for client in clients:
             for charge in charges[client.id]:
-                key = (charge.feature, client.currency_id.id, positions[client.id])
+                feature = features.browse(charge.feature)
+                key = (feature, client.currency_id.id, positions[client.id])
                 change = charge.amount
                 if charge.key.kind == "recurring":
                     change -= rating.unserved_from_trace(charge.trace, self.date)
                 changed.add((client.id, charge.feature, *charge.key))
                 found[key][0 if change >= 0 else 1] += abs(change)
-        for client, feature, currency, trace, *component in fees:
+        for client, feature, currency, credited, trace, *component in fees:
             if (client, feature, *rating.Key(*component)) not in changed:
                 unserved = rating.unserved_from_trace(trace, self.date)
-                found[feature, currency, positions[client]][1] += unserved
+                key = (features.browse(feature), currency, positions[client])
+                found[key][1] += self._get_kept(unserved, credited, Fraction(1), currency)
+        for client, product, currency, credited, amount, first, last in extras:
+            days = (last - first).days + 1
+            share = Fraction(min((last - self.date).days, days), days)
+            key = (products.browse(product), currency, positions[client])
+            found[key][1] += self._get_kept(amount, credited, share, currency)
         return {key: tuple(amounts) for key, amounts in found.items() if any(amounts)}
 
     def _get_fiscal_positions(self, clients):
@@ -254,17 +265,45 @@ class ResellerMonthEnd(models.TransientModel):
                 )
         return bills
 
-    def _load_fees(self):
-        """Return the latest charges of recurring fees that were invoiced by the day and reach on.
+    def _get_kept(self, amount, credited, share, currency):
+        """Return a share of an amount, less what credit notes gave back, rounded to the currency.
 
-        What a credit note has given back as a whole is nobody's income any more.
+        :param credited: [sum of the credit notes, total of the invoice], as texts, or None
         """
+        if credited:
+            given, total = map(Fraction, credited)
+            share *= max(1 - given / total, 0)
+        rounding = self.env["res.currency"].browse(currency)._get_exact_rounding()
+        return rating.round_to(Fraction(amount) * share, rounding)
+
+    def _credited_sql(self):
+        """Return a query for what credit notes have given back of `statement`'s invoice by the day.
+
+        What was given back is nobody's income any more; credit notes name no line, so that what
+        they give back counts for all lines alike.
+        """
+        return SQL(
+            """
+            (SELECT ARRAY[sum(credit.amount_total)::text, invoice.amount_total::text]
+               FROM account_move invoice
+               JOIN account_move credit ON credit.reversed_entry_id = invoice.id
+              WHERE invoice.id = statement.invoice_id
+                AND invoice.amount_total > 0
+                AND credit.state = 'posted'
+                AND credit.date <= %s
+              GROUP BY invoice.id)
+            """,
+            self.date,
+        )
+
+    def _load_fees(self):
+        """Return the latest charges of recurring fees that were invoiced by the day and reach on."""
         return self.env.execute_query(
             SQL(
                 """
                 SELECT DISTINCT ON (charge.client_id, charge.feature_id, charge.cycle_start,
                                     charge.price_rule_id)
-                       charge.client_id, charge.feature_id, charge.currency_id, charge.trace,
+                       charge.client_id, charge.feature_id, charge.currency_id, %s, charge.trace,
                        charge.cycle_start, charge.price_rule_id, charge.kind, charge.level_id,
                        charge.tier, charge.is_flat_fee
                   FROM reseller_charge charge
@@ -272,20 +311,34 @@ class ResellerMonthEnd(models.TransientModel):
                   JOIN reseller_reseller reseller ON reseller.id = charge.reseller_id
                  WHERE charge.company_id = %s AND charge.kind = 'recurring'
                    AND charge.cycle_end > %s AND reseller.invoice_to != 'none' AND %s
-                   AND NOT EXISTS (
-                       SELECT FROM account_move credit
-                         JOIN account_move invoice ON invoice.id = credit.reversed_entry_id
-                        WHERE invoice.id = statement.invoice_id
-                          AND credit.state = 'posted'
-                          AND credit.date <= %s
-                          AND credit.amount_total >= invoice.amount_total)
                  ORDER BY charge.client_id, charge.feature_id, charge.cycle_start,
                           charge.price_rule_id, charge.id DESC
                 """,
+                self._credited_sql(),
                 self.company_id.id,
                 self.date,
                 self.env["reseller.rating"]._known_sql(self.date),
+            )
+        )
+
+    def _load_extras(self):
+        """Return the charges of contracts' extra lines that were invoiced by the day and reach on."""
+        return self.env.execute_query(
+            SQL(
+                """
+                SELECT charge.client_id, line.product_id, charge.currency_id, %s,
+                       charge.amount::text, charge.date_from, charge.date_to
+                  FROM reseller_charge charge
+                  JOIN contract_line line ON line.id = charge.contract_line_id
+                  JOIN reseller_statement statement ON statement.id = charge.statement_id
+                 WHERE charge.company_id = %s AND charge.date_to > %s
+                   AND charge.date_from <= charge.date_to
+                   AND statement.invoice_id IS NOT NULL AND %s
+                """,
+                self._credited_sql(),
+                self.company_id.id,
                 self.date,
+                self.env["reseller.rating"]._known_sql(self.date),
             )
         )
 
@@ -294,7 +347,7 @@ class ResellerMonthEnd(models.TransientModel):
     def _prepare_move_vals(self, currency, rows):
         """Return the values of the entry of one currency.
 
-        :param rows: (feature id, fiscal position id, accrued, deferred)
+        :param rows: (item, fiscal position id, accrued, deferred), see _get_amounts
         """
         ref = self.env._(
             "Unbilled use and unserved fees on %(day)s, %(currency)s",
@@ -302,10 +355,10 @@ class ResellerMonthEnd(models.TransientModel):
             currency=currency.name,
         )
         lines = []
-        for feature_id, position_id, accrued, deferred in rows:
+        for item, position_id, accrued, deferred in rows:
             position = self.env["account.fiscal.position"].browse(position_id or [])
-            feature = self.env["reseller.feature"].browse(feature_id)
-            product = feature._get_product(self.company_id)
+            is_product = item._name == "product.product"
+            product = item if is_product else item._get_product(self.company_id)
             income = self._get_income_account(product, position)
             for amount, account, sign in (
                 (accrued, self.accrued_account_id, 1),
@@ -313,7 +366,7 @@ class ResellerMonthEnd(models.TransientModel):
             ):
                 net = self._get_net(product, amount, currency, position)
                 if net:
-                    lines += self._prepare_line_vals(feature, currency, account, income, sign * net)
+                    lines += self._prepare_line_vals(item, currency, account, income, sign * net)
         return {
             "move_type": "entry",
             "company_id": self.company_id.id,
@@ -325,11 +378,11 @@ class ResellerMonthEnd(models.TransientModel):
             "line_ids": [Command.create(vals) for vals in lines],
         }
 
-    def _prepare_line_vals(self, feature, currency, account, income, amount):
+    def _prepare_line_vals(self, item, currency, account, income, amount):
         balance = currency._convert(amount, self.company_id.currency_id, self.company_id, self.date)
         return [
             {
-                "name": feature.name,
+                "name": item.display_name,
                 "account_id": one.id,
                 "currency_id": currency.id,
                 "amount_currency": sign * amount,
@@ -358,7 +411,7 @@ class ResellerMonthEndLine(models.TransientModel):
     _description = "Accrual and Deferral of a Feature"
 
     wizard_id = fields.Many2one("reseller.month.end", required=True, ondelete="cascade")
-    feature_id = fields.Many2one("reseller.feature", readonly=True)
+    name = fields.Char(string="For", readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     accrued = fields.Monetary(string="Unbilled Use", readonly=True)
     deferred = fields.Monetary(string="Unserved Fees", readonly=True)

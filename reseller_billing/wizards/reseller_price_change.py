@@ -32,8 +32,12 @@ class ResellerPriceChange(models.TransientModel):
         help="The first day of the new prices. Those before end on the day before.",
     )
     percent = fields.Float(digits=(16, 4), help="5 makes 10.00 to 10.50, -5 to 9.50.")
-    digits = fields.Integer(
-        string="Decimal Places", default=4, help="New prices are rounded to so many, half up."
+    digits = fields.Selection(
+        [("exact", "As many as it takes"), *((str(n), str(n)) for n in range(2, 9))],
+        string="Decimal Places",
+        required=True,
+        default="exact",
+        help="New prices are rounded to so many, half up.",
     )
     reseller_ids = fields.Many2many("reseller.reseller", string="Resellers")
     group_ids = fields.Many2many("reseller.client.group", string="Client Groups")
@@ -92,8 +96,19 @@ class ResellerPriceChange(models.TransientModel):
         factor = (100 + Decimal(repr(self.percent))) / 100
         if factor < 0:
             raise UserError(self.env._("Prices cannot fall by more than 100 %."))
-        unit = Decimal(1).scaleb(-self.digits)
-        return float((Decimal(repr(value)) * factor).quantize(unit, ROUND_HALF_UP))
+        before = Decimal(repr(value))
+        price = before * factor
+        if self.digits != "exact":
+            price = price.quantize(Decimal(1).scaleb(-int(self.digits)), ROUND_HALF_UP)
+        if before and factor and not price:
+            raise UserError(
+                self.env._("A price of %s would become free: take more decimal places.", before)
+            )
+        if Decimal(repr(float(price))) != price:
+            raise UserError(
+                self.env._("%s has more digits than a price can hold: round the prices.", price)
+            )
+        return float(price)
 
     def _copy(self):
         scopes = (

@@ -147,9 +147,11 @@ class ResellerPriceSimulation(models.TransientModel):
         domains = []
         for draft in drafts:
             domain = [("company_id", "=", draft.company_id.id)]
-            for name in ("reseller_id", "group_id"):
-                if draft[name]:
-                    domain.append((f"client_id.{name}", "=", draft[name].id))
+            if draft.reseller_id:
+                domain.append(("reseller_id", "=", draft.reseller_id.id))
+            if draft.group_id:
+                # Whoever was in it at any time: the replayed days decide.
+                domain.append(("client_id.membership_ids.group_id", "=", draft.group_id.id))
             if draft.client_id:
                 domain.append(("client_id", "=", draft.client_id.id))
             domains.append(fields.Domain(domain))
