@@ -458,9 +458,13 @@ class FeatureBill:
         bill = self.bill
         if isinstance(cycle, RatedCycle):
             cycle_end = cycle.cycle.last
-            first, last = cycle.first_served, min(cycle.last_served, cycle_end)
-            # Closing ends a cycle before its time.
+            # Closing ends a cycle before its time, or interrupts it.
+            served = cycle.served or cycle.segments
+            begun = [one for one in served if one.first <= bill.period_end] or served
+            first, last = cycle.first_served, min(begun[-1].last, cycle_end)
             closed = last if last < bill.period_start else None
+            if not closed and key.kind not in ("recurring", "minimum"):
+                first = next(one.first for one in begun if one.last >= bill.period_start)
         elif isinstance(cycle, Cycle):
             cycle_end = last = cycle.last
             first = max(cycle.start, self._timeline.first_day)

@@ -82,6 +82,41 @@ class TestCompanies(ResellerBillingCommon):
                 self.assertEqual(invoice.currency_id.name, name)
                 self.assertEqual(invoice.amount_untaxed, float(expected))
                 self.assertEqual(invoice.line_ids.account_id.company_ids, company)
+        # Use taken back in the second company is a refund there, and its month's end its own.
+        lines = self.env["reseller.usage.line"].with_company(other)
+        lines.ingest([self._event("2024-01-06", -1, client="KWD")])
+        lines.ingest([self._event("2024-02-06", 2, client="EUR")])
+        env = self.env(context={**self.env.context, "allowed_company_ids": other.ids})
+        accounts = env["account.account"]
+        wizard = env["reseller.month.end"].create(
+            {
+                "date": "2024-02-29",
+                "accrued_account_id": accounts.create(
+                    {"name": "Accrued", "code": "149000", "account_type": "asset_current"}
+                ).id,
+                "deferred_account_id": accounts.create(
+                    {"name": "Deferred", "code": "249000", "account_type": "liability_current"}
+                ).id,
+            }
+        )
+        wizard.action_compute()
+        self.assertEqual(
+            {line.currency_id.name: (line.accrued, line.deferred) for line in wizard.line_ids},
+            # 2 × 3.335; one of 3.335 less, which is no income any more.
+            {"EUR": (6.67, 0.0), "KWD": (0.0, 3.335)},
+        )
+        moves = env["account.move"].search(wizard.action_post()["domain"])
+        self.assertEqual(moves.company_id, other)
+        run = env["reseller.billing.run"].create({"date": "2024-03-01", "company_id": other.id})
+        run.action_start()
+        while run._process_batch():
+            pass
+        refund = clients[other, "KWD"].statement_ids.sorted("id")[-1]
+        self.assertEqual((refund.amount_total, refund.invoice_id.move_type), (-3.335, "out_refund"))
+        self.assertEqual(
+            [statements[self.company, name].amount_total for name in ("EUR", "KWD")],
+            [1.0, 1.001],
+        )
         # Each company sees its own alone.
         for company in companies:
             seen = (

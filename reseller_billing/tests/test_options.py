@@ -1,4 +1,5 @@
 from datetime import date
+from decimal import Decimal
 
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import mute_logger
@@ -6,102 +7,169 @@ from psycopg2 import IntegrityError
 
 from .common import ResellerBillingCommon
 
-# Feature: (its values, terms, use as (day, quantity), expected on the bills of 1 April, May, June).
-# A monthly fee of 30.00 in advance is on each of them; amounts are those beside it, by hand.
+# Feature: (its values, terms, use as (day, quantity), what is due without the fee on the bills of
+# 1 April, May and June, by hand). A monthly fee of 30.00, which terms may change, comes on top.
+USED = [("2024-04-05", 15)]
+TIERS = [(10, 2, 1), (None, 1, 5)]
 OPTIONS = {
+    "plain": ({}, {"unit_price": 0.5}, USED, [0, 7.5, 0]),
     # 10 of 30 days: 20.00 of the fee, 67 of 100 included are left; 80 − 67 = 13 @ 1.00.
     "trial": (
         {},
-        {"trial_days": 10, "included_quantity": 100, "unit_price": 1},
+        {"trial_days": 10, "included_quantity": 100, "unit_price": 1, "fees": (20, 30, 30)},
         [("2024-04-05", 50), ("2024-04-20", 80)],
-        ["20.00", "43.00", "30.00"],
+        [0, 13, 0],
     ),
-    "setup": ({}, {"setup_fee": 99}, [], ["129.00", "30.00", "30.00"]),
+    "setup": ({}, {"setup_fee": 99}, [], [99, 0, 0]),
     # 20 units, valid up to 10 May: 15 in April, 5 of 10 on 5 May, none of 5 on 20 May.
     "bonus": (
         {},
         {"bonus_quantity": 20, "bonus_valid_days": 40, "unit_price": 1},
         [("2024-04-10", 15), ("2024-05-05", 10), ("2024-05-20", 5)],
-        ["30.00", "30.00", "40.00"],
+        [0, 0, 10],
     ),
     # 40 of April roll over: 150 − 40 − 100 = 10 @ 0.10.
     "rollover": (
         {},
         {"included_quantity": 100, "rollover_cycles": 1, "unit_price": 0.1},
         [("2024-04-10", 60), ("2024-05-10", 150)],
-        ["30.00", "30.00", "31.00"],
+        [0, 0, 1],
     ),
+    # 2 packages of 10.
+    "package": (
+        {},
+        {"pricing_model": "package", "package_size": 10, "unit_price": 3},
+        USED,
+        [0, 6, 0],
+    ),
+    # 1 + 10 × 2 and 5 + 5 × 1; the first tier's fee alone.
+    "graduated": ({}, {"pricing_model": "graduated", "tiers": TIERS}, USED, [0, 31, 1]),
+    # 5 + 15 × 1; the first tier's fee alone.
+    "volume": ({}, {"pricing_model": "volume", "tiers": TIERS}, USED, [0, 20, 1]),
+    "unlimited": ({}, {"pricing_model": "unlimited"}, USED, [0, 0, 0]),
     # 60 @ 0.10 and 40 missing; 100 missing.
     "least": (
         {},
         {"minimum_quantity": 100, "unit_price": 0.1},
         [("2024-04-05", 60)],
-        ["30.00", "40.00", "40.00"],
+        [0, 10, 10],
     ),
     # 6.00 and nothing are raised to 25.00.
-    "floor": (
+    "floor": ({}, {"minimum_amount": 25, "unit_price": 0.1}, [("2024-04-05", 60)], [0, 25, 25]),
+    # Use beyond a maximum is billed, whatever was refused.
+    "most": (
         {},
-        {"minimum_amount": 25, "unit_price": 0.1},
-        [("2024-04-05", 60)],
-        ["30.00", "55.00", "55.00"],
+        {"max_quantity": 10, "limit_action": "block", "unit_price": 1},
+        USED,
+        [0, 15, 0],
     ),
     "highest": (
         {"aggregation": "max"},
         {"unit_price": 1},
         [("2024-04-05", 50), ("2024-04-20", 40), ("2024-05-02", 10)],
-        ["30.00", "80.00", "40.00"],
+        [0, 50, 10],
     ),
     "final": (
         {"aggregation": "last"},
         {"unit_price": 1},
         [("2024-04-20", 40), ("2024-04-05", 50), ("2024-05-02", 10)],
-        ["30.00", "70.00", "40.00"],
+        [0, 40, 10],
+    ),
+    # Two events and one, whatever they say.
+    "count": (
+        {"aggregation": "count"},
+        {"unit_price": 2},
+        [("2024-04-20", 40), ("2024-04-05", 50), ("2024-05-02", 10)],
+        [0, 4, 2],
     ),
     # In arrears and whole, only in a month with use.
     "on_use": (
         {},
-        {"enrolment": "on_use", "fee_timing": "arrears", "unit_price": 1},
+        {"enrolment": "on_use", "unit_price": 1, "fees": (None, 0, 30)},
         [("2024-05-20", 4)],
-        [None, None, "34.00"],
+        [0, 0, 4],
     ),
-    "at_once": ({}, {"advance_cycles": 3}, [], ["90.00", None, None]),
+    # Three keywords.
+    "opt_in": ({}, {"enrolment": "opt_in", "fees": (90, 90, 90)}, [], [0, 0, 0]),
+    "at_once": ({}, {"advance_cycles": 3, "fees": (90, 0, 0)}, [], [0, 0, 0]),
+    "slow": (
+        {},
+        {"interval_count": 2, "interval_unit": "month", "fees": (30, 0, 30)},
+        [],
+        [0, 0, 0],
+    ),
 }
+SCOPES = ("default", "reseller", "group", "client")
 
 
 class TestOptions(ResellerBillingCommon):
     """Every option, from its field on the price to the line of the invoice."""
 
-    def test_each_option_on_statement_and_invoice(self):
-        client = self._create_client("O", start="2024-04-01")
-        for code, (values, terms, _use, _expected) in OPTIONS.items():
-            feature = self._create_feature(code, **values)
-            self._create_rule(feature, recurring_fee=30, client_id=client.id, **terms)
-        waiting = [
-            (when, quantity, code)
-            for code, (_values, _terms, use, _expected) in OPTIONS.items()
-            for when, quantity in use
-        ]
-        for day in ("2024-04-01", "2024-05-01", "2024-06-01"):
+    def test_each_option_at_each_level_in_advance_and_in_arrears(self):
+        client = self._create_client("O", start="2024-04-01", group=self.group)
+        owners = {
+            "default": {},
+            "reseller": {"reseller_id": self.reseller.id},
+            "group": {"group_id": self.group.id},
+            "client": {"client_id": client.id},
+        }
+        waiting, expected = [], {}
+        for code, (values, terms, use, due) in OPTIONS.items():
+            fees = terms.get("fees", (30, 30, 30))
+            terms = {name: value for name, value in terms.items() if name != "fees"}
+            for timing in ("advance", "arrears"):
+                # What the model of prices refuses is not tried.
+                if timing == "advance" and fees[0] is None:
+                    continue
+                if timing == "arrears" and code == "at_once":
+                    continue
+                for number, scope in enumerate(SCOPES):
+                    name = f"{code}/{timing}/{scope}"
+                    feature = self._create_feature(name, **values)
+                    for hidden in SCOPES[:number]:
+                        self._create_rule(
+                            feature, recurring_fee=1000, unit_price=1000, **owners[hidden]
+                        )
+                    self._create_rule(
+                        feature, recurring_fee=30, fee_timing=timing, **owners[scope], **terms
+                    )
+                    if code == "opt_in":
+                        self.env["reseller.client.feature"].create(
+                            {
+                                "client_id": client.id,
+                                "feature_id": feature.id,
+                                "date_from": "2024-04-01",
+                                "quantity": 3,
+                            }
+                        )
+                    waiting += [(when, quantity, name) for when, quantity in use]
+                    # A fee in arrears is on the bill after the cycle.
+                    paid = fees
+                    if timing == "arrears" and code == "on_use":
+                        paid = (0, *fees[1:])
+                    elif timing == "arrears":
+                        paid = (0, 0, fees[0]) if code == "slow" else (0, *fees[:2])
+                    expected[name] = [
+                        f"{fee + more:.2f}" for fee, more in zip(paid, due, strict=True)
+                    ]
+        days = ("2024-04-01", "2024-05-01", "2024-06-01")
+        for day in days:
             for event in [event for event in waiting if event[0] < day]:
                 self._use(*event, "O")
                 waiting.remove(event)
             self._run(day)
-        for number, day in enumerate(("2024-04-01", "2024-05-01", "2024-06-01")):
+        for number, day in enumerate(days):
             statement = self._statement(client, day)
-            sums = {}
-            for (code, _kind), amount in self._amounts(statement).items():
-                sums[code] = f"{float(sums.get(code, 0)) + float(amount):.2f}"
+            sums = dict.fromkeys(expected, Decimal(0))
+            for (name, _kind), amount in self._amounts(statement).items():
+                sums[name] += Decimal(amount)
             self.assertEqual(
-                sums,
-                {
-                    code: expected[number]
-                    for code, (*_rest, expected) in OPTIONS.items()
-                    if expected[number]
-                },
+                {name: f"{amount:.2f}" for name, amount in sums.items()},
+                {name: amounts[number] for name, amounts in expected.items()},
             )
             self.assertAgrees(statement)
         charge = statement.charge_ids.filtered(
-            lambda one: one.feature_id.code == "rollover" and one.kind == "overage"
+            lambda one: one.feature_id.code == "rollover/advance/client" and one.kind == "overage"
         )
         self.assertEqual(
             charge._get_waterfall(),

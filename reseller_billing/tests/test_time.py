@@ -5,9 +5,12 @@ from .common import ResellerBillingCommon
 
 ZONES = ("Pacific/Kiritimati", "America/Los_Angeles", "Europe/Berlin")
 CYCLES = ((1, "year"), (6, "month"), (10, "day"), (1, "month"))
-STARTS = ("2023-01-29", "2023-01-30", "2023-01-31", "2024-02-29")
+STARTS = ("2020-02-29", "2023-01-29", "2023-01-30", "2023-01-31")
 # Days around both clock changes, and the ends of months and of a leap February.
 DAYS = (
+    "2020-02-29",
+    "2021-02-27",
+    "2021-02-28",
     "2023-02-28",
     "2023-12-31",
     "2024-02-29",
@@ -38,15 +41,16 @@ class TestTime(ResellerBillingCommon):
         cls._create_rule(unit_price=1)
         cls.clients = {}
         for zone in ZONES:
-            for number, (count, unit) in enumerate(CYCLES):
-                ref = f"{zone}/{count} {unit}"
-                cls.clients[ref] = cls._create_client(
-                    ref,
-                    start=STARTS[number],
-                    tz=zone,
-                    interval_count=count,
-                    interval_unit=unit,
-                )
+            for start in STARTS:
+                for count, unit in CYCLES:
+                    ref = f"{zone}/{count} {unit}/{start}"
+                    cls.clients[ref] = cls._create_client(
+                        ref,
+                        start=start,
+                        tz=zone,
+                        interval_count=count,
+                        interval_unit=unit,
+                    )
         cls.events = []
         for ref, client in cls.clients.items():
             zone = ZoneInfo(client.tz)
@@ -103,17 +107,18 @@ class TestTime(ResellerBillingCommon):
                 )
 
     def test_month_ends_are_counted_from_the_day_of_activation(self):
-        def dates(ref, count):
-            found = self.clients[f"Europe/Berlin/{ref}"].statement_ids.sorted("bill_date")
-            return [str(one.bill_date) for one in found[:count]]
-
-        self.assertEqual(
-            dates("1 month", 4), ["2024-02-29", "2024-03-29", "2024-04-29", "2024-05-29"]
-        )
-        self.assertEqual(
-            dates("6 month", 4), ["2023-01-30", "2023-07-30", "2024-01-30", "2024-07-30"]
-        )
-        self.assertEqual(dates("1 year", 3), ["2023-01-29", "2024-01-29", "2025-01-29"])
-        self.assertEqual(
-            dates("10 day", 4), ["2023-01-31", "2023-02-10", "2023-02-20", "2023-03-02"]
-        )
+        for zone in ZONES:
+            for cycle, start, expected in (
+                ("1 month", "2020-02-29", "2020-02-29 2020-03-29 2020-04-29 2020-05-29"),
+                ("1 month", "2023-01-31", "2023-01-31 2023-02-28 2023-03-31 2023-04-30"),
+                ("1 month", "2023-01-30", "2023-01-30 2023-02-28 2023-03-30 2023-04-30"),
+                ("6 month", "2020-02-29", "2020-02-29 2020-08-29 2021-02-28 2021-08-29"),
+                ("6 month", "2023-01-31", "2023-01-31 2023-07-31 2024-01-31 2024-07-31"),
+                ("1 year", "2020-02-29", "2020-02-29 2021-02-28 2022-02-28 2023-02-28 2024-02-29"),
+                ("1 year", "2023-01-29", "2023-01-29 2024-01-29 2025-01-29"),
+                ("10 day", "2023-01-31", "2023-01-31 2023-02-10 2023-02-20 2023-03-02"),
+            ):
+                dates = expected.split()
+                client = self.clients[f"{zone}/{cycle}/{start}"]
+                found = client.statement_ids.sorted("bill_date")[: len(dates)]
+                self.assertEqual([str(one.bill_date) for one in found], dates, client.ref)

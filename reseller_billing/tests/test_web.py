@@ -1,8 +1,9 @@
+import json
 from datetime import timedelta
 
 import pytest
 from dateutil.relativedelta import relativedelta
-from odoo import fields
+from odoo import fields, http, models
 from odoo.tests import HttpCase, new_test_user, tagged
 
 from .common import ResellerBillingCommon
@@ -83,6 +84,146 @@ class TestWeb(ResellerBillingCommon, HttpCase):
         other = self._create_key("nobody", "base.group_user")
         self.assertEqual(ask(other, client="A", feature="unit")[0], 403)
 
+    def test_prices_go_out_and_in_again_by_odoos_own_export_and_import(self):
+        user = self._create_user("pricer", "base.group_user,reseller_billing.group_billing_manager")
+        user.group_ids |= self.env.ref("base.group_allow_export")
+        user.password = "pricer"
+        hot = self.env["reseller.feature.level"].create(
+            {"feature_id": self.feature.id, "code": "hot", "name": "Hot"}
+        )
+        other = self._create_feature("other")
+        self._create_rule(
+            recurring_fee=9.99,
+            fee_timing="advance",
+            advance_cycles=3,
+            refund_on_close=False,
+            interval_count=2,
+            interval_unit="week",
+            trial_days=14,
+            setup_fee=3,
+            bonus_quantity=5,
+            bonus_valid_days=30,
+            included_quantity=7,
+            rollover_cycles=2,
+            pricing_model="graduated",
+            tiers=[(10, 2, 5), (None, 0.0000004, 0)],
+            levels=[(hot, 0.333)],
+            minimum_quantity=4,
+            minimum_amount=2.5,
+            max_quantity=1000,
+            limit_action="block",
+            proration="none",
+            date_from="2024-01-01",
+            reseller_id=self.reseller.id,
+        ).level_price_ids.included_quantity = 3
+        self._create_rule(
+            enrolment="on_use",
+            fee_timing="arrears",
+            recurring_fee=4,
+            pricing_model="package",
+            package_size=12.5,
+            unit_price=1.0000000000001,
+            date_to="2030-12-31",
+            client_id=self.client_a.id,
+        )
+        self._create_rule(
+            other, enrolment="opt_in", pricing_model="unlimited", group_id=self.group.id
+        )
+        rules = self.env["reseller.price.rule"].search([])
+        skipped = {"active", "name", "display_name", "level", "company_id", "feature_id", "id"}
+
+        def terms(found):
+            return sorted(
+                (
+                    repr(
+                        {
+                            name: rule[name]
+                            for name, field in rule._fields.items()
+                            if field.store
+                            and field.type not in ("one2many", "datetime")
+                            and name not in ("id", "create_uid", "write_uid")
+                        }
+                    ),
+                    [
+                        (one.up_to, one.is_last, one.unit_price, one.flat_fee)
+                        for one in rule.tier_ids
+                    ],
+                    [
+                        (one.level_id, one.unit_price, one.included_quantity)
+                        for one in rule.level_price_ids
+                    ],
+                )
+                for rule in found
+            )
+
+        before = terms(rules)
+        names = [
+            name
+            for name, field in rules._fields.items()
+            if field.store
+            and name not in models.MAGIC_COLUMNS
+            and field.type != "one2many"
+            and name not in skipped
+        ]
+        names = ["feature_id", *names]
+        names += [
+            f"tier_ids/{name}"
+            for name in ("sequence", "up_to", "is_last", "unit_price", "flat_fee")
+        ]
+        names += [
+            f"level_price_ids/{name}" for name in ("level_id", "unit_price", "included_quantity")
+        ]
+        # What an import-compatible export offers: other records by their external ids.
+        related = {
+            name
+            for name in names
+            if name in rules._fields and rules._fields[name].type == "many2one"
+        } | {"level_price_ids/level_id"}
+        names = [f"{name}/id" if name in related else name for name in names]
+        self.authenticate("pricer", "pricer")
+        for kind in ("csv", "xlsx"):
+            with self.subTest(kind):
+                answer = self.url_open(
+                    f"/web/export/{kind}",
+                    data={
+                        "data": json.dumps(
+                            {
+                                "model": "reseller.price.rule",
+                                "fields": [{"name": name, "label": name, "type": "char"} for name in names],
+                                "ids": self.env["reseller.price.rule"].search([]).ids,
+                                "domain": [],
+                                "import_compat": True,
+                            }
+                        ),
+                        "csrf_token": http.Request.csrf_token(self),
+                    },
+                )
+                self.assertEqual(answer.status_code, 200, answer.text[:500])
+                self.env["reseller.price.rule"].search([]).unlink()
+                importer = self.env["base_import.import"].create(
+                    {
+                        "res_model": "reseller.price.rule",
+                        "file": answer.content,
+                        "file_name": f"prices.{kind}",
+                        "file_type": answer.headers["Content-Type"].partition(";")[0],
+                    }
+                )
+                result = importer.execute_import(
+                    names,
+                    names,
+                    {
+                        "has_headers": True,
+                        "quoting": '"',
+                        "separator": ",",
+                        "float_thousand_separator": ",",
+                        "float_decimal_separator": ".",
+                        "date_format": "%Y-%m-%d",
+                        "datetime_format": "",
+                    },
+                )
+                self.assertFalse(result["messages"])
+                self.assertEqual(terms(self.env["reseller.price.rule"].search([])), before)
+
     @pytest.mark.tour
     def test_a_manager_bills(self):
         user = self._create_user("biller", "base.group_user,reseller_billing.group_billing_manager")
@@ -110,7 +251,11 @@ class TestWeb(ResellerBillingCommon, HttpCase):
     @pytest.mark.tour
     def test_an_accountant_reviews_a_run_of_300_of_which_3_fail(self):
         login = "accountant"
-        user = self._create_user(login, "base.group_user,reseller_billing.group_billing_manager")
+        user = self._create_user(
+            login,
+            "base.group_user,reseller_billing.group_billing_manager,base.group_partner_manager,"
+            "product.group_product_manager,account.group_account_user",
+        )
         user.password = login
         self.company.reseller_review_runs = True
         self.client_a.action_close("2024-01-31")
@@ -154,6 +299,7 @@ class TestWeb(ResellerBillingCommon, HttpCase):
         # One has no receivable account, one's product is archived, and the period is locked when
         # the last one's turn has come.
         receivable = partners[5].property_account_receivable_id
+        receivable.name = "Receivable of the Test"
         partners[5].property_account_receivable_id = False
         product.active = False
         run._process_batch(limit=299)
@@ -161,8 +307,15 @@ class TestWeb(ResellerBillingCommon, HttpCase):
         work()
         self.start_tour(url, "reseller_billing.see_3_parked", login=login)
         self.assertEqual(run.parked_line_ids.client_id, clients[5] | clients[100] | clients[299])
-        partners[5].property_account_receivable_id = receivable
-        product.active = True
+        self.start_tour(
+            f"/odoo/res.partner/{partners[5].id}", "reseller_billing.set_receivable", login=login
+        )
+        self.assertEqual(partners[5].property_account_receivable_id, receivable)
+        self.start_tour(
+            f"/odoo/product.product/{product.id}", "reseller_billing.restore_product", login=login
+        )
+        self.assertTrue(product.active)
+        # Odoo Community has no screen for lock dates.
         self.company.fiscalyear_lock_date = False
         self.start_tour(url, "reseller_billing.retry_3", login=login)
         work()

@@ -65,22 +65,30 @@ class Account:
         self.digits = digits
         self.aggregation = aggregation
         self.billing_start = billing_start
-        self.buckets = defaultdict(Decimal)  # (day, level): quantity
+        self.events = defaultdict(list)  # (day, level): quantities, as they came
+        self.buckets = {}  # (day, level): quantity
         self.uncovered = set()
         self.charges = []
+        self.bills = []  # of each charge
         self.billed_until = None
         self.next_bill = billing_start or self.start
 
     def use(self, when, quantity, level=None):
         when = day(when) if isinstance(when, str) else when
-        quantity, before = Decimal(quantity), self.buckets.get((when, level))
-        match self.aggregation:
-            case "last":
-                self.buckets[when, level] = quantity
-            case "max" if before is not None:
-                self.buckets[when, level] = max(before, quantity)
-            case _:
-                self.buckets[when, level] += quantity
+        self.events[when, level].append(Decimal(quantity))
+        self._sum_up(when, level)
+
+    def void(self, when, quantity, level=None):
+        """Take one event back."""
+        self.events[when, level].remove(Decimal(quantity))
+        self._sum_up(when, level)
+
+    def _sum_up(self, when, level):
+        events = self.events[when, level]
+        aggregate = {"max": max, "last": lambda found: found[-1], "count": len}
+        self.buckets.pop((when, level), None)
+        if events:
+            self.buckets[when, level] = Decimal(aggregate.get(self.aggregation, sum)(events))
         self.uncovered.add((when, level))
 
     @property
@@ -147,6 +155,7 @@ class Account:
             )
         charges = part.charges(rating.Usage(rows), prior)
         self.charges += charges
+        self.bills += [bill] * len(charges)
         self.uncovered = {one for one in self.uncovered if one[0] > bill.period_end}
         self.billed_until, self.next_bill = bill.period_end, bill.next_date
         return charges

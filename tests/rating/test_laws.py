@@ -2,6 +2,7 @@
 
 import os
 from collections import defaultdict
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -77,7 +78,7 @@ def plain_terms(draw, interval, aggregation):
 @st.composite
 def histories(draw):
     interval = draw(st.sampled_from([(1, "month"), (10, "day"), (2, "week"), (2, "month")]))
-    aggregation = rarely(draw, "sum", "max", "last")
+    aggregation = rarely(draw, "sum", "max", "last", "count")
     rules = []
     for rank in draw(st.sampled_from([(0,), (0, 2), (0, 1, 3), (1,), (0, 2, 3)])):
         since = None if rank == 0 else draw(st.one_of(st.none(), st.integers(0, 60)))
@@ -119,13 +120,16 @@ def histories(draw):
                 st.sampled_from([None, None, 7, 8]),
                 st.one_of(st.integers(1, 40), st.integers(-15, -1)),
                 st.integers(0, 12),  # after how many bills it comes in
+                st.sampled_from([None, None, None, 1, 2, 5]),  # … and is voided, so many later
             ),
             max_size=12,
         )
     )
     billing_start = rarely(draw, 0, 3, 17)
     service = draw(lives(interval))
-    return interval, aggregation, rules, service, enrolments, events, billing_start
+    parts = rarely(draw, 1, 10)
+    unpriced = rarely(draw, 0, 1, 3)
+    return interval, aggregation, rules, service, enrolments, events, billing_start, parts, unpriced
 
 
 @st.composite
@@ -162,7 +166,8 @@ def on(offset):
     return None if offset is None else START + timedelta(days=offset)
 
 
-def core_rule(number, plain):
+def core_rule(number, plain, parts):
+    """Return a rule of the core; of the oracle's units, `parts` are one of its own."""
     interval = plain["interval"] and rating.Interval.of(*plain["interval"])
     terms = core_terms(
         recurring_fee=plain["fee"],
@@ -173,23 +178,27 @@ def core_rule(number, plain):
         enrolment=plain["enrolment"],
         trial_days=plain["trial"],
         setup_fee=plain["setup"],
-        bonus=plain["bonus"],
+        bonus=Decimal(plain["bonus"]) / parts,
         bonus_days=plain["bonus_days"] or None,
-        included=plain["included"],
+        included=Decimal(plain["included"]) / parts,
         rollover_cycles=plain["rollover"],
         model=plain["model"],
-        unit_price=plain["price"],
-        package_size=plain["size"],
-        tiers=plain["tiers"],
+        # A package has one price, however its units are cut.
+        unit_price=Decimal(plain["price"]) * (1 if plain["model"] == "package" else parts),
+        package_size=Decimal(plain["size"]) / parts,
+        tiers=[
+            (up_to and Decimal(up_to) / parts, Decimal(price) * parts, fee)
+            for up_to, price, fee in plain["tiers"]
+        ],
         levels=tuple(
             LevelTerms(
                 level,
-                None if price is None else Decimal(price),
-                None if included is None else Decimal(included),
+                None if price is None else Decimal(price) * parts,
+                None if included is None else Decimal(included) / parts,
             )
             for level, (price, included) in sorted(plain["levels"].items())
         ),
-        minimum_quantity=plain["min_quantity"],
+        minimum_quantity=Decimal(plain["min_quantity"]) / parts,
         minimum_amount=plain["min_amount"],
         prorated=plain["prorated"],
     )
@@ -218,9 +227,15 @@ def play(history, announce):
     """Bill a history for about 100 days; return the account and the oracle of what it knows.
 
     Before a bill whose days a version, a move, a pause or a closing touches, the account does not
-    know of it, unless `announce` is set: then everything is known from the start.
+    know of it, unless `announce` is set: then everything is known from the start, but for prices
+    that come only after some bills.
     """
-    interval, aggregation, plain_rules, service, enrolments, events, billing_start = history
+    interval, aggregation, plain_rules, service, enrolments, events, *rest = history
+    billing_start, parts, unpriced = rest
+    if aggregation == "count":
+        parts = 1
+    if not announce:
+        unpriced = 0
     truth = [
         (on(first), on(last), group, paused, on(anchor))
         for first, last, group, paused, anchor in service
@@ -230,6 +245,7 @@ def play(history, announce):
         interval=interval,
         aggregation=aggregation,
         billing_start=on(billing_start) if billing_start else None,
+        digits=len(str(parts)) - 1,
     )
 
     def know(until):
@@ -249,7 +265,9 @@ def play(history, announce):
             for first, last, *rest in truth
             if announce or first <= until or first == START
         ]
-        account.rules = [core_rule(number, rule) for number, rule in enumerate(visible, 1)]
+        account.rules = [core_rule(number, rule, parts) for number, rule in enumerate(visible, 1)]
+        if number < unpriced:
+            account.rules = []
         account.memberships = [
             Membership(first, last, group, anchor, paused)
             for first, last, group, paused, anchor in rows
@@ -259,14 +277,15 @@ def play(history, announce):
     account.enrolments = [
         Enrolment(on(first), on(last), Decimal(quantity)) for first, last, quantity in enrolments
     ]
-    number, waiting, use = 0, sorted(events, key=lambda event: event[3]), {}
+    number, waiting = 0, sorted(events, key=lambda event: event[3])
+    to_void = []
     served = [row for row in truth if not row[1] or row[1] >= on(billing_start)]
     if not served:
         return None
     account.next_bill = max(on(billing_start), served[0][0])
     if billing_start:
         account.billing_start = account.next_bill
-    while account.next_bill <= START + timedelta(days=BILLING):
+    while account.next_bill <= START + timedelta(days=BILLING) or number <= unpriced:
         # Closing and reopening make bills of their own, known in time.
         account.memberships = [
             Membership(first, last, group, anchor, paused)
@@ -283,10 +302,18 @@ def play(history, announce):
                 waiting.remove(event)
                 if not inside or when < account.first_day:
                     continue
-                account.use(when, event[2], event[1])
-                use[when, event[1]] = int(account.buckets[when, event[1]])
+                account.use(when, Decimal(event[2]) / parts, event[1])
+                if event[4]:
+                    to_void.append((number + event[4], when, Decimal(event[2]) / parts, event[1]))
+        for voided in list(to_void):
+            if voided[0] <= number:
+                to_void.remove(voided)
+                account.void(*voided[1:])
+        if unpriced and number == unpriced:
+            last = replace(last, rerate_from=account.first_day)
         account.bill(last)
         number += 1
+    use = {key: int(quantity * parts) for key, quantity in account.buckets.items()}
     plain = [
         {
             **rule,
@@ -405,12 +432,13 @@ def focused_histories(draw, focus):
                 st.sampled_from([None, None, None, 7]),
                 st.one_of(st.integers(1, 30), st.integers(1, 30), st.integers(-15, -1)),
                 st.integers(0, 10),
+                st.sampled_from([None, None, None, 2]),
             ),
             min_size=5 if focus == "carried over" else 0,
             max_size=20 if focus == "carried over" else 3,
         )
     )
-    return interval, "sum", rules, draw(lives(interval)), enrolments, events, 0
+    return interval, "sum", rules, draw(lives(interval)), enrolments, events, 0, 1, 0
 
 
 @pytest.mark.parametrize("announce", [True, False], ids=["known_from_the_start", "just_in_time"])
@@ -433,7 +461,27 @@ def check_additivity(history, announce):
         billed[kind, charge.key.cycle_start] += int(charge.amount * 100)
         # Explanation: the trace alone recomputes the amount.
         assert rating.amount_from_trace(charge.trace) == charge.amount
+    for charge, bill in zip(account.charges, account.bills, strict=True):
+        check_days(charge, bill, account.memberships)
     assert {key: amount for key, amount in billed.items() if amount} == expected
+
+
+def check_days(charge, bill, memberships):
+    """A charge of use names days of service, and says of a bill that closed them whether it did."""
+
+    def served(day):
+        return any(
+            row.date_from <= day and (row.date_to is None or day <= row.date_to)
+            for row in memberships
+        )
+
+    if charge.closed:
+        assert charge.closed < bill.period_start
+        assert served(charge.closed)
+    if charge.key.kind in ("usage", "overage"):
+        assert charge.first <= charge.last
+        assert served(charge.first) or served(charge.last)
+        assert bool(charge.closed) == (charge.last < bill.period_start)
 
 
 @settings(law, max_examples=HISTORIES // 10)

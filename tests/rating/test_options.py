@@ -29,6 +29,7 @@ class Case:
     close: str | None = None
     aggregation: str = "sum"
     start: str = "04-01"
+    maximum: Decimal | None = None
 
 
 FEE = {"recurring_fee": "30.00"}
@@ -139,6 +140,29 @@ CASES = {
         advance=("30", "55", "55"),
         arrears=("0", "55", "55"),
     ),
+    # The first tier's flat fee in every month, the second's when it is entered: 1 + 20, 5 + 5; 1.
+    "tier flat fee": Case(
+        {**FEE, "model": "graduated", "tiers": [("10", "2", "1"), (None, "1", "5")]},
+        (("04-05", 15),),
+        advance=("30", "61", "31"),
+        arrears=("0", "61", "31"),
+    ),
+    # Three events and one, whatever they say.
+    "count": Case(
+        {**FEE, "unit_price": "2"},
+        (("04-05", 50), ("04-05", 50), ("04-20", -7), ("05-02", 10)),
+        advance=("30", "36", "32"),
+        arrears=("0", "36", "32"),
+        aggregation="count",
+    ),
+    # A maximum refuses or tells; what was used beyond it is billed all the same.
+    "maximum": Case(
+        {**FEE, "unit_price": "1"},
+        (("04-05", 15),),
+        advance=("30", "45", "30"),
+        arrears=("0", "45", "30"),
+        maximum=Decimal(10),
+    ),
     # The highest value of each month.
     "max": Case(
         {**FEE, "unit_price": "1"},
@@ -210,7 +234,8 @@ def test_option(name, timing, level):
     case = CASES[name]
     expected = getattr(case, timing)
     rank, scope = LEVELS[level]
-    rules = [Rule(9, terms(**{**case.terms, "in_advance": timing == "advance"}), rank, scope)]
+    priced = terms(**{**case.terms, "in_advance": timing == "advance"})
+    rules = [Rule(9, priced, rank, scope, maximum=case.maximum, blocks=True)]
     for other, other_scope in LEVELS.values():
         if other < rank:
             hidden = terms(recurring_fee="1000", setup_fee="1000", unit_price="1000")

@@ -83,6 +83,41 @@ registry.category("web_tour.tours").add("reseller_billing.see_3_parked", {
     ],
 });
 
+// The accountant mends what the reasons say, on Odoo's own screens.
+registry.category("web_tour.tours").add("reseller_billing.set_receivable", {
+    steps: () => [
+        {
+            content: "Open the accounting of the contact",
+            trigger: ".nav-link[name=accounting]",
+            run: "click",
+        },
+        {
+            content: "Look for the account",
+            trigger: "div[name=property_account_receivable_id] input",
+            run: "edit Receivable of the Test",
+        },
+        {
+            content: "Choose it",
+            trigger: ".o-autocomplete--dropdown-item:contains('Receivable of the Test')",
+            run: "click",
+        },
+        { content: "Save", trigger: ".o_form_button_save", run: "click" },
+        { content: "It is saved", trigger: ".o_form_saved" },
+    ],
+});
+
+registry.category("web_tour.tours").add("reseller_billing.restore_product", {
+    steps: () => [
+        {
+            content: "Open the actions",
+            trigger: ".o_cp_action_menus .dropdown-toggle",
+            run: "click",
+        },
+        { content: "Restore it", trigger: ".o_menu_item:contains('Unarchive')", run: "click" },
+        { content: "It is in use again", trigger: ".o_form_view:not(:has(.ribbon:visible))" },
+    ],
+});
+
 registry.category("web_tour.tours").add("reseller_billing.retry_3", {
     steps: () => [press("action_retry_parked", "Retry"), state("Running")],
 });
