@@ -119,6 +119,8 @@ class ResellerBillingRun(models.Model):
             )
 
     def _move_to(self, state, **values):
+        if state in WORKING:
+            self.company_id._take_turn_with_prices()
         # Users move runs by the actions only, whose rights are checked there.
         self.sudo().write({"state": state, **values})
 

@@ -374,6 +374,7 @@ class ResellerPriceRule(models.Model):
         again from there on their next bill.
         """
         rates = self.env["reseller.rating"]
+        self.env.companies._take_turn_with_prices()
         before = rates._billed_prices(features)
         yield
         self.env.flush_all()

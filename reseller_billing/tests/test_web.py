@@ -189,7 +189,9 @@ class TestWeb(ResellerBillingCommon, HttpCase):
                         "data": json.dumps(
                             {
                                 "model": "reseller.price.rule",
-                                "fields": [{"name": name, "label": name, "type": "char"} for name in names],
+                                "fields": [
+                                    {"name": name, "label": name, "type": "char"} for name in names
+                                ],
                                 "ids": self.env["reseller.price.rule"].search([]).ids,
                                 "domain": [],
                                 "import_compat": True,

@@ -3,10 +3,16 @@
 import random
 from collections import defaultdict
 
+import odoo.sql_db
 import processes
 import pytest
 from databases import TEMPLATE
+from odoo import SUPERUSER_ID, api
+from odoo.exceptions import UserError
+from odoo.modules.registry import Registry
+from odoo.tools import mute_logger
 from processes import Child
+from psycopg2.errors import SerializationFailure
 
 pytestmark = pytest.mark.race
 
@@ -232,3 +238,25 @@ def test_use_that_comes_in_while_it_is_billed_is_billed_once(databases):
         if event["feature"] == "one":
             used[event["client"]] += event["quantity"]
     assert billed == {client: max(quantity - 50, 0) for client, quantity in used.items()}
+
+
+def test_a_price_cannot_change_while_a_run_starts(databases):
+    database = databases.clone("prices")
+    with processes.environment(database) as env:
+        fill(env)
+        run_id = env["reseller.billing.run"].create({"date": "2024-02-01"}).id
+    registry = Registry(database)
+    with registry.cursor() as slow_cr, registry.cursor() as cr:
+        slow = api.Environment(slow_cr, SUPERUSER_ID, {})
+        # What this transaction sees is from before the run.
+        rule = slow["reseller.price.rule"].search([("unit_price", "=", 2)])
+        api.Environment(cr, SUPERUSER_ID, {})["reseller.billing.run"].browse(run_id).action_start()
+        cr.commit()
+        with pytest.raises(SerializationFailure), mute_logger("odoo.sql_db"):
+            rule.unit_price = 9
+        slow_cr.rollback()
+        slow.invalidate_all()
+        with pytest.raises(UserError, match="at work with these prices"):
+            rule.unit_price = 9
+        slow_cr.rollback()
+    odoo.sql_db.close_all()
