@@ -18,6 +18,7 @@
         "data/ir_cron_data.xml",
         "data/mail_template_data.xml",
         "data/reseller_usage_mapping_data.xml",
+        "reports/account_move_report.xml",
         "reports/reseller_statement_report.xml",
         "wizards/reseller_client_change_views.xml",
         "wizards/reseller_month_end_views.xml",

@@ -249,11 +249,11 @@ class ResellerUsageLine(models.Model):
         """Return (rows, rejected): rows in the order of COLUMNS, (index, reason, kind)."""
         clients, features, levels = self._load_codes(events, company)
         corrected = self._load_corrected(events, company)
-        oldest = self._get_oldest_day(company)
+        limits = self._get_oldest_day(company), datetime.now(UTC) + AHEAD
         zones, rows, rejected = {}, [], []
         for index, event in enumerate(events):
             try:
-                row = self._parse_event(event, clients, features, levels, corrected, zones, oldest)
+                row = self._parse_event(event, clients, features, levels, corrected, zones, limits)
             except Refusal as error:
                 rejected.append((index, _printable(str(error)), error.kind))
                 continue
@@ -263,8 +263,11 @@ class ResellerUsageLine(models.Model):
                 corrected.setdefault((source, external_id), (client, feature, level, day))
         return rows, rejected
 
-    def _parse_event(self, event, clients, features, levels, corrected, zones, oldest):
-        """Return one event as a row; raise Refusal with the reason if it cannot be taken."""
+    def _parse_event(self, event, clients, features, levels, corrected, zones, limits):
+        """Return one event as a row; raise Refusal with the reason if it cannot be taken.
+
+        :param limits: the first day that takes late use, and the last moment of any
+        """
         if type(event) is not dict:
             unread = self.env._("An event is an object with named values.")
             raise Refusal(
@@ -301,16 +304,18 @@ class ResellerUsageLine(models.Model):
                         level=event["level"],
                     ),
                 )
-        occurred_at = self._parse_time(event.get("time"))
+        oldest, latest = limits
+        occurred_at = self._parse_time(event.get("time"), latest)
         quantity = self._parse_quantity(event.get("quantity"))
         properties = event.get("properties")
         if properties is not None:
             properties = self._parse_properties(properties)
-        account, day = self._find_account(event, client, occurred_at, corrected, zones)
+        account, day, served = self._find_account(event, client, occurred_at, corrected, zones)
         client_id, _tz, service, billed_until, starts = account
         corrects = event.get("corrects") or None
         if corrects:
             level, day = self._find_corrected(event, corrected, client_id, feature)
+            served = _holds(service, day)
         if starts and day < starts:
             raise Refusal(
                 "service",
@@ -321,7 +326,7 @@ class ResellerUsageLine(models.Model):
                     day=starts,
                 ),
             )
-        if not any(first <= day and (last is None or day <= last) for first, last in service):
+        if not served:
             raise Refusal(
                 "service",
                 self.env._(
@@ -356,23 +361,25 @@ class ResellerUsageLine(models.Model):
         )
 
     def _find_account(self, event, accounts, occurred_at, corrected, zones):
-        """Return (account, day) of an event, of the accounts that have borne its client's reference.
+        """Return (account, day, whether it is served then) of an event.
 
-        That is the account of the event that it corrects, or the one that is served on its day.
+        Of the accounts that have borne its client's reference that is the account of the event that
+        it corrects, or the one that is served on its day.
         """
-        found = _lookup(corrected or {}, (event["source"], event.get("corrects")))
+        found = None
+        if corrected and event.get("corrects"):
+            found = _lookup(corrected, (event["source"], event["corrects"]))
         for account in accounts:
-            number, tz, service, *_rest = account
-            zone = zones.get(tz)
+            zone = zones.get(account[1])
             if zone is None:
-                zone = zones[tz] = ZoneInfo(tz)
+                zone = zones[account[1]] = ZoneInfo(account[1])
             day = occurred_at.astimezone(zone).date()
-            if found and event.get("corrects"):
-                if number == found[0]:
+            if found:
+                if account[0] == found[0]:
                     break
-            elif any(first <= day and (last is None or day <= last) for first, last in service):
-                break
-        return account, day
+            elif _holds(account[2], day):
+                return account, day, True
+        return account, day, False
 
     def _find_corrected(self, event, corrected, client, feature):
         """Return (level, day) of the event that an event corrects; raise Refusal without one."""
@@ -439,7 +446,7 @@ class ResellerUsageLine(models.Model):
             )
         }
 
-    def _parse_time(self, value):
+    def _parse_time(self, value, latest):
         try:
             moment = datetime.fromisoformat(value)
         except (ValueError, TypeError) as error:
@@ -451,13 +458,15 @@ class ResellerUsageLine(models.Model):
             raise Refusal("time", self.env._("The time %s has no offset from UTC.", value))
         if not 1970 <= moment.year <= 2500:
             raise Refusal("time", self.env._("The time %s is out of range.", value))
-        if moment > datetime.now(UTC) + AHEAD:
+        if moment > latest:
             raise Refusal(
                 "time", self.env._("The time %s lies in the future: mend the meter's clock.", value)
             )
         return moment
 
     def _parse_quantity(self, value):
+        if type(value) is int and abs(value) < MAX_QUANTITY:
+            return Decimal(value)
         if type(value) is float:
             value = repr(value)
         if type(value) not in (int, str, Decimal):
@@ -685,6 +694,11 @@ def _lookup(table, key):
         return None
 
 
+def _holds(service, day):
+    """Whether spans of days, open ones with None for their end, hold a day."""
+    return any(first <= day and (last is None or day <= last) for first, last in service)
+
+
 def _event_id(event):
     found = event.get("id") if isinstance(event, dict) else None
     return _printable(found[:MAX_LENGTH]) if isinstance(found, str) else None
@@ -706,6 +720,8 @@ def _is_key(value):
     """Whether a value from outside is a text that PostgreSQL can hold in an index."""
     if type(value) is not str or not 0 < len(value) <= MAX_LENGTH or "\0" in value:
         return False
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:  # half a surrogate pair

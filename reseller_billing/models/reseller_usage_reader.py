@@ -118,7 +118,9 @@ class ResellerUsageReader(models.AbstractModel):
                     raw = stream.readline(MAX_EVENT)
                 yield self._too_large(begin, self.env._("Line %s", number))
                 continue
-            text = raw.decode("utf-8-sig", errors="replace").strip()
+            text = raw.decode(errors="replace").strip()
+            if number == 1:
+                text = text.removeprefix("\N{BYTE ORDER MARK}")
             if text:
                 yield self._loads(text, number)
                 continue
@@ -128,7 +130,7 @@ class ResellerUsageReader(models.AbstractModel):
 
     def _loads(self, text, number):
         try:
-            return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+            return DECODER.decode(text)
         except (ValueError, RecursionError) as error:
             reason = self.env._("Line %(number)s is no JSON: %(error)s", number=number, error=error)
             return UnreadableEvent(text, reason)
@@ -230,6 +232,10 @@ class ResellerUsageReader(models.AbstractModel):
 
 def _refuse_constant(name):
     raise ValueError(f"{name} is no number")
+
+
+# Made once: numbers stay what they are written as.
+DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
 
 
 def _brief(error):

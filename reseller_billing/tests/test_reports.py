@@ -1,4 +1,5 @@
 import io
+import re
 import subprocess
 from datetime import date, datetime
 
@@ -76,6 +77,107 @@ class TestReports(ResellerBillingCommon):
         statement = self._statement(self.client_a, "2024-03-01")
         text = " ".join(self._print("reseller_billing.action_report_statement", statement))
         self.assertIn("Not a tax invoice", text)
+
+    def test_three_hundred_charges_keep_their_heads_and_long_names(self):
+        name = "Conversational Messaging with Attachments " * 4
+        features = self.env["reseller.feature"].create(
+            [
+                {"name": f"{name if not n % 50 else 'Channel'} {n}", "code": f"c{n}"}
+                for n in range(300)
+            ]
+        )
+        self.env["reseller.price.rule"].create(
+            [{"feature_id": feature.id, "unit_price": 1.5} for feature in features]
+        )
+        self.env["reseller.usage.line"].ingest(
+            [self._event("2024-02-05", 2, feature.code) for feature in features]
+        )
+        self._run("2024-03-01")
+        statement = self._statement(self.client_a, "2024-03-01")
+        pages = self._print("reseller_billing.action_report_statement", statement)
+        self.assertGreater(len(pages), 5)
+        for page in pages[: 300 // 32]:
+            # Each page of the table begins with what its columns are.
+            self.assertRegex(page, r"What\s+Quantity\s+Price\s+Amount")
+        text = " ".join(" ".join(pages).split())
+        for n in range(300):
+            self.assertRegex(text, rf"\b{n}: use, 02/01/2024")
+        # 9.99 in advance and 300 × 2 × 1.50.
+        self.assertIn("$ 909.99", text)
+        self.assertEqual(len(statement._get_usage_charts()), 12)
+
+    def _words(self, report, record):
+        """Return [(x of the left edge, word)] of a PDF's first page."""
+        with self.allow_pdf_render():
+            reports = self.env["ir.actions.report"].with_context(force_report_rendering=True)
+            content, _kind = reports._render_qweb_pdf(report, record.ids)
+        xml = subprocess.run(
+            ["pdftotext", "-bbox", "-", "-"], input=content, capture_output=True, check=True
+        ).stdout.decode()
+        return [
+            (float(x), word)
+            for x, word in re.findall(r'<word xMin="([\d.]+)"[^>]*>([^<]*)</word>', xml)
+        ]
+
+    def test_a_language_from_right_to_left(self):
+        self.env["res.lang"]._activate_lang("ar_001")
+        report = "reseller_billing.action_report_statement"
+        statement = self._statement(self.client_a, "2024-02-01")
+
+        def places():
+            words = self._words(report, statement)
+            return (
+                next(x for x, word in words if "Unit" in word),
+                next(x for x, word in words if "9.99" in word or "9,99" in word),
+            )
+
+        name, amount = places()
+        self.assertLess(name, amount)
+        self.client_a.partner_id.lang = "ar_001"
+        self.client_a.partner_id.name = "شركة الاتصالات"
+        name, amount = places()
+        self.assertLess(amount, name)
+
+    def test_charts_and_the_invoices_annex(self):
+        for day, quantity in (("2024-02-10", 30), ("2024-02-20", 12), ("2024-02-21", -2)):
+            self._use(day, quantity)
+        self._run("2024-03-01")
+        statement = self._statement(self.client_a, "2024-03-01")
+        [chart] = statement._get_usage_charts()
+        self.assertEqual(chart["text"], "40 in all, most on 02/10/2024: 30")
+        self.assertEqual((chart["first"], chart["last"]), ("02/01/2024", "02/29/2024"))
+        # One bar a day: 10, 20 and 21 February of 29 days, 300 px wide; 32 units are 46 px high.
+        step = 300 / 29
+        self.assertEqual([round(bar[0] / step) for bar in chart["bars"]], [9, 19, 20])
+        self.assertEqual([round(bar[3] * 32 / 46) for bar in chart["bars"]], [30, 12, 2])
+        self.assertEqual([bar[4] for bar in chart["bars"]], [False, False, True])
+        self.assertEqual(chart["bars"][0][1], 0)
+        text = " ".join(self._print("account.account_invoices", statement.invoice_id))
+        text = " ".join(text.split())
+        # 40 used, 10 included, 30 × 0.333 = 9.99.
+        self.assertIn("Used in Cycle", text)
+        self.assertRegex(text, r"overage, 02/01/2024 to 02/29/2024 40 10 30 0\.333 \$ 9\.99")
+        # Invoices of others are Odoo's own.
+        other = self.env["account.move"].create(
+            {
+                "move_type": "out_invoice",
+                "partner_id": self.client_a.partner_id.id,
+                "invoice_line_ids": [
+                    (0, 0, {"product_id": self.product.id, "quantity": 1, "price_unit": 5})
+                ],
+            }
+        )
+        other.action_post()
+        self.assertNotIn("Used in Cycle", " ".join(self._print("account.account_invoices", other)))
+
+    def test_a_chart_of_a_year_has_a_bar_for_each_week(self):
+        yearly = self._create_client("Y", interval_unit="year")
+        self._use("2024-03-05", 3, client="Y")
+        self._use("2024-03-07", 4, client="Y")
+        self._run("2025-01-01")
+        [chart] = self._statement(yearly, "2025-01-01")._get_usage_charts()
+        self.assertEqual(len(chart["bars"]), 1)
+        self.assertEqual(len(yearly.statement_ids.filtered("period_start")._get_chart_spans()), 53)
 
     def test_a_run_as_a_workbook(self):
         self.other.partner_id.name = "=1+1"

@@ -241,7 +241,7 @@ class TestSecurity(ResellerBillingCommon):
 
     def test_a_wizard_is_its_users_own(self):
         other = self._create_user("manager_b", "reseller_billing.group_billing_manager")
-        wizard = self.env["reseller.usage.import"].with_user(self.manager).create({"file": b"eA=="})
+        wizard = self.env["reseller.price.simulation"].with_user(self.manager).create({})
         wizard.check_access("read")
         with self.assertRaises(AccessError):
             wizard.with_user(other).check_access("read")
