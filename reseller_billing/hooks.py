@@ -4,6 +4,11 @@ from odoo.tools import SQL
 TABLES = (
     "reseller_billing_run_line",
     "reseller_charge",
+    "reseller_manual_charge",
+    "reseller_usage_alert",
+    "reseller_usage_column",
+    "reseller_usage_import",
+    "reseller_usage_mapping",
     "reseller_usage_daily",
     "reseller_usage_line",
     "reseller_usage_rejection",

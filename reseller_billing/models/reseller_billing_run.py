@@ -61,6 +61,9 @@ class ResellerBillingRun(models.Model):
     remaining_count = fields.Integer(string="Still Due", compute="_compute_counts")
     invoice_count = fields.Integer(string="Invoices", compute="_compute_counts")
     progress = fields.Float(compute="_compute_counts", help="Per cent of the due accounts.")
+    unsent_count = fields.Integer(string="Not Sent", compute="_compute_send_counts")
+    sent_count = fields.Integer(string="Sent", compute="_compute_send_counts")
+    send_failed_count = fields.Integer(string="Could Not Be Sent", compute="_compute_send_counts")
 
     @api.depends("date", "company_id")
     def _compute_name(self):
@@ -87,6 +90,25 @@ class ResellerBillingRun(models.Model):
             run.remaining_count = run._count_due()
             total = run.done_count + run.parked_count + run.remaining_count
             run.progress = 100.0 * (total - run.remaining_count) / total if total else 0.0
+
+    @api.depends("statement_ids.send_state", "statement_ids.state")
+    def _compute_send_counts(self):
+        counts = {
+            (run.id, state): count
+            for run, state, count in self.env["reseller.statement"]._read_group(
+                [("run_id", "in", self.ids), ("state", "in", ("approved", "invoiced"))],
+                ["run_id", "send_state"],
+                ["__count"],
+            )
+        }
+        for run in self:
+            run.unsent_count = counts.get((run._origin.id, "unsent"), 0)
+            run.sent_count = counts.get((run._origin.id, "sent"), 0)
+            run.send_failed_count = counts.get((run._origin.id, "failed"), 0)
+
+    def _get_bills(self):
+        """Return the statements of this run that are bills."""
+        return self.statement_ids.filtered(lambda one: one.state in ("approved", "invoiced"))
 
     def _count_due(self):
         """Return how many accounts are due and not parked by this run."""
@@ -202,6 +224,22 @@ class ResellerBillingRun(models.Model):
         if not self.statement_ids:
             raise UserError(self.env._("%s has no statements yet.", self.name))
         return report.report_action(self.statement_ids, config=False)
+
+    def action_send(self):
+        """Send the bills of this run that nobody has sent yet, with their invoices, by mail."""
+        self._check_may_bill()
+        waiting = self._get_bills().filtered(lambda one: one.send_state in ("unsent", "failed"))
+        if not waiting:
+            raise UserError(self.env._("All bills of %s have been sent.", self[:1].name))
+        waiting._queue_mails()
+
+    def action_view_unsent(self):
+        """Open the statements of this run that could not be sent, each with its reason."""
+        self.ensure_one()
+        return {
+            **self.action_view_statements(),
+            "domain": [("run_id", "=", self.id), ("send_state", "=", "failed")],
+        }
 
     def action_view_invoices(self):
         """Open the invoices of this run."""

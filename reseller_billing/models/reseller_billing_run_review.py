@@ -29,7 +29,6 @@ class ResellerBillingRun(models.Model):
     missing_count = fields.Integer(compute="_compute_missing_client_ids")
     prepared_by_ids = fields.Many2many(
         "res.users",
-        string="Prepared By",
         readonly=True,
         copy=False,
         tracking=True,

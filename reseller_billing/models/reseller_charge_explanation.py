@@ -37,6 +37,14 @@ class ResellerCharge(models.Model):
                 {"steps": charge._get_explanation(with_levels=True)},
             )
 
+    def _get_notes(self, explained):
+        """Return [(title, text)] that stand under a charge on the statement."""
+        self.ensure_one()
+        if explained:
+            return [(title, "; ".join(lines)) for title, lines in self._get_explanation()]
+        waterfall = self._get_waterfall()
+        return [("", waterfall)] if waterfall else []
+
     def _get_explanation(self, with_levels=False):
         """Return [(title, lines)] that say in words how this charge came about.
 

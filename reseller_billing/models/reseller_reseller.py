@@ -40,6 +40,16 @@ class ResellerReseller(models.Model):
         default=lambda self: self.env.user,
         help="Gets the activities about this reseller's clients.",
     )
+    statement_template_id = fields.Many2one(
+        "mail.template",
+        string="Mail of Statements",
+        domain="[('model', '=', 'reseller.statement')]",
+        default=lambda self: self.env.ref(
+            "reseller_billing.mail_template_statement", raise_if_not_found=False
+        ),
+        help="How statements are sent, in the language of who gets them. Copy it for words of your "
+        "own.",
+    )
     tz = fields.Selection(
         _tz_get,
         string="Time Zone",

@@ -6,6 +6,7 @@ from odoo.fields import Command, Domain
 from odoo.tools import SQL
 
 from .. import rating
+from . import reseller_statement_document, reseller_statement_send  # noqa: F401
 from .account_move_line import BILLING
 
 LIVE = ("approved", "invoiced")
@@ -14,7 +15,13 @@ LIVE = ("approved", "invoiced")
 class ResellerStatement(models.Model):
     _name = "reseller.statement"
     _description = "Statement"
-    _inherit = ["portal.mixin", "mail.thread", "mail.activity.mixin"]
+    _inherit = [
+        "portal.mixin",
+        "mail.thread",
+        "mail.activity.mixin",
+        "reseller.statement.document.mixin",
+        "reseller.statement.send.mixin",
+    ]
     _order = "bill_date desc, id desc"
     _check_company_auto = True
 

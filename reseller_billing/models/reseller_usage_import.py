@@ -220,17 +220,20 @@ class ResellerUsageImport(models.Model):
         return imports
 
     def write(self, vals):
-        changing = {"file", "mapping_id", "create_missing", "create_prices", "column_ids", *OPTIONS}
+        changing = {"file", "create_missing", "create_prices", "column_ids", *OPTIONS} & vals.keys()
         begun = self.filtered(lambda one: one.state in ("running", "done"))
-        if begun and changing & vals.keys():
+        if begun and changing:
             raise UserError(
                 self.env._("%s has been taken in: upload the file once more.", begun[0].filename)
             )
         done = super().write(vals)
+        waiting = self - begun
         if {"file", "encoding", "delimiter", "mapping_id", "format"} & vals.keys():
-            self._read_columns(guess="file" in vals and "format" not in vals)
-        if changing & vals.keys():
-            self.filtered(lambda one: one.state != "new").write({"state": "new", "reasons": False})
+            waiting._read_columns(guess="file" in vals and "format" not in vals)
+        if changing:
+            waiting.filtered(lambda one: one.state != "new").write(
+                {"state": "new", "reasons": False}
+            )
         return done
 
     @api.ondelete(at_uninstall=False)
@@ -512,8 +515,7 @@ class ResellerUsageImport(models.Model):
             mapping = self.mapping_id.create(
                 {**vals, "name": self.save_as, "company_id": self.company_id.id}
             )
-            # The file is read as it was: nothing of the import changes.
-            super().write({"mapping_id": mapping.id, "save_as": False})
+            self.write({"mapping_id": mapping.id, "save_as": False})
         elif self.mapping_id:
             self.mapping_id.write(vals)
         else:

@@ -19,6 +19,7 @@ from . import (
     test_review,
     test_run,
     test_security,
+    test_send,
     test_service,
     test_story,
     test_time,

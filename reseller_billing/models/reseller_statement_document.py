@@ -1,8 +1,10 @@
 from collections import defaultdict
 from datetime import timedelta
 from decimal import Decimal
+from math import ceil
 
 from odoo import models
+from odoo.addons.base.models.ir_actions_report import _wkhtml
 from odoo.tools import SQL, date_utils
 from odoo.tools.misc import format_date
 
@@ -11,12 +13,57 @@ MAX_BARS = 62
 MAX_CHARTS = 12
 WIDTH, HEIGHT = 300, 46
 USE = ("usage", "overage")
+# What wkhtmltopdf with unpatched Qt makes of the statement's styles, in points, and the characters
+# of a line, both on the safe side: a page may stay a little emptier than it must.
+PAGE, FIRST_PAGE = 730, 540
+HEADING, HEAD, PADDING = 26, 16, 6
+NAME_LINE, NOTE_LINE = 9.5, 8.1
+NAME_WIDTH, NOTE_WIDTH = 56, 66
 
 
-class ResellerStatement(models.Model):
-    """What was used: charts of the days, and the table that goes with an invoice."""
+class ResellerStatementDocument(models.AbstractModel):
+    """What a statement shows on paper: its pages, charts of use, and the annex of its invoice."""
 
-    _inherit = "reseller.statement"
+    _name = "reseller.statement.document.mixin"
+    _description = "Document of a Statement"
+
+    # Pages
+
+    def _get_pages(self, explained=False):
+        """Return the tables of charges as the report shows them, page by page.
+
+        A wkhtmltopdf with patched Qt cuts tables by itself and repeats their heads: it gets all in
+        one. The unpatched one does not, so that each page gets tables with heads of their own.
+
+        :param bool explained: whether each charge comes with its explanation
+        :return: pages as lists of (title, rows); the title is empty where a table goes on, and rows
+            are (charge, notes)
+        """
+        self.ensure_one()
+        sections = [
+            (title, [(charge, charge._get_notes(explained)) for charge in charges])
+            for title, charges in self._get_sections()
+        ]
+        if _wkhtml().is_patched_qt:
+            return [sections]
+        pages, left = [[]], FIRST_PAGE
+        for title, rows in sections:
+            left -= HEADING + HEAD
+            table = []
+            for row in rows:
+                needed = _height(*row)
+                if needed > left and (table or pages[-1]):
+                    if table:
+                        pages[-1].append((title, table))
+                        title = ""
+                    pages.append([])
+                    table, left = [], PAGE - HEAD
+                table.append(row)
+                left -= needed
+            pages[-1].append((title, table))
+        return pages
+
+    # Use
 
     def _get_usage_rows(self):
         """Return the charges of use as rows for an invoice's annex.
@@ -162,3 +209,9 @@ class ResellerStatement(models.Model):
             if len(spans) <= MAX_BARS:
                 break
         return spans
+
+
+def _height(charge, notes):
+    """Return about how many points a charge takes."""
+    lines = sum(ceil((len(title) + 2 + len(text)) / NOTE_WIDTH) for title, text in notes)
+    return PADDING + NAME_LINE * ceil(len(charge.name) / NAME_WIDTH) + NOTE_LINE * lines

@@ -1,0 +1,130 @@
+import logging
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Command, Domain
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+
+_logger = logging.getLogger(__name__)
+# Statements of a transaction: each takes about a second to print.
+BATCH = 20
+
+
+class ResellerStatementSend(models.AbstractModel):
+    """Statements go out by mail, with their invoices, once.
+
+    What is to be sent is queued; the scheduled action writes the mail and the mark that it is sent
+    in one transaction, and hands it to Odoo's own mail queue.
+    """
+
+    _name = "reseller.statement.send.mixin"
+    _description = "Sending of Statements"
+
+    send_state = fields.Selection(
+        [
+            ("unsent", "Not sent"),
+            ("queued", "To be sent"),
+            ("sent", "Sent"),
+            ("failed", "Could not be sent"),
+        ],
+        string="By Mail",
+        required=True,
+        default="unsent",
+        readonly=True,
+        copy=False,
+        index=True,
+    )
+    sent_at = fields.Datetime(readonly=True, copy=False)
+    send_failure = fields.Text(
+        string="Not Sent Because", readonly=True, copy=False, help="What is to be mended first."
+    )
+
+    def action_send(self):
+        """Send statements, also those that were sent before, with their invoices to who pays.
+
+        :raise AccessError: without the group Billing Manager
+        """
+        self.check_access("read")
+        self.env["reseller.billing.run"]._check_may_bill()
+        for statement in self:
+            if statement.state not in ("approved", "invoiced"):
+                raise UserError(
+                    self.env._("%s is no bill: only bills are sent.", statement.display_name)
+                )
+        self._queue_mails()
+
+    def _queue_mails(self):
+        # Statements are closed to all users; the caller has checked the rights.
+        self.sudo().write({"send_state": "queued", "send_failure": False})
+        # Whoever may send may have the scheduled action wake up.
+        self.env.ref("reseller_billing.ir_cron_statement_send").sudo()._trigger()
+
+    @api.model
+    def _cron_send(self):
+        """Send what is queued, some statements a transaction."""
+        cron = self.env["ir.cron"]
+        queued = Domain("send_state", "=", "queued")
+        cron._commit_progress(remaining=self.search_count(queued))
+        while statements := self.search(queued, order="id", limit=BATCH):
+            # What another process is sending is left to it.
+            mine = statements.try_lock_for_update(allow_referencing=True)
+            if not mine:
+                return
+            mine._send_mails()
+            if not cron._commit_progress(len(mine), remaining=self.search_count(queued)):
+                return
+
+    def _send_mails(self):
+        """Write the mails of these statements, each with what keeps it from being sent."""
+        for statement in self:
+            try:
+                with self.env.cr.savepoint():
+                    statement.with_company(statement.company_id)._send_mail()
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                raise
+            except UserError as error:
+                statement.write({"send_state": "failed", "send_failure": str(error)})
+            except Exception as error:
+                _logger.exception("Statement %s could not be sent", statement.id)
+                reason = self.env._("Unexpected error: %s", error)
+                statement.write({"send_state": "failed", "send_failure": reason})
+
+    def _send_mail(self):
+        """Hand the mail of this statement to the mail queue, and mark it as sent."""
+        self.ensure_one()
+        partner = self._get_partner()
+        if self.state not in ("approved", "invoiced"):
+            raise UserError(self.env._("The bill is void."))
+        if not partner.email:
+            raise UserError(
+                self.env._("%s has no e-mail address: enter one.", partner.display_name)
+            )
+        template = self.reseller_id.statement_template_id or self.env.ref(
+            "reseller_billing.mail_template_statement", raise_if_not_found=False
+        )
+        if not template:
+            raise UserError(
+                self.env._("%s has no mail template: choose one.", self.reseller_id.display_name)
+            )
+        documents = template.attachment_ids | self._get_invoice_documents()
+        template.send_mail(
+            self.id, email_values={"attachment_ids": [Command.link(one.id) for one in documents]}
+        )
+        self.write({"send_state": "sent", "sent_at": fields.Datetime.now(), "send_failure": False})
+
+    def _get_invoice_documents(self):
+        """Return the attachments of this statement's invoice, made the way Odoo sends invoices."""
+        self.ensure_one()
+        invoice = self.invoice_id
+        if invoice.state != "posted":
+            return self.env["ir.attachment"]
+        service = self.env["account.move.send"]
+        if not invoice.invoice_pdf_report_id:
+            service._generate_and_send_invoices(invoice, sending_methods=[])
+        return service._get_invoice_extra_attachments(invoice)
+
+    def _get_invoice_url(self):
+        """Return the address where this statement's invoice is seen and paid, or an empty text."""
+        self.ensure_one()
+        invoice = self.invoice_id
+        return invoice.get_base_url() + invoice.get_portal_url() if invoice else ""
