@@ -22,6 +22,7 @@ from . import (
     reseller_client_feature,
     reseller_client_group,
     reseller_client_membership,
+    reseller_dashboard,
     reseller_feature,
     reseller_feature_level,
     reseller_manual_charge,

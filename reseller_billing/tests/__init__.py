@@ -2,6 +2,7 @@ from . import (
     test_account,
     test_analysis,
     test_companies,
+    test_dashboard,
     test_exactness,
     test_explanation,
     test_focus,

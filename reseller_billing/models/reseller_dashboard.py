@@ -1,0 +1,181 @@
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import SQL, date_utils
+from odoo.tools.misc import format_date
+
+MONTHS = 12
+
+
+class ResellerDashboard(models.AbstractModel):
+    """What waits to be done, and what the months brought: the first page of the app."""
+
+    _name = "reseller.dashboard"
+    _description = "Dashboard of Reseller Billing"
+
+    @api.model
+    def get_data(self):
+        """Return what the dashboard shows of the companies that the user works in.
+
+        :return: ``tiles``: dicts with ``key``, ``title``, ``count``, ``level`` (empty, warning or
+            danger) and ``action`` (of the web client); ``revenue``: dicts with ``currency``,
+            ``this_month`` and ``last_month`` (formatted); ``chart``: ``labels`` (months) and
+            ``datasets`` of ``label`` (currency) and ``data``
+        :raise AccessError: without the group Billing User
+        """
+        self.env["reseller.charge"].check_access("read")
+        self.env["reseller.usage.daily"].check_access("read")
+        self.env.flush_all()
+        chart = self._get_chart()
+        return {
+            "tiles": [tile for tile in self._get_tiles() if tile],
+            "revenue": [
+                {
+                    "currency": currency.name,
+                    "this_month": currency.format(amounts[-1]),
+                    "last_month": currency.format(amounts[-2]),
+                }
+                for currency, amounts in chart.items()
+            ],
+            "chart": {
+                "labels": [
+                    format_date(self.env, day, date_format="MMM yy") for day in self._months()
+                ],
+                "datasets": [
+                    {"label": currency.name, "data": amounts} for currency, amounts in chart.items()
+                ],
+            },
+        }
+
+    def _get_tiles(self):
+        companies = self.env.companies.ids
+        parked = Domain("id", "in", self._find_parked())
+        rejected = Domain("state", "=", "open") & Domain("company_id", "in", companies)
+        unpriced = Domain("is_unpriced", "=", True) & Domain("company_id", "in", companies)
+        failed = Domain("send_state", "=", "failed") & Domain("company_id", "in", companies)
+        prepared = Domain("state", "=", "prepared") & Domain("company_id", "in", companies)
+        near = Domain("cycle_end", ">=", fields.Date.context_today(self))
+        near &= Domain("threshold", ">=", 80) & Domain("company_id", "in", companies)
+        runs = "reseller_billing.reseller_billing_run_action"
+        return [
+            self._tile("due", self.env._("Accounts due"), self._count_due(), runs, level="info"),
+            self._tile(
+                "prepared",
+                self.env._("Runs to approve"),
+                self.env["reseller.billing.run"].search_count(prepared),
+                runs,
+                prepared,
+                level="warning",
+            ),
+            self._tile(
+                "parked",
+                self.env._("Accounts parked"),
+                self.env["reseller.billing.run.line"].search_count(parked),
+                "reseller_billing.reseller_billing_run_line_action_parked",
+                parked,
+            ),
+            self._tile(
+                "unpriced",
+                self.env._("Days of unpriced use"),
+                self.env["reseller.usage.daily"].search_count(unpriced),
+                "reseller_billing.reseller_usage_daily_action_unpriced",
+                unpriced,
+                level="warning",
+            ),
+            self._tile(
+                "rejected",
+                self.env._("Events rejected"),
+                self.env["reseller.usage.rejection"].search_count(rejected),
+                "reseller_billing.reseller_usage_rejection_action",
+                rejected,
+            ),
+            self._tile(
+                "near",
+                self.env._("Near an allotment or maximum"),
+                self.env["reseller.usage.alert"].search_count(near),
+                "reseller_billing.reseller_usage_alert_action",
+                near,
+                level="warning",
+            ),
+            self._tile(
+                "failed",
+                self.env._("Statements not sent"),
+                self.env["reseller.statement"].search_count(failed),
+                "reseller_billing.reseller_statement_action",
+                failed,
+            ),
+        ]
+
+    def _tile(self, key, title, count, xmlid, domain=None, level="danger"):
+        action = self.env["ir.actions.act_window"]._for_xml_id(xmlid)
+        if domain is not None:
+            # What is counted is what is listed; nothing that the action filters besides.
+            action.update(domain=list(domain), context={"create": False})
+        action["name"] = title
+        return {
+            "key": key,
+            "title": title,
+            "count": count,
+            "level": level if count else "",
+            "action": action,
+        }
+
+    def _find_parked(self):
+        """Return the ids of the outcomes of accounts that are parked and have no bill since."""
+        return [
+            row[0]
+            for row in self.env.execute_query(
+                SQL(
+                    """
+                    SELECT line.id
+                      FROM reseller_billing_run_line line
+                      JOIN reseller_client client ON client.id = line.client_id
+                     WHERE line.state = 'parked'
+                       AND line.company_id = ANY(%s)
+                       AND client.next_bill_date <= line.bill_date
+                    """,
+                    self.env.companies.ids,
+                )
+            )
+        ]
+
+    def _count_due(self):
+        runs = self.env["reseller.billing.run"]
+        return sum(
+            runs.new(
+                {"company_id": company.id, "date": fields.Date.context_today(self)}
+            )._count_due()
+            for company in self.env.companies
+        )
+
+    def _months(self):
+        """Return the first days of the months of the chart, this month last."""
+        this = date_utils.start_of(fields.Date.context_today(self), "month")
+        return [date_utils.subtract(this, months=n) for n in reversed(range(MONTHS))]
+
+    def _get_chart(self):
+        """Return {currency: [charges of each month by bill date]}; nothing is converted."""
+        months = self._months()
+        currencies = self.env["res.currency"]
+        found = {}
+        for currency, month, amount in self.env.execute_query(
+            SQL(
+                """
+                SELECT charge.currency_id, date_trunc('month', charge.bill_date)::date,
+                       sum(charge.amount)
+                  FROM reseller_charge charge
+                  JOIN reseller_statement statement ON statement.id = charge.statement_id
+                 WHERE charge.company_id = ANY(%s)
+                   AND charge.bill_date >= %s
+                   AND charge.bill_date < %s
+                   AND statement.state IN ('approved', 'invoiced')
+                 GROUP BY 1, 2
+                 ORDER BY 1, 2
+                """,
+                self.env.companies.ids,
+                months[0],
+                date_utils.add(months[-1], months=1),
+            )
+        ):
+            amounts = found.setdefault(currencies.browse(currency), [0.0] * MONTHS)
+            amounts[months.index(month)] = float(amount)
+        return found

@@ -1,0 +1,96 @@
+from dateutil.relativedelta import relativedelta
+from odoo import fields
+from odoo.exceptions import AccessError
+from odoo.tests import new_test_user
+
+from .common import ResellerBillingCommon
+
+
+class TestDashboard(ResellerBillingCommon):
+    """The first page of the app counts what waits, and opens it."""
+
+    def _tiles(self, user=None):
+        data = self.env["reseller.dashboard"].with_user(user or self.env.user).get_data()
+        return {tile["key"]: tile for tile in data["tiles"]}, data
+
+    def test_what_waits_and_what_the_months_brought(self):
+        month = fields.Date.today().replace(day=1)
+        before = month - relativedelta(months=1)
+        euro = self.env.ref("base.EUR")
+        euro.active = True
+        abroad = self._create_reseller("E", currency_id=euro.id)
+        self._create_rule(recurring_fee=10)
+        self._create_rule(recurring_fee=7, currency_id=euro.id)
+        self.client_a.membership_ids.date_from = before
+        self._create_client("E1", start=before, reseller_id=abroad.id)
+        broken = self._create_client("X", start=before)
+        broken.partner_id.property_account_receivable_id = False
+        tiles, data = self._tiles()
+        self.assertEqual((tiles["due"]["count"], data["revenue"]), (3, []))
+        self._run(month)
+        # Unpriced, rejected, and near its allotment.
+        other = self._create_feature("other")
+        self._use(before, 3, "other")
+        self.env["reseller.usage.line"].ingest([self._event(before, 1, client="nobody")])
+        self._create_rule(other, included_quantity=10, unit_price=1, date_from=month)
+        self._use(fields.Date.today(), 9, "other")
+        self.env["reseller.usage.alert"].sudo()._cron_check()
+        # There is no mail address.
+        bills = self.client_a.statement_ids
+        bills.action_send()
+        bills.sudo()._send_mails()
+        tiles, data = self._tiles()
+        self.assertEqual(
+            {key: tile["count"] for key, tile in tiles.items()},
+            {
+                "due": 1,
+                "prepared": 0,
+                "parked": 1,
+                "unpriced": 1,
+                "rejected": 1,
+                "near": 1,
+                "failed": len(bills),
+            },
+        )
+        for tile in tiles.values():
+            action = tile["action"]
+            if tile["key"] != "due":
+                found = self.env[action["res_model"]].search(action["domain"])
+                self.assertEqual(len(found), tile["count"], tile["key"])
+        # The fee in advance of each month; nothing is converted.
+        self.assertEqual(
+            {row["currency"]: (row["last_month"], row["this_month"]) for row in data["revenue"]},
+            {
+                self.company.currency_id.name: ("$\N{NO-BREAK SPACE}10.00",) * 2,
+                "EUR": ("7.00\N{NO-BREAK SPACE}€",) * 2,
+            },
+        )
+        self.assertEqual(len(data["chart"]["labels"]), 12)
+        self.assertEqual(
+            {one["label"]: one["data"][-2:] for one in data["chart"]["datasets"]},
+            {self.company.currency_id.name: [10.0, 10.0], "EUR": [7.0, 7.0]},
+        )
+        # What was parked and is billed meanwhile waits no longer, in whatever run it was parked.
+        broken.partner_id.property_account_receivable_id = self.client_a.partner_id.with_company(
+            self.company
+        ).property_account_receivable_id
+        self._run(month)
+        self.assertEqual(self._tiles()[0]["parked"]["count"], 0)
+
+    def test_only_those_who_bill_see_it_and_their_companies_alone(self):
+        self._create_rule(recurring_fee=10)
+        self._run("2024-01-01")
+        employee = new_test_user(self.env, "nosy", "base.group_user")
+        with self.assertRaises(AccessError):
+            self._tiles(employee)
+        other = self.env["res.company"].create({"name": "Elsewhere"})
+        user = new_test_user(
+            self.env,
+            "elsewhere",
+            "reseller_billing.group_billing_user",
+            company_id=other.id,
+            company_ids=[(6, 0, other.ids)],
+        )
+        tiles, data = self._tiles(user)
+        self.assertFalse(any(tile["count"] for tile in tiles.values()))
+        self.assertFalse(data["revenue"])
