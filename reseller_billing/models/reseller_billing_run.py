@@ -96,7 +96,7 @@ class ResellerBillingRun(models.Model):
         counts = {
             (run.id, state): count
             for run, state, count in self.env["reseller.statement"]._read_group(
-                [("run_id", "in", self.ids), ("state", "in", ("approved", "invoiced"))],
+                self._get_bills_domain(),
                 ["run_id", "send_state"],
                 ["__count"],
             )
@@ -106,9 +106,13 @@ class ResellerBillingRun(models.Model):
             run.sent_count = counts.get((run._origin.id, "sent"), 0)
             run.send_failed_count = counts.get((run._origin.id, "failed"), 0)
 
-    def _get_bills(self):
-        """Return the statements of this run that are bills."""
-        return self.statement_ids.filtered(lambda one: one.state in ("approved", "invoiced"))
+    def _get_bills_domain(self):
+        """Return the domain of the statements of these runs that are bills and say something."""
+        return [
+            ("run_id", "in", self.ids),
+            ("state", "in", ("approved", "invoiced")),
+            ("charge_ids", "!=", False),
+        ]
 
     def _count_due(self):
         """Return how many accounts are due and not parked by this run."""
@@ -228,7 +232,9 @@ class ResellerBillingRun(models.Model):
     def action_send(self):
         """Send the bills of this run that nobody has sent yet, with their invoices, by mail."""
         self._check_may_bill()
-        waiting = self._get_bills().filtered(lambda one: one.send_state in ("unsent", "failed"))
+        waiting = self.env["reseller.statement"].search(
+            [*self._get_bills_domain(), ("send_state", "in", ("unsent", "failed"))]
+        )
         if not waiting:
             raise UserError(self.env._("All bills of %s have been sent.", self[:1].name))
         waiting._queue_mails()

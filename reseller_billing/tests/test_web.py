@@ -251,6 +251,40 @@ class TestWeb(ResellerBillingCommon, HttpCase):
         )
 
     @pytest.mark.tour
+    def test_an_administrator_goes_from_a_client_to_its_mailed_invoice(self):
+        login = "administrator"
+        user = self._create_user(
+            login,
+            "base.group_user,reseller_billing.group_billing_manager,base.group_partner_manager,"
+            "reseller_billing.group_usage_ingestion",
+        )
+        user.password = login
+        self.client_a.action_close("2024-01-01")
+        self._create_rule(unit_price=1)
+        self.env["res.partner"].create(
+            [
+                {"name": "Bluewave Tours", "email": "bluewave@example.com"},
+                {"name": "Harbour Dental", "email": "harbour@example.com"},
+            ]
+        )
+        self.start_tour("/odoo", "reseller_billing.set_up_a_client", login=login)
+        client = self.env["reseller.client"].search([("ref", "=", "HD-1")])
+        self.assertEqual((client.state, client.group_id.name), ("active", "Gold"))
+        self.start_tour("/odoo", "reseller_billing.import_usage", login=login)
+        self.assertEqual(self.env["reseller.usage.line"].search_count([]), 3)
+        self.assertEqual(
+            self.env["reseller.usage.mapping"].search_count([("name", "=", "Gateway")]), 1
+        )
+        run = self._run("2024-02-01")
+        self.start_tour(
+            f"/odoo/reseller.billing.run/{run.id}", "reseller_billing.hand_out", login=login
+        )
+        # 1234.5 + 100 + 40 = 1374.5 units at 0.25 are 343.625.
+        statement = self._statement(client, "2024-02-01")
+        self.assertEqual((statement.amount_total, statement.send_state), (343.63, "queued"))
+        self.assertAgrees(statement)
+
+    @pytest.mark.tour
     def test_an_accountant_reviews_a_run_of_300_of_which_3_fail(self):
         login = "accountant"
         user = self._create_user(
