@@ -61,7 +61,7 @@ export class ResellerDashboard extends Component {
                 labels,
                 datasets: datasets.map((one, index) => ({
                     ...one,
-                    backgroundColor: getColor(index, "light", "md"),
+                    backgroundColor: getColor(4 * index, "light", "md"),
                 })),
             },
             options: {
