@@ -1,6 +1,11 @@
+from math import ceil
+
 from odoo import models
 from odoo.tools import SQL
 from xlsxwriter.utility import xl_rowcol_to_cell
+
+WHY_WIDTH = 90  # characters
+LINE_HEIGHT = 15  # points
 
 
 class ReportStatementXlsx(models.AbstractModel):
@@ -28,22 +33,31 @@ class ReportStatementXlsx(models.AbstractModel):
     def _get_formats(self, workbook):
         return {
             "head": workbook.add_format({"bold": True, "bottom": 1, "text_wrap": True}),
-            "day": workbook.add_format({"num_format": "yyyy-mm-dd"}),
+            "number_head": workbook.add_format(
+                {"bold": True, "bottom": 1, "text_wrap": True, "align": "right"}
+            ),
+            "day": workbook.add_format(
+                {"num_format": "yyyy-mm-dd", "align": "left", "valign": "top"}
+            ),
             "wrap": workbook.add_format({"text_wrap": True, "valign": "top"}),
-            "total": workbook.add_format({"bold": True, "top": 1}),
+            "exact": workbook.add_format({"valign": "top"}),
             **{
-                digits: workbook.add_format({"num_format": f"#,##0.{'0' * digits}".rstrip(".")})
+                digits: workbook.add_format(
+                    {"num_format": f"#,##0.{'0' * digits}".rstrip("."), "valign": "top"}
+                )
                 for digits in range(7)
             },
         }
 
-    def _write_head(self, sheet, formats, columns):
+    def _write_head(self, sheet, formats, columns, numbers):
         """Write the first line, which stays in sight, and set the widths.
 
         :param columns: (title, width in characters)
+        :param numbers: which columns hold numbers, and have their titles above them on the right
         """
         for number, (title, width) in enumerate(columns):
-            sheet.write_string(0, number, title, formats["head"])
+            head = formats["number_head" if number in numbers else "head"]
+            sheet.write_string(0, number, title, head)
             sheet.set_column(number, number, width)
         sheet.freeze_panes(1, 0)
         sheet.autofilter(0, 0, 0, len(columns) - 1)
@@ -72,6 +86,7 @@ class ReportStatementXlsx(models.AbstractModel):
                 (self.env._("Currency"), 10),
                 (self.env._("Total"), 14),
             ],
+            {10},
         )
         states = dict(statements._fields["state"]._description_selection(self.env))
         for row, statement in enumerate(statements, 1):
@@ -115,8 +130,9 @@ class ReportStatementXlsx(models.AbstractModel):
                 (self.env._("Unit Price"), 14),
                 (self.env._("Amount"), 14),
                 (self.env._("Currency"), 10),
-                (self.env._("Why"), 90),
+                (self.env._("Why"), WHY_WIDTH),
             ],
+            {7, 8, 9},
         )
         exact = statements.charge_ids._get_exact()
         kinds = dict(statements.charge_ids._fields["kind"]._description_selection(self.env))
@@ -135,14 +151,17 @@ class ReportStatementXlsx(models.AbstractModel):
                     kinds[charge.kind],
                     charge.name,
                 )
+                # Programs do not fit a line's height to its text by themselves.
+                lines = sum(ceil((len(line) or 1) / WHY_WIDTH) for line in why.split("\n"))
+                sheet.set_row(row, LINE_HEIGHT * lines)
                 for column, text in enumerate(texts):
-                    sheet.write_string(row, column, text)
+                    sheet.write_string(row, column, text, formats["wrap"])
                 self._write_day(sheet, formats, row, 5, charge.date_from)
                 self._write_day(sheet, formats, row, 6, charge.date_to)
-                sheet.write_number(row, 7, quantity)
-                sheet.write_number(row, 8, price)
+                sheet.write_number(row, 7, quantity, formats["exact"])
+                sheet.write_number(row, 8, price, formats["exact"])
                 sheet.write_number(row, 9, amount, formats[charge.currency_id.decimal_places])
-                sheet.write_string(row, 10, charge.currency_id.name)
+                sheet.write_string(row, 10, charge.currency_id.name, formats["wrap"])
                 sheet.write_string(row, 11, why, formats["wrap"])
         return max(row + 1, 2)
 
@@ -159,6 +178,7 @@ class ReportStatementXlsx(models.AbstractModel):
                 (self.env._("Quantity"), 14),
                 (self.env._("Events"), 10),
             ],
+            {5, 6},
         )
         self.env["reseller.usage.daily"].check_access("read")
         rows = self.env.execute_query(
