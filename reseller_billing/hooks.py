@@ -33,6 +33,10 @@ def uninstall_hook(env):
     Posted invoices stay as they are. Contracts of billing accounts stay, and bill nothing unasked.
     """
     cr = env.cr
+    # The tables are emptied by SQL, which leaves the uploaded files behind.
+    env["ir.attachment"].search(
+        [("res_model", "=", "reseller.usage.import"), ("res_field", "!=", False)]
+    ).unlink()
     cr.execute("UPDATE account_move SET reseller_statement_id = NULL, reseller_client_id = NULL")
     cr.execute("UPDATE account_move_line SET charge_id = NULL WHERE charge_id IS NOT NULL")
     cr.execute(

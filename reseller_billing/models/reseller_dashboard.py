@@ -52,6 +52,7 @@ class ResellerDashboard(models.AbstractModel):
         rejected = Domain("state", "=", "open") & Domain("company_id", "in", companies)
         unpriced = Domain("is_unpriced", "=", True) & Domain("company_id", "in", companies)
         failed = Domain("send_state", "=", "failed") & Domain("company_id", "in", companies)
+        failed &= Domain("state", "in", ("approved", "invoiced"))
         prepared = Domain("state", "=", "prepared") & Domain("company_id", "in", companies)
         near = Domain("cycle_end", ">=", fields.Date.context_today(self))
         near &= Domain("threshold", ">=", 80) & Domain("company_id", "in", companies)

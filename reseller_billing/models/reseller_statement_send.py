@@ -95,6 +95,10 @@ class ResellerStatementSend(models.AbstractModel):
         partner = self._get_partner()
         if self.state not in ("approved", "invoiced"):
             raise UserError(self.env._("The bill is void."))
+        if self.invoice_id and self.invoice_id.state != "posted":
+            raise UserError(
+                self.env._("%s is not posted: post it first.", self.invoice_id.display_name)
+            )
         if not partner.email:
             raise UserError(
                 self.env._("%s has no e-mail address: enter one.", partner.display_name)
@@ -116,11 +120,12 @@ class ResellerStatementSend(models.AbstractModel):
         """Return the attachments of this statement's invoice, made the way Odoo sends invoices."""
         self.ensure_one()
         invoice = self.invoice_id
-        if invoice.state != "posted":
+        if not invoice:
             return self.env["ir.attachment"]
         service = self.env["account.move.send"]
         if not invoice.invoice_pdf_report_id:
-            service._generate_and_send_invoices(invoice, sending_methods=[])
+            # Platforms for electronic invoices are served by Odoo's own sending, which commits.
+            service._generate_and_send_invoices(invoice, sending_methods=[], extra_edis=set())
         return service._get_invoice_extra_attachments(invoice)
 
     def _get_invoice_url(self):

@@ -1,6 +1,7 @@
 import codecs
 import csv
 import io
+import re
 import zipfile
 from datetime import date, datetime, time
 
@@ -23,6 +24,8 @@ ENCODINGS = [
 ZIP = b"PK\x03\x04"
 OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 CHUNK = 1 << 20
+# Of a number format: the language, colours and conditions, and literal text.
+LITERAL = re.compile(r"\[[^\]hms][^\]]*\]|\"[^\"]*\"|\\.")
 
 
 class Number(str):
@@ -58,7 +61,7 @@ class ResellerUsageFile(models.AbstractModel):
             rows = self._read_workbook(content)
         else:
             rows = self._read_text(content, encoding, delimiter)
-        rows = ((number, row) for number, row in rows if any(row))
+        rows = (self._check_row(number, row) for number, row in rows if any(row))
         _number, header = next(rows, (0, []))
         while header and not header[-1]:
             header.pop()
@@ -70,6 +73,13 @@ class ResellerUsageFile(models.AbstractModel):
                 self.env._("These columns are there more than once: %s", ", ".join(repeated))
             )
         return header, rows
+
+    def _check_row(self, number, row):
+        if any("\0" in text for text in row):
+            raise UserError(
+                self.env._("Row %s holds zero characters: choose the file's encoding.", number)
+            )
+        return number, row
 
     def _read_text(self, content, encoding, delimiter):
         encoding = self._guess_encoding(content) if encoding == "auto" else encoding
@@ -96,8 +106,13 @@ class ResellerUsageFile(models.AbstractModel):
     @api.model
     def _guess_encoding(self, content):
         """Return UTF-8 or UTF-16 where the text says so, else Windows-1252, which takes any text."""
-        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        begin = content[:1024]
+        boms = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        if content.startswith(boms):
             return "utf-16"
+        if b"\0" in begin:
+            # Of Latin letters every other byte is zero: the second one, or the first.
+            return "utf-16-be" if begin[::2].count(0) > begin[1::2].count(0) else "utf-16-le"
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
             for start in range(0, len(content), CHUNK):
@@ -174,7 +189,9 @@ def _cell_text(cell):
     if isinstance(value, (int, float)):
         return Number(int(value) if value == int(value) else repr(value))
     if isinstance(value, datetime):
-        if "h" not in (cell.number_format or "").lower() and value.time() == time.min:
+        # What stands in brackets or quotes is no hour.
+        number_format = LITERAL.sub("", cell.number_format or "")
+        if "h" not in number_format.lower() and value.time() == time.min:
             return value.date().isoformat()
         return value.isoformat(" ")
     if isinstance(value, date):

@@ -3,6 +3,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import logging
 import re
 from collections import Counter
 from datetime import UTC, datetime, time
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.service.model import retrying
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 from odoo.tools.misc import split_every
 from werkzeug.urls import url_quote
 
@@ -19,6 +20,7 @@ from .reseller_usage_file import ZIP, Number
 from .reseller_usage_mapping import OPTIONS, TARGETS
 from .reseller_usage_reader import UnreadableEvent
 
+_logger = logging.getLogger(__name__)
 BATCH = 5000
 # A file of no more rows is taken in at once.
 AT_ONCE = 5000
@@ -34,18 +36,25 @@ DATE = re.compile(
     r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})"
     r"(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6})\d*)?)?)?"
 )
-# By decimal sign: what groups digits, a number with groups, and one without.
+
+
+def _number_patterns(groups, point):
+    """Return patterns of numbers with this decimal sign: what groups digits, with groups, without.
+
+    A number with groups begins with another digit than 0 and has one kind of sign between them.
+    """
+    return (
+        re.compile(groups),
+        re.compile(
+            rf"[+-]?[1-9]\d{{0,2}}(?P<group>{groups})\d{{3}}(?:(?P=group)\d{{3}})*(?:{point}\d+)?"
+        ),
+        re.compile(rf"[+-]?\d*{point}?\d+(?:[eE][+-]?\d+)?"),
+    )
+
+
 NUMBERS = {
-    "point": (
-        re.compile(r"[,' \u00a0\u202f]"),
-        re.compile(r"[+-]?\d{1,3}(?:[,' \u00a0\u202f]\d{3})+(?:\.\d+)?"),
-        re.compile(r"[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?"),
-    ),
-    "comma": (
-        re.compile(r"[.' \u00a0\u202f]"),
-        re.compile(r"[+-]?\d{1,3}(?:[.' \u00a0\u202f]\d{3})+(?:,\d+)?"),
-        re.compile(r"[+-]?\d*,?\d+(?:[eE][+-]?\d+)?"),
-    ),
+    "point": _number_patterns("[,' \u00a0\u202f]", r"\."),
+    "comma": _number_patterns("[.' \u00a0\u202f]", ","),
 }
 
 
@@ -142,7 +151,7 @@ class ResellerUsageImport(models.Model):
     def _render_preview(self):
         """Return the first rows as the events that they become, or what keeps them from it."""
         try:
-            events = [event for _number, event in self._read_events(limit=SHOWN)]
+            events = [event for _number, _key, event in self._read_events(limit=SHOWN)]
             self._check_columns()
         except UserError as error:
             return self.env["ir.qweb"]._render(
@@ -182,7 +191,10 @@ class ResellerUsageImport(models.Model):
         """Return (content, extension) of the file of this one's rows whose rejections are open."""
         self.ensure_one()
         picked = {
-            rejection.import_row: [rejection.event_id or "", rejection.reason]
+            rejection.import_row: [
+                rejection.event_id or rejection.import_key or "",
+                rejection.reason,
+            ]
             for rejection in self.rejection_ids
             if rejection.state == "open"
         }
@@ -216,12 +228,18 @@ class ResellerUsageImport(models.Model):
             ]
         )
         for one, vals in zip(imports, vals_list, strict=True):
-            one._read_columns(guess="format" not in vals)
+            # The web client sends the default along.
+            one._read_columns(guess=vals.get("format", "table") == "table")
         return imports
 
     def write(self, vals):
         changing = {"file", "create_missing", "create_prices", "column_ids", *OPTIONS} & vals.keys()
-        begun = self.filtered(lambda one: one.state in ("running", "done"))
+        # The rejections of a file are told by its rows: another file is another import.
+        begun = self.filtered(
+            lambda one: (
+                one.state in ("running", "done") or (one.state == "failed" and one.rows_done)
+            )
+        )
         if begun and changing:
             raise UserError(
                 self.env._("%s has been taken in: upload the file once more.", begun[0].filename)
@@ -331,7 +349,9 @@ class ResellerUsageImport(models.Model):
     # Events
 
     def _read_events(self, after=0, limit=None):
-        """Yield (number of the row, event) of the file's rows after one.
+        """Yield (number of the row, its key, event) of the file's rows after one.
+
+        The key is the event's id where the file has none: what the row says, and how often before.
 
         :raise UserError: when the rest of the file cannot be read
         """
@@ -354,9 +374,9 @@ class ResellerUsageImport(models.Model):
             if number <= after:
                 continue
             if any(texts[len(header) :]):
-                yield number, self._too_long(number, header, texts)
+                yield number, key, self._too_long(number, header, texts)
             else:
-                yield number, prepare(row, key)
+                yield number, key, prepare(row, str(key))
 
     def _too_long(self, number, header, texts):
         reason = self.env._(
@@ -388,7 +408,7 @@ class ResellerUsageImport(models.Model):
             event = {"id": key, **given}
             for target, name in columns.items():
                 if row.get(name):
-                    event[target] = row[name]
+                    event[target] = row[name] if target == "quantity" else str(row[name])
             event["time"] = self._parse_time(event.get("time"), zone)
             event["quantity"] = self._parse_quantity(event.get("quantity"))
             properties = {name: str(row[name]) for name in kept if row.get(name)}
@@ -404,14 +424,14 @@ class ResellerUsageImport(models.Model):
             return None
         try:
             moment, clock = self._read_time(text.strip())
-        except (ValueError, OverflowError):
+            if not clock:
+                # So that a client a few zones away has its use on the same day.
+                moment = datetime.combine(moment, time(12))
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=zone)
+            return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        except (ValueError, OverflowError, OSError):
             return str(text)
-        if not clock:
-            # So that a client a few zones away has its use on the same day.
-            moment = datetime.combine(moment, time(12))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=zone)
-        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
     def _read_time(self, text):
         """Return (moment, whether it has a time of day); raise ValueError where it does not fit."""
@@ -419,7 +439,7 @@ class ResellerUsageImport(models.Model):
             return datetime.fromtimestamp(float(text), UTC), True
         if text[:4].isdigit() and text[4:5] == "-":
             # The year comes first: that is clear in any format.
-            return datetime.fromisoformat(text), ":" in text
+            return datetime.fromisoformat(text), len(text) > len("2026-01-31")
         found = DATE.fullmatch(text)
         if self.time_format == "iso" or not found:
             raise ValueError(text)
@@ -452,6 +472,7 @@ class ResellerUsageImport(models.Model):
     def action_check(self):
         """Take the whole file in and take it back: say what would come of it."""
         for one in self:
+            one._check_waiting()
             one._check_columns()
             outcome = _Outcome()
             with self.env.cr.savepoint() as savepoint:
@@ -471,10 +492,7 @@ class ResellerUsageImport(models.Model):
         that have been taken in before are there already and change nothing.
         """
         for one in self:
-            if one.state in ("running", "done"):
-                raise UserError(
-                    self.env._("%s has been taken in: upload the file once more.", one.filename)
-                )
+            one._check_waiting()
             one._check_columns()
             count = sum(1 for _row in one._open()[1])
             one.write(
@@ -494,6 +512,16 @@ class ResellerUsageImport(models.Model):
             for batch in split_every(BATCH, one._read_events(), list):
                 one._take(batch)
             one.state = "done"
+
+    def _check_waiting(self):
+        self.ensure_one()
+        # Another window may show it as it was before.
+        self.lock_for_update()
+        self.invalidate_recordset(["state"])
+        if self.state in ("running", "done"):
+            raise UserError(
+                self.env._("%s has been taken in: upload the file once more.", self.filename)
+            )
 
     def action_save_mapping(self):
         """Keep how this file is read, for files to come."""
@@ -559,7 +587,13 @@ class ResellerUsageImport(models.Model):
                     ):
                         return
                 one.state = "done"
-            except UserError as error:
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                raise
+            except Exception as error:
+                # One file that cannot be read does not hold up those behind it.
+                self.env.cr.rollback()
+                if not isinstance(error, UserError):
+                    _logger.exception("Usage file %s cannot be taken in", one.id)
                 one.write({"state": "failed", "failure": str(error)})
             cron._commit_progress(remaining=0)
 
@@ -567,12 +601,15 @@ class ResellerUsageImport(models.Model):
         """Make what the rows name and Odoo lacks, where that is asked for."""
 
     def _ingest(self, batch):
-        """Ingest rows as (number, event); see reseller.usage.line.ingest."""
+        """Ingest rows as (number, key, event); see reseller.usage.line.ingest."""
         self.ensure_one()
         lines = self.env["reseller.usage.line"].with_company(self.company_id)
         lines._check_may_send()
-        kept = [{"import_id": self.id, "import_row": number} for number, _event in batch]
-        return lines._ingest([event for _number, event in batch], kept)
+        kept = [
+            {"import_id": self.id, "import_row": number, "import_key": key}
+            for number, key, _event in batch
+        ]
+        return lines._ingest([event for _number, _key, event in batch], kept)
 
     def _take(self, batch):
         """Take a batch of rows in and count them, without commit."""

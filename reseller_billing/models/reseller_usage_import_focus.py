@@ -1,3 +1,6 @@
+from datetime import date
+from math import isfinite
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
@@ -34,8 +37,10 @@ class ResellerUsageImport(models.Model):
         )
 
         def prepare(row, key):
-            sku, price = _code(row.get("SkuId")), row.get("SkuPriceId")
-            time = row.get("ChargePeriodStart") or ""
+            sku, price = _code(row.get("SkuId")), _code(row.get("SkuPriceId"))
+            time = str(row.get("ChargePeriodStart") or "")
+            if len(time) == len("2026-01-31"):
+                time += "T00:00:00"
             if time and not time.endswith("Z") and "+" not in time:
                 time += "Z"
             period = row.get("BillingPeriodStart") or ""
@@ -46,7 +51,7 @@ class ResellerUsageImport(models.Model):
                 "feature": sku,
                 "time": time,
                 "quantity": _code(row.get("ConsumedQuantity")),
-                "properties": {name: row[name] for name in KEPT if row.get(name) not in EMPTY},
+                "properties": {name: str(row[name]) for name in KEPT if _code(row.get(name))},
             }
             if (sku, price) in leveled:
                 event["level"] = price
@@ -81,11 +86,14 @@ class ResellerUsageImport(models.Model):
         header, rows = self._open()
         for _number, texts in rows:
             row = dict(zip(header, texts, strict=False))
-            day = (row["ChargePeriodStart"] or "")[:10]
-            start = (row.get("BillingPeriodStart") or day)[:10]
-            ref, code, price = _client_ref(row), _code(row["SkuId"]), _code(row.get("SkuPriceId"))
-            if _code(row["BillingAccountId"]):
-                found["resellers"].setdefault(row["BillingAccountId"], row)
+            day = _day(row.get("ChargePeriodStart"))
+            if not day:
+                continue  # the row is rejected with its reason
+            start = _day(row.get("BillingPeriodStart")) or day
+            ref, code = _client_ref(row), _code(row.get("SkuId"))
+            price, account = _code(row.get("SkuPriceId")), _code(row.get("BillingAccountId"))
+            if account:
+                found["resellers"].setdefault(account, row)
                 found["clients"].setdefault(ref, row)
                 found["first"][ref] = min(found["first"].get(ref, start), start, day)
             if not code:
@@ -93,11 +101,12 @@ class ResellerUsageImport(models.Model):
             found["features"].setdefault(code, row)
             if price:
                 found["levels"].setdefault(code, {})[price] = True
-            if row.get("ListUnitPrice") not in EMPTY:
+            amount = _price(row.get("ListUnitPrice"))
+            if amount is not None:
                 amounts = found["prices"].setdefault(code, {})
-                amounts.setdefault(None, float(row["ListUnitPrice"]))
-                amounts[price or ""] = float(row["ListUnitPrice"])
-            if row.get("BillingCurrency") not in EMPTY:
+                amounts.setdefault(None, amount)
+                amounts[price or ""] = amount
+            if _code(row.get("BillingCurrency")):
                 found["currencies"].add(row["BillingCurrency"])
         return found
 
@@ -139,7 +148,7 @@ class ResellerUsageImport(models.Model):
                 {
                     "ref": ref,
                     "partner_id": partner.id,
-                    "reseller_id": resellers[rows[ref]["BillingAccountId"]].id,
+                    "reseller_id": resellers[_code(rows[ref]["BillingAccountId"])].id,
                     "billing_anchor": "month",
                     "membership_ids": [fields.Command.create({"date_from": found["first"][ref]})],
                 }
@@ -218,15 +227,30 @@ class ResellerUsageImport(models.Model):
 
 
 def _code(value):
-    return None if value in EMPTY else value
+    return None if value in EMPTY else str(value)
 
 
 def _client_ref(row):
     """Return who used it: the sub-account, or the billing account itself where there is none."""
-    return (
-        row.get("SubAccountId") if _code(row.get("SubAccountId")) else row.get("BillingAccountId")
-    )
+    return _code(row.get("SubAccountId")) or _code(row.get("BillingAccountId"))
 
 
 def _name(value, code):
-    return code if value in EMPTY else value
+    return _code(value) or code
+
+
+def _day(value):
+    """Return the day of a time as an ISO date, or None."""
+    try:
+        return date.fromisoformat(str(value or "")[:10]).isoformat()
+    except ValueError:
+        return None
+
+
+def _price(value):
+    """Return a list price, or None where it is none."""
+    try:
+        price = float(_code(value))
+    except (TypeError, ValueError):
+        return None
+    return price if isfinite(price) and price >= 0 else None

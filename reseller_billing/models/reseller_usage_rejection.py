@@ -65,6 +65,7 @@ class ResellerUsageRejection(models.Model):
         ondelete="set null",
     )
     import_row = fields.Integer(string="Row", readonly=True, aggregator=None)
+    import_key = fields.Char(readonly=True, help="The event's id where the file gives none.")
 
     # The event, part by part
     event_id = fields.Char(
@@ -203,7 +204,12 @@ class ResellerUsageRejection(models.Model):
             lines._check_may_send()
             for batch in split_every(BATCH, rows.ids, rows.browse):
                 kept = [
-                    {"import_id": row.import_id.id, "import_row": row.import_row} for row in batch
+                    {
+                        "import_id": row.import_id.id,
+                        "import_row": row.import_row,
+                        "import_key": row.import_key,
+                    }
+                    for row in batch
                 ]
                 outcome = lines._ingest([row._load() for row in batch], kept)
                 refused = {entry["index"] for entry in outcome["rejected"]}

@@ -124,6 +124,74 @@ class TestImport(ResellerBillingCommon):
             self._stored(), [("A", date(2024, 1, 31), "0.1"), ("B", date(2024, 2, 1), "1000000")]
         )
 
+    def test_codes_that_a_workbook_holds_as_numbers(self):
+        self._create_client("12345")
+        self._create_feature("7")
+        stream = io.BytesIO()
+        with xlsxwriter.Workbook(stream) as book:
+            sheet = book.add_worksheet()
+            day = book.add_format({"num_format": "[$-de-CH]dd.mm.yyyy;@"})
+            sheet.write_row(0, 0, ["client", "feature", "time", "quantity", "id"])
+            sheet.write_row(1, 0, [12345, 7])
+            sheet.write_datetime(1, 2, datetime(2024, 1, 31), day)
+            sheet.write_row(1, 3, [2, 99])
+        one = self._upload(stream.getvalue(), filename="usage.xlsx")
+        one.action_import()
+        self.assertEqual(self._counts(one), (1, 0, 0), one.reasons)
+        line = self.lines.search([])
+        # A day is noon of that day.
+        self.assertEqual((line.external_id, line.occurred_at), ("99", datetime(2024, 1, 31, 12)))
+
+    def test_a_focus_workbook_with_odd_rows(self):
+        stream = io.BytesIO()
+        with xlsxwriter.Workbook(stream) as book:
+            sheet = book.add_worksheet()
+            day = book.add_format({"num_format": "yyyy-mm-dd"})
+            names = "BillingAccountId SubAccountId SkuId ConsumedQuantity ListUnitPrice"
+            sheet.write_row(0, 0, [*names.split(), "ChargePeriodStart"])
+            sheet.write_row(1, 0, [11, 22, "S1", 1.5, 2])
+            sheet.write_datetime(1, 5, datetime(2024, 1, 5), day)
+            sheet.write_row(2, 0, [11, 22, "S1", 1.5, "1,5", "soon"])
+            sheet.write_row(3, 0, ["Total", None, None, 3])
+        one = self._upload(stream.getvalue(), filename="f.xlsx", create_missing=True)
+        one.create_prices = True
+        self.assertEqual(one.format, "focus")
+        one.action_import()
+        self.assertEqual(self._counts(one), (1, 0, 2), one.reasons)
+        client = self.env["reseller.client"].search([("ref", "=", "22")])
+        self._run("2024-02-01")
+        self.assertEqual(self._statement(client, "2024-02-01").amount_total, 3.0)
+
+    def test_a_file_that_failed_half_way_is_not_replaced(self):
+        text = "client,feature,time,quantity\nX,unit,2024-01-05,1\n"
+        one = self._upload(text)
+        one.write({"state": "failed", "rows_done": 1})
+        with self.assertRaisesRegex(UserError, "upload the file once more"):
+            one.file = base64.b64encode(text.encode())
+        one.action_import()
+        self.assertEqual(self._counts(one), (0, 0, 1))
+        with self.assertRaisesRegex(UserError, "upload the file once more"):
+            one.action_check()
+
+    def test_a_row_with_too_many_values_keeps_its_identity_when_mended(self):
+        text = "client,feature,time,quantity\nA,unit,2024-01-05,1\nA,unit,2024-01-05,1,extra\n"
+        one = self._upload(text)
+        one.action_import()
+        self.assertEqual(self._counts(one), (1, 0, 1))
+        rows = base64.b64decode(one.rejections_file).decode("utf-8-sig").splitlines()
+        key = one.rejection_ids.import_key
+        mended = self._upload(
+            f"{rows[0]}\nA,unit,2024-01-05,1,{key},because\n",
+            {name: name for name in ("client", "feature", "time", "quantity")},
+        )
+        mended.action_import()
+        self.assertEqual(self._counts(mended), (1, 0, 0), mended.reasons)
+
+    def test_text_in_utf_16_without_a_mark(self):
+        for encoding in ("utf-16-le", "utf-16-be"):
+            one = self._upload_german(GERMAN.encode(encoding))
+            self.assertEqual(one.column_ids[0].name, "Kunde")
+
     def test_a_check_takes_nothing_in(self):
         text = (
             "client,feature,time,quantity\n" + "A,unit,2024-01-05,1\n" * 3 + "X,unit,2024-01-05,1\n"
@@ -232,6 +300,8 @@ class TestImport(ResellerBillingCommon):
         one = self._upload("client,feature,time,quantity\nA,unit,2024-01-05,1\n")
         numbers = {
             "point": {
+                "0,125": "0,125 (?)",
+                "1,234 567": "1,234 567 (?)",
                 "1,234.5": "1234.5",
                 "1'000": "1000",
                 "1e3": "1e3",
@@ -239,6 +309,9 @@ class TestImport(ResellerBillingCommon):
                 "-2": "-2",
             },
             "comma": {
+                "0.125": "0.125 (?)",
+                "-0.500": "-0.500 (?)",
+                "1.234.567,5": "1234567.5",
                 "1.234,5": "1234.5",
                 "1 000": "1000",
                 ",5": ".5",
@@ -255,16 +328,25 @@ class TestImport(ResellerBillingCommon):
                 "2024-03-31 02:30": "2024-03-31T02:30:00Z",
                 "2024-01-05T10:00:00+02:00": "2024-01-05T08:00:00Z",
                 "05.01.2024": "05.01.2024",
+                "2024-01-31T2359+0200": "2024-01-31T21:59:00Z",
             },
             "dmy": {"05.01.2024 10:00": "2024-01-05T10:00:00Z", "5/1/2024": "2024-01-05T12:00:00Z"},
             "mdy": {"05/01/2024 10:00:30": "2024-05-01T10:00:30Z", "13/01/2024": "13/01/2024"},
-            "unix": {"1704449000.5": "2024-01-05T10:03:20.500000Z", "soon": "soon"},
+            "unix": {
+                "1704449000.5": "2024-01-05T10:03:20.500000Z",
+                "soon": "soon",
+                "1704449000000000000": "1704449000000000000",
+            },
         }
         for form, cases in times.items():
             one.time_format = form
             prepare = one._get_reader_table()
             for text, expected in cases.items():
                 self.assertEqual(prepare({"time": text}, "k")["time"], expected)
+        # What no clock can show elsewhere is left for a person.
+        one.write({"time_format": "iso", "tz": "Europe/Berlin"})
+        null = "0001-01-01 00:00:00"
+        self.assertEqual(one._get_reader_table()({"time": null}, "k")["time"], null)
 
 
 class TestRepair(ResellerBillingCommon):
@@ -339,9 +421,20 @@ class TestRepair(ResellerBillingCommon):
         self.assertEqual(clients.membership_ids.group_id, self.group)
         self.assertEqual(set(rejections.mapped("state")), {"replayed"})
         self.assertEqual(self.env["reseller.usage.line"].search_count([]), 3)
+        # Service begins on the first event's day where the reseller is.
+        self.reseller.tz = "America/New_York"
+        late = self._reject(self._event("2024-02-05", 1, client="N3", time="2024-02-05T03:00:00Z"))
+        late = late.filtered(lambda one: one.state == "open")
+        self._repair(late, reseller_id=self.reseller).save().action_apply()
+        self.assertEqual(late.state, "replayed")
 
     def test_events_are_given_to_a_client_that_is_there(self):
         rejections = self._reject(self._event("2024-02-05", 4, client="a"))
-        self._repair(rejections, action="link", client_id=self.client_a).save().action_apply()
+        # One that was refused for another reason stays with its client.
+        self._create_client("B")
+        other = self._reject(self._event("2024-02-05", "x", client="B")) - rejections
+        chosen = rejections | other
+        self._repair(chosen, action="link", client_id=self.client_a).save().action_apply()
         self.assertEqual(rejections.state, "replayed")
+        self.assertEqual((other.state, other.client_ref), ("open", "B"))
         self.assertEqual(self.env["reseller.usage.line"].search([]).client_id, self.client_a)

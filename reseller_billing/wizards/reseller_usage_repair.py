@@ -1,3 +1,6 @@
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
@@ -43,21 +46,26 @@ class ResellerUsageRepair(models.TransientModel):
     def _compute_company_id(self):
         for repair in self:
             repair.company_id = repair.rejection_ids.company_id[:1]
-            repair.event_count = len(repair.rejection_ids)
+            repair.event_count = len(repair._get_rejections())
 
-    @api.depends("rejection_ids")
+    def _get_rejections(self):
+        """Return the chosen rejections whose client is what is wrong: no other changes its client."""
+        return self.rejection_ids.filtered(lambda one: one.state == "open" and one.kind == "client")
+
+    @api.depends("rejection_ids", "reseller_id")
     def _compute_line_ids(self):
         for repair in self:
             first = {}
-            for rejection in repair.rejection_ids:
-                if rejection.kind == "client" and rejection.client_ref:
-                    day = (rejection.event_time or "")[:10]
-                    ref = rejection.client_ref
-                    first[ref] = min(first.get(ref, day), day)
+            zone = ZoneInfo(repair.reseller_id.tz or "UTC")
+            for rejection in repair._get_rejections():
+                day, ref = _day(rejection.event_time, zone), rejection.client_ref
+                if ref:
+                    days = [one for one in (first.get(ref), day) if one]
+                    first[ref] = min(days, default=False)
             repair.line_ids = [
                 fields.Command.clear(),
                 *(
-                    fields.Command.create({"ref": ref, "name": ref, "date_from": _day(day)})
+                    fields.Command.create({"ref": ref, "name": ref, "date_from": day})
                     for ref, day in sorted(first.items())
                 ),
             ]
@@ -67,15 +75,14 @@ class ResellerUsageRepair(models.TransientModel):
         self.ensure_one()
         if len(self.rejection_ids.company_id) > 1:
             raise UserError(self.env._("Repair the events of one company at a time."))
+        rejections = self._get_rejections()
         if self.action == "link":
             if not self.client_id:
                 raise UserError(self.env._("Choose the client that the events are of."))
-            self.rejection_ids.filtered(
-                lambda one: one.state == "open"
-            ).client_ref = self.client_id.ref
+            rejections.client_ref = self.client_id.ref
         else:
             self._create_clients()
-        return self.rejection_ids.action_replay()
+        return rejections.action_replay()
 
     def _create_clients(self):
         if not self.reseller_id:
@@ -124,8 +131,9 @@ class ResellerUsageRepairLine(models.TransientModel):
     )
 
 
-def _day(text):
+def _day(text, zone):
+    """Return the day of an event's time in a zone, or False."""
     try:
-        return fields.Date.to_date(text)
-    except ValueError:
+        return datetime.fromisoformat(text or "").astimezone(zone).date()
+    except (ValueError, OverflowError):
         return False
