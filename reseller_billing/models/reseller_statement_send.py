@@ -3,11 +3,12 @@ import logging
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command, Domain
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 
 _logger = logging.getLogger(__name__)
 # Statements of a transaction: each takes about a second to print.
 BATCH = 20
+QUEUED = Domain("send_state", "=", "queued")
 
 
 class ResellerStatementSend(models.AbstractModel):
@@ -63,16 +64,23 @@ class ResellerStatementSend(models.AbstractModel):
     def _cron_send(self):
         """Send what is queued, some statements a transaction."""
         cron = self.env["ir.cron"]
-        queued = Domain("send_state", "=", "queued")
-        cron._commit_progress(remaining=self.search_count(queued))
-        while statements := self.search(queued, order="id", limit=BATCH):
+        remaining = self.search_count(QUEUED)
+        cron._commit_progress(remaining=remaining)
+        while remaining:
+            done = retrying(self._send_batch, self.env)
+            remaining = self.search_count(QUEUED)
             # What another process is sending is left to it.
-            mine = statements.try_lock_for_update(allow_referencing=True)
-            if not mine:
+            if not done or not cron._commit_progress(done, remaining=remaining):
                 return
-            mine._send_mails()
-            if not cron._commit_progress(len(mine), remaining=self.search_count(queued)):
-                return
+
+    @api.model
+    def _send_batch(self):
+        """Send the next queued statements, without commit; return how many."""
+        mine = self.search(QUEUED, order="id").try_lock_for_update(
+            allow_referencing=True, limit=BATCH
+        )
+        mine._send_mails()
+        return len(mine)
 
     def _send_mails(self):
         """Write the mails of these statements, each with what keeps it from being sent."""

@@ -260,3 +260,35 @@ def test_a_price_cannot_change_while_a_run_starts(databases):
             rule.unit_price = 9
         slow_cr.rollback()
     odoo.sql_db.close_all()
+
+
+def send(env):
+    env["reseller.statement"]._cron_send()
+    return True
+
+
+def test_two_senders_and_a_kill_send_each_statement_once(databases, monkeypatch):
+    # Addons are importable once a registry is loaded.
+    from odoo.addons.reseller_billing.models import reseller_statement_send
+
+    monkeypatch.setattr(reseller_statement_send, "BATCH", 2)
+    database = databases.clone("mail")
+    with processes.environment(database) as env:
+        fill(env)
+        run = env["reseller.billing.run"].create({"date": "2024-01-01"})
+        run.action_start()
+        while run._process_batch():
+            pass
+        statements = run.statement_ids.sorted("id")[:12]
+        for statement in statements:
+            statement.client_id.partner_id.email = f"{statement.client_id.ref}@example.com"
+        statements.action_send()
+        ids = statements.ids
+    Child(database, send).kill_after(4)
+    for child in [Child(database, send) for _one in range(2)]:
+        child.result()
+    with processes.environment(database) as env:
+        assert set(env["reseller.statement"].browse(ids).mapped("send_state")) == {"sent"}
+        mails = env["mail.mail"].search([("model", "=", "reseller.statement")])
+        assert sorted(mails.mapped("res_id")) == ids
+        assert all(len(mail.attachment_ids) == 2 for mail in mails)
