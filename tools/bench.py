@@ -138,6 +138,14 @@ class Bench:
         self.cr.commit()
         self.cr.execute("ANALYZE reseller_usage_daily")
 
+    def make_key(self, groups):
+        """Return an API key of a new user with these groups."""
+        user = self.env["res.users"].create(
+            {"name": "Bench", "login": str(uuid.uuid4()), "group_ids": [(6, 0, groups.ids)]}
+        )
+        keys = self.env["res.users.apikeys"].with_user(user)
+        return keys._generate("rpc", "bench", datetime.now() + timedelta(days=1))
+
     def empty_usage(self):
         self.cr.execute("TRUNCATE reseller_usage_line, reseller_usage_daily")
         self.cr.commit()
@@ -236,15 +244,7 @@ class Bench:
             for event in events
         ]
         ingestion = self.env.ref("reseller_billing.group_usage_ingestion")
-        user = self.env["res.users"].create(
-            {
-                "name": "Bench",
-                "login": str(uuid.uuid4()),
-                "group_ids": [(6, 0, (self.env.ref("base.group_user") | ingestion).ids)],
-            }
-        )
-        keys = self.env["res.users.apikeys"].with_user(user)
-        key = keys._generate("rpc", "bench", datetime.now() + timedelta(days=1))
+        key = self.make_key(self.env.ref("base.group_user") | ingestion)
         self.env["ir.module.module"].update_list()
         baselines = self.env["ir.module.module"].search([("name", "=", "reseller_billing_bench")])
         baselines.button_immediate_install()
@@ -275,6 +275,36 @@ class Bench:
         self.cr.commit()
         self.empty_usage()
         return base / mine, 0.6, ">=", {"rows/s": count / mine, "bare rows/s": count / base}
+
+    def gate(self, count=300):
+        """The median time of asking before use, against Odoo's own JSON-2 `search_count`."""
+        clients, features = self.make_accounts(200, max_quantity=1_000_000, limit_action="block")
+        self.empty_usage()
+        lines = self.env["reseller.usage.line"]
+        lines.ingest(self.make_events(clients, features, 20_000, "gate"))
+        ingestion = self.env.ref("reseller_billing.group_usage_ingestion")
+        key = self.make_key(self.env.ref("base.group_user") | ingestion)
+        self.cr.commit()
+        headers = {"Authorization": f"Bearer {key}"}
+        asked = [
+            {"client": clients[n % 200].ref, "feature": features[n % 5].code, "quantity": 1}
+            for n in range(count)
+        ]
+        with serve(self.cr.dbname) as base_url, requests.Session() as session:
+
+            def ask(address, bodies):
+                found = []
+                for body in bodies[:20] + bodies:
+                    began = time.perf_counter()
+                    answer = session.post(base_url + address, json=body, headers=headers)
+                    found.append(time.perf_counter() - began)
+                    assert answer.status_code == 200, answer.text
+                return statistics.median(found[20:])
+
+            base = ask("/json/2/res.partner/search_count", [{"domain": []}] * count)
+            mine = ask("/reseller_billing/v1/authorize", asked)
+        self.empty_usage()
+        return mine / base, 1.2, "<=", {"authorize ms": mine * 1000, "search_count ms": base * 1000}
 
     def live_use(self):
         """What one client has used now, against one indexed SELECT on its buckets."""
@@ -437,6 +467,7 @@ ROWS = (
     "ingest_bulk",
     "ingest_batches",
     "ingest_http",
+    "gate",
     "live_use",
     "rating",
     "billing_run",

@@ -1,3 +1,4 @@
+import contextlib
 import functools
 
 from odoo.exceptions import AccessError, UserError
@@ -6,6 +7,8 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from werkzeug.exceptions import HTTPException
 
 RETRY_AFTER = 5  # seconds
+# How long to wait for those who send the same at the same time.
+PATIENCE = "30s"
 
 
 def answers_json(endpoint):
@@ -29,6 +32,27 @@ def answers_json(endpoint):
         except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
             message, status = request.env._("Others are at work on this: send it again."), 503
             headers = [("Retry-After", str(RETRY_AFTER))]
+        # A message may repeat what came from outside, which need not be text that can be sent.
+        message = message.encode(errors="replace").decode()
         return request.make_json_response({"message": message}, headers, status=status)
 
     return answer
+
+
+@contextlib.contextmanager
+def take_turn(cr, name, number):
+    """Hold the turn of those who send the same, by a lock that outlives the cursor's transactions.
+
+    :param str name: what is sent
+    :param int number: for whom
+    """
+    lock = (name, number)
+    cr.execute("SELECT set_config('lock_timeout', %s, TRUE)", [PATIENCE])
+    cr.execute("SELECT pg_advisory_lock(hashtext(%s), %s)", lock)
+    # Ends the snapshot in which the lock was waited for; nothing was written in it.
+    cr.commit()  # pylint: disable=invalid-commit
+    try:
+        yield
+    finally:
+        cr.rollback()
+        cr.execute("SELECT pg_advisory_unlock(hashtext(%s), %s)", lock)

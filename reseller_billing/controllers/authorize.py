@@ -1,8 +1,11 @@
+from functools import partial
+
 from odoo import http
 from odoo.exceptions import UserError
 from odoo.http import request
+from odoo.service.model import retrying
 
-from .answer import answers_json
+from .answer import answers_json, take_turn
 
 
 class AuthorizeController(http.Controller):
@@ -27,3 +30,34 @@ class AuthorizeController(http.Controller):
             raise UserError(request.env._("Send a JSON object with client and feature."))
         client = request.env["reseller.client"]._find_for_metering(asked.get("client"))
         return client.authorize(asked.get("feature"), asked.get("quantity", "1"))
+
+    @http.route(
+        "/reseller_billing/v1/consume",
+        type="http",
+        auth="bearer",
+        methods=["POST"],
+        csrf=False,
+        save_session=False,
+    )
+    @answers_json
+    def consume(self):
+        """Take use of now in if its client may use as much.
+
+        The body is a JSON object: ``client`` (a reference) and the event of
+        `reseller.client.consume`, whose answer this is; 400 with a ``message`` for bad input, 403
+        without the right. Nothing is stored but what is allowed.
+        """
+        asked = request.httprequest.get_json(force=True, silent=True)
+        if not isinstance(asked, dict):
+            raise UserError(
+                request.env._("Send a JSON object with client, feature, id and source.")
+            )
+        request.env["reseller.usage.line"]._check_may_send()
+        client = request.env["reseller.client"]._find_for_metering(asked.pop("client", None))
+        # A cursor of its own: a turn has to begin before its transaction does.
+        with (
+            request.env.registry.cursor() as cr,
+            take_turn(cr, "reseller_billing/consume", client.id),
+        ):
+            env = request.env(cr=cr)
+            return retrying(partial(client.with_env(env).consume, asked), env)

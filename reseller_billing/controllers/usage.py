@@ -1,4 +1,3 @@
-import contextlib
 import io
 import json
 from functools import partial
@@ -15,13 +14,11 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
-from .answer import answers_json
+from .answer import answers_json, take_turn
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_EVENTS = 100_000
 BATCH = 5000
-# How long to wait for those who send for the same company at the same time.
-PATIENCE = "30s"
 
 
 class UsageController(http.Controller):
@@ -47,7 +44,10 @@ class UsageController(http.Controller):
         name, packed, body = self._get_body()
         # A cursor of its own: those who send at the same time take turns, and a turn has to begin
         # before its transaction does, or it would not see what the one before has stored.
-        with request.env.registry.cursor() as cr, _turn(cr, request.env.company.id):
+        with (
+            request.env.registry.cursor() as cr,
+            take_turn(cr, "reseller_billing/usage", request.env.company.id),
+        ):
             env = request.env(cr=cr)
             return retrying(partial(self._take, env, name, packed, body), env)
 
@@ -103,18 +103,3 @@ class UsageController(http.Controller):
         if not taken:
             raise UserError(env._("The body has no events."))
         return found
-
-
-@contextlib.contextmanager
-def _turn(cr, company):
-    """Hold the turn of a company's senders, by a lock that outlives the cursor's transactions."""
-    lock = ("reseller_billing/usage", company)
-    cr.execute("SELECT set_config('lock_timeout', %s, TRUE)", [PATIENCE])
-    cr.execute("SELECT pg_advisory_lock(hashtext(%s), %s)", lock)
-    # Ends the snapshot in which the lock was waited for; nothing was written in it.
-    cr.commit()  # pylint: disable=invalid-commit
-    try:
-        yield
-    finally:
-        cr.rollback()
-        cr.execute("SELECT pg_advisory_unlock(hashtext(%s), %s)", lock)

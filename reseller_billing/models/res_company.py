@@ -26,6 +26,11 @@ class ResCompany(models.Model):
         "while it is not older than this. Older events are rejected, for a person to decide.",
     )
 
+    reseller_refuse_unpriced = fields.Boolean(
+        string="Refuse Unpriced Use",
+        help="Systems that ask before they deliver are refused what has no price. Use that was made "
+        "is taken in all the same.",
+    )
     reseller_review_runs = fields.Boolean(
         string="Review Billing Runs",
         help="New runs are prepared and compared with the last bills, and posted once approved.",

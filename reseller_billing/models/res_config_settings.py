@@ -11,6 +11,9 @@ class ResConfigSettings(models.TransientModel):
         related="company_id.reseller_billing_delay", readonly=False
     )
     reseller_late_days = fields.Integer(related="company_id.reseller_late_days", readonly=False)
+    reseller_refuse_unpriced = fields.Boolean(
+        related="company_id.reseller_refuse_unpriced", readonly=False
+    )
     reseller_review_runs = fields.Boolean(related="company_id.reseller_review_runs", readonly=False)
     reseller_approver_differs = fields.Boolean(
         related="company_id.reseller_approver_differs", readonly=False

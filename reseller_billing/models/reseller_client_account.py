@@ -2,8 +2,10 @@ from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
 
 from .. import rating
+from .reseller_usage_line import _is_key
 
 
 class ResellerClient(models.Model):
@@ -70,8 +72,9 @@ class ResellerClient(models.Model):
     def authorize(self, feature, quantity="1"):
         """Say whether this client may use a quantity of a feature now (rating 13).
 
-        Refused is what goes beyond the maximum of today's price, where that blocks. Nothing is
-        reserved: use is a fact once it is ingested.
+        Refused is what goes beyond the maximum of today's price, where that blocks, and use without
+        a price, where the settings say so. Nothing is reserved: use is a fact once it is ingested,
+        and `consume` asks and takes in one.
 
         :param str feature: the feature's code
         :param quantity: a number or decimal text, not negative; where the feature is billed by its
@@ -98,6 +101,12 @@ class ResellerClient(models.Model):
             }
         states = self.env["reseller.rating"].sudo()._load_states(client, record)
         _cycle, use, rule = states.get((client.id, record.id), (None, None, None))
+        if not rule and client.company_id.reseller_refuse_unpriced:
+            return {
+                "allowed": False,
+                "reason": self.env._("%s has no price for this client today.", record.name),
+                "remaining": False,
+            }
         if not rule or not rule.maximum:
             return {"allowed": True, "reason": False, "remaining": False}
         with rating.exact():
@@ -116,6 +125,63 @@ class ResellerClient(models.Model):
             "remaining": rating.text(max(remaining, Decimal(0))),
         }
 
+    def consume(self, event):
+        """Take use of now in if this client may use as much; else take nothing.
+
+        Those who ask for one client at the same time take turns, so that together they stay within
+        its maximum. The same event sent again gets the same answer and counts once.
+
+        :param dict event: ``id``, ``source``, ``feature`` (a code), ``quantity`` (a number or
+            decimal text, not negative) and optionally ``level`` and ``properties``, see
+            `reseller.usage.line.ingest`; its time is now
+        :return: as `authorize`; ``remaining`` is what is left afterwards
+        :raise UserError: for bad input, and for an id that came with other content
+        :raise AccessError: without the group Usage Ingestion
+        """
+        self.ensure_one()
+        # Metering systems may not read accounts; rights on the use are enough.
+        client = self.sudo()
+        lines = self.env["reseller.usage.line"].with_company(client.company_id)
+        lines._check_may_send()
+        if client.company_id not in self.env.companies:
+            raise AccessError(self.env._("This client is another company's."))
+        if not isinstance(event, dict):
+            raise UserError(self.env._("An event is an object with named values."))
+        feature = client._find_feature(event.get("feature"))
+        asked = client._parse_quantity(event.get("quantity"))
+        if not (_as_key(event.get("id")) and _as_key(event.get("source"))):
+            raise UserError(self.env._("Name the event by its id and source, as texts."))
+        # Another one that consumes at the same time fails one of the two transactions, which is
+        # repeated and then sees what the other one took.
+        self.env.cr.execute(SQL("UPDATE reseller_client SET ref = ref WHERE id = %s", self.id))
+        before = lines.sudo().search(
+            [
+                ("company_id", "=", client.company_id.id),
+                ("source", "=", event["source"]),
+                ("external_id", "=", event["id"]),
+            ]
+        )
+        answer = self.authorize(feature.code, "1" if feature.aggregation == "count" else asked)
+        if before:
+            asked_before = before.client_id, before.feature_id, before.level_id.code or None
+            now = client, feature, event.get("level") or None
+            if asked_before != now or before.quantity != float(asked):
+                raise UserError(self.env._("This event is stored already, with other content."))
+            return {**answer, "allowed": True, "reason": False}
+        if not answer["allowed"]:
+            return answer
+        now = fields.Datetime.now()
+        outcome = lines._ingest(
+            [{**event, "client": client.ref, "quantity": str(asked), "time": f"{now.isoformat()}Z"}]
+        )
+        if outcome["rejected"]:
+            raise UserError(outcome["rejected"][0]["reason"])
+        if answer["remaining"] and feature.aggregation not in ("max", "last"):
+            used = Decimal(1) if feature.aggregation == "count" else asked
+            left = max(Decimal(answer["remaining"]) - used, Decimal(0))
+            answer["remaining"] = rating.text(left)
+        return answer
+
     @api.model
     def _find_for_metering(self, ref):
         """Return the account of the current company with a reference, for who may send usage."""
@@ -123,7 +189,7 @@ class ResellerClient(models.Model):
             self.check_access("read")
         # See authorize: what is found is used for its answer alone.
         client = self.sudo().search(
-            [("company_id", "=", self.env.company.id), ("ref", "=", str(ref or ""))], limit=1
+            [("company_id", "=", self.env.company.id), ("ref", "=", _as_key(ref))], limit=1
         )
         if not client:
             raise UserError(self.env._("There is no client with reference %s.", ref))
@@ -131,7 +197,7 @@ class ResellerClient(models.Model):
 
     def _find_feature(self, code):
         features = self.env["reseller.feature"].search(
-            [("code", "=", str(code or "")), ("company_id", "in", [False, self.company_id.id])],
+            [("code", "=", _as_key(code)), ("company_id", "in", [False, self.company_id.id])],
             order="company_id",
         )
         if not features:
@@ -147,3 +213,8 @@ class ResellerClient(models.Model):
         if asked < 0:
             raise UserError(self.env._("Ask for a quantity of zero or more."))
         return asked
+
+
+def _as_key(value):
+    """Return what comes from outside as a text that may be looked up, empty where it cannot."""
+    return value if _is_key(value) else ""

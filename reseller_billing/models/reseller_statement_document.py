@@ -15,9 +15,9 @@ WIDTH, HEIGHT = 300, 46
 USE = ("usage", "overage")
 # What wkhtmltopdf with unpatched Qt makes of the statement's styles, in points, and the characters
 # of a line, both on the safe side: a page may stay a little emptier than it must.
-PAGE, FIRST_PAGE = 730, 540
-HEADING, HEAD, PADDING = 26, 16, 6
-NAME_LINE, NOTE_LINE = 9.5, 8.1
+PAGE, FIRST_PAGE = 740, 585
+HEADING, HEAD, PADDING = 30, 15, 5
+NAME_LINE, NOTE_LINE = 11.3, 9.3
 NAME_WIDTH, NOTE_WIDTH = 56, 66
 
 

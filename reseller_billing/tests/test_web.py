@@ -84,6 +84,54 @@ class TestWeb(ResellerBillingCommon, HttpCase):
         other = self._create_key("nobody", "base.group_user")
         self.assertEqual(ask(other, client="A", feature="unit")[0], 403)
 
+    def test_systems_ask_and_take_in_one(self):
+        self._create_rule(max_quantity=10, limit_action="block", unit_price=1)
+        unpriced = self._create_feature("unpriced")
+        key = self._create_key("taker", "base.group_user,reseller_billing.group_usage_ingestion")
+
+        def consume(key=key, **asked):
+            answer = self.url_open(
+                "/reseller_billing/v1/consume",
+                json={"client": "A", "source": "gate", "feature": "unit", **asked},
+                headers={"Authorization": f"Bearer {key}"},
+            )
+            return answer.status_code, answer.json()
+
+        yes = {"allowed": True, "reason": False}
+        self.assertEqual(consume(id="1", quantity="7"), (200, {**yes, "remaining": "3"}))
+        # The same again counts once; with other content it is refused.
+        self.assertEqual(consume(id="1", quantity=7), (200, {**yes, "remaining": "3"}))
+        status, answer = consume(id="1", quantity=1)
+        self.assertEqual(status, 400)
+        self.assertIn("other content", answer["message"])
+        status, answer = consume(id="2", quantity=4)
+        self.assertEqual((status, answer["allowed"], answer["remaining"]), (200, False, "3"))
+        self.assertEqual(consume(id="3", quantity=3), (200, {**yes, "remaining": "0"}))
+        lines = self.env["reseller.usage.line"].search([("source", "=", "gate")])
+        self.assertEqual(sorted(lines.mapped("external_id")), ["1", "3"])
+        self.assertFalse(self.env["reseller.usage.rejection"].search([]))
+        # Without a price it is taken, unless the settings say no.
+        taken = {"feature": unpriced.code, "quantity": 1}
+        self.assertEqual(consume(id="4", **taken), (200, {**yes, "remaining": False}))
+        self.company.reseller_refuse_unpriced = True
+        status, answer = consume(id="5", **taken)
+        self.assertEqual((status, answer["allowed"]), (200, False))
+        self.assertIn("no price", answer["reason"])
+        self.company.reseller_refuse_unpriced = False
+        for asked in (
+            {"quantity": 1},
+            {"id": "6"},
+            {"id": "6", "quantity": -1},
+            {"id": "6\0", "quantity": 1},
+            {"id": "6", "quantity": 1, "level": "none"},
+            {"id": "6", "quantity": 1, "properties": "none"},
+            {"id": "6", "quantity": 1, "client": "\ud800"},
+        ):
+            status, answer = consume(**{**taken, "quantity": None, **asked})
+            self.assertEqual(status, 400, asked)
+        other = self._create_key("outsider", "base.group_user")
+        self.assertEqual(consume(other, id="7", quantity=1)[0], 403)
+
     def test_prices_go_out_and_in_again_by_odoos_own_export_and_import(self):
         user = self._create_user("pricer", "base.group_user,reseller_billing.group_billing_manager")
         user.group_ids |= self.env.ref("base.group_allow_export")

@@ -2,6 +2,7 @@
 
 import random
 from collections import defaultdict
+from functools import partial
 
 import odoo.sql_db
 import processes
@@ -10,6 +11,7 @@ from databases import TEMPLATE
 from odoo import SUPERUSER_ID, api
 from odoo.exceptions import UserError
 from odoo.modules.registry import Registry
+from odoo.service.model import retrying
 from odoo.tools import mute_logger
 from processes import Child
 from psycopg2.errors import SerializationFailure
@@ -292,3 +294,36 @@ def test_two_senders_and_a_kill_send_each_statement_once(databases, monkeypatch)
         mails = env["mail.mail"].search([("model", "=", "reseller.statement")])
         assert sorted(mails.mapped("res_id")) == ids
         assert all(len(mail.attachment_ids) == 2 for mail in mails)
+
+
+def take(env, worker):
+    """Consume one unit at a time until refused; return how many were allowed."""
+    client = env["reseller.client"].search([("ref", "=", "C1")])
+    allowed = number = 0
+    while True:
+        event = {"id": f"{worker}/{number}", "source": "gate", "feature": "one", "quantity": 5}
+        for _try in range(100):
+            try:
+                answer = retrying(partial(client.consume, event), env)
+                break
+            except SerializationFailure:
+                continue  # as a sender who is told to come again
+        if not answer["allowed"]:
+            return allowed
+        allowed += 1
+        number += 1
+
+
+def test_eight_at_once_consume_a_maximum_to_the_unit(databases):
+    database = databases.clone("gate")
+    with processes.environment(database) as env:
+        fill(env)
+        rule = env["reseller.price.rule"].search([("unit_price", "=", 0.333)])
+        rule.write({"max_quantity": 1000, "limit_action": "block"})
+    with mute_logger("odoo.sql_db", "odoo.service.model"):
+        children = [Child(database, take, worker) for worker in range(8)]
+        allowed = [child.result() for child in children]
+    assert sum(allowed) == 200
+    with processes.environment(database) as env:
+        env.cr.execute("SELECT sum(quantity) FROM reseller_usage_daily")
+        assert env.cr.fetchone() == (1000,)
