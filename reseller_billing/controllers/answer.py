@@ -1,11 +1,16 @@
 import contextlib
 import functools
 
+from odoo import http
 from odoo.exceptions import AccessError, UserError
 from odoo.http import request
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from werkzeug.exceptions import HTTPException
 
+# What systems that meter call, with an API key as bearer.
+metering_route = functools.partial(
+    http.route, type="http", auth="bearer", methods=["POST"], csrf=False, save_session=False
+)
 RETRY_AFTER = 5  # seconds
 # How long to wait for those who send the same at the same time.
 PATIENCE = "30s"

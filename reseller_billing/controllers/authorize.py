@@ -5,18 +5,11 @@ from odoo.exceptions import UserError
 from odoo.http import request
 from odoo.service.model import retrying
 
-from .answer import answers_json, take_turn
+from .answer import answers_json, metering_route, take_turn
 
 
 class AuthorizeController(http.Controller):
-    @http.route(
-        "/reseller_billing/v1/authorize",
-        type="http",
-        auth="bearer",
-        methods=["POST"],
-        csrf=False,
-        save_session=False,
-    )
+    @metering_route("/reseller_billing/v1/authorize")
     @answers_json
     def authorize(self):
         """Say whether a client may use a quantity of a feature now.
@@ -31,14 +24,7 @@ class AuthorizeController(http.Controller):
         client = request.env["reseller.client"]._find_for_metering(asked.get("client"))
         return client.authorize(asked.get("feature"), asked.get("quantity", "1"))
 
-    @http.route(
-        "/reseller_billing/v1/consume",
-        type="http",
-        auth="bearer",
-        methods=["POST"],
-        csrf=False,
-        save_session=False,
-    )
+    @metering_route("/reseller_billing/v1/consume")
     @answers_json
     def consume(self):
         """Take use of now in if its client may use as much.

@@ -14,7 +14,7 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
-from .answer import answers_json, take_turn
+from .answer import answers_json, metering_route, take_turn
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_EVENTS = 100_000
@@ -22,15 +22,7 @@ BATCH = 5000
 
 
 class UsageController(http.Controller):
-    @http.route(
-        "/reseller_billing/v1/usage",
-        type="http",
-        auth="bearer",
-        methods=["POST"],
-        csrf=False,
-        save_session=False,
-        max_content_length=MAX_BODY,
-    )
+    @metering_route("/reseller_billing/v1/usage", max_content_length=MAX_BODY)
     @answers_json
     def usage(self):
         """Take usage events of the key's owner's company in, all in one transaction.

@@ -550,8 +550,7 @@ class ResellerClient(models.Model):
             client.action_close(fields.Date.subtract(date, days=1))
             ref = client.ref
             client.ref = f"{ref}/{date}"
-            # Only moving keeps these values.
-            client.sudo().write(
+            client.sudo().write(  # only moving keeps these values
                 {"former_ref": ref, "former_until": fields.Date.subtract(date, days=1)}
             )
             client.flush_recordset(["ref"])  # the new account takes the reference
@@ -600,8 +599,8 @@ class ResellerClient(models.Model):
         charges and credits by hand of later days. What is in another currency stays.
         """
         self.ensure_one()
-        # Contracts belong to their accounts.
-        old_sudo, new_sudo = former.contract_id.sudo(), self.contract_id.sudo()
+        old_sudo = former.contract_id.sudo()  # contracts belong to their accounts
+        new_sudo = self.contract_id.sudo()  # as above
         header = ("payment_term_id", "fiscal_position_id", "journal_id", "invoice_partner_id")
         new_sudo.write(
             {

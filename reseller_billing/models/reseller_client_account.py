@@ -139,8 +139,7 @@ class ResellerClient(models.Model):
         :raise AccessError: without the group Usage Ingestion
         """
         self.ensure_one()
-        # Metering systems may not read accounts; rights on the use are enough.
-        client = self.sudo()
+        client = self.sudo()  # metering systems read no accounts: they get the answer alone
         lines = self.env["reseller.usage.line"].with_company(client.company_id)
         lines._check_may_send()
         if client.company_id not in self.env.companies:
@@ -154,7 +153,7 @@ class ResellerClient(models.Model):
         # Another one that consumes at the same time fails one of the two transactions, which is
         # repeated and then sees what the other one took.
         self.env.cr.execute(SQL("UPDATE reseller_client SET ref = ref WHERE id = %s", self.id))
-        before = lines.sudo().search(
+        before = lines.sudo().search(  # nor use; whoever sends an event may know that it is there
             [
                 ("company_id", "=", client.company_id.id),
                 ("source", "=", event["source"]),

@@ -55,10 +55,10 @@ class ResellerStatementSend(models.AbstractModel):
         self._queue_mails()
 
     def _queue_mails(self):
-        # Statements are closed to all users; the caller has checked the rights.
-        self.sudo().write({"send_state": "queued", "send_failure": False})
-        # Whoever may send may have the scheduled action wake up.
-        self.env.ref("reseller_billing.ir_cron_statement_send").sudo()._trigger()
+        statements_sudo = self.sudo()  # closed to all users; the caller has checked the rights
+        statements_sudo.write({"send_state": "queued", "send_failure": False})
+        cron = self.env.ref("reseller_billing.ir_cron_statement_send")
+        cron.sudo()._trigger()  # whoever may send may have it wake up
 
     @api.model
     def _cron_send(self):

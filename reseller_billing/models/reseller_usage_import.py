@@ -506,8 +506,8 @@ class ResellerUsageImport(models.Model):
             )
             one._create_missing()
             if count > AT_ONCE:
-                # Whoever may import may have the scheduled action wake up.
-                self.env.ref("reseller_billing.ir_cron_usage_import").sudo()._trigger()
+                cron = self.env.ref("reseller_billing.ir_cron_usage_import")
+                cron.sudo()._trigger()  # whoever may import may have it wake up
                 continue
             for batch in split_every(BATCH, one._read_events(), list):
                 one._take(batch)

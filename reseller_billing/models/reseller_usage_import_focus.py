@@ -221,8 +221,8 @@ class ResellerUsageImport(models.Model):
         if not currency:
             raise UserError(self.env._("There is no currency %s in Odoo.", code))
         if not currency.active:
-            # Billing managers may bill in what the file is in, though they keep no currencies.
-            currency.sudo().active = True
+            # Billing managers keep no currencies, but may bill in what the file is in.
+            currency.sudo().active = True  # as above
         return currency
 
 

@@ -69,31 +69,29 @@ class ResellerUsageRejection(models.Model):
 
     # The event, part by part
     event_id = fields.Char(
-        string="Event ID", compute="_compute_parts", inverse="_inverse_event_id", store=True
+        string="Event ID", compute="_compute_parts", inverse="_inverse_parts", store=True
     )
-    event_source = fields.Char(
-        compute="_compute_parts", inverse="_inverse_event_source", store=True
-    )
+    event_source = fields.Char(compute="_compute_parts", inverse="_inverse_parts", store=True)
     client_ref = fields.Char(
-        string="Client", compute="_compute_parts", inverse="_inverse_client_ref", store=True
+        string="Client", compute="_compute_parts", inverse="_inverse_parts", store=True
     )
     feature_code = fields.Char(
-        string="Feature", compute="_compute_parts", inverse="_inverse_feature_code", store=True
+        string="Feature", compute="_compute_parts", inverse="_inverse_parts", store=True
     )
     level_code = fields.Char(
-        string="Level", compute="_compute_parts", inverse="_inverse_level_code", store=True
+        string="Level", compute="_compute_parts", inverse="_inverse_parts", store=True
     )
     event_time = fields.Char(
         string="Time",
         compute="_compute_parts",
-        inverse="_inverse_event_time",
+        inverse="_inverse_parts",
         store=True,
         help="With its offset, such as 2026-01-31T23:59:59+01:00.",
     )
     event_quantity = fields.Char(
         string="Quantity",
         compute="_compute_parts",
-        inverse="_inverse_event_quantity",
+        inverse="_inverse_parts",
         store=True,
         help="With a decimal point.",
     )
@@ -112,43 +110,24 @@ class ResellerUsageRejection(models.Model):
                 event = None
             event = event if isinstance(event, dict) else {}
             for field, name in PARTS.items():
-                value = event.get(name)
-                rejection[field] = False if value is None else _brief(value)
+                rejection[field] = _brief(event.get(name)) or False
 
-    def _set_part(self, field):
-        """Write one part into the event."""
+    def _inverse_parts(self):
+        """Write the parts that were changed into the event."""
         for rejection in self:
             event = rejection._load()
             if not isinstance(event, dict):
                 raise UserError(
                     self.env._("This event cannot be read: write it anew, as a JSON object.")
                 )
-            if rejection[field]:
-                event[PARTS[field]] = rejection[field]
-            else:
-                event.pop(PARTS[field], None)
+            for field, name in PARTS.items():
+                if (rejection[field] or "") == _brief(event.get(name)):
+                    continue
+                if rejection[field]:
+                    event[name] = rejection[field]
+                else:
+                    event.pop(name, None)
             rejection.payload = json.dumps(event)
-
-    def _inverse_event_id(self):
-        self._set_part("event_id")
-
-    def _inverse_event_source(self):
-        self._set_part("event_source")
-
-    def _inverse_client_ref(self):
-        self._set_part("client_ref")
-
-    def _inverse_feature_code(self):
-        self._set_part("feature_code")
-
-    def _inverse_level_code(self):
-        self._set_part("level_code")
-
-    def _inverse_event_time(self):
-        self._set_part("event_time")
-
-    def _inverse_event_quantity(self):
-        self._set_part("event_quantity")
 
     # Keeping
 
@@ -245,6 +224,8 @@ class ResellerUsageRejection(models.Model):
 
 def _brief(value):
     """Return a part of an event, which may be of any type, as a text that a field can hold."""
+    if value is None:
+        return ""
     text = value if isinstance(value, str) else json.dumps(value)
     return text.replace("\0", "").encode(errors="replace").decode()[:255]
 

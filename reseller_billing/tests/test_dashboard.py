@@ -34,11 +34,11 @@ class TestDashboard(ResellerBillingCommon):
         self.env["reseller.usage.line"].ingest([self._event(before, 1, client="nobody")])
         self._create_rule(other, included_quantity=10, unit_price=1, date_from=month)
         self._use(fields.Date.today(), 9, "other")
-        self.env["reseller.usage.alert"].sudo()._cron_check()
+        self.env["reseller.usage.alert"].sudo()._cron_check()  # as the scheduled action
         # There is no mail address.
         bills = self.client_a.statement_ids
         bills.action_send()
-        bills.sudo()._send_mails()
+        bills.sudo()._send_mails()  # as the scheduled action
         tiles, data = self._tiles()
         self.assertEqual(
             {key: tile["count"] for key, tile in tiles.items()},

@@ -1,20 +1,7 @@
 import { inputFiles } from "@web/../tests/utils";
 import { registry } from "@web/core/registry";
 import { stepUtils } from "@web_tour/tour_utils";
-
-const openMenu = (section, item) => [
-    {
-        content: `Open the menu ${section}`,
-        trigger: `.o_menu_sections .dropdown-toggle:contains("${section}")`,
-        run: "click",
-    },
-    {
-        content: `Choose ${item}`,
-        trigger: `.dropdown-menu .dropdown-item:contains("${item}")`,
-        run: "click",
-    },
-    { content: `${item} are open`, trigger: `.o_breadcrumb:contains("${item}")` },
-];
+import { openMenu } from "./menu_steps";
 
 const newRecord = { content: "New", trigger: ".o_list_button_add", run: "click" };
 

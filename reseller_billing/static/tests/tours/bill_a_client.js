@@ -1,22 +1,6 @@
 import { registry } from "@web/core/registry";
 import { stepUtils } from "@web_tour/tour_utils";
-
-const openMenu = (section, item) => [
-    {
-        content: `Open the menu ${section}`,
-        trigger: `.o_menu_sections .dropdown-toggle:contains("${section}")`,
-        run: "click",
-    },
-    {
-        content: `Choose ${item}`,
-        trigger: `.dropdown-menu .dropdown-item:contains("${item}")`,
-        run: "click",
-    },
-    {
-        content: `${item} are open`,
-        trigger: `.o_breadcrumb:contains("${item}")`,
-    },
-];
+import { openMenu } from "./menu_steps";
 
 // What a billing manager does: check a client's prices and use, then bill.
 registry.category("web_tour.tours").add("reseller_billing.start_a_run", {

@@ -1,0 +1,14 @@
+/** Steps that open an item of a section of the app's menu. */
+export const openMenu = (section, item) => [
+    {
+        content: `Open the menu ${section}`,
+        trigger: `.o_menu_sections .dropdown-toggle:contains("${section}")`,
+        run: "click",
+    },
+    {
+        content: `Choose ${item}`,
+        trigger: `.dropdown-menu .dropdown-item:contains("${item}")`,
+        run: "click",
+    },
+    { content: `${item} are open`, trigger: `.o_breadcrumb:contains("${item}")` },
+];
