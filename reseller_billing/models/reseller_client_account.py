@@ -162,9 +162,9 @@ class ResellerClient(models.Model):
         )
         answer = self.authorize(feature.code, "1" if feature.aggregation == "count" else asked)
         if before:
-            asked_before = before.client_id, before.feature_id, before.level_id.code or None
-            now = client, feature, event.get("level") or None
-            if asked_before != now or before.quantity != float(asked):
+            told = before.client_id, before.feature_id, before.level_id.code or None
+            same = told == (client, feature, event.get("level") or None)
+            if not same or before.quantity != float(asked):
                 raise UserError(self.env._("This event is stored already, with other content."))
             return {**answer, "allowed": True, "reason": False}
         if not answer["allowed"]:

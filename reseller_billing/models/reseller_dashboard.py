@@ -27,7 +27,7 @@ class ResellerDashboard(models.AbstractModel):
         self.env.flush_all()
         chart = self._get_chart()
         return {
-            "tiles": [tile for tile in self._get_tiles() if tile],
+            "tiles": self._get_tiles(),
             "revenue": [
                 {
                     "currency": currency.name,

@@ -237,7 +237,8 @@ class ResellerUsageImport(models.Model):
         # The rejections of a file are told by its rows: another file is another import.
         begun = self.filtered(
             lambda one: (
-                one.state in ("running", "done") or (one.state == "failed" and one.rows_done)
+                one.state in ("running", "done")
+                or (one.state == "failed" and (one.rows_done or one.rejection_ids))
             )
         )
         if begun and changing:
