@@ -1,4 +1,3 @@
-import contextlib
 import functools
 
 from odoo import http
@@ -12,8 +11,6 @@ metering_route = functools.partial(
     http.route, type="http", auth="bearer", methods=["POST"], csrf=False, save_session=False
 )
 RETRY_AFTER = 5  # seconds
-# How long to wait for those who send the same at the same time.
-PATIENCE = "30s"
 
 
 def answers_json(endpoint):
@@ -42,22 +39,3 @@ def answers_json(endpoint):
         return request.make_json_response({"message": message}, headers, status=status)
 
     return answer
-
-
-@contextlib.contextmanager
-def take_turn(cr, name, number):
-    """Hold the turn of those who send the same, by a lock that outlives the cursor's transactions.
-
-    :param str name: what is sent
-    :param int number: for whom
-    """
-    lock = (name, number)
-    cr.execute("SELECT set_config('lock_timeout', %s, TRUE)", [PATIENCE])
-    cr.execute("SELECT pg_advisory_lock(hashtext(%s), %s)", lock)
-    # Ends the snapshot in which the lock was waited for; nothing was written in it.
-    cr.commit()  # pylint: disable=invalid-commit
-    try:
-        yield
-    finally:
-        cr.rollback()
-        cr.execute("SELECT pg_advisory_unlock(hashtext(%s), %s)", lock)

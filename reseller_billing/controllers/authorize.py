@@ -5,7 +5,8 @@ from odoo.exceptions import UserError
 from odoo.http import request
 from odoo.service.model import retrying
 
-from .answer import answers_json, metering_route, take_turn
+from ..tools import take_turn
+from .answer import answers_json, metering_route
 
 
 class AuthorizeController(http.Controller):

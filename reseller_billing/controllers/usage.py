@@ -14,7 +14,8 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
-from .answer import answers_json, metering_route, take_turn
+from ..tools import USAGE_TURN, take_turn
+from .answer import answers_json, metering_route
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_EVENTS = 100_000
@@ -38,7 +39,7 @@ class UsageController(http.Controller):
         # before its transaction does, or it would not see what the one before has stored.
         with (
             request.env.registry.cursor() as cr,
-            take_turn(cr, "reseller_billing/usage", request.env.company.id),
+            take_turn(cr, USAGE_TURN, request.env.company.id),
         ):
             env = request.env(cr=cr)
             return retrying(partial(self._take, env, name, packed, body), env)

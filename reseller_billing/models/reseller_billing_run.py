@@ -1,4 +1,5 @@
 import logging
+from functools import partial
 
 import psycopg2
 from odoo import api, fields, models
@@ -6,8 +7,11 @@ from odoo.exceptions import AccessError, UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 from odoo.tools import SQL
 
+from ..tools import USAGE_TURN, take_turn
+
 _logger = logging.getLogger(__name__)
 BATCH = 100
+PATIENCE = "5min"  # of the scheduled action
 WORKING = ("preparing", "running")
 # What only billing itself may write, and what stays once a run is under way.
 OWNED = {"state", "prepared_by_ids", "approved_by_id", "approved_at"}
@@ -280,13 +284,22 @@ class ResellerBillingRun(models.Model):
             cron._commit_progress(remaining=remaining)
             while run.state in WORKING:
                 before = remaining
-                batch = run.with_company(run.company_id)._process_batch
-                remaining = retrying(batch, self.env)
+                remaining = run.with_company(run.company_id)._commit_batch()
                 left = cron._commit_progress(max(before - remaining, 1), remaining=remaining)
                 if remaining and remaining >= before:
                     break  # others hold the accounts that are left
                 if not left:
                     return
+
+    def _commit_batch(self, limit=BATCH):
+        """Do one batch and commit it, in turn with usage that comes in in bulk.
+
+        Use of days that are billed right now would fail this transaction again and again.
+
+        :return int: how many due accounts remain
+        """
+        with take_turn(self.env.cr, USAGE_TURN, self.company_id.id, PATIENCE):
+            return retrying(partial(self._process_batch, limit), self.env)
 
     def _process_batch(self, limit=BATCH):
         """Bill one batch of due accounts, without commit.

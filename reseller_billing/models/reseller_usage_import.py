@@ -16,6 +16,8 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 from odoo.tools.misc import split_every
 from werkzeug.urls import url_quote
 
+from ..tools import USAGE_TURN, take_turn
+from .reseller_billing_run import PATIENCE
 from .reseller_usage_file import ZIP, Number
 from .reseller_usage_mapping import OPTIONS, TARGETS
 from .reseller_usage_reader import UnreadableEvent
@@ -582,7 +584,8 @@ class ResellerUsageImport(models.Model):
             cron._commit_progress(remaining=one.row_count - one.rows_done)
             try:
                 for batch in split_every(BATCH, one._read_events(one.last_row), list):
-                    retrying(partial(one._take, batch), self.env)
+                    with take_turn(self.env.cr, USAGE_TURN, one.company_id.id, PATIENCE):
+                        retrying(partial(one._take, batch), self.env)
                     if not cron._commit_progress(
                         len(batch), remaining=max(one.row_count - one.rows_done, 0)
                     ):

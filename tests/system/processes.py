@@ -94,6 +94,6 @@ def bill(env, run_id, limit):
     """Bill a run as the scheduled action does, batch by batch; return the number of batches."""
     run = env["reseller.billing.run"].browse(run_id)
     batches = 0
-    while retrying(lambda: run._process_batch(limit=limit), env):
+    while run._commit_batch(limit):
         batches += 1
     return batches
