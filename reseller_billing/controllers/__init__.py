@@ -1,1 +1,1 @@
-from . import authorize, usage
+from . import authorize, portal, usage

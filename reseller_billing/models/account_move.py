@@ -75,7 +75,19 @@ class AccountMove(models.Model):
         done = super().write(vals)
         if vals.get("state") == "cancel":
             self.reseller_statement_id._void()
+        if "state" in vals:
+            self._follow_lockouts()
         return done
+
+    def _follow_lockouts(self):
+        """A credit note that is posted, or an invoice that is cancelled, may end a lock-out."""
+        # Whoever posts and cancels need not see lock-outs.
+        lockouts_sudo = self.env["reseller.lockout"].sudo()
+        clients = lockouts_sudo.search(
+            [("client_id", "in", self.sudo().reseller_client_id.ids), ("state", "!=", "clear")]
+        ).client_id
+        if clients:
+            lockouts_sudo._evaluate(clients)
 
     def unlink(self):
         statements = self.reseller_statement_id.filtered(lambda one: one.invoice_id in self)

@@ -60,3 +60,29 @@ class AccountMoveLine(models.Model):
             for line in self.filtered("charge_id"):
                 line._raise_charge_line(line)
         return super().unlink()
+
+    def _follow_lockouts(self):
+        """Bring the ladders of those whose debts these lines are to where the debts are now."""
+        lines = self.exists().filtered(
+            lambda line: line.account_id.account_type == "asset_receivable"
+        )
+        if not lines:
+            return
+        # Whoever pays or takes back need not see lock-outs.
+        lockouts_sudo = self.env["reseller.lockout"].sudo()
+        clients_sudo = lines.move_id.sudo().reseller_client_id
+        resellers_sudo = (
+            self.env["reseller.reseller"]
+            .sudo()
+            .search(
+                [
+                    (
+                        "partner_id.commercial_partner_id",
+                        "in",
+                        lines.partner_id.commercial_partner_id.ids,
+                    )
+                ]
+            )
+        )
+        for debtors in (clients_sudo, resellers_sudo):
+            lockouts_sudo._evaluate(debtors)

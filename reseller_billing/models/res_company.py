@@ -31,6 +31,18 @@ class ResCompany(models.Model):
         help="Systems that ask before they deliver are refused what has no price. Use that was made "
         "is taken in all the same.",
     )
+    reseller_lockout_policy_id = fields.Many2one(
+        "reseller.lockout.policy",
+        string="Lock-out of New Resellers' Clients",
+        check_company=True,
+        help="What new resellers begin with. Empty: nobody is locked out.",
+    )
+    reseller_own_lockout_policy_id = fields.Many2one(
+        "reseller.lockout.policy",
+        string="Lock-out of New Resellers",
+        check_company=True,
+        help="For debts of their own. Empty: none is locked out.",
+    )
     reseller_review_runs = fields.Boolean(
         string="Review Billing Runs",
         help="New runs are prepared and compared with the last bills, and posted once approved.",

@@ -14,6 +14,12 @@ class ResConfigSettings(models.TransientModel):
     reseller_refuse_unpriced = fields.Boolean(
         related="company_id.reseller_refuse_unpriced", readonly=False
     )
+    reseller_lockout_policy_id = fields.Many2one(
+        related="company_id.reseller_lockout_policy_id", readonly=False
+    )
+    reseller_own_lockout_policy_id = fields.Many2one(
+        related="company_id.reseller_own_lockout_policy_id", readonly=False
+    )
     reseller_review_runs = fields.Boolean(related="company_id.reseller_review_runs", readonly=False)
     reseller_approver_differs = fields.Boolean(
         related="company_id.reseller_approver_differs", readonly=False

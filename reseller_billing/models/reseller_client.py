@@ -10,6 +10,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from .. import rating
+from . import reseller_lockout_debtor  # noqa: F401
 from .contract_contract import CLIENT
 from .reseller_price_rule import INTERVAL_UNITS
 
@@ -29,7 +30,7 @@ NEW = ("state", "draft")
 class ResellerClient(models.Model):
     _name = "reseller.client"
     _description = "Client's Billing Account"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "reseller.lockout.debtor.mixin"]
     _order = "reseller_id, name, id"
     _check_company_auto = True
     _rec_names_search = ["name", "ref"]
@@ -117,6 +118,10 @@ class ResellerClient(models.Model):
         "reseller.client.group", compute="_compute_group_id", search="_search_group_id"
     )
 
+    lockout_ids = fields.One2many("reseller.lockout", "client_id", string="Lock-out")
+    lockout_exception_ids = fields.One2many(
+        "reseller.lockout.exception", "client_id", string="Promises and Overrides"
+    )
     price_rule_ids = fields.One2many("reseller.price.rule", "client_id", string="Own Prices")
     statement_ids = fields.One2many("reseller.statement", "client_id", string="Statements")
     statement_count = fields.Integer(compute="_compute_statement_count")

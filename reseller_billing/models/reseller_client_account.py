@@ -67,13 +67,78 @@ class ResellerClient(models.Model):
             ],
         }
 
+    # Lock-out
+
+    def _get_lockout_policy(self):
+        self.ensure_one()
+        return self.group_id.lockout_policy_id or self.reseller_id.lockout_policy_id
+
+    def _is_lockout_exempt(self):
+        self.ensure_one()
+        return self.group_id.is_lockout_exempt
+
+    def _debtors_sql(self, days):
+        return SQL(
+            """
+            SELECT client.id, asked.day, client.company_id, reseller.currency_id
+              FROM unnest(%s::int[], %s::date[]) AS asked (client_id, day)
+              JOIN reseller_client client ON client.id = asked.client_id
+              JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+            """,
+            self.ids,
+            days,
+        ), SQL(
+            "JOIN account_move move ON move.reseller_client_id = debtor.id "
+            "JOIN account_move_line line ON line.move_id = move.id"
+        )
+
+    @api.model
+    def _find_lockout_candidates(self):
+        """Override of the mixin: by the invoices of accounts, whoever pays them."""
+        self.env.flush_all()
+        return [
+            row[0]
+            for row in self.env.execute_query(
+                SQL(
+                    """
+                    SELECT move.reseller_client_id
+                      FROM account_move move
+                      JOIN account_move_line line ON line.move_id = move.id
+                      JOIN account_account account ON account.id = line.account_id
+                     WHERE move.reseller_client_id IS NOT NULL AND move.state = 'posted'
+                       AND move.payment_state IN ('not_paid', 'partial')
+                       AND account.account_type = 'asset_receivable'
+                       AND line.amount_residual_currency > 0
+                       AND COALESCE(line.date_maturity, line.date) <= CURRENT_DATE
+                     UNION
+                    SELECT client_id FROM reseller_lockout
+                     WHERE client_id IS NOT NULL AND state != 'clear'
+                     ORDER BY 1
+                    """
+                )
+            )
+        ]
+
+    def _get_debt_domain(self):
+        return [("reseller_client_id", "=", self.id)]
+
+    def _get_refused_use(self):
+        """Return what lock-outs refuse this client now: "all", "marked" (by its price), or None."""
+        self.ensure_one()
+        self.env.flush_all()
+        refused = self.env["reseller.lockout"]._refused_use_sql()
+        [(found,)] = self.env.execute_query(
+            SQL("SELECT %s FROM reseller_client client WHERE client.id = %s", refused, self.id)
+        )
+        return found
+
     # Asking before use
 
     def authorize(self, feature, quantity="1"):
         """Say whether this client may use a quantity of a feature now (rating 13).
 
-        Refused is what goes beyond the maximum of today's price, where that blocks, and use without
-        a price, where the settings say so. Nothing is reserved: use is a fact once it is ingested,
+        Refused is what a lock-out refuses, what goes beyond the maximum of today's price, where that
+        blocks, and use without a price, where the settings say so. Nothing is reserved: use is a fact once it is ingested,
         and `consume` asks and takes in one.
 
         :param str feature: the feature's code
@@ -101,6 +166,13 @@ class ResellerClient(models.Model):
             }
         states = self.env["reseller.rating"].sudo()._load_states(client, record)
         _cycle, use, rule = states.get((client.id, record.id), (None, None, None))
+        refused = client._get_refused_use()
+        if refused == "all" or (refused == "marked" and rule and rule.locked_when_owing):
+            return {
+                "allowed": False,
+                "reason": self.env._("Locked out: invoices are overdue."),
+                "remaining": False,
+            }
         if not rule and client.company_id.reseller_refuse_unpriced:
             return {
                 "allowed": False,

@@ -14,6 +14,15 @@ class ResellerClientGroup(models.Model):
         "reseller.reseller", required=True, index=True, ondelete="restrict"
     )
     company_id = fields.Many2one(related="reseller_id.company_id", store=True, index=True)
+    lockout_policy_id = fields.Many2one(
+        "reseller.lockout.policy",
+        string="Lock-out Policy",
+        check_company=True,
+        help="Goes before the reseller's.",
+    )
+    is_lockout_exempt = fields.Boolean(
+        string="Never Locked Out", help="Whatever the clients of this group owe."
+    )
     membership_ids = fields.One2many("reseller.client.membership", "group_id")
 
     @api.constrains("reseller_id")

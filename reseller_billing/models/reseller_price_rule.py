@@ -152,6 +152,10 @@ class ResellerPriceRule(models.Model):
         default="notify",
         help="What systems that ask before they deliver are told. Use that was made is billed.",
     )
+    lockout_when_owing = fields.Boolean(
+        string="Lock Out When Owing",
+        help="More is refused while the client's lock-out restricts what is marked so.",
+    )
 
     _one_scope = models.Constraint(
         "CHECK (num_nonnulls(client_id, group_id, reseller_id) <= 1)",
@@ -480,6 +484,8 @@ class ResellerPriceRule(models.Model):
             ),
         ]
         parts += [text % words(value) for value, text, words in limits if value]
+        if self.lockout_when_owing:
+            parts.append(self.env._("locked out when owing"))
         return ", ".join(parts) or self.env._("free")
 
     def _get_fee_in_words(self, money):

@@ -109,6 +109,7 @@ class ResellerRating(models.AbstractModel):
                 row["date_to"],
                 Decimal(row["max_quantity"]) or None,
                 row["limit_action"] == "block",
+                bool(row["lockout_when_owing"]),
             )
             found[row["currency_id"], row["feature_id"]].append(rule)
             metering[row["feature_id"]] = row["quantity_digits"], row["aggregation"]
@@ -137,6 +138,7 @@ class ResellerRating(models.AbstractModel):
                    COALESCE(rule.minimum_quantity, 0)::text AS minimum_quantity,
                    COALESCE(rule.minimum_amount, 0)::text AS minimum_amount,
                    COALESCE(rule.max_quantity, 0)::text AS max_quantity, rule.limit_action,
+                   rule.lockout_when_owing,
                    feature.quantity_digits, feature.aggregation
               FROM reseller_price_rule rule
               JOIN reseller_feature feature ON feature.id = rule.feature_id

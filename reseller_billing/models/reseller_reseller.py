@@ -1,12 +1,13 @@
 from odoo import api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import UserError
+from odoo.tools import SQL
 
 
 class ResellerReseller(models.Model):
     _name = "reseller.reseller"
     _description = "Reseller"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "reseller.lockout.debtor.mixin"]
     _order = "name, id"
     _check_company_auto = True
     _rec_names_search = ["name", "code"]
@@ -68,6 +69,30 @@ class ResellerReseller(models.Model):
         default="client",
         tracking=True,
     )
+    # Lock-out
+    lockout_policy_id = fields.Many2one(
+        "reseller.lockout.policy",
+        string="Lock-out of Clients",
+        check_company=True,
+        tracking=True,
+        default=lambda self: self.env.company.reseller_lockout_policy_id,
+        help="What happens to clients whose invoices are overdue, unless their group says otherwise. "
+        "Empty: nothing.",
+    )
+    own_lockout_policy_id = fields.Many2one(
+        "reseller.lockout.policy",
+        string="Lock-out of the Reseller",
+        check_company=True,
+        tracking=True,
+        default=lambda self: self.env.company.reseller_own_lockout_policy_id,
+        help="What happens when the reseller itself has overdue invoices. Empty: nothing.",
+    )
+    lockout_ids = fields.One2many(
+        "reseller.lockout", "reseller_id", string="Lock-out", domain=[("client_id", "=", False)]
+    )
+    lockout_exception_ids = fields.One2many(
+        "reseller.lockout.exception", "reseller_id", string="Promises and Overrides"
+    )
     # Branding of statements
     logo = fields.Image(max_width=512, max_height=512)
     color_primary = fields.Char(string="Brand Colour", default="#714B67")
@@ -123,6 +148,45 @@ class ResellerReseller(models.Model):
         if "currency_id" in vals:
             self.with_context(active_test=False).client_ids._sync_contracts()
         return result
+
+    def _today(self):
+        """Return today's date where the reseller is."""
+        self.ensure_one()
+        return fields.Date.context_today(self.with_context(tz=self.tz))
+
+    # Lock-out, for debts of the reseller's own
+
+    def _get_lockout_policy(self):
+        self.ensure_one()
+        return self.own_lockout_policy_id
+
+    def _debtors_sql(self, days):
+        return SQL(
+            """
+            SELECT reseller.id, asked.day, reseller.company_id, reseller.currency_id,
+                   partner.commercial_partner_id AS partner_id
+              FROM unnest(%s::int[], %s::date[]) AS asked (reseller_id, day)
+              JOIN reseller_reseller reseller ON reseller.id = asked.reseller_id
+              JOIN res_partner partner ON partner.id = reseller.partner_id
+            """,
+            self.ids,
+            days,
+        ), SQL(
+            "JOIN res_partner partner ON partner.commercial_partner_id = debtor.partner_id "
+            "JOIN account_move_line line ON line.partner_id = partner.id"
+        )
+
+    @api.model
+    def _find_lockout_candidates(self):
+        """Override of the mixin: all who have a policy, or are not clear."""
+        candidates = self.search(
+            ["|", ("own_lockout_policy_id", "!=", False), ("lockout_ids.state", "!=", "clear")],
+            order="id",
+        )
+        return candidates.ids
+
+    def _get_debt_domain(self):
+        return [("commercial_partner_id", "=", self.partner_id.commercial_partner_id.id)]
 
     def action_view_clients(self):
         """Open the reseller's clients."""

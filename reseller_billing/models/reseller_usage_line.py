@@ -311,7 +311,7 @@ class ResellerUsageLine(models.Model):
         if properties is not None:
             properties = self._parse_properties(properties)
         account, day, served = self._find_account(event, client, occurred_at, corrected, zones)
-        client_id, _tz, service, billed_until, starts = account
+        client_id, _tz, service, billed_until, starts, locked_at = account
         corrects = event.get("corrects") or None
         if corrects:
             level, day = self._find_corrected(event, corrected, client_id, feature)
@@ -335,6 +335,17 @@ class ResellerUsageLine(models.Model):
                     day=day,
                 ),
             )
+        moment = occurred_at.astimezone(UTC).replace(tzinfo=None)
+        if locked_at and moment >= locked_at and not corrects:
+            raise Refusal(
+                "locked",
+                self.env._(
+                    "The client %(client)s is locked out since %(since)s UTC: once it is not, this "
+                    "can be taken in.",
+                    client=event["client"],
+                    since=locked_at.replace(microsecond=0),
+                ),
+            )
         is_late = bool(billed_until and day <= billed_until)
         if is_late and day < oldest:
             raise Refusal(
@@ -351,7 +362,7 @@ class ResellerUsageLine(models.Model):
             feature,
             level or None,
             quantity,
-            occurred_at.astimezone(UTC).replace(tzinfo=None),
+            moment,
             day,
             source,
             external_id,
@@ -534,6 +545,7 @@ class ResellerUsageLine(models.Model):
             tz,
             until,
             starts,
+            locked_at,
             firsts,
             lasts,
         ) in self.env.execute_query(
@@ -541,6 +553,7 @@ class ResellerUsageLine(models.Model):
                 """
                 SELECT client.ref, client.former_ref, client.former_until, client.id,
                        COALESCE(client.tz, reseller.tz), client.billed_until, client.billing_start,
+                       %(locked_at)s,
                        array_agg(membership.date_from), array_agg(membership.date_to)
                   FROM reseller_client client
                   JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
@@ -552,18 +565,23 @@ class ResellerUsageLine(models.Model):
                 """,
                 company=company.id,
                 refs=list(refs),
+                locked_at=self.env["reseller.lockout"]._rejects_events_sql(),
             )
         ):
             service = list(zip(firsts, lasts, strict=True))
             # The account that bears a reference now comes last: its days give the reasons.
             if ref in refs:
-                clients.setdefault(ref, []).append((client_id, tz, service, until, starts))
+                clients.setdefault(ref, []).append(
+                    (client_id, tz, service, until, starts, locked_at)
+                )
             if former in refs:
                 # Served again, it is so by its own reference: the former one is another's.
                 before = [
                     (first, min(last or moved, moved)) for first, last in service if first <= moved
                 ]
-                clients.setdefault(former, []).append((client_id, tz, before, until, starts))
+                clients.setdefault(former, []).append(
+                    (client_id, tz, before, until, starts, locked_at)
+                )
         # A company's own feature goes before a common one with the same code.
         features = dict(
             self.env.execute_query(

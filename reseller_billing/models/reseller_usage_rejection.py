@@ -42,6 +42,7 @@ class ResellerUsageRejection(models.Model):
             ("properties", "Properties"),
             ("corrects", "Correction"),
             ("service", "Not served on the day"),
+            ("locked", "Locked out"),
             ("late", "Too late"),
             ("conflict", "Sent with other content"),
         ],

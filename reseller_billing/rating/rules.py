@@ -85,8 +85,8 @@ class Terms:
 class Rule:
     """Terms at a scope, valid on inclusive days; rank 0 default, 1 reseller, 2 group, 3 client.
 
-    `maximum`, and whether it `blocks`, are no part of the terms: they limit what may be used, and
-    change no amount.
+    `maximum`, whether it `blocks`, and `locked_when_owing` are no part of the terms: they limit what
+    may be used, and change no amount.
     """
 
     id: int
@@ -97,6 +97,7 @@ class Rule:
     date_to: date | None = None
     maximum: Decimal | None = None
     blocks: bool = False
+    locked_when_owing: bool = False
 
     @cached_property
     def frozen(self):

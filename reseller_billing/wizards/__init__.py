@@ -1,6 +1,7 @@
 from . import (
     account_move_reversal,
     reseller_client_change,
+    reseller_lockout_forecast,
     reseller_month_end,
     reseller_price_change,
     reseller_price_simulation,

@@ -1,0 +1,29 @@
+from odoo import http
+from odoo.addons.portal.controllers.portal import CustomerPortal
+from odoo.http import request
+
+from ..models.ir_http import OWED
+
+
+class LockedPortal(CustomerPortal):
+    @http.route(OWED, type="http", auth="user", methods=["GET"], website=True)
+    def owed(self):
+        """Show who is locked out what is owed, with a way to pay each invoice."""
+        partner = request.env.user.partner_id
+        # The user need not read the own account's lock-out; of its invoices, only own ones.
+        lockouts_sudo = partner.sudo()._get_closed_lockouts()
+        if not lockouts_sudo:
+            return request.redirect("/my")
+        payer = partner.commercial_partner_id
+        invoices = lockouts_sudo._get_owed_invoices().filtered(
+            lambda move: move.commercial_partner_id == payer
+        )
+        return request.render(
+            "reseller_billing.portal_owed",
+            {
+                **self._prepare_portal_layout_values(),
+                "page_name": "owed",
+                "lockouts": lockouts_sudo,
+                "invoices": invoices,
+            },
+        )

@@ -1,0 +1,343 @@
+import logging
+from functools import partial
+
+from odoo import SUPERUSER_ID, api, fields, models
+from odoo.exceptions import AccessError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
+from odoo.tools import SQL
+from odoo.tools.misc import split_every
+
+from .reseller_lockout_policy import SEVERITY, STATES
+
+_logger = logging.getLogger(__name__)
+BATCH = 100
+FREE = {"refused_use": "none", "closes_portal": False}
+
+
+class ResellerLockout(models.Model):
+    """How far one debt has climbed its ladder: a client's, or a reseller's own (without client).
+
+    The server actions of stages act on this record: they may write what is refused and closed, send
+    mails, call webhooks.
+    """
+
+    _name = "reseller.lockout"
+    _description = "Lock-out"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "state_since desc, id desc"
+    _check_company_auto = True
+
+    reseller_id = fields.Many2one(
+        "reseller.reseller", required=True, readonly=True, index=True, ondelete="cascade"
+    )
+    client_id = fields.Many2one(
+        "reseller.client", readonly=True, index="btree_not_null", ondelete="cascade"
+    )
+    company_id = fields.Many2one(related="reseller_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="reseller_id.currency_id")
+    partner_id = fields.Many2one("res.partner", compute="_compute_partner_id")
+    stage_id = fields.Many2one("reseller.lockout.stage", readonly=True, ondelete="restrict")
+    state = fields.Selection(STATES, required=True, readonly=True, default="clear", index=True)
+    state_since = fields.Datetime(readonly=True)
+    refused_use = fields.Selection(
+        [
+            ("none", "Nothing"),
+            ("marked", "Features that are locked out when owing"),
+            ("all", "All metered use"),
+        ],
+        required=True,
+        readonly=True,
+        default="none",
+        help="What systems that ask before they deliver are refused.",
+    )
+    closes_portal = fields.Boolean(
+        readonly=True, help="Its portal users reach only what they owe and how to pay."
+    )
+    owed = fields.Monetary(string="Overdue", readonly=True, help="When it was last looked at.")
+    days_overdue = fields.Integer(readonly=True, aggregator="max")
+    step_ids = fields.One2many("reseller.lockout.step", "lockout_id", readonly=True)
+
+    _client_uniq = models.UniqueIndex("(reseller_id, COALESCE(client_id, 0))")
+
+    @api.depends("client_id.partner_id", "reseller_id.partner_id")
+    def _compute_partner_id(self):
+        for lockout in self:
+            lockout.partner_id = (lockout.client_id or lockout.reseller_id).partner_id
+
+    @api.depends("client_id", "reseller_id", "state")
+    def _compute_display_name(self):
+        labels = dict(self._fields["state"]._description_selection(self.env))
+        for lockout in self:
+            debtor = lockout.client_id or lockout.reseller_id
+            lockout.display_name = f"{debtor.display_name}: {labels.get(lockout.state, '')}"
+
+    # Climbing and leaving
+
+    @api.model
+    def _cron_evaluate(self):
+        """Bring all ladders to where today's debts put them, one batch a transaction."""
+        cron = self.env["ir.cron"]
+        found = [
+            (name, ids)
+            for name in ("reseller.reseller", "reseller.client")
+            for ids in split_every(BATCH, self.env[name]._find_lockout_candidates(), list)
+        ]
+        remaining = sum(len(ids) for _name, ids in found)
+        cron._commit_progress(remaining=remaining)
+        for name, ids in found:
+            retrying(partial(self._evaluate, self.env[name].browse(ids).exists()), self.env)
+            remaining -= len(ids)
+            if not cron._commit_progress(len(ids), remaining=remaining):
+                return
+
+    @api.model
+    def _evaluate(self, debtors):
+        """Bring the ladders of clients, or of resellers, to where their debts put them now.
+
+        It is done in the transaction that changes the debt, so that who pays is free at once; only
+        the ladder of that debt moves.
+
+        :return: the reseller.lockout.step records of what changed
+        """
+        steps = self.env["reseller.lockout.step"].sudo()
+        # The ladder moves by itself, whoever's payment or day moves it.
+        debtors, model_sudo = debtors.sudo(), self.sudo()
+        debts = debtors._load_debts()
+        owing = debtors.filtered(lambda one: debts[one.id].owed and one._get_lockout_policy())
+        for lockout in model_sudo._get_lockouts(owing) | model_sudo._find_lockouts(debtors):
+            debtor = lockout.client_id or lockout.reseller_id
+            debt = debts[debtor.id]
+            stage, reason, exception = debtor._get_lockout_stage(debt)
+            vals = {"owed": float(debt.owed), "days_overdue": debt.days}
+            if stage == lockout.stage_id:
+                lockout.write(vals)
+            else:
+                cause = lockout._get_cause(stage, reason, debt)
+                steps |= lockout._move_to(stage, vals, cause, exception)
+        return steps
+
+    def _get_cause(self, stage, reason, debt):
+        """Return why a lock-out moves to a stage.
+
+        :param reason: what kept its debt from a higher stage, or has ceased to, see
+            `reseller.lockout.debtor.mixin`; None for the debt itself
+        """
+        self.ensure_one()
+        if SEVERITY[stage.state or "clear"] >= SEVERITY[self.state]:
+            return reason if reason == "ended" else "overdue"
+        if not debt.owed:
+            return "paid"
+        if reason and reason != "ended":
+            return reason
+        return "paid" if float(debt.owed) < self.owed else "policy"
+
+    def _find_lockouts(self, debtors):
+        """Return the lock-outs that there are of clients or of resellers' own debts."""
+        if debtors._name == "reseller.client":
+            return self.search([("client_id", "in", debtors.ids)])
+        return self.search([("client_id", "=", False), ("reseller_id", "in", debtors.ids)])
+
+    def _get_lockouts(self, debtors):
+        """Return the lock-outs of debtors, made where they lack one."""
+        rows = [
+            (one.reseller_id.id, one.id) if one._name == "reseller.client" else (one.id, None)
+            for one in debtors
+        ]
+        if rows:
+            self.env.flush_all()
+            # Two that look at one debtor at once: one of the transactions is repeated.
+            self.env.cr.execute(
+                SQL(
+                    """
+                    INSERT INTO reseller_lockout (
+                        reseller_id, client_id, company_id, state, refused_use, closes_portal,
+                        create_uid, create_date, write_uid, write_date)
+                    SELECT reseller.id, debtor.client_id, reseller.company_id, 'clear', 'none', FALSE,
+                           %(user)s, now() AT TIME ZONE 'UTC', %(user)s, now() AT TIME ZONE 'UTC'
+                      FROM unnest(%(resellers)s::int[], %(clients)s::int[])
+                           AS debtor (reseller_id, client_id)
+                      JOIN reseller_reseller reseller ON reseller.id = debtor.reseller_id
+                        ON CONFLICT (reseller_id, COALESCE(client_id, 0)) DO NOTHING
+                    """,
+                    user=self.env.uid,
+                    resellers=[row[0] for row in rows],
+                    clients=[row[1] for row in rows],
+                )
+            )
+        return self._find_lockouts(debtors)
+
+    def _move_to(self, stage, vals, cause, exception=None):
+        """Leave the present stage and enter another; return the step that tells of it.
+
+        What the stage refused and closed is given free first, so that no action that somebody
+        changed keeps an account locked that has paid.
+        """
+        self.ensure_one()
+        before, left = self.state, self.stage_id
+        state = stage.state or "clear"
+        now = fields.Datetime.now()
+        self.write({**vals, **FREE, "stage_id": stage.id, "state": state, "state_since": now})
+        step = self.env["reseller.lockout.step"].create(
+            {
+                "lockout_id": self.id,
+                "at": now,
+                "state_from": before,
+                "state_to": state,
+                "owed": self.owed,
+                "days_overdue": self.days_overdue,
+                "cause": cause,
+                "exception_id": exception and exception.id,
+                "user_id": self.env.uid,
+            }
+        )
+        step.failure = "\n".join(
+            filter(None, map(self._run_action, (left.leave_action_id, stage.enter_action_id)))
+        )
+        if step.failure:
+            self._tell_failure(step)
+        return step
+
+    def _run_action(self, action):
+        """Run a stage's server action on this lock-out; return what went wrong, or False.
+
+        An action that fails keeps nobody from paying.
+        """
+        if not action:
+            return False
+        context = {"active_model": self._name, "active_id": self.id, "active_ids": self.ids}
+        try:
+            with self.env.cr.savepoint():
+                # As the system: a client who pays has no rights on its own lock-out.
+                action.with_user(SUPERUSER_ID).with_context(**context).run()
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except Exception as error:
+            _logger.warning("Action %s failed on lock-out %s", action.id, self.id, exc_info=True)
+            return f"{action.name}: {error}"
+        finally:
+            self.invalidate_recordset()
+        return False
+
+    def _tell_failure(self, step):
+        self.activity_schedule(
+            "mail.mail_activity_data_todo",
+            summary=self.env._("An action of the lock-out failed"),
+            note=step.failure,
+            user_id=self.reseller_id.user_id.id or SUPERUSER_ID,
+        )
+
+    def action_enter_again(self):
+        """Do again what the present stage does: its server action may have been changed since.
+
+        :raise AccessError: without the group Billing Manager
+        """
+        if not self.env.user.has_group("reseller_billing.group_billing_manager"):
+            raise AccessError(self.env._("Only billing managers may do that."))
+        self.check_access("read")
+        for lockout in self.sudo():  # lock-outs are closed to all users
+            lockout._move_to(lockout.stage_id, {}, "again")
+
+    # What clients are refused
+
+    def _felt_sql(self):
+        """Return the query for what the `client` of an outer query feels of lock-outs.
+
+        That is its own, and its reseller's where the policy says so, from `felt_from` (UTC) on.
+        """
+        return SQL(
+            """
+            SELECT lockout.client_id, lockout.refused_use, lockout.owed, policy.rejects_events,
+                   lockout.state_since + CASE WHEN lockout.client_id IS NULL
+                        THEN COALESCE(policy.reaches_clients_days, 0) ELSE 0 END * interval '1 day'
+                        AS felt_from
+              FROM reseller_lockout lockout
+              JOIN reseller_lockout_stage stage ON stage.id = lockout.stage_id
+              JOIN reseller_lockout_policy policy ON policy.id = stage.policy_id
+             WHERE lockout.reseller_id = client.reseller_id
+               AND (lockout.client_id = client.id
+                    OR lockout.client_id IS NULL AND policy.reaches_clients)
+               AND lockout.refused_use != 'none'
+            """
+        )
+
+    @api.model
+    def _rejects_events_sql(self):
+        """Return an expression for the moment from which events of `client` are rejected."""
+        return SQL(
+            "(SELECT min(felt_from) FROM (%s) AS felt "
+            "WHERE felt.refused_use = 'all' AND felt.rejects_events)",
+            self._felt_sql(),
+        )
+
+    @api.model
+    def _refused_use_sql(self):
+        """Return an expression for what `client` is refused now: "all", "marked" or nothing."""
+        return SQL(
+            "(SELECT min(felt.refused_use) FROM (%s) AS felt WHERE felt.felt_from <= %s)",
+            self._felt_sql(),
+            fields.Datetime.now(),
+        )
+
+    # Invoices
+
+    def _get_owed_invoices(self):
+        """Return the open invoices of these debts, oldest first."""
+        found = self.env["account.move"]
+        for lockout in self:
+            found |= (lockout.client_id or lockout.reseller_id)._get_owed_invoices()
+        return found
+
+    def _get_invoices_to_tell(self):
+        """Return those overdue invoices of a debt that whoever is told of it has to pay."""
+        self.ensure_one()
+        invoices = (self.client_id or self.reseller_id)._get_overdue_invoices()
+        payer = self.partner_id.commercial_partner_id
+        return invoices.filtered(lambda move: move.commercial_partner_id == payer)
+
+
+class ResellerLockoutStep(models.Model):
+    """The history of lock-outs: one row for each change of a state, with its cause."""
+
+    _name = "reseller.lockout.step"
+    _description = "Step of a Lock-out"
+    _order = "id desc"
+    _check_company_auto = True
+
+    lockout_id = fields.Many2one(
+        "reseller.lockout", required=True, readonly=True, index=True, ondelete="cascade"
+    )
+    client_id = fields.Many2one(related="lockout_id.client_id", store=True, index=True)
+    reseller_id = fields.Many2one(related="lockout_id.reseller_id", store=True, index=True)
+    company_id = fields.Many2one(related="lockout_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="lockout_id.currency_id")
+    at = fields.Datetime(required=True, readonly=True)
+    state_from = fields.Selection(STATES, string="From", required=True, readonly=True)
+    state_to = fields.Selection(STATES, string="To", required=True, readonly=True)
+    owed = fields.Monetary(string="Overdue", readonly=True)
+    days_overdue = fields.Integer(readonly=True, aggregator="max")
+    cause = fields.Selection(
+        [
+            ("overdue", "Overdue"),
+            ("paid", "Paid"),
+            ("promise", "Promise to pay"),
+            ("override", "Override"),
+            ("ended", "Promise or override ended"),
+            ("exempt", "Exempt"),
+            ("policy", "Policy changed"),
+            ("again", "Done again by hand"),
+        ],
+        required=True,
+        readonly=True,
+    )
+    exception_id = fields.Many2one("reseller.lockout.exception", readonly=True)
+    user_id = fields.Many2one(
+        "res.users", string="By", readonly=True, help="Who paid, or changed something."
+    )
+    failure = fields.Text(readonly=True, help="What an action of the stage could not do.")
+
+    @api.depends("lockout_id", "state_to")
+    def _compute_display_name(self):
+        labels = dict(self._fields["state_to"]._description_selection(self.env))
+        for step in self:
+            debtor = step.client_id or step.reseller_id
+            step.display_name = f"{debtor.display_name}: {labels.get(step.state_to, '')}"

@@ -1,0 +1,252 @@
+from collections import namedtuple
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tools import SQL
+
+from .reseller_lockout_policy import SEVERITY, STATES
+
+# What is overdue, exact and taxes included; days since the oldest of it was due.
+Debt = namedtuple("Debt", "owed days")
+NOTHING = Debt(Decimal(0), 0)
+
+
+class ResellerLockoutDebtorMixin(models.AbstractModel):
+    """Who may owe and be locked out: clients, and resellers for debts of their own.
+
+    Each has `lockout_ids` (one at most) and `lockout_exception_ids`.
+    """
+
+    _name = "reseller.lockout.debtor.mixin"
+    _description = "Debtor of Lock-outs"
+
+    lockout_state = fields.Selection(
+        STATES, compute="_compute_lockout_state", search="_search_lockout_state"
+    )
+    lockout_since = fields.Datetime(compute="_compute_lockout_state")
+
+    @api.depends("lockout_ids.state", "lockout_ids.state_since")
+    def _compute_lockout_state(self):
+        for debtor in self:
+            lockout = debtor.lockout_ids[:1]
+            debtor.lockout_state = lockout.state or "clear"
+            debtor.lockout_since = lockout.state != "clear" and lockout.state_since
+
+    @api.model
+    def _search_lockout_state(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        if "clear" in value:
+            others = [state for state, _label in STATES if state not in value]
+            return [("lockout_ids", "not any", [("state", "in", others)])]
+        return [("lockout_ids", "any", [("state", "in", list(value))])]
+
+    def _get_lockout_policy(self):
+        """Return the policy that a debt follows, empty for none."""
+        raise NotImplementedError
+
+    def _is_lockout_exempt(self):
+        return False
+
+    def _get_lockout_stage(self, debt, day=None):
+        """Return the stage that a debt is at on a day, and what has kept it from a higher one.
+
+        :param Debt debt: what is overdue then
+        :param day: today where None
+        :return: (stage, reason, exception); the reason is one of "policy", "exempt", "promise" and
+            "override", "ended" where the last of these ended, None for the debt itself
+        """
+        self.ensure_one()
+        day = day or self._today()
+        policy = self._get_lockout_policy()
+        stages = self.env["reseller.lockout.stage"]
+        if not policy:
+            return stages, "policy", None
+        if self._is_lockout_exempt():
+            return stages, "exempt", None
+        stage = policy._get_stage(debt)
+        exceptions = self.lockout_exception_ids.filtered(lambda one: not one.is_withdrawn)
+        holding = exceptions.filtered(lambda one: one.date_until >= day)
+        if holding:
+            lowest = min(holding, key=lambda one: (SEVERITY[one.state], one.id))
+            held = policy._get_stage(debt, lowest.state)
+            if held != stage:
+                return held, lowest.kind, lowest
+        last = self.lockout_ids.step_ids[:1].exception_id
+        return stage, "ended" if last - holding else None, None
+
+    def _load_debts(self, day=None):
+        """Return {id: Debt} of what is overdue on a day, as if nothing more were paid until then.
+
+        Open credits count off. Amounts are in the currency of the bills.
+
+        :param day: today, where each debtor is, if None
+        """
+        self.env.flush_all()
+        found = dict.fromkeys(self.ids, NOTHING)
+        days = [day or one._today() for one in self]
+        for debtor, owed, overdue in self.env.execute_query(self._debts_sql(days)):
+            if overdue and owed > 0:
+                found[debtor] = Debt(owed, overdue)
+        return found
+
+    def _debts_sql(self, days):
+        """Return the query for (id, net overdue amount, days overdue) of these debtors.
+
+        :param days: a day for each
+        """
+        return SQL(
+            """
+            SELECT debtor.id,
+                   sum(line.amount_residual_currency) FILTER (
+                       WHERE line.amount_residual_currency < 0
+                          OR COALESCE(line.date_maturity, line.date) < debtor.day),
+                   max(debtor.day - COALESCE(line.date_maturity, line.date)) FILTER (
+                       WHERE line.amount_residual_currency > 0
+                         AND COALESCE(line.date_maturity, line.date) < debtor.day)
+              FROM (%s) AS debtor
+              %s
+              JOIN account_account account ON account.id = line.account_id
+             WHERE line.parent_state = 'posted'
+               AND line.reconciled IS NOT TRUE
+               AND account.account_type = 'asset_receivable'
+               AND line.company_id = debtor.company_id
+               AND line.currency_id = debtor.currency_id
+             GROUP BY debtor.id
+            """,
+            *self._debtors_sql(days),
+        )
+
+    def _debtors_sql(self, days):
+        """Return the query for the debtors (id, day, company_id, currency_id, …) and the joins that
+        find their journal items as `line`."""
+        raise NotImplementedError
+
+    def _find_lockout_candidates(self):
+        """Return ids of all who may have to move: who owe something due, or are not clear."""
+        raise NotImplementedError
+
+    def _get_overdue_invoices(self):
+        """Return the invoices of this debt that are overdue, oldest first."""
+        self.ensure_one()
+        return self._get_owed_invoices().filtered(
+            lambda move: move.invoice_date_due and move.invoice_date_due < self._today()
+        )
+
+    def _get_owed_invoices(self):
+        """Return the open invoices of this debt, oldest first."""
+        self.ensure_one()
+        return self.env["account.move"].search(
+            [
+                *self._get_debt_domain(),
+                ("company_id", "=", self.company_id.id),
+                ("state", "=", "posted"),
+                ("move_type", "in", ("out_invoice", "out_receipt")),
+                ("payment_state", "in", ("not_paid", "partial")),
+            ],
+            order="invoice_date_due, id",
+        )
+
+    def _get_debt_domain(self):
+        """Return the domain of this debtor's invoices."""
+        raise NotImplementedError
+
+    def action_view_lockouts(self):
+        """Open the history of the lock-outs."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Lock-out of %s", self.display_name),
+            "res_model": "reseller.lockout.step",
+            "view_mode": "list,form",
+            "domain": [("lockout_id", "in", self.lockout_ids.ids)],
+        }
+
+
+class ResellerLockoutException(models.Model):
+    """A promise to pay, or an override: until its last day a debtor climbs its ladder no higher."""
+
+    _name = "reseller.lockout.exception"
+    _description = "Exception from Lock-out"
+    _order = "date_until desc, id desc"
+    _check_company_auto = True
+
+    client_id = fields.Many2one("reseller.client", index="btree_not_null", ondelete="cascade")
+    reseller_id = fields.Many2one(
+        "reseller.reseller",
+        index="btree_not_null",
+        ondelete="cascade",
+        help="For a debt of the reseller's own.",
+    )
+    company_id = fields.Many2one("res.company", compute="_compute_company_id", store=True)
+    kind = fields.Selection(
+        [("promise", "Promise to pay"), ("override", "Override")], required=True, default="promise"
+    )
+    state = fields.Selection(
+        STATES,
+        string="At Most",
+        required=True,
+        default="warned",
+        help="The state that is reached at most while this lasts.",
+    )
+    date_until = fields.Date(
+        string="Until", required=True, help="The last day, where the debtor is."
+    )
+    reason = fields.Char(required=True, help="Who promised or decided what, and why.")
+    is_withdrawn = fields.Boolean(string="Withdrawn", readonly=True)
+
+    _one_debtor = models.Constraint(
+        "CHECK ((client_id IS NULL) != (reseller_id IS NULL))",
+        "An exception is a client's, or a reseller's for its own debt.",
+    )
+
+    @api.depends("client_id.company_id", "reseller_id.company_id")
+    def _compute_company_id(self):
+        for one in self:
+            one.company_id = (one.client_id or one.reseller_id).company_id
+
+    @api.depends("kind", "date_until")
+    def _compute_display_name(self):
+        labels = dict(self._fields["kind"]._description_selection(self.env))
+        for one in self:
+            one.display_name = self.env._(
+                "%(kind)s until %(day)s", kind=labels.get(one.kind, ""), day=one.date_until
+            )
+
+    @api.constrains("date_until")
+    def _check_date_until(self):
+        for one in self:
+            if one.date_until < (one.client_id or one.reseller_id)._today():
+                raise ValidationError(
+                    self.env._("The last day %s is over: choose today or later.", one.date_until)
+                )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        made = super().create(vals_list)
+        made._follow()
+        return made
+
+    def write(self, vals):
+        if not self.env.su:
+            raise UserError(
+                self.env._("An exception stays as it was given: withdraw it and give another one.")
+            )
+        return super().write(vals)
+
+    def action_withdraw(self):
+        """End these exceptions now.
+
+        :raise AccessError: without the right to give exceptions
+        """
+        if not self.has_access("create"):
+            raise AccessError(self.env._("Only billing managers give and withdraw exceptions."))
+        self.check_access("read")
+        self.sudo().is_withdrawn = True  # rows are closed to writing, that they stay as given
+        self._follow()
+
+    def _follow(self):
+        lockouts = self.env["reseller.lockout"]
+        lockouts._evaluate(self.client_id)
+        lockouts._evaluate(self.reseller_id)
