@@ -27,6 +27,7 @@ from . import (
     reseller_dashboard,
     reseller_feature,
     reseller_feature_level,
+    reseller_gate,
     reseller_lockout,
     reseller_lockout_debtor,
     reseller_lockout_policy,

@@ -122,24 +122,14 @@ class ResellerClient(models.Model):
     def _get_debt_domain(self):
         return [("reseller_client_id", "=", self.id)]
 
-    def _get_refused_use(self):
-        """Return what lock-outs refuse this client now: "all", "marked" (by its price), or None."""
-        self.ensure_one()
-        self.env.flush_all()
-        refused = self.env["reseller.lockout"]._refused_use_sql()
-        [(found,)] = self.env.execute_query(
-            SQL("SELECT %s FROM reseller_client client WHERE client.id = %s", refused, self.id)
-        )
-        return found
-
     # Asking before use
 
     def authorize(self, feature, quantity="1"):
         """Say whether this client may use a quantity of a feature now (rating 13).
 
         Refused is what a lock-out refuses, what goes beyond the maximum of today's price, where that
-        blocks, and use without a price, where the settings say so. Nothing is reserved: use is a fact once it is ingested,
-        and `consume` asks and takes in one.
+        blocks, and use without a price, where the settings say so. Nothing is reserved: use is a
+        fact once it is ingested, and `consume` asks and takes in one.
 
         :param str feature: the feature's code
         :param quantity: a number or decimal text, not negative; where the feature is billed by its
@@ -152,39 +142,30 @@ class ResellerClient(models.Model):
         if not self.env["reseller.usage.line"].has_access("create"):
             self.check_access("read")
         # Metering systems may not read accounts; they get this answer alone, of their companies.
-        client = self.sudo()
-        if client.company_id not in self.env.companies:
+        gate_sudo = self.env["reseller.gate"].sudo()
+        asked = gate_sudo._load(self, _as_key(feature))
+        if asked.company_id not in self.env.companies.ids:
             raise AccessError(self.env._("This client is another company's."))
-        record = client._find_feature(feature)
-        asked = client._parse_quantity(quantity)
-        today = client._today()
-        if client.state != "active" or not client._membership_on(today):
-            return {
-                "allowed": False,
-                "reason": self.env._("The client is not served today."),
-                "remaining": False,
-            }
-        states = self.env["reseller.rating"].sudo()._load_states(client, record)
-        _cycle, use, rule = states.get((client.id, record.id), (None, None, None))
-        refused = client._get_refused_use()
-        if refused == "all" or (refused == "marked" and rule and rule.locked_when_owing):
-            return {
-                "allowed": False,
-                "reason": self.env._("Locked out: invoices are overdue."),
-                "remaining": False,
-            }
-        if not rule and client.company_id.reseller_refuse_unpriced:
-            return {
-                "allowed": False,
-                "reason": self.env._("%s has no price for this client today.", record.name),
-                "remaining": False,
-            }
+        if not asked.feature_id:
+            raise UserError(self.env._("There is no feature with code %s.", feature))
+        quantity = self._parse_quantity(quantity)
+        refusal = {"allowed": False, "remaining": False}
+        if not asked.is_served:
+            return {**refusal, "reason": self.env._("The client is not served today.")}
+        use, rule = gate_sudo._load_state(asked)
+        locks = rule and rule.locked_when_owing
+        if asked.refused_use == "all" or (asked.refused_use == "marked" and locks):
+            return {**refusal, "reason": self.env._("Locked out: invoices are overdue.")}
+        if not rule and asked.refuses_unpriced:
+            name = self.env["reseller.feature"].sudo().browse(asked.feature_id).name  # as above
+            reason = self.env._("%s has no price for this client today.", name)
+            return {**refusal, "reason": reason}
         if not rule or not rule.maximum:
             return {"allowed": True, "reason": False, "remaining": False}
         with rating.exact():
             remaining = rule.maximum - use.used
-        gauge = record.aggregation in ("max", "last")
-        fits = asked <= rule.maximum if gauge else asked <= remaining
+        gauge = asked.aggregation in ("max", "last")
+        fits = quantity <= rule.maximum if gauge else quantity <= remaining
         allowed = fits or not rule.blocks
         return {
             "allowed": allowed,
@@ -259,12 +240,17 @@ class ResellerClient(models.Model):
         if not self.env["reseller.usage.line"].has_access("create"):
             self.check_access("read")
         # See authorize: what is found is used for its answer alone.
-        client = self.sudo().search(
-            [("company_id", "=", self.env.company.id), ("ref", "=", _as_key(ref))], limit=1
+        self.flush_model(["company_id", "ref", "active"])
+        found = self.env.execute_query(
+            SQL(
+                "SELECT id FROM reseller_client WHERE company_id = %s AND ref = %s AND active",
+                self.env.company.id,
+                _as_key(ref),
+            )
         )
-        if not client:
+        if not found:
             raise UserError(self.env._("There is no client with reference %s.", ref))
-        return client.sudo(False)
+        return self.browse(found[0])
 
     def _find_feature(self, code):
         features = self.env["reseller.feature"].search(

@@ -1,4 +1,4 @@
-from collections import defaultdict
+from collections import defaultdict, namedtuple
 from datetime import date
 from decimal import Decimal
 
@@ -10,6 +10,9 @@ from .. import rating
 from .reseller_billing_run import WORKING
 
 FOREVER = date(9999, 12, 31)
+# An account whose running cycles are looked at: a client's id, its rating.Account, and the currency's
+# id and rounding.
+Metered = namedtuple("Metered", "client_id account currency_id today rounding")
 
 
 class ResellerRating(models.AbstractModel):
@@ -274,6 +277,8 @@ class ResellerRating(models.AbstractModel):
 
         :param wanted: {(client id, feature id): (first day, last day)}
         """
+        if not wanted:
+            return {}
         rows = defaultdict(list)
         for client, feature, day, level, quantity, fresh in self.env.execute_query(
             SQL(
@@ -355,24 +360,39 @@ class ResellerRating(models.AbstractModel):
         :param clients: of one company
         :param features: reseller.feature records to keep to; all where None
         """
-        found = self._load_features(clients.company_id, features) if clients else {}
+        if not clients:
+            return {}
+        found = self._load_features(clients.company_id, features)
         accounts = self._load_accounts(clients)
-        parts, wanted = {}, {}
-        for client in clients:
-            today = client._today()
-            bill = rating.Bill(
-                today + rating.DAY,
-                today,
-                today + rating.DAY,
+        metered = [
+            Metered(
+                client.id,
+                accounts[client.id],
+                client.currency_id.id,
+                client._today(),
                 client.currency_id._get_exact_rounding(),
             )
-            for (currency, feature_id), feature in found.items():
-                if currency != client.currency_id.id:
+            for client in clients
+        ]
+        return self._rate_states(metered, found)
+
+    def _rate_states(self, metered, features):
+        """See _load_states.
+
+        :param metered: the Metered accounts
+        :param features: of their company, see _load_features
+        """
+        parts, wanted = {}, {}
+        for client, account, currency, today, rounding in metered:
+            tomorrow = today + rating.DAY
+            bill = rating.Bill(tomorrow, today, tomorrow, rounding)
+            for (priced_in, feature_id), feature in features.items():
+                if priced_in != currency:
                     continue
-                part = rating.FeatureBill(accounts[client.id], feature, bill)
+                part = rating.FeatureBill(account, feature, bill)
                 if part.since and part.since <= today:
-                    parts[client.id, feature_id] = part
-                    wanted[client.id, feature_id] = (part.since, today)
+                    parts[client, feature_id] = part
+                    wanted[client, feature_id] = (part.since, today)
         usage = self._load_usage(wanted)
         states = {}
         for key, part in parts.items():

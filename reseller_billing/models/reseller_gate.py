@@ -1,0 +1,106 @@
+from collections import namedtuple
+from datetime import date
+from decimal import Decimal
+
+from odoo import fields, models
+from odoo.tools import SQL
+
+from .. import rating
+from .reseller_rating import Metered
+
+# A question and what its answer rests on besides rules and use; feature_id is None where the code is
+# unknown, refused_use is "all", "marked" (by its price) or None.
+Asked = namedtuple(
+    "Asked", "metered company_id is_served refuses_unpriced refused_use feature_id aggregation"
+)
+
+
+class ResellerGate(models.AbstractModel):
+    """What is read when systems ask before they deliver: in few queries, for they ask often."""
+
+    _name = "reseller.gate"
+    _description = "Reading for Metering Systems That Ask"
+
+    def _load(self, client, code):
+        """Return what a question about a client and a feature's code rests on, as an Asked."""
+        self.env.flush_all()
+        [row] = self.env.execute_query_dict(
+            SQL(
+                """
+                SELECT client.company_id, client.reseller_id, client.state, client.interval_count,
+                       client.interval_unit, client.billing_start, reseller.currency_id,
+                       COALESCE(client.tz, reseller.tz) AS tz, currency.rounding::text,
+                       company.reseller_refuse_unpriced, %(refused)s AS refused_use,
+                       feature.id AS feature_id, feature.aggregation,
+                       (SELECT jsonb_agg(
+                            jsonb_build_array(date_from, date_to, group_id, anchor_date, paused)
+                            ORDER BY date_from)
+                          FROM reseller_client_membership
+                         WHERE client_id = client.id) AS memberships,
+                       (SELECT jsonb_agg(
+                            jsonb_build_array(date_from, date_to, COALESCE(quantity, 0)::text)
+                            ORDER BY date_from)
+                          FROM reseller_client_feature
+                         WHERE client_id = client.id AND feature_id = feature.id) AS enrolments
+                  FROM reseller_client client
+                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+                  JOIN res_currency currency ON currency.id = reseller.currency_id
+                  JOIN res_company company ON company.id = client.company_id
+                  LEFT JOIN LATERAL (
+                       -- A company's own feature goes before a common one with the same code.
+                       SELECT id, aggregation FROM reseller_feature one
+                        WHERE one.active AND one.code = %(code)s
+                          AND COALESCE(one.company_id, client.company_id) = client.company_id
+                        ORDER BY one.company_id LIMIT 1
+                       ) feature ON TRUE
+                 WHERE client.id = %(client)s
+                """,
+                refused=self.env["reseller.lockout"]._refused_use_sql(),
+                code=code,
+                client=client.id,
+            )
+        )
+        memberships = tuple(
+            rating.Membership(_date(first), _date(last), group, _date(anchor), bool(paused))
+            for first, last, group, anchor, paused in row["memberships"] or ()
+        )
+        enrolments = tuple(
+            rating.Enrolment(_date(first), _date(last), Decimal(quantity))
+            for first, last, quantity in row["enrolments"] or ()
+        )
+        account = rating.Account(
+            rating.Interval.of(row["interval_count"], row["interval_unit"]),
+            memberships,
+            {1: row["reseller_id"], 3: client.id},
+            {row["feature_id"]: enrolments},
+            row["billing_start"],
+        )
+        today = fields.Date.context_today(self.with_context(tz=row["tz"]))
+        return Asked(
+            Metered(client.id, account, row["currency_id"], today, Decimal(row["rounding"])),
+            row["company_id"],
+            row["state"] == "active"
+            and any(
+                one.date_from <= today and (one.date_to is None or today <= one.date_to)
+                for one in memberships
+            ),
+            bool(row["reseller_refuse_unpriced"]),
+            row["refused_use"],
+            row["feature_id"],
+            row["aggregation"],
+        )
+
+    def _load_state(self, asked):
+        """Return (CycleUse, rating.Rule) of the cycle of today; None for what is not there."""
+        rated = self.env["reseller.rating"]
+        features = rated._load_features(
+            self.env["res.company"].browse(asked.company_id),
+            self.env["reseller.feature"].browse(asked.feature_id),
+        )
+        for _cycle, use, rule in rated._rate_states([asked.metered], features).values():
+            return use, rule
+        return None, None
+
+
+def _date(text):
+    return text and date.fromisoformat(text)
