@@ -86,3 +86,7 @@ class AccountMoveLine(models.Model):
         )
         for debtors in (clients_sudo, resellers_sudo):
             lockouts_sudo._evaluate(debtors)
+        # Who has paid otherwise is charged again the next time.
+        paused_sudo = clients_sudo.filtered("charge_failures")
+        debts = paused_sudo._load_debts()
+        paused_sudo.filtered(lambda one: not debts[one.id].owed)._forget_declines()

@@ -43,6 +43,11 @@ class ResCompany(models.Model):
         check_company=True,
         help="For debts of their own. Empty: none is locked out.",
     )
+    reseller_charge_retry_days = fields.Integer(
+        string="Days Between Tries",
+        default=3,
+        help="After a declined charge of a saved payment method. After three declines it is paused.",
+    )
     reseller_review_runs = fields.Boolean(
         string="Review Billing Runs",
         help="New runs are prepared and compared with the last bills, and posted once approved.",

@@ -20,6 +20,9 @@ class ResConfigSettings(models.TransientModel):
     reseller_own_lockout_policy_id = fields.Many2one(
         related="company_id.reseller_own_lockout_policy_id", readonly=False
     )
+    reseller_charge_retry_days = fields.Integer(
+        related="company_id.reseller_charge_retry_days", readonly=False
+    )
     reseller_review_runs = fields.Boolean(related="company_id.reseller_review_runs", readonly=False)
     reseller_approver_differs = fields.Boolean(
         related="company_id.reseller_approver_differs", readonly=False

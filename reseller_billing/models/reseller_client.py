@@ -10,7 +10,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from .. import rating
-from . import reseller_lockout_debtor  # noqa: F401
+from . import reseller_client_charging, reseller_lockout_debtor  # noqa: F401
 from .contract_contract import CLIENT
 from .reseller_price_rule import INTERVAL_UNITS
 
@@ -23,6 +23,8 @@ BILLING_OWNED = {
     "contract_id",
     "former_ref",
     "former_until",
+    "charge_failures",
+    "charge_next_try",
 }
 NEW = ("state", "draft")
 
@@ -30,7 +32,12 @@ NEW = ("state", "draft")
 class ResellerClient(models.Model):
     _name = "reseller.client"
     _description = "Client's Billing Account"
-    _inherit = ["mail.thread", "mail.activity.mixin", "reseller.lockout.debtor.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "reseller.lockout.debtor.mixin",
+        "reseller.client.charging.mixin",
+    ]
     _order = "reseller_id, name, id"
     _check_company_auto = True
     _rec_names_search = ["name", "ref"]
@@ -300,11 +307,7 @@ class ResellerClient(models.Model):
     @contextmanager
     def _guard_billed_days(self, what):
         """Refuse, at the end, what alters billed days of service, group or enrolment."""
-        # A run that bills these accounts at the same time fails one of the two transactions,
-        # which is repeated; a lock alone would not tell the later one.
-        self.env.cr.execute(
-            SQL("UPDATE reseller_client SET ref = ref WHERE id = ANY(%s)", sorted(self.ids))
-        )
+        self._take_turn()
         before = {client: client._billed_service() for client in self if client.billed_until}
         yield
         self.env.flush_all()
@@ -313,6 +316,16 @@ class ResellerClient(models.Model):
             client.invalidate_recordset(["membership_ids", "enrolment_ids"])
             if client.exists() and client._billed_service() != service:
                 client._raise_billed(what)
+
+    def _take_turn(self):
+        """Let what changes these accounts at the same time not pass each other.
+
+        One of two transactions fails, is repeated, and then sees what the other one did; a lock
+        alone would not tell the later one.
+        """
+        self.env.cr.execute(
+            SQL("UPDATE reseller_client SET ref = ref WHERE id = ANY(%s)", sorted(self.ids))
+        )
 
     def _follow_service(self):
         """Set the next bill dates of accounts whose days of service have changed."""

@@ -203,9 +203,7 @@ class ResellerClient(models.Model):
         asked = client._parse_quantity(event.get("quantity"))
         if not (_as_key(event.get("id")) and _as_key(event.get("source"))):
             raise UserError(self.env._("Name the event by its id and source, as texts."))
-        # Another one that consumes at the same time fails one of the two transactions, which is
-        # repeated and then sees what the other one took.
-        self.env.cr.execute(SQL("UPDATE reseller_client SET ref = ref WHERE id = %s", self.id))
+        self._take_turn()
         before = lines.sudo().search(  # nor use; whoever sends an event may know that it is there
             [
                 ("company_id", "=", client.company_id.id),

@@ -17,6 +17,7 @@ class ResellerManualCharge(models.Model):
 
     client_id = fields.Many2one("reseller.client", required=True, index=True, ondelete="restrict")
     reseller_id = fields.Many2one(related="client_id.reseller_id", store=True)
+    payment_token_id = fields.Many2one(related="client_id.payment_token_id")
     company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)
     currency_id = fields.Many2one(related="client_id.currency_id")
     name = fields.Char(string="Description", required=True, tracking=True)
@@ -170,6 +171,19 @@ class ResellerManualCharge(models.Model):
         if len(statements) == 1 and statements.invoice_id:
             return statements.action_view_invoice()
         return {"type": "ir.actions.act_window_close"}
+
+    def action_bill_and_charge(self):
+        """Bill these items at once, and charge each bill to its client's saved payment method.
+
+        :raise AccessError: without the group Billing Manager
+        :raise UserError: without a saved method, and while another charge is under way
+        """
+        self.action_bill_now()
+        for invoice in self.statement_id.invoice_id:
+            if invoice.amount_residual > 0:
+                invoice.reseller_client_id._claim_charge(invoice)
+        self.client_id._trigger_charges()
+        return self.statement_id[:1].action_view_invoice()
 
     def _prepare_charge_vals(self):
         """Return the values of this item's charge."""

@@ -483,6 +483,8 @@ class ResellerStatement(models.Model):
         model.union(*moves.values()).action_post()
         for statement, move in moves.items():
             statement.write({"invoice_id": move.id, "state": "invoiced"})
+        if any(client.charge_timing == "posting" for client in billed.client_id):
+            self.env["reseller.client"]._trigger_charges()
 
     def _check_invoiceable(self, date):
         """Raise a UserError that says what keeps invoices of these statements from being posted."""

@@ -68,6 +68,12 @@ class Child:
         assert status == 0, f"child ended with {status}"
         return json.loads(text)
 
+    def wait(self):
+        """Wait for the child's end, however it comes; return its exit status, or minus its signal."""
+        os.close(self._reader)
+        _pid, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
+
     def kill_after(self, seconds):
         """Kill the child at a moment; return whether it was still at work."""
         time.sleep(seconds)

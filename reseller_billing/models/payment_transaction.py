@@ -1,0 +1,200 @@
+import logging
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.service.model import retrying
+from odoo.tools import SQL
+
+from .reseller_client_charging import PATIENCE
+
+_logger = logging.getLogger(__name__)
+# How long somebody may sit before an open payment page until the saved method is charged after all.
+ON_PAGE = {"minutes": 30}
+
+
+class PaymentTransaction(models.Model):
+    _inherit = "payment.transaction"
+
+    reseller_client_id = fields.Many2one(
+        "reseller.client",
+        string="Billing Account",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="Whose saved payment method was charged by itself.",
+    )
+    reseller_sent_at = fields.Datetime(
+        readonly=True, copy=False, help="Set and stored before the provider is asked."
+    )
+    reseller_told = fields.Boolean(
+        readonly=True, copy=False, help="Somebody was told that the provider has not answered."
+    )
+
+    _reseller_one_in_flight = models.UniqueIndex(
+        "(reseller_client_id) WHERE state = 'draft' AND reseller_client_id IS NOT NULL",
+        "A charge of this account is under way: wait for its result.",
+    )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Override of `payment`: an invoice is not paid twice at the same moment."""
+        transactions = super().create(vals_list)
+        transactions.filtered("invoice_ids")._claim_invoices()
+        return transactions
+
+    def _claim_invoices(self):
+        """Refuse a payment of invoices while a saved method is charged for them, and the reverse."""
+        # Of two at once, one transaction fails and is repeated, and then sees the other one's.
+        self.env.cr.execute(
+            SQL(
+                "UPDATE account_move SET access_token = access_token WHERE id = ANY(%s)",
+                sorted(self.invoice_ids.ids),
+            )
+        )
+        for transaction in self.filtered(lambda tx: tx.operation not in ("refund", "validation")):
+            others = transaction.invoice_ids.transaction_ids - transaction
+            if transaction.reseller_client_id:
+                others = others.filtered(lambda tx: tx._is_in_flight())
+            else:
+                others = others.filtered(lambda tx: tx.reseller_client_id and tx._is_in_flight())
+            if others:
+                raise ValidationError(
+                    self.env._(
+                        "Another payment of %s is under way: wait for its result.",
+                        ", ".join(transaction.invoice_ids.mapped("name")),
+                    )
+                )
+
+    def _is_in_flight(self):
+        """Whether this may still pay its invoices, or has paid them without their knowing yet."""
+        self.ensure_one()
+        if self.state == "draft":
+            since = fields.Datetime.subtract(fields.Datetime.now(), **ON_PAGE)
+            return bool(self.reseller_client_id) or self.create_date > since
+        if self.state == "done":
+            return not self.is_post_processed and self.operation != "refund"
+        return self.state in ("pending", "authorized")
+
+    def _update_state(self, allowed_states, target_state, state_message):
+        """Override of `payment`: declines of saved methods are counted, once each."""
+        changed = super()._update_state(allowed_states, target_state, state_message)
+        for transaction in changed.filtered("reseller_client_id"):
+            client_sudo = (
+                transaction.reseller_client_id.sudo()
+            )  # providers' answers come as anybody
+            if target_state == "done":
+                client_sudo._forget_declines()
+            elif (
+                target_state in ("error", "cancel")
+                and transaction.reseller_sent_at
+                and transaction.token_id == client_sudo.payment_token_id
+            ):
+                client_sudo._follow_decline(transaction)
+        return changed
+
+    def _post_process(self):
+        """Override of `account_payment`: somebody is told where an invoice was paid twice."""
+        paid = {
+            transaction: transaction.invoice_ids.filtered(
+                lambda move: move.reseller_client_id and not move.amount_residual
+            )
+            for transaction in self
+            if transaction.state == "done" and not transaction.payment_id
+        }
+        super()._post_process()
+        for transaction, invoices in paid.items():
+            for invoice in invoices:
+                client_sudo = invoice.reseller_client_id.sudo()  # of the account, whoever paid
+                client_sudo.activity_schedule(
+                    "mail.mail_activity_data_todo",
+                    summary=self.env._("%s was paid twice", invoice.name),
+                    note=self.env._(
+                        "The payment %s found nothing to pay: refund it, or let it stand as credit.",
+                        transaction.reference,
+                    ),
+                    user_id=(client_sudo.reseller_id.user_id or client_sudo.create_uid).id,
+                )
+
+    # Charging saved payment methods
+
+    @api.model
+    def _find_claimed(self):
+        """Return charges of saved methods that are claimed and not sent."""
+        return self.search(
+            [
+                ("reseller_client_id", "!=", False),
+                ("state", "=", "draft"),
+                ("reseller_sent_at", "=", False),
+            ],
+            order="id",
+        )
+
+    def _send_claimed(self):
+        """Send a claimed charge to its provider, and commit what became of it.
+
+        That it is sent is committed first: a process that dies after that has it sent no second
+        time. What the provider answers is kept before anything is booked.
+        """
+        self.ensure_one()
+        if not retrying(self._mark_sent, self.env):
+            return
+        try:
+            self._charge_with_token()
+            self.env.cr.commit()  # pylint: disable=invalid-commit
+        except Exception:
+            # It may have been charged: the provider's notification tells, or a person.
+            _logger.exception("The outcome of charge %s is not known", self.reference)
+            self.env.cr.rollback()
+            return
+        if self.state in ("done", "authorized"):
+            try:
+                retrying(self._post_process, self.env)
+            except Exception:
+                # Odoo's own scheduled action does it again.
+                _logger.exception("Charge %s could not be booked yet", self.reference)
+                self.env.cr.rollback()
+
+    def _mark_sent(self):
+        """Mark a claimed charge as sent; return whether it is to be.
+
+        What was paid in the meantime is not charged: its claim is given up.
+        """
+        self.ensure_one()
+        self.lock_for_update()
+        self.invalidate_recordset()
+        if self.state != "draft" or self.reseller_sent_at:
+            return False
+        owed = sum(self.invoice_ids.mapped("amount_residual"))
+        if self.currency_id.compare_amounts(owed, self.amount) or not self.token_id.active:
+            self._set_canceled(self.env._("Nothing to charge any more, or not as much."))
+            return False
+        self.reseller_sent_at = fields.Datetime.now()
+        return True
+
+    @api.model
+    def _tell_unanswered(self):
+        """Tell of charges that their providers have not answered, once each."""
+        late = fields.Datetime.subtract(fields.Datetime.now(), **PATIENCE)
+        unanswered = self.search(
+            [
+                ("reseller_client_id", "!=", False),
+                ("state", "=", "draft"),
+                ("reseller_sent_at", "<", late),
+                ("reseller_told", "=", False),
+            ]
+        )
+        for transaction in unanswered:
+            client = transaction.reseller_client_id
+            client.activity_schedule(
+                "mail.mail_activity_data_todo",
+                summary=self.env._("A charge has no answer"),
+                note=self.env._(
+                    "Look with the provider whether %(reference)s over %(amount)s was charged. If it "
+                    "was, set it so there, that the provider tells us; if not, give it up here.",
+                    reference=transaction.reference,
+                    amount=transaction.currency_id.format(transaction.amount),
+                ),
+                user_id=(client.reseller_id.user_id or client.create_uid).id,
+            )
+        unanswered.reseller_told = True

@@ -1,0 +1,289 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.service.model import retrying
+
+BATCH = 50
+# Declines of one payment method, one after the other, after which a person has to look.
+TRIES = 3
+# A charge that the provider has not answered for so long is told of.
+PATIENCE = {"hours": 1}
+
+
+class ResellerClientChargingMixin(models.AbstractModel):
+    """Charges a client's invoices to a saved payment method, through Odoo's `payment`.
+
+    One charge at a time: it is claimed and committed, then sent, then what became of it is
+    committed. What was sent and not answered is never sent again by itself.
+    """
+
+    _name = "reseller.client.charging.mixin"
+    _description = "Automatic Payment"
+
+    charge_timing = fields.Selection(
+        [
+            ("never", "Never"),
+            ("posting", "When they are posted"),
+            ("due", "On their due date"),
+        ],
+        string="Charge Invoices",
+        required=True,
+        default="never",
+        tracking=True,
+    )
+    payment_token_id = fields.Many2one(
+        "payment.token",
+        string="Saved Payment Method",
+        check_company=True,
+        copy=False,
+        tracking=True,
+        ondelete="restrict",
+        help="Of whoever pays this account's invoices.",
+    )
+    charge_failures = fields.Integer(
+        string="Declines", readonly=True, copy=False, help="In a row, of this payment method."
+    )
+    charge_next_try = fields.Date(string="Next Try", readonly=True, copy=False)
+    charge_state = fields.Selection(
+        [
+            ("off", "Off"),
+            ("no_method", "No payment method"),
+            ("armed", "Armed"),
+            ("in_flight", "In flight"),
+            ("unclear", "No answer from the provider"),
+            ("waiting", "Declined, waits for the next try"),
+            ("paused", "Paused after declines"),
+        ],
+        compute="_compute_charge_state",
+    )
+    transaction_ids = fields.One2many("payment.transaction", "reseller_client_id", readonly=True)
+
+    @api.depends(
+        "charge_timing",
+        "payment_token_id.active",
+        "charge_failures",
+        "charge_next_try",
+        "transaction_ids.state",
+    )
+    def _compute_charge_state(self):
+        late = fields.Datetime.subtract(fields.Datetime.now(), **PATIENCE)
+        for client in self:
+            # The state of a charge is no secret to who sees the account.
+            open_sudo = client.sudo().transaction_ids.filtered(
+                lambda tx: tx.state in ("draft", "pending", "authorized")
+            )
+            sent = open_sudo.filtered(lambda tx: tx.state == "draft" and tx.reseller_sent_at)
+            if sent.filtered(lambda tx: tx.reseller_sent_at < late):
+                client.charge_state = "unclear"
+            elif open_sudo:
+                client.charge_state = "in_flight"
+            elif client.charge_timing == "never":
+                client.charge_state = "off"
+            elif not client.payment_token_id.sudo().active:
+                client.charge_state = "no_method"
+            elif client.charge_failures >= TRIES:
+                client.charge_state = "paused"
+            elif client.charge_next_try and client.charge_next_try > client._today():
+                client.charge_state = "waiting"
+            else:
+                client.charge_state = "armed"
+
+    @api.constrains("payment_token_id", "partner_id", "reseller_id")
+    def _check_payment_token(self):
+        for client in self:
+            # Whose it is must be checked also for those who may not read the method.
+            owner_sudo = client.payment_token_id.sudo().partner_id.commercial_partner_id
+            if owner_sudo and owner_sudo.id != client._get_payer().id:
+                raise ValidationError(
+                    self.env._(
+                        "%(method)s is not a payment method of %(payer)s, who pays the invoices of "
+                        "%(client)s.",
+                        method=client.payment_token_id.sudo().display_name,
+                        payer=client._get_payer().display_name,
+                        client=client.display_name,
+                    )
+                )
+
+    def write(self, vals):
+        """Override of `base`: another payment method begins without declines."""
+        changed = self.browse()
+        if "payment_token_id" in vals:
+            changed = self.filtered(lambda one: one.payment_token_id.id != vals["payment_token_id"])
+        done = super().write(vals)
+        changed._forget_declines()
+        return done
+
+    def _forget_declines(self):
+        declined = self.filtered(lambda one: one.charge_failures or one.charge_next_try)
+        if declined:
+            declined.sudo().write(  # billing keeps these values
+                {"charge_failures": 0, "charge_next_try": False}
+            )
+            self._trigger_charges()
+
+    def action_resume_charging(self):
+        """Try declined payment methods again.
+
+        :raise AccessError: without the group Billing Manager
+        """
+        self.env["reseller.billing.run"]._check_may_bill()
+        self._forget_declines()
+
+    def action_charge_now(self):
+        """Charge the oldest open invoice of each client to its saved method, whatever is due.
+
+        :raise AccessError: without the group Billing Manager
+        :raise UserError: without a method, without an open invoice, while another is under way
+        """
+        self.env["reseller.billing.run"]._check_may_bill()
+        for client in self:
+            invoices = client._get_owed_invoices()
+            if not invoices:
+                raise UserError(self.env._("%s owes nothing.", client.display_name))
+            client._claim_charge(invoices[0])
+        self._trigger_charges()
+
+    def action_give_up_charge(self):
+        """Take what the provider has not answered for not charged, after a person has looked.
+
+        An answer that comes after all is taken as it is.
+
+        :raise AccessError: without the group Billing Manager
+        """
+        self.env["reseller.billing.run"]._check_may_bill()
+        # Managers see transactions, and change them only so.
+        unanswered_sudo = self.sudo().transaction_ids.filtered(
+            lambda tx: tx.state == "draft" and tx.reseller_sent_at
+        )
+        unanswered_sudo._set_error(self.env._("Given up by %s.", self.env.user.name))
+
+    # Charging
+
+    @api.model
+    def _trigger_charges(self):
+        # Whoever changes what is to be charged may have the scheduled action wake up.
+        self.env.ref("reseller_billing.ir_cron_charge").sudo()._trigger()
+
+    @api.model
+    def _cron_charge(self):
+        """Charge invoices whose time has come, and tell of charges without an answer."""
+        cron = self.env["ir.cron"]
+        cron._commit_progress()
+        transactions = self.env["payment.transaction"]
+        while True:
+            retrying(self._claim_charges, self.env)
+            claimed = transactions._find_claimed()
+            for transaction in claimed:
+                transaction._send_claimed()
+                if not cron._commit_progress(1):
+                    return
+            if not claimed:
+                break
+        retrying(transactions._tell_unanswered, self.env)
+        cron._commit_progress()
+
+    @api.model
+    def _claim_charges(self):
+        """Claim the oldest due invoice of each client that has none in flight; return them all.
+
+        A batch at most, without commit.
+        """
+        claimed = self.env["payment.transaction"]
+        for client in self._find_chargeable():
+            invoices = client._get_chargeable_invoices()
+            if invoices:
+                claimed |= client._claim_charge(invoices[0])
+            if len(claimed) == BATCH:
+                break
+        return claimed
+
+    @api.model
+    def _find_chargeable(self):
+        """Return the clients whose payment method may be charged now."""
+        clients = self.search(
+            [
+                ("charge_timing", "!=", "never"),
+                ("payment_token_id.active", "=", True),
+                ("charge_failures", "<", TRIES),
+                ("transaction_ids", "not any", [("state", "=", "draft")]),
+            ]
+        )
+        return clients.filtered(
+            lambda one: not one.charge_next_try or one.charge_next_try <= one._today()
+        )
+
+    def _get_chargeable_invoices(self):
+        """Return the invoices whose time to be charged has come, oldest first.
+
+        One that was charged before and is owed again, as after a charge-back, is for a person.
+        """
+        self.ensure_one()
+        return self._get_owed_invoices().filtered(
+            lambda move: (
+                (self.charge_timing == "posting" or move.invoice_date_due <= self._today())
+                and not move.transaction_ids.filtered(
+                    lambda tx: tx._is_in_flight() or (tx.reseller_client_id and tx.state == "done")
+                )
+            )
+        )
+
+    def _claim_charge(self, invoice):
+        """Return a new transaction over what is open of an invoice; it is not sent yet.
+
+        :raise UserError: without a payment method, and while another payment is under way
+        """
+        self.ensure_one()
+        self._take_turn()
+        token_sudo = self.payment_token_id.sudo()  # its provider is closed to most users
+        if not token_sudo.active:
+            raise UserError(self.env._("%s has no saved payment method.", self.display_name))
+        transactions_sudo = self.env["payment.transaction"].sudo()  # made here and nowhere else
+        if self.sudo().transaction_ids.filtered(lambda tx: tx.state == "draft"):
+            raise UserError(
+                self.env._("A charge of %s is under way: wait for its result.", self.display_name)
+            )
+        commands = [fields.Command.set(invoice.ids)]
+        return transactions_sudo.create(
+            {
+                "provider_id": token_sudo.provider_id.id,
+                "payment_method_id": token_sudo.payment_method_id.id,
+                "reference": transactions_sudo._compute_reference(
+                    token_sudo.provider_id.code, invoice_ids=commands
+                ),
+                "amount": invoice.amount_residual,
+                "currency_id": invoice.currency_id.id,
+                "partner_id": invoice.partner_id.id,
+                "token_id": token_sudo.id,
+                "operation": "offline",
+                "invoice_ids": commands,
+                "reseller_client_id": self.id,
+            }
+        )
+
+    def _follow_decline(self, transaction):
+        """Count a decline of the present method; set the next try, or pause after too many."""
+        self.ensure_one()
+        failures = self.charge_failures + 1
+        days = self.company_id.reseller_charge_retry_days
+        self.write(
+            {
+                "charge_failures": failures,
+                "charge_next_try": failures < TRIES
+                and fields.Date.add(self._today(), days=max(days, 1)),
+            }
+        )
+        self.message_post(
+            body=self.env._(
+                "Charge %(reference)s was declined: %(message)s",
+                reference=transaction.reference,
+                message=transaction.state_message or "",
+            )
+        )
+        if failures >= TRIES:
+            self.activity_schedule(
+                "mail.mail_activity_data_todo",
+                summary=self.env._("Charging is paused after %s declines", failures),
+                note=self.env._("It goes on with another payment method, or when it is resumed."),
+                user_id=(self.reseller_id.user_id or self.create_uid).id,
+            )
+        if transaction.partner_id.email:
+            self.env.ref("reseller_billing.mail_template_declined").send_mail(transaction.id)

@@ -1,0 +1,394 @@
+"""Charges of saved payment methods: real commits, kills, and a provider that counts its calls."""
+
+import contextlib
+import signal
+from functools import partial
+
+import processes
+import pytest
+from databases import TEMPLATE
+from freezegun import freeze_time
+from odoo.exceptions import UserError, ValidationError
+from odoo.service.model import retrying
+from odoo.tools import mute_logger
+from processes import Child
+
+pytestmark = pytest.mark.race
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded():
+    processes.load(TEMPLATE)
+
+
+class Shop:
+    """A database with a client whose invoices of 100.00 are charged to a saved method when posted."""
+
+    def __init__(self, database, log):
+        self.database = database
+        self.log = log
+        log.touch()
+        with self.env() as env:
+            partner = env["res.partner"].create({"name": "Client", "email": "c@example.com"})
+            owner = env["res.partner"].create({"name": "R"})
+            reseller = env["reseller.reseller"].create({"partner_id": owner.id, "code": "R"})
+            self.client_id = (
+                env["reseller.client"]
+                .create({"partner_id": partner.id, "reseller_id": reseller.id, "ref": "C"})
+                .id
+            )
+            self.client(env).membership_ids = [(0, 0, {"date_from": "2024-01-01"})]
+            self.client(env).action_activate()
+            self.provider_id = env["payment.provider"]._make_rbtest(str(log)).id
+            feature = env["reseller.feature"].create({"name": "Fee", "code": "fee"})
+            env["reseller.price.rule"].create(
+                {"feature_id": feature.id, "recurring_fee": 100, "proration": "none"}
+            )
+            self.client(env).charge_timing = "posting"
+
+    def env(self):
+        return processes.environment(self.database)
+
+    def client(self, env):
+        return env["reseller.client"].browse(self.client_id)
+
+    def save_method(self, behaviour):
+        with self.env() as env:
+            client = self.client(env)
+            provider = env["payment.provider"].browse(self.provider_id)
+            client.payment_token_id = env["payment.token"].create(
+                {
+                    "provider_id": provider.id,
+                    "payment_method_id": provider.payment_method_ids.id,
+                    "partner_id": client.partner_id.id,
+                    "provider_ref": behaviour,
+                    "payment_details": "1234",
+                    "rbtest_behaviour": behaviour,
+                }
+            )
+
+    def bill(self, date="2024-02-01"):
+        """Bill until a date: an invoice for each month, the first on 1 January."""
+        with self.env() as env:
+            run = env["reseller.billing.run"].create({"date": date})
+            run.action_start()
+            while run._process_batch():
+                pass
+
+    def charge(self, day=None):
+        """Do what the scheduled action does, on a day."""
+        with freeze_time(day) if day else contextlib.nullcontext(), self.env() as env:
+            env["reseller.client"]._cron_charge()
+
+    def notify(self, *states):
+        """Have the provider tell of the last charge, and Odoo book it as its own action does."""
+        for state in states:
+            with self.env() as env:
+                env["payment.transaction"].search([], order="id desc", limit=1)._notify_rbtest(
+                    state
+                )
+            with self.env() as env:
+                env["payment.transaction"]._cron_post_process()
+
+    @property
+    def calls(self):
+        """The amounts that the provider was asked for."""
+        return [line.split()[1] for line in self.log.read_text().splitlines()]
+
+    def look(self):
+        """Return (state of charging, declines, what is owed, payments in the books)."""
+        with self.env() as env:
+            client = self.client(env)
+            payments = env["account.payment"].search([("state", "!=", "canceled")])
+            return (
+                client.charge_state,
+                client.charge_failures,
+                client.open_balance,
+                sorted(payments.mapped("amount")),
+            )
+
+
+@pytest.fixture
+def shop(databases, tmp_path):
+    return Shop(databases.clone("charging"), tmp_path / "calls")
+
+
+@pytest.mark.parametrize("behaviour", ["done", "twice"])
+def test_what_is_billed_is_charged_once(shop, behaviour):
+    shop.save_method(behaviour)
+    shop.bill()
+    assert shop.look() == ("armed", 0, 200, [])
+    for _time in range(2):
+        shop.charge()
+        assert shop.calls == ["100.00", "100.00"]
+        assert shop.look() == ("armed", 0, 0, [100, 100])
+    shop.notify("done", "pending", "error", "done")
+    assert shop.look() == ("armed", 0, 0, [100, 100])
+
+
+def test_on_their_due_date_means_not_before(shop):
+    shop.save_method("done")
+    with shop.env() as env:
+        client = shop.client(env)
+        client.charge_timing = "due"
+        client.contract_id.payment_term_id = env.ref("account.account_payment_term_15days")
+    shop.bill("2024-01-03")
+    shop.charge("2024-01-17 12:00:00")
+    assert shop.calls == []
+    shop.charge("2024-01-18 12:00:00")
+    assert shop.calls == ["100.00"]
+
+
+def test_a_method_that_declines_is_tried_three_times_and_then_paused(shop):
+    shop.save_method("error")
+    shop.bill("2024-01-03")
+    days = {"2024-02-01": 1, "2024-02-02": 1, "2024-02-03": 1, "2024-02-04": 2, "2024-02-05": 2}
+    days |= {"2024-02-07": 3, "2024-02-10": 3, "2024-03-01": 3}
+    for day, calls in days.items():
+        for _time in range(3):
+            shop.charge(f"{day} 12:00:00")
+        assert len(shop.calls) == calls, day
+    assert shop.look() == ("paused", 3, 100, [])
+    with shop.env() as env:
+        client = shop.client(env)
+        assert "paused after 3 declines" in client.activity_ids.summary
+        mails = env["mail.mail"].search([("model", "=", "payment.transaction")])
+        assert len(mails) == 3
+        assert all("/my/invoices/" in mail.body_html for mail in mails)
+        assert sum("try again" in mail.body_html for mail in mails) == 2
+    # Whatever else happens does not begin it again: more bills, more use, the same method.
+    shop.bill("2024-02-03")
+    shop.charge("2024-03-02 12:00:00")
+    assert len(shop.calls) == 3
+    # Another method does.
+    shop.save_method("done")
+    shop.charge("2024-03-03 12:00:00")
+    assert len(shop.calls) == 5
+    assert shop.look() == ("armed", 0, 0, [100, 100])
+
+
+def test_paying_by_hand_resumes_too(shop):
+    shop.save_method("error")
+    shop.bill("2024-01-03")
+    for day in ("01", "04", "07"):
+        shop.charge(f"2024-02-{day} 12:00:00")
+    assert shop.look()[0] == "paused"
+    with shop.env() as env:
+        invoice = shop.client(env)._get_owed_invoices()
+        env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=invoice.ids
+        ).create({})._create_payments()
+    assert shop.look() == ("armed", 0, 0, [100])
+
+
+def test_what_is_pending_is_neither_failed_nor_paid_until_it_settles(shop):
+    shop.save_method("pending")
+    shop.bill("2024-01-03")
+    for day in ("01", "05", "20"):
+        shop.charge(f"2024-02-{day} 12:00:00")
+    assert shop.calls == ["100.00"]
+    assert shop.look() == ("in_flight", 0, 100, [])
+    shop.notify("pending", "done")
+    assert shop.look() == ("armed", 0, 0, [100])
+    # A charge-back: the accountant takes the payment back, and the invoice is owed again. It is
+    # not charged again by itself.
+    with shop.env() as env:
+        env["account.payment"].search([]).action_cancel()
+    shop.charge()
+    assert shop.calls == ["100.00"]
+    assert shop.look()[2] == 100
+
+
+def test_a_pending_payment_that_fails_is_a_decline(shop):
+    shop.save_method("pending")
+    shop.bill("2024-01-03")
+    shop.charge("2024-02-01 12:00:00")
+    shop.notify("error", "error")
+    assert shop.look()[1:] == (1, 100, [])
+
+
+@pytest.mark.parametrize("behaviour", ["silent", "broken", "kill"])
+def test_a_charge_without_an_answer_is_never_sent_again(shop, behaviour):
+    shop.save_method(behaviour)
+    shop.bill("2024-01-03")
+    child = Child(shop.database, charge)
+    if behaviour == "kill":
+        assert child.wait() == -signal.SIGKILL
+    else:
+        child.result()
+    for _time in range(3):
+        shop.charge()
+    assert shop.calls == ["100.00"]
+    assert shop.look() == ("in_flight", 0, 100, [])
+    later = "2100-01-01 12:00:00"
+    for _time in range(2):
+        shop.charge(later)
+    with freeze_time(later):
+        assert shop.look()[0] == "unclear"
+    with shop.env() as env:
+        [activity] = shop.client(env).activity_ids
+        assert "no answer" in activity.summary
+    # Its notification comes, twice and out of order.
+    shop.notify("done", "pending", "done")
+    shop.charge()
+    assert shop.calls == ["100.00"]
+    assert shop.look() == ("armed", 0, 0, [100])
+
+
+def test_a_charge_whose_answer_was_lost_is_paid_once_by_its_notification(shop):
+    # Odoo's interface tells a broken line as an error: it counts as one, and is held for days.
+    shop.save_method("timeout")
+    shop.bill("2024-01-03")
+    shop.charge("2024-02-01 12:00:00")
+    shop.charge("2024-02-02 12:00:00")
+    assert shop.look()[1:] == (1, 100, [])
+    shop.notify("done", "error", "done")
+    shop.charge("2024-02-05 12:00:00")
+    assert shop.calls == ["100.00"]
+    assert shop.look() == ("armed", 0, 0, [100])
+
+
+def test_a_person_gives_up_what_was_not_charged(shop):
+    shop.save_method("silent")
+    shop.bill("2024-01-03")
+    shop.charge("2024-02-01 12:00:00")
+    with freeze_time("2024-02-01 14:00:00"), shop.env() as env:
+        shop.client(env).action_give_up_charge()
+    with freeze_time("2024-02-01 14:00:00"):
+        assert shop.look() == ("waiting", 1, 100, [])
+    shop.charge("2024-02-04 14:00:00")
+    assert shop.calls == ["100.00", "100.00"]
+
+
+def test_a_payment_page_and_the_saved_method_do_not_both_pay(shop):
+    shop.save_method("pending")
+    shop.bill("2024-01-03")
+
+    def pay_online(env):
+        """Begin what the portal begins when somebody presses Pay."""
+        invoice = shop.client(env)._get_owed_invoices()
+        provider = env["payment.provider"].browse(shop.provider_id)
+        return env["payment.transaction"].create(
+            {
+                "provider_id": provider.id,
+                "payment_method_id": provider.payment_method_ids.id,
+                "reference": f"online {invoice.transaction_count}",
+                "amount": invoice.amount_residual,
+                "currency_id": invoice.currency_id.id,
+                "partner_id": invoice.partner_id.id,
+                "operation": "online_direct",
+                "invoice_ids": [(6, 0, invoice.ids)],
+            }
+        )
+
+    with shop.env() as env:
+        online_id = pay_online(env).id
+    shop.charge()
+    assert shop.calls == [], "somebody is paying at this moment"
+    with shop.env() as env:
+        env["payment.transaction"].browse(online_id)._set_canceled()
+    shop.charge()
+    assert shop.calls == ["100.00"]
+    with shop.env() as env, pytest.raises(ValidationError, match="under way"):
+        pay_online(env)
+
+
+def test_money_that_comes_twice_all_the_same_is_told(shop):
+    shop.save_method("done")
+    shop.bill("2024-01-03")
+    with shop.env() as env:
+        invoice = shop.client(env)._get_owed_invoices()
+        provider = env["payment.provider"].browse(shop.provider_id)
+        online = env["payment.transaction"].create(
+            {
+                "provider_id": provider.id,
+                "payment_method_id": provider.payment_method_ids.id,
+                "reference": "online",
+                "amount": 100,
+                "currency_id": invoice.currency_id.id,
+                "partner_id": invoice.partner_id.id,
+                "operation": "online_redirect",
+                "invoice_ids": [(6, 0, invoice.ids)],
+            }
+        )
+        online_id = online.id
+        # The page has stood open for an hour.
+        env.cr.execute(
+            "UPDATE payment_transaction SET create_date = create_date - interval '1 hour'"
+        )
+    shop.charge()
+    assert shop.look() == ("armed", 0, 0, [100])
+    with shop.env() as env:
+        env["payment.transaction"].browse(online_id)._set_done()
+        env["payment.transaction"].browse(online_id)._post_process()
+    assert shop.look() == ("armed", 0, -100, [100, 100])
+    with shop.env() as env:
+        assert "paid twice" in shop.client(env).activity_ids.summary
+
+
+def charge(env):
+    with mute_logger("odoo.addons.reseller_billing.models.payment_transaction"):
+        env["reseller.client"]._cron_charge()
+
+
+def charge_now(env, client_id):
+    """Press the button, as somebody does at the same time as others; return whether it was taken."""
+    client = env["reseller.client"].browse(client_id)
+    try:
+        retrying(partial(press, client), env)
+    except (UserError, ValidationError):
+        return False
+    return True
+
+
+def press(client):
+    client.action_charge_now()
+    return True
+
+
+def test_eight_at_once_charge_one_invoice_once(shop):
+    shop.save_method("done")
+    with shop.env() as env:
+        shop.client(env).charge_timing = "never"
+    shop.bill("2024-01-03")
+    with mute_logger("odoo.sql_db", "odoo.service.model"):
+        children = [Child(shop.database, charge_now, shop.client_id) for _one in range(8)]
+        assert sum(child.result() for child in children) == 1
+        children = [Child(shop.database, charge) for _one in range(4)]
+        for child in children:
+            child.wait()
+    shop.charge()
+    assert shop.calls == ["100.00"]
+    assert shop.look() == ("off", 0, 0, [100])
+
+
+def test_one_item_is_billed_and_charged_at_once(shop):
+    shop.save_method("done")
+    with shop.env() as env:
+        client = shop.client(env)
+        client.charge_timing = "never"
+        item = env["reseller.manual.charge"].create(
+            {"client_id": client.id, "name": "Lead 17", "unit_price": 12.5, "date": "2024-01-05"}
+        )
+        item.action_bill_and_charge()
+    shop.charge()
+    assert shop.calls == ["12.50"]
+    assert shop.look() == ("off", 0, 0, [12.5])
+
+
+def test_another_payers_method_is_refused(shop):
+    with shop.env() as env:
+        provider = env["payment.provider"].browse(shop.provider_id)
+        token = env["payment.token"].create(
+            {
+                "provider_id": provider.id,
+                "payment_method_id": provider.payment_method_ids.id,
+                "partner_id": env["res.partner"].create({"name": "Stranger"}).id,
+                "provider_ref": "x",
+                "payment_details": "1",
+            }
+        )
+        with pytest.raises(ValidationError, match="not a payment method of Client"):
+            shop.client(env).payment_token_id = token
+            env.flush_all()
+        env.cr.rollback()
