@@ -11,6 +11,10 @@ OPEN_PATHS = (
     "/my/payment_method",
     "/invoice/transaction/",
     "/payment/",
+    # The messages of an invoice that is shown.
+    "/portal/chatter_init",
+    "/mail/data",
+    "/mail/chatter_fetch",
     "/web/assets/",
     "/web/bundle/",
     "/web/image",
@@ -18,6 +22,7 @@ OPEN_PATHS = (
     "/web/session/",
     "/web/static/",
     "/web/webclient/",
+    "/website/translations",
     "/web/offline",
     "/websocket",
     "/bus/",

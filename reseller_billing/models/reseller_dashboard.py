@@ -3,6 +3,8 @@ from odoo.fields import Domain
 from odoo.tools import SQL, date_utils
 from odoo.tools.misc import format_date
 
+from .reseller_client_charging import TRIES
+
 MONTHS = 12
 
 
@@ -56,6 +58,9 @@ class ResellerDashboard(models.AbstractModel):
         prepared = Domain("state", "=", "prepared") & Domain("company_id", "in", companies)
         near = Domain("cycle_end", ">=", fields.Date.context_today(self))
         near &= Domain("threshold", ">=", 80) & Domain("company_id", "in", companies)
+        locked = Domain("state", "=", "locked") & Domain("company_id", "in", companies)
+        paused = Domain("charge_timing", "!=", "never") & Domain("charge_failures", ">=", TRIES)
+        paused &= Domain("company_id", "in", companies)
         runs = "reseller_billing.reseller_billing_run_action"
         return [
             self._tile("due", self.env._("Accounts due"), self._count_due(), runs, level="info"),
@@ -103,6 +108,21 @@ class ResellerDashboard(models.AbstractModel):
                 self.env["reseller.statement"].search_count(failed),
                 "reseller_billing.reseller_statement_action",
                 failed,
+            ),
+            self._tile(
+                "locked",
+                self.env._("Locked out"),
+                self.env["reseller.lockout"].search_count(locked),
+                "reseller_billing.reseller_lockout_action",
+                locked,
+                level="warning",
+            ),
+            self._tile(
+                "paused",
+                self.env._("Charges paused after declines"),
+                self.env["reseller.client"].search_count(paused),
+                "reseller_billing.reseller_client_action",
+                paused,
             ),
         ]
 

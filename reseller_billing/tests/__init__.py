@@ -10,6 +10,7 @@ from . import (
     test_import,
     test_ingest,
     test_lifecycle,
+    test_locked_portal,
     test_lockout,
     test_manual_charge,
     test_maximum,

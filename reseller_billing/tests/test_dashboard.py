@@ -1,4 +1,5 @@
 from dateutil.relativedelta import relativedelta
+from freezegun import freeze_time
 from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.tests import new_test_user
@@ -39,6 +40,12 @@ class TestDashboard(ResellerBillingCommon):
         bills = self.client_a.statement_ids
         bills.action_send()
         bills.sudo()._send_mails()  # as the scheduled action
+        # The runs were of this month's first day: by the end of the next it is overdue by far.
+        self.reseller.lockout_policy_id = self.env.ref("reseller_billing.lockout_policy_client")
+        with freeze_time(month + relativedelta(months=2)):
+            self.env["reseller.lockout"].sudo()._evaluate(self.client_a)  # as the scheduled action
+        self.client_a.charge_timing = "due"
+        self.client_a.sudo().charge_failures = 3  # billing keeps it
         tiles, data = self._tiles()
         self.assertEqual(
             {key: tile["count"] for key, tile in tiles.items()},
@@ -50,6 +57,8 @@ class TestDashboard(ResellerBillingCommon):
                 "rejected": 1,
                 "near": 1,
                 "failed": len(bills),
+                "locked": 1,
+                "paused": 1,
             },
         )
         for tile in tiles.values():

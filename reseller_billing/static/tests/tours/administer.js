@@ -197,3 +197,25 @@ registry.category("web_tour.tours").add("reseller_billing.hand_out", {
         { content: "The invoice is posted", trigger: ".o_arrow_button_current:contains('Posted')" },
     ],
 });
+
+// An administrator changes what a lock does, without code.
+registry.category("web_tour.tours").add("reseller_billing.change_what_locked_does", {
+    steps: () => [
+        ...stepUtils.goToAppSteps("reseller_billing.menu_root", "Open the app"),
+        { content: "The dashboard is there", trigger: ".o_reseller_dashboard button[name=due]" },
+        ...openMenu("Configuration", "Lock-out Actions"),
+        {
+            content: "Open what a lock does",
+            trigger: ".o_data_cell:contains('Lock-out: lock')",
+            run: "click",
+        },
+        {
+            content: "Open the part that refuses use",
+            trigger: ".o_field_widget[name=child_ids] .o_kanban_record:contains('Refuse all metered use')",
+            run: "click",
+        },
+        ...choose("selection_value", "Features that are locked out when owing", ".modal"),
+        { content: "Keep it", trigger: ".modal .o_form_button_save", run: "click" },
+        { content: "The dialog is closed", trigger: "body:not(:has(.modal))" },
+    ],
+});
