@@ -52,4 +52,5 @@ from . import (
     reseller_usage_mapping,
     reseller_usage_reader,
     reseller_usage_rejection,
+    reseller_wallet,
 )

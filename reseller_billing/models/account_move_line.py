@@ -61,6 +61,12 @@ class AccountMoveLine(models.Model):
                 line._raise_charge_line(line)
         return super().unlink()
 
+    def _get_open_receivables(self):
+        """Return those of these lines that are receivable, and not reconciled to their end."""
+        return self.filtered(
+            lambda line: line.account_id.account_type == "asset_receivable" and not line.reconciled
+        )
+
     def _follow_lockouts(self):
         """Bring the ladders of those whose debts these lines are to where the debts are now."""
         lines = self.exists().filtered(

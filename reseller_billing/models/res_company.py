@@ -48,6 +48,37 @@ class ResCompany(models.Model):
         default=3,
         help="After a declined charge of a saved payment method. After three declines it is paused.",
     )
+    reseller_wallet_journal_id = fields.Many2one(
+        "account.journal",
+        string="Journal of Wallets",
+        check_company=True,
+        domain="[('type', '=', 'general')]",
+    )
+    reseller_deposit_account_id = fields.Many2one(
+        "account.account",
+        string="Deposits of Clients",
+        check_company=True,
+        domain="[('account_type', '=', 'liability_current')]",
+        help="What clients have paid in and not used. Wallets alone book on it.",
+    )
+    reseller_breakage_account_id = fields.Many2one(
+        "account.account",
+        string="Breakage",
+        check_company=True,
+        help="Income from deposits that expired or were taken out by hand.",
+    )
+    reseller_bonus_account_id = fields.Many2one(
+        "account.account",
+        string="Bonuses",
+        check_company=True,
+        help="What is given on top of payments, or for nothing, once a bill draws it.",
+    )
+    reseller_wallet_limit = fields.Float(
+        string="Approval Above",
+        digits="Product Price",
+        help="Credits and debits of wallets by hand above this amount, in the currency of the bills, "
+        "wait for a second person. 0: none does.",
+    )
     reseller_review_runs = fields.Boolean(
         string="Review Billing Runs",
         help="New runs are prepared and compared with the last bills, and posted once approved.",

@@ -23,6 +23,19 @@ class ResConfigSettings(models.TransientModel):
     reseller_charge_retry_days = fields.Integer(
         related="company_id.reseller_charge_retry_days", readonly=False
     )
+    reseller_wallet_journal_id = fields.Many2one(
+        related="company_id.reseller_wallet_journal_id", readonly=False
+    )
+    reseller_deposit_account_id = fields.Many2one(
+        related="company_id.reseller_deposit_account_id", readonly=False
+    )
+    reseller_breakage_account_id = fields.Many2one(
+        related="company_id.reseller_breakage_account_id", readonly=False
+    )
+    reseller_bonus_account_id = fields.Many2one(
+        related="company_id.reseller_bonus_account_id", readonly=False
+    )
+    reseller_wallet_limit = fields.Float(related="company_id.reseller_wallet_limit", readonly=False)
     reseller_review_runs = fields.Boolean(related="company_id.reseller_review_runs", readonly=False)
     reseller_approver_differs = fields.Boolean(
         related="company_id.reseller_approver_differs", readonly=False

@@ -10,7 +10,11 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from .. import rating
-from . import reseller_client_charging, reseller_lockout_debtor  # noqa: F401
+from . import (  # noqa: F401
+    reseller_client_charging,
+    reseller_lockout_debtor,
+    reseller_wallet,
+)
 from .contract_contract import CLIENT
 from .reseller_price_rule import INTERVAL_UNITS
 
@@ -37,6 +41,7 @@ class ResellerClient(models.Model):
         "mail.activity.mixin",
         "reseller.lockout.debtor.mixin",
         "reseller.client.charging.mixin",
+        "reseller.client.wallet.mixin",
     ]
     _order = "reseller_id, name, id"
     _check_company_auto = True

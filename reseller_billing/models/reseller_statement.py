@@ -6,7 +6,11 @@ from odoo.fields import Command, Domain
 from odoo.tools import SQL
 
 from .. import rating
-from . import reseller_statement_document, reseller_statement_send  # noqa: F401
+from . import (  # noqa: F401
+    reseller_statement_document,
+    reseller_statement_send,
+    reseller_wallet,
+)
 from .account_move_line import BILLING
 
 LIVE = ("approved", "invoiced")
@@ -21,6 +25,7 @@ class ResellerStatement(models.Model):
         "mail.activity.mixin",
         "reseller.statement.document.mixin",
         "reseller.statement.send.mixin",
+        "reseller.statement.wallet.mixin",
     ]
     _order = "bill_date desc, id desc"
     _check_company_auto = True
@@ -148,6 +153,7 @@ class ResellerStatement(models.Model):
         statements._cover_usage(covered)
         statements._move_on(bills)
         statements._create_invoices(run.date)
+        statements._draw_wallets(run.date)
         return self.browse(statements.ids)
 
     @api.model
@@ -351,7 +357,9 @@ class ResellerStatement(models.Model):
                     for number, item in enumerate(mine, 1)
                 ]
             made._insert_charges(rows)
-            made.with_company(company)._create_invoices(fields.Date.context_today(self))
+            today = fields.Date.context_today(self)
+            made.with_company(company)._create_invoices(today)
+            made._draw_wallets(today)
             statements |= self.browse(made.ids)
         return statements
 
@@ -658,6 +666,7 @@ class ResellerStatement(models.Model):
                     "rerate_from": min(again, default=False),
                 }
             )
+        live._return_to_wallets()
         live.charge_ids.manual_charge_id.sudo().statement_id = False  # wait for another bill
         live.sudo().state = "void"  # as above
         self.env.flush_all()

@@ -27,5 +27,6 @@ from . import (
     test_story,
     test_time,
     test_usage_http,
+    test_wallet,
     test_web,
 )

@@ -1,0 +1,439 @@
+import random
+from decimal import Decimal
+
+from dateutil.relativedelta import relativedelta
+from freezegun import freeze_time
+from odoo import Command, fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import new_test_user
+
+from .common import ResellerBillingCommon
+
+
+class TestWallet(ResellerBillingCommon):
+    """A client whose use costs 1.00 a unit, billed monthly, and its wallet."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+
+        def account(code, name, kind):
+            return cls.env["account.account"].create(
+                {"code": code, "name": name, "account_type": kind}
+            )
+
+        cls.deposit = account("299100", "Deposits", "liability_current")
+        cls.breakage = account("499100", "Breakage", "income_other")
+        cls.bonus = account("699100", "Bonuses", "expense")
+        cls.company.write(
+            {
+                "reseller_wallet_journal_id": cls.env["account.journal"]
+                .create({"name": "Wallets", "code": "WAL", "type": "general"})
+                .id,
+                "reseller_deposit_account_id": cls.deposit.id,
+                "reseller_breakage_account_id": cls.breakage.id,
+                "reseller_bonus_account_id": cls.bonus.id,
+            }
+        )
+        cls._create_rule(unit_price=1)
+
+    @classmethod
+    def _receive(cls, amount, client=None):
+        """Receive money of a client by the bank; return its open receivable item."""
+        payment = cls.env["account.payment"].create(
+            {
+                "amount": amount,
+                "payment_type": "inbound",
+                "partner_type": "customer",
+                "partner_id": (client or cls.client_a).partner_id.id,
+                "journal_id": cls.company_data["default_journal_bank"].id,
+            }
+        )
+        payment.action_post()
+        return payment.move_id.line_ids.filtered(
+            lambda line: line.account_id.account_type == "asset_receivable"
+        )
+
+    def _ask(self, kind, **values):
+        request = self.env["reseller.wallet.request"].create(
+            {"client_id": self.client_a.id, "kind": kind, "reason": "by hand", **values}
+        )
+        request.action_do()
+        return request
+
+    def _pay_in(self, amount, bonus=0.0, until=False):
+        line = self._receive(amount)
+        self._ask("payment", payment_line_id=line.id, amount=bonus, date_until=until)
+        return self.client_a.wallet_lot_ids.sorted("id")[-1]
+
+    def _balance(self, account):
+        """Return what an account holds: debits above zero."""
+        lines = self.env["account.move.line"].search(
+            [("account_id", "=", account.id), ("parent_state", "=", "posted")]
+        )
+        return self.company.currency_id.round(sum(lines.mapped("balance")))
+
+    def _bill_use(self, day, quantity, date):
+        self._use(day, quantity)
+        self._run(date)
+        return self._statement(self.client_a, date)
+
+    def assertBooks(self):
+        """The law: the deposit account owes what is left of the lots' cost, to the cent."""
+        for pair, (cost, owed) in self.env["reseller.wallet.check"]._compare().items():
+            self.assertEqual(cost, owed, pair)
+        self.assertEqual(
+            -self._balance(self.deposit),
+            self.company.currency_id.round(sum(self.client_a.wallet_lot_ids.mapped("cost_left"))),
+        )
+
+    def _left(self):
+        self.client_a.invalidate_recordset()
+        return [(lot.left, lot.cost_left) for lot in self.client_a.wallet_lot_ids.sorted("id")]
+
+    def test_a_lot_gives_up_its_cost_in_the_proportion_of_its_use(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(100, bonus=10)
+        self.assertEqual(self.client_a.wallet_balance, 110)
+        # Left 80: 100 × 80 / 110 = 72.727…; left 50: 45.454…; left 20: 18.181…
+        shown = []
+        for month in (2, 3, 4, 5):
+            statement = self._bill_use(f"2024-{month - 1:02}-10", 30, f"2024-{month:02}-01")
+            shown.append(
+                (self._left()[0], statement.invoice_id.amount_residual, self._balance(self.bonus))
+            )
+            self.assertAgrees(statement)
+            self.assertBooks()
+        self.assertEqual(
+            shown,
+            [
+                ((80, 72.73), 0, 2.73),
+                ((50, 45.45), 0, 5.45),
+                ((20, 18.18), 0, 8.18),
+                ((0, 0), 10, 10),
+            ],
+        )
+        entry = self.client_a.wallet_lot_ids.entry_ids.sorted("id")[-1]
+        self.assertEqual((entry.kind, entry.statement_id), ("draw", statement))
+        self.assertEqual(
+            sorted((line.account_id, line.balance) for line in entry.move_id.line_ids),
+            sorted(
+                [
+                    (self.deposit, 18.18),
+                    (self.bonus, 1.82),
+                    (self.client_a.partner_id.property_account_receivable_id, -20),
+                ]
+            ),
+        )
+
+    def test_lots_are_drawn_by_priority_then_expiry_then_age(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            last = self._pay_in(10)
+            soon = self._pay_in(10, until="2024-06-30")
+            sooner = self._pay_in(10, until="2024-03-31")
+            client = self.client_a
+            given = client._give_to_wallet(10, "Sorry", "sorry")
+            first = (
+                self.env["reseller.wallet.lot"]
+                .sudo()  # no way in sets a priority yet
+                ._grant(
+                    client,
+                    {
+                        "kind": "gift",
+                        "reason": "Fair",
+                        "key": "fair",
+                        "date": "2024-01-01",
+                        "granted": 10,
+                        "priority": 1,
+                    },
+                )
+            )
+        statement = self._bill_use("2024-01-10", 35, "2024-02-01")
+        entries = self.env["reseller.wallet.entry"].search([("statement_id", "=", statement.id)])
+        self.assertEqual(
+            [(entry.lot_id, entry.amount) for entry in entries.sorted("id")],
+            [(first, -10), (sooner, -10), (soon, -10), (last, -5)],
+        )
+        self.assertEqual(given.left, 10)
+        self.assertEqual(statement.invoice_id.payment_state, "paid")
+        self.assertBooks()
+
+    def test_what_the_wallet_pays_for_is_the_clients_choice(self):
+        fee = self._create_feature("fee")
+        self._create_rule(fee, recurring_fee=40, fee_timing="advance", proration="none")
+        tax = self.env["account.tax"].create({"name": "10 %", "amount": 10})
+        self.product.taxes_id = tax
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(1000)
+        for use, left in (("usage", 44), ("never", 66), ("always", 0)):
+            self.client_a.wallet_use = use
+            day = self.client_a.next_bill_date
+            if use == "usage":
+                self.client_a.wallet_use = "never"
+                self._run(day)  # the opening bill has fees alone
+                self.client_a.wallet_use = use
+                day = self.client_a.next_bill_date
+            # 20 units and a fee of 40.00, with tax 22.00 and 44.00.
+            statement = self._bill_use(fields.Date.subtract(day, days=5), 20, day)
+            self.assertEqual(statement.invoice_id.amount_residual, left, use)
+        self.assertBooks()
+
+    def test_a_lot_that_ends_in_a_bills_period_is_drawn_and_then_expires(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(100, bonus=20, until="2024-01-15")
+            self._ask("gift", amount=5, date_until="2024-01-31")
+        statement = self._bill_use("2024-01-20", 30, "2024-02-01")
+        # 30 of 120 are 25.00 of the cost; the rest, 75.00, is income.
+        self.assertEqual(self._left(), [(0, 0), (0, 0)])
+        self.assertEqual(self._balance(self.breakage), -75)
+        self.assertEqual(self._balance(self.bonus), 5)
+        self.assertBooks()
+        # A void bill takes none of it: nothing is drawn, and nothing has expired.
+        statement.invoice_id.button_cancel()
+        self.assertEqual(self._left(), [(120, 100), (5, 0)])
+        self.assertEqual(self._balance(self.breakage), 0)
+        self.assertBooks()
+        self._run("2024-02-01")
+        self.assertEqual(self._left(), [(0, 0), (0, 0)])
+        self.assertEqual(self._balance(self.breakage), -75)
+        self.assertBooks()
+
+    def test_a_payment_is_put_in_once_and_only_an_open_one_of_the_payer(self):
+        line = self._receive(50)
+        self._ask("payment", payment_line_id=line.id)
+        self.assertEqual(line.amount_residual, 0)
+        with self.assertRaisesRegex(UserError, "open payment of Client A"):
+            self._ask("payment", payment_line_id=line.id)
+        other = self._create_client("B")
+        with self.assertRaisesRegex(UserError, "open payment of Client A"):
+            self._ask("payment", payment_line_id=self._receive(50, other).id)
+        self.assertEqual(self.client_a.wallet_balance, 50)
+        # The bank takes the money back: what was put in is owed.
+        line.payment_id.action_cancel()
+        self.assertEqual(self.client_a.open_balance, 50)
+        self.assertBooks()
+
+    def test_large_amounts_wait_for_a_second_person(self):
+        self.company.reseller_wallet_limit = 100
+        self.assertEqual(self._ask("gift", amount=100).state, "done")
+        request = self._ask("gift", amount=100.01)
+        self.assertEqual((request.state, self.client_a.wallet_balance), ("waiting", 100))
+        with self.assertRaisesRegex(AccessError, "Another person"):
+            request.action_approve()
+        manager = new_test_user(
+            self.env,
+            "second",
+            "base.group_user,reseller_billing.group_billing_manager",
+            company_id=self.company.id,
+            company_ids=[Command.set(self.company.ids)],
+        )
+        for vals in ({"amount": 5}, {"state": "draft"}, {"asked_by_id": manager.id}):
+            with self.assertRaises(UserError):
+                request.write(vals)
+        request.with_user(manager).action_approve()
+        request.with_user(manager).action_approve()
+        self.client_a.invalidate_recordset()
+        self.assertEqual((request.state, self.client_a.wallet_balance), ("done", 200.01))
+        with self.assertRaises(AccessError):
+            self.client_a.wallet_lot_ids.with_user(manager).unlink()
+        with self.assertRaises(AccessError):
+            self.client_a.wallet_lot_ids.entry_ids[0].with_user(manager).amount = 7
+        with self.assertRaisesRegex(UserError, "holds"):
+            self.company.reseller_wallet_limit = 0
+            self._ask("debit", amount=200.02)
+
+    def test_without_accounts_nothing_is_lost(self):
+        self.company.reseller_bonus_account_id = False
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(10, bonus=1)
+        self._use("2024-01-10", 30)
+        run = self._run("2024-02-01")
+        [parked] = run.parked_line_ids
+        self.assertIn("choose them in the settings", parked.reason)
+        self.assertEqual(self.client_a.wallet_balance, 11)
+        self.company.reseller_bonus_account_id = self.bonus
+        run.action_retry_parked()
+        while run._process_batch():
+            pass
+        self.assertEqual(
+            self._statement(self.client_a, "2024-02-01").invoice_id.amount_residual, 19
+        )
+        self.assertBooks()
+
+    def test_a_difference_is_told(self):
+        self._pay_in(10)
+        check = self.env["reseller.wallet.check"].sudo()  # as the scheduled action
+        check._cron_check()
+        self.assertFalse(self.client_a.activity_ids)
+        self.env["account.move"].create(
+            {
+                "journal_id": self.company.reseller_wallet_journal_id.id,
+                "line_ids": [
+                    Command.create({"account_id": self.deposit.id, "debit": 0.01}),
+                    Command.create({"account_id": self.bonus.id, "credit": 0.01}),
+                ],
+            }
+        ).action_post()
+        check._cron_check()
+        self.assertIn("differ", self.client_a.activity_ids.summary)
+        self.assertIn("9.99", self.client_a.activity_ids.note)
+
+    def test_an_accountants_month(self):
+        """The trial balance of January to March, worked out by hand.
+
+        Paid in 200.00 with a bonus of 20.00, valid until 15 February, and 50.00 without an end.
+        January's use, 66.00: drawn from the first lot, of which 200 × 66 / 220 = 60.00 are cost.
+        February's use, 100.00: drawn from it as well, cost 200 × 100 / 220 = 90.91 (left 54: cost
+        49.09); these 49.09 expire. March's use, 80.00: 50.00 drawn from the second lot; of the 30.00
+        that are left the client pays 10.00. Then 40.00 are paid in, 15.00 of them taken out by
+        hand, and 25.00 refunded. The bank shows 200 + 50 + 10 + 40 in, and 25 out.
+        """
+        bank = self.company_data["default_journal_bank"]
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(200, bonus=20, until="2024-02-15")
+            self._pay_in(50)
+        self._bill_use("2024-01-10", 66, "2024-02-01")
+        self.assertBooks()
+        self._bill_use("2024-02-10", 100, "2024-03-01")
+        self.assertBooks()
+        march = self._bill_use("2024-03-10", 80, "2024-04-01").invoice_id
+        self.assertEqual(march.amount_residual, 30)
+        self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=march.ids
+        ).create({"amount": 10, "journal_id": bank.id})._create_payments()
+        with freeze_time("2024-04-05 12:00:00"):
+            self._pay_in(40)
+            self._ask("debit", amount=15)
+            self._ask("refund")
+        self.assertBooks()
+        self.assertEqual(self._left(), [(0, 0), (0, 0), (0, 0)])
+        receivable = self.client_a.partner_id.property_account_receivable_id
+        # The refund is an open credit, that pays nothing by itself; it is paid out.
+        [credit] = self.env["account.move.line"].search(
+            [
+                ("account_id", "=", receivable.id),
+                ("parent_state", "=", "posted"),
+                ("amount_residual", "<", 0),
+            ]
+        )
+        payment = self.env["account.payment"].create(
+            {
+                "amount": 25,
+                "payment_type": "outbound",
+                "partner_type": "customer",
+                "partner_id": self.client_a.partner_id.id,
+                "journal_id": bank.id,
+            }
+        )
+        payment.action_post()
+        (
+            credit | payment.move_id.line_ids.filtered(lambda line: line.account_id == receivable)
+        ).reconcile()
+        self.assertEqual(self.client_a.open_balance, 20)
+        # The bank's statement, reconciled with the payments.
+        outstanding = self.env["account.payment"].search([]).mapped("outstanding_account_id")
+        for line in self.env["account.move.line"].search(
+            [("account_id", "in", outstanding.ids), ("parent_state", "=", "posted")]
+        ):
+            entry = self.env["account.bank.statement.line"].create(
+                {
+                    "journal_id": bank.id,
+                    "date": "2024-04-10",
+                    "amount": line.balance,
+                    "payment_ref": line.name,
+                    "partner_id": self.client_a.partner_id.id,
+                }
+            )
+            _liquidity, suspense, _other = entry._seek_for_lines()
+            entry.with_context(force_delete=True, skip_readonly_check=True).move_id.line_ids = [
+                Command.update(suspense.id, {"account_id": line.account_id.id})
+            ]
+            (line | suspense).reconcile()
+        income = self.env["account.move.line"].search([("charge_id", "!=", False)]).account_id
+        self.assertEqual(
+            {
+                "bank": self._balance(bank.default_account_id),
+                "outstanding": sum(map(self._balance, outstanding)),
+                "receivable": self._balance(receivable),
+                "deposits": self._balance(self.deposit),
+                "revenue": self._balance(income),
+                "bonuses": self._balance(self.bonus),
+                "breakage": self._balance(self.breakage),
+            },
+            {
+                "bank": 275.0,
+                "outstanding": 0.0,
+                "receivable": 20.0,
+                "deposits": 0.0,
+                "revenue": -246.0,
+                # 66.00 - 60.00 and 100.00 - 90.91
+                "bonuses": 15.09,
+                # 49.09 that expired and 15.00 by hand
+                "breakage": -64.09,
+            },
+        )
+
+    def test_lots_and_books_agree_after_every_step_of_any_history(self):
+        for seed in range(12):
+            with self.subTest(seed=seed), self.env.cr.savepoint() as savepoint:
+                self._play(random.Random(seed))
+                savepoint.rollback()
+            self.env.invalidate_all()
+
+    def _play(self, chance):
+        """Play a random history of a year; amounts have cents that divide badly."""
+
+        def cents(high):
+            return chance.randrange(1, high) / 100
+
+        day = fields.Date.to_date("2024-01-01")
+        self._run(day)
+        expected = Decimal(0)
+        for _month in range(8):
+            with freeze_time(f"{day} 12:00:00"):
+                for _step in range(chance.randrange(3)):
+                    what = chance.choice(["pay", "pay", "gift", "debit", "refund"])
+                    until = chance.choice(
+                        [False, day + relativedelta(days=chance.randrange(1, 80))]
+                    )
+                    if what == "pay":
+                        self._pay_in(cents(9000), cents(900), until)
+                    elif what == "gift":
+                        self._ask("gift", amount=cents(900), date_until=until)
+                    elif what == "debit" and self.client_a.wallet_balance > 1:
+                        self._ask("debit", amount=cents(100))
+                    elif what == "refund" and self.client_a.wallet_lot_ids.filtered("cost_left"):
+                        self._ask("refund")
+                    self.assertBooks()
+            following = fields.Date.add(day, months=1)
+            quantity = chance.randrange(1, 60)
+            self._use(fields.Date.add(day, days=chance.randrange(28)), quantity)
+            expected += quantity
+            self._run(following)
+            self.assertBooks()
+            statement = self._statement(self.client_a, following)
+            if chance.random() < 0.3:
+                before = statement.invoice_id.amount_residual
+                statement.invoice_id.button_cancel()
+                self.assertBooks()
+                self._run(following)
+                self.assertBooks()
+                again = self._statement(self.client_a, following)
+                self.assertEqual(again.invoice_id.amount_residual, before)
+            for lot in self.client_a.wallet_lot_ids:
+                self.assertGreaterEqual(lot.left, 0)
+                self.assertGreaterEqual(lot.cost_left, 0)
+                self.assertLessEqual(lot.cost_left, lot.left)
+            day = following
+        drawn = self.env["reseller.wallet.entry"].search([("kind", "in", ("draw", "return"))])
+        drawn -= drawn.filtered(lambda one: one.statement_id.state == "void")
+        invoices = self.env["account.move"].search(
+            [("reseller_client_id", "=", self.client_a.id), ("state", "=", "posted")]
+        )
+        # Each unit of 1.00 was drawn or is owed.
+        self.assertEqual(
+            self.company.currency_id.round(
+                sum(invoices.mapped("amount_residual")) - sum(drawn.mapped("amount"))
+            ),
+            float(expected),
+        )
