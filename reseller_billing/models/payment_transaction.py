@@ -106,14 +106,13 @@ class PaymentTransaction(models.Model):
         for transaction, invoices in paid.items():
             for invoice in invoices:
                 client_sudo = invoice.reseller_client_id.sudo()  # of the account, whoever paid
-                client_sudo.activity_schedule(
-                    "mail.mail_activity_data_todo",
-                    summary=self.env._("%s was paid twice", invoice.name),
-                    note=self.env._(
+                client_sudo.reseller_id._tell_responsible(
+                    client_sudo,
+                    self.env._("%s was paid twice", invoice.name),
+                    self.env._(
                         "The payment %s found nothing to pay: refund it, or let it stand as credit.",
                         transaction.reference,
                     ),
-                    user_id=(client_sudo.reseller_id.user_id or client_sudo.create_uid).id,
                 )
 
     # Charging saved payment methods
@@ -131,14 +130,14 @@ class PaymentTransaction(models.Model):
         )
 
     def _send_claimed(self):
-        """Send a claimed charge to its provider, and commit what became of it.
+        """Send a claimed charge to its provider, commit what became of it; return whether it went.
 
         That it is sent is committed first: a process that dies after that has it sent no second
         time. What the provider answers is kept before anything is booked.
         """
         self.ensure_one()
         if not retrying(self._mark_sent, self.env):
-            return
+            return False
         try:
             self._charge_with_token()
             self.env.cr.commit()  # pylint: disable=invalid-commit
@@ -146,7 +145,7 @@ class PaymentTransaction(models.Model):
             # It may have been charged: the provider's notification tells, or a person.
             _logger.exception("The outcome of charge %s is not known", self.reference)
             self.env.cr.rollback()
-            return
+            return True
         if self.state in ("done", "authorized"):
             try:
                 retrying(self._post_process, self.env)
@@ -154,6 +153,7 @@ class PaymentTransaction(models.Model):
                 # Odoo's own scheduled action does it again.
                 _logger.exception("Charge %s could not be booked yet", self.reference)
                 self.env.cr.rollback()
+        return True
 
     def _mark_sent(self):
         """Mark a claimed charge as sent; return whether it is to be.
@@ -162,12 +162,15 @@ class PaymentTransaction(models.Model):
         """
         self.ensure_one()
         self.lock_for_update()
-        self.invalidate_recordset()
+        self.env.invalidate_all()
         if self.state != "draft" or self.reseller_sent_at:
             return False
-        owed = sum(self.invoice_ids.mapped("amount_residual"))
-        if self.currency_id.compare_amounts(owed, self.amount) or not self.token_id.active:
+        owed = self.reseller_client_id._get_chargeable_amount(self.invoice_ids)
+        if self.currency_id.compare_amounts(owed, self.amount):
             self._set_canceled(self.env._("Nothing to charge any more, or not as much."))
+            return False
+        if not self.reseller_client_id._has_chargeable_method():
+            self._set_canceled(self.env._("The payment method is not in use any more."))
             return False
         self.reseller_sent_at = fields.Datetime.now()
         return True
@@ -186,15 +189,14 @@ class PaymentTransaction(models.Model):
         )
         for transaction in unanswered:
             client = transaction.reseller_client_id
-            client.activity_schedule(
-                "mail.mail_activity_data_todo",
-                summary=self.env._("A charge has no answer"),
-                note=self.env._(
+            client.reseller_id._tell_responsible(
+                client,
+                self.env._("A charge has no answer"),
+                self.env._(
                     "Look with the provider whether %(reference)s over %(amount)s was charged. If it "
                     "was, set it so there, that the provider tells us; if not, give it up here.",
                     reference=transaction.reference,
                     amount=transaction.currency_id.format(transaction.amount),
                 ),
-                user_id=(client.reseller_id.user_id or client.create_uid).id,
             )
         unanswered.reseller_told = True

@@ -71,7 +71,8 @@ class ResellerClient(models.Model):
 
     def _get_lockout_policy(self):
         self.ensure_one()
-        return self.group_id.lockout_policy_id or self.reseller_id.lockout_policy_id
+        policy = self.group_id.lockout_policy_id or self.reseller_id.lockout_policy_id
+        return policy.filtered("active")
 
     def _is_lockout_exempt(self):
         self.ensure_one()

@@ -1,7 +1,10 @@
+import logging
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.service.model import retrying
 
+_logger = logging.getLogger(__name__)
 BATCH = 50
 # Declines of one payment method, one after the other, after which a person has to look.
 TRIES = 3
@@ -78,7 +81,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
                 client.charge_state = "in_flight"
             elif client.charge_timing == "never":
                 client.charge_state = "off"
-            elif not client.payment_token_id.sudo().active:
+            elif not client._has_chargeable_method():
                 client.charge_state = "no_method"
             elif client.charge_failures >= TRIES:
                 client.charge_state = "paused"
@@ -169,15 +172,14 @@ class ResellerClientChargingMixin(models.AbstractModel):
         cron = self.env["ir.cron"]
         cron._commit_progress()
         transactions = self.env["payment.transaction"]
-        while True:
+        sent = True
+        while sent:
             retrying(self._claim_charges, self.env)
-            claimed = transactions._find_claimed()
-            for transaction in claimed:
-                transaction._send_claimed()
+            sent = False
+            for transaction in transactions._find_claimed():
+                sent = transaction._send_claimed() or sent
                 if not cron._commit_progress(1):
                     return
-            if not claimed:
-                break
         retrying(transactions._tell_unanswered, self.env)
         cron._commit_progress()
 
@@ -185,46 +187,70 @@ class ResellerClientChargingMixin(models.AbstractModel):
     def _claim_charges(self):
         """Claim the oldest due invoice of each client that has none in flight; return them all.
 
-        A batch at most, without commit.
+        A batch at most, without commit. What keeps one client from being charged keeps no other.
         """
         claimed = self.env["payment.transaction"]
-        for client in self._find_chargeable():
-            invoices = client._get_chargeable_invoices()
-            if invoices:
-                claimed |= client._claim_charge(invoices[0])
+        for client, invoices in self._find_chargeable().items():
+            try:
+                with self.env.cr.savepoint():
+                    claimed |= client._claim_charge(invoices[0])
+            except UserError as error:
+                _logger.warning("Account %s cannot be charged: %s", client.id, error)
             if len(claimed) == BATCH:
                 break
         return claimed
 
     @api.model
     def _find_chargeable(self):
-        """Return the clients whose payment method may be charged now."""
-        clients = self.search(
+        """Return {client: invoices} that may be charged now, the oldest first.
+
+        An invoice that was charged before and is owed again, as after a charge-back, is for a
+        person. Open credits of the payer are not charged.
+        """
+        clients = self.with_context(active_test=False).search(
             [
                 ("charge_timing", "!=", "never"),
-                ("payment_token_id.active", "=", True),
+                ("payment_token_id", "!=", False),
                 ("charge_failures", "<", TRIES),
                 ("transaction_ids", "not any", [("state", "=", "draft")]),
             ]
         )
-        return clients.filtered(
-            lambda one: not one.charge_next_try or one.charge_next_try <= one._today()
-        )
-
-    def _get_chargeable_invoices(self):
-        """Return the invoices whose time to be charged has come, oldest first.
-
-        One that was charged before and is owed again, as after a charge-back, is for a person.
-        """
-        self.ensure_one()
-        return self._get_owed_invoices().filtered(
-            lambda move: (
-                (self.charge_timing == "posting" or move.invoice_date_due <= self._today())
-                and not move.transaction_ids.filtered(
-                    lambda tx: tx._is_in_flight() or (tx.reseller_client_id and tx.state == "done")
-                )
+        clients = clients.filtered(
+            lambda one: (
+                one._has_chargeable_method()
+                and (not one.charge_next_try or one.charge_next_try <= one._today())
             )
         )
+        open_invoices = self.env["account.move"].search(
+            [("reseller_client_id", "in", clients.ids), *clients._get_owed_domain()],
+            order="invoice_date_due, id",
+        )
+        found = {}
+        for client, invoices in open_invoices.grouped("reseller_client_id").items():
+            due = invoices.filtered(
+                lambda move, client=client: (
+                    (client.charge_timing == "posting" or move.invoice_date_due <= client._today())
+                    and not move.transaction_ids.filtered(
+                        lambda tx: (
+                            tx._is_in_flight() or (tx.reseller_client_id and tx.state == "done")
+                        )
+                    )
+                )
+            )
+            if due and client._get_chargeable_amount(due[0]) > 0:
+                found[client] = due
+        return found
+
+    def _has_chargeable_method(self):
+        """Whether the saved payment method may be charged at its provider."""
+        self.ensure_one()
+        token_sudo = self.payment_token_id.sudo()  # its provider is closed to most users
+        return bool(token_sudo.active) and token_sudo.provider_id.state != "disabled"
+
+    def _get_chargeable_amount(self, invoice):
+        """Return what may be charged for an invoice: what is open of it, less open credits."""
+        self.ensure_one()
+        return min(invoice.amount_residual, max(self.open_balance, 0.0))
 
     def _claim_charge(self, invoice):
         """Return a new transaction over what is open of an invoice; it is not sent yet.
@@ -234,12 +260,20 @@ class ResellerClientChargingMixin(models.AbstractModel):
         self.ensure_one()
         self._take_turn()
         token_sudo = self.payment_token_id.sudo()  # its provider is closed to most users
-        if not token_sudo.active:
-            raise UserError(self.env._("%s has no saved payment method.", self.display_name))
+        if not self._has_chargeable_method():
+            raise UserError(self.env._("%s has no saved payment method in use.", self.display_name))
         transactions_sudo = self.env["payment.transaction"].sudo()  # made here and nowhere else
         if self.sudo().transaction_ids.filtered(lambda tx: tx.state == "draft"):
             raise UserError(
                 self.env._("A charge of %s is under way: wait for its result.", self.display_name)
+            )
+        self.invalidate_recordset(["open_balance"])  # it may have been shown before
+        amount = self._get_chargeable_amount(invoice)
+        if amount <= 0:
+            raise UserError(
+                self.env._(
+                    "%s has open credits: reconcile them with its invoices.", self.display_name
+                )
             )
         commands = [fields.Command.set(invoice.ids)]
         return transactions_sudo.create(
@@ -249,7 +283,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
                 "reference": transactions_sudo._compute_reference(
                     token_sudo.provider_id.code, invoice_ids=commands
                 ),
-                "amount": invoice.amount_residual,
+                "amount": amount,
                 "currency_id": invoice.currency_id.id,
                 "partner_id": invoice.partner_id.id,
                 "token_id": token_sudo.id,
@@ -271,6 +305,14 @@ class ResellerClientChargingMixin(models.AbstractModel):
                 and fields.Date.add(self._today(), days=max(days, 1)),
             }
         )
+        try:
+            with self.env.cr.savepoint():
+                self._tell_decline(transaction)
+        except Exception:
+            # That it was declined has to be kept, whoever can be told of it.
+            _logger.exception("Nobody could be told that %s was declined", transaction.reference)
+
+    def _tell_decline(self, transaction):
         self.message_post(
             body=self.env._(
                 "Charge %(reference)s was declined: %(message)s",
@@ -278,12 +320,11 @@ class ResellerClientChargingMixin(models.AbstractModel):
                 message=transaction.state_message or "",
             )
         )
-        if failures >= TRIES:
-            self.activity_schedule(
-                "mail.mail_activity_data_todo",
-                summary=self.env._("Charging is paused after %s declines", failures),
-                note=self.env._("It goes on with another payment method, or when it is resumed."),
-                user_id=(self.reseller_id.user_id or self.create_uid).id,
+        if self.charge_failures >= TRIES:
+            self.reseller_id._tell_responsible(
+                self,
+                self.env._("Charging is paused after %s declines", self.charge_failures),
+                self.env._("It goes on with another payment method, or when it is resumed."),
             )
         if transaction.partner_id.email:
             self.env.ref("reseller_billing.mail_template_declined").send_mail(transaction.id)

@@ -100,6 +100,8 @@ class ResellerLockout(models.Model):
         :return: the reseller.lockout.step records of what changed
         """
         steps = self.env["reseller.lockout.step"].sudo()
+        if not debtors:
+            return steps
         # The ladder moves by itself, whoever's payment or day moves it.
         debtors, model_sudo = debtors.sudo(), self.sudo()
         debts = debtors._load_debts()
@@ -110,7 +112,8 @@ class ResellerLockout(models.Model):
             stage, reason, exception = debtor._get_lockout_stage(debt)
             vals = {"owed": float(debt.owed), "days_overdue": debt.days}
             if stage == lockout.stage_id:
-                lockout.write(vals)
+                if any(lockout[name] != value for name, value in vals.items()):
+                    lockout.write(vals)
             else:
                 cause = lockout._get_cause(stage, reason, debt)
                 steps |= lockout._move_to(stage, vals, cause, exception)
@@ -164,6 +167,7 @@ class ResellerLockout(models.Model):
                     clients=[row[1] for row in rows],
                 )
             )
+            debtors.invalidate_recordset(["lockout_ids"])
         return self._find_lockouts(debtors)
 
     def _move_to(self, stage, vals, cause, exception=None):
@@ -194,7 +198,8 @@ class ResellerLockout(models.Model):
             filter(None, map(self._run_action, (left.leave_action_id, stage.enter_action_id)))
         )
         if step.failure:
-            self._tell_failure(step)
+            summary = self.env._("An action of the lock-out failed")
+            self.reseller_id._tell_responsible(self, summary, step.failure)
         return step
 
     def _run_action(self, action):
@@ -217,14 +222,6 @@ class ResellerLockout(models.Model):
         finally:
             self.invalidate_recordset()
         return False
-
-    def _tell_failure(self, step):
-        self.activity_schedule(
-            "mail.mail_activity_data_todo",
-            summary=self.env._("An action of the lock-out failed"),
-            note=step.failure,
-            user_id=self.reseller_id.user_id.id or SUPERUSER_ID,
-        )
 
     def action_enter_again(self):
         """Do again what the present stage does: its server action may have been changed since.

@@ -79,7 +79,8 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
     def _load_debts(self, day=None):
         """Return {id: Debt} of what is overdue on a day, as if nothing more were paid until then.
 
-        Open credits count off. Amounts are in the currency of the bills.
+        Open credits count off; invoices that are blocked for payment do not count. Amounts are in
+        the currency of the bills.
 
         :param day: today, where each debtor is, if None
         """
@@ -108,8 +109,10 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
               FROM (%s) AS debtor
               %s
               JOIN account_account account ON account.id = line.account_id
+              JOIN account_move document ON document.id = line.move_id
              WHERE line.parent_state = 'posted'
                AND line.reconciled IS NOT TRUE
+               AND document.payment_state IS DISTINCT FROM 'blocked'
                AND account.account_type = 'asset_receivable'
                AND line.company_id = debtor.company_id
                AND line.currency_id = debtor.currency_id
@@ -138,15 +141,17 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
         """Return the open invoices of this debt, oldest first."""
         self.ensure_one()
         return self.env["account.move"].search(
-            [
-                *self._get_debt_domain(),
-                ("company_id", "=", self.company_id.id),
-                ("state", "=", "posted"),
-                ("move_type", "in", ("out_invoice", "out_receipt")),
-                ("payment_state", "in", ("not_paid", "partial")),
-            ],
-            order="invoice_date_due, id",
+            [*self._get_debt_domain(), *self._get_owed_domain()], order="invoice_date_due, id"
         )
+
+    def _get_owed_domain(self):
+        """Return the domain of open invoices of these debtors' companies."""
+        return [
+            ("company_id", "in", self.company_id.ids),
+            ("state", "=", "posted"),
+            ("move_type", "in", ("out_invoice", "out_receipt")),
+            ("payment_state", "in", ("not_paid", "partial")),
+        ]
 
     def _get_debt_domain(self):
         """Return the domain of this debtor's invoices."""

@@ -1,7 +1,11 @@
-from odoo import api, fields, models
+import logging
+
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import UserError
 from odoo.tools import SQL
+
+_logger = logging.getLogger(__name__)
 
 
 class ResellerReseller(models.Model):
@@ -158,7 +162,7 @@ class ResellerReseller(models.Model):
 
     def _get_lockout_policy(self):
         self.ensure_one()
-        return self.own_lockout_policy_id
+        return self.own_lockout_policy_id.filtered("active")
 
     def _debtors_sql(self, days):
         return SQL(
@@ -187,6 +191,28 @@ class ResellerReseller(models.Model):
 
     def _get_debt_domain(self):
         return [("commercial_partner_id", "=", self.partner_id.commercial_partner_id.id)]
+
+    def _tell_responsible(self, record, summary, note):
+        """Schedule an activity for who is responsible, or the system where nobody may see it.
+
+        It never fails: what is told of happens in payments and in answers of providers.
+
+        :param record: with activities
+        """
+        self.ensure_one()
+        for user in (self.user_id, self.env["res.users"].browse(SUPERUSER_ID)):
+            try:
+                with self.env.cr.savepoint():
+                    if user:
+                        record.activity_schedule(
+                            "mail.mail_activity_data_todo",
+                            summary=summary,
+                            note=note,
+                            user_id=user.id,
+                        )
+                        return
+            except UserError:
+                _logger.warning("%s cannot be told of %s", user.login, summary)
 
     def action_view_clients(self):
         """Open the reseller's clients."""

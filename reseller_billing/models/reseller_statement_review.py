@@ -216,6 +216,7 @@ class ResellerStatement(models.Model):
         self.env["reseller.usage.daily"].invalidate_model(["statement_id"])
         self._move_on(bills)
         self._create_invoices(run.date)
+        self._draw_wallets(run.date)
 
     def _check_contract_lines(self):
         """Take the contracts' extra lines that the previews show, and no others."""

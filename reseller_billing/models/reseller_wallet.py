@@ -634,12 +634,8 @@ class ResellerWalletCheck(models.AbstractModel):
             )
             client = last.client_id
             if client:
-                client.activity_schedule(
-                    "mail.mail_activity_data_todo",
-                    summary=self.env._("Wallets and deposit account differ"),
-                    note=note,
-                    user_id=(client.reseller_id.user_id or client.create_uid).id,
-                )
+                summary = self.env._("Wallets and deposit account differ")
+                client.reseller_id._tell_responsible(client, summary, note)
 
 
 class ResellerWalletRequest(models.Model):

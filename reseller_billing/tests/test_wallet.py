@@ -198,6 +198,23 @@ class TestWallet(ResellerBillingCommon):
         self.assertEqual(self._balance(self.breakage), -75)
         self.assertBooks()
 
+    def test_a_reviewed_run_draws_when_it_posts(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(100)
+        self._run("2024-01-01")
+        self._use("2024-01-20", 30)
+        run = self.env["reseller.billing.run"].create({"date": "2024-02-01", "is_reviewed": True})
+        run.action_start()
+        while run._process_batch():
+            pass
+        self.assertEqual(self._left(), [(100, 100)])
+        run.action_approve()
+        while run._process_batch():
+            pass
+        self.assertEqual(self._left(), [(70, 70)])
+        self.assertEqual(self._statement(self.client_a, "2024-02-01").invoice_id.amount_residual, 0)
+        self.assertBooks()
+
     def test_a_payment_is_put_in_once_and_only_an_open_one_of_the_payer(self):
         line = self._receive(50)
         self._ask("payment", payment_line_id=line.id)

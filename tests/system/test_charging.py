@@ -167,6 +167,33 @@ def test_a_method_that_declines_is_tried_three_times_and_then_paused(shop):
     assert shop.look() == ("armed", 0, 0, [100, 100])
 
 
+def test_open_credits_are_not_charged(shop):
+    shop.save_method("done")
+    shop.bill("2024-01-03")
+    with shop.env() as env:
+        invoice = shop.client(env)._get_owed_invoices()
+        credit = invoice.copy({"move_type": "out_refund", "invoice_date": "2024-01-05"})
+        credit.invoice_line_ids.price_unit = 30
+        credit.action_post()
+    shop.charge()
+    shop.charge()
+    assert shop.calls == ["70.00"]
+    assert shop.look() == ("armed", 0, 0, [70])
+
+
+def test_a_provider_that_is_switched_off_holds_up_nobody(shop):
+    shop.save_method("done")
+    shop.bill("2024-01-03")
+    with shop.env() as env:
+        provider = env["payment.provider"].browse(shop.provider_id)
+        shop.client(env)._claim_charge(shop.client(env)._get_owed_invoices())
+        provider.with_context(active_test=False).write({"state": "disabled"})
+    shop.charge()
+    shop.charge()
+    assert shop.calls == []
+    assert shop.look() == ("no_method", 0, 100, [])
+
+
 def test_paying_by_hand_resumes_too(shop):
     shop.save_method("error")
     shop.bill("2024-01-03")
