@@ -1,4 +1,4 @@
-from odoo import http
+from odoo import fields, http
 from odoo.addons.portal.controllers.portal import CustomerPortal
 from odoo.http import request
 
@@ -18,12 +18,18 @@ class LockedPortal(CustomerPortal):
         invoices = lockouts_sudo._get_owed_invoices().filtered(
             lambda move: move.commercial_partner_id == payer
         )
+        today = fields.Date.context_today(
+            lockouts_sudo.with_context(tz=lockouts_sudo[0].reseller_id.tz)
+        )
         return request.render(
             "reseller_billing.portal_owed",
             {
                 **self._prepare_portal_layout_values(),
                 "page_name": "owed",
                 "lockouts": lockouts_sudo,
-                "invoices": invoices,
+                "invoices": [
+                    (invoice, invoice._get_next_due(), invoice._get_next_due() < today)
+                    for invoice in invoices
+                ],
             },
         )

@@ -13,6 +13,7 @@ from . import (
     res_currency,
     res_lang,
     res_partner,
+    res_users,
     reseller_account_entry,
     reseller_analysis,
     reseller_billing_run,

@@ -75,19 +75,10 @@ class AccountMove(models.Model):
         done = super().write(vals)
         if vals.get("state") == "cancel":
             self.reseller_statement_id._void()
-        if "state" in vals:
-            self._follow_lockouts()
+        if {"state", "invoice_date_due"} & vals.keys():
+            # A credit note that is posted, or an invoice that is cancelled, ends a lock-out, too.
+            self.line_ids._follow_lockouts()
         return done
-
-    def _follow_lockouts(self):
-        """A credit note that is posted, or an invoice that is cancelled, may end a lock-out."""
-        # Whoever posts and cancels need not see lock-outs.
-        lockouts_sudo = self.env["reseller.lockout"].sudo()
-        clients = lockouts_sudo.search(
-            [("client_id", "in", self.sudo().reseller_client_id.ids), ("state", "!=", "clear")]
-        ).client_id
-        if clients:
-            lockouts_sudo._evaluate(clients)
 
     def unlink(self):
         statements = self.reseller_statement_id.filtered(lambda one: one.invoice_id in self)
@@ -124,6 +115,14 @@ class AccountMove(models.Model):
         self.ensure_one()
         return self.invoice_line_ids.filtered(lambda line: line.display_type == "product").sorted(
             lambda line: (line.sequence, line.id)
+        )
+
+    def _get_next_due(self):
+        """Return the day on which what is open of this invoice is due, the first of several."""
+        self.ensure_one()
+        lines = self.line_ids._get_open_receivables()
+        return min(
+            (line.date_maturity or line.date for line in lines), default=self.invoice_date_due
         )
 
     def action_view_statement(self):

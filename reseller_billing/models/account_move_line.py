@@ -67,32 +67,21 @@ class AccountMoveLine(models.Model):
             lambda line: line.account_id.account_type == "asset_receivable" and not line.reconciled
         )
 
-    def _follow_lockouts(self):
-        """Bring the ladders of those whose debts these lines are to where the debts are now."""
+    def _follow_lockouts(self, paid=False):
+        """Have the ladders of those whose debts these lines are follow, when the transaction ends.
+
+        :param bool paid: whether something was reconciled
+        """
         lines = self.exists().filtered(
             lambda line: line.account_id.account_type == "asset_receivable"
         )
-        if not lines:
-            return
-        # Whoever pays or takes back need not see lock-outs.
+        # Whoever pays, posts or takes back need not see lock-outs.
         lockouts_sudo = self.env["reseller.lockout"].sudo()
-        clients_sudo = lines.move_id.sudo().reseller_client_id
-        resellers_sudo = (
-            self.env["reseller.reseller"]
-            .sudo()
-            .search(
-                [
-                    (
-                        "partner_id.commercial_partner_id",
-                        "in",
-                        lines.partner_id.commercial_partner_id.ids,
-                    )
-                ]
+        lockouts_sudo._follow(lines.move_id.sudo().reseller_client_id, paid)
+        partners = lines.partner_id.commercial_partner_id
+        if partners:
+            resellers_sudo = self.env["reseller.reseller"].sudo().with_context(active_test=False)
+            lockouts_sudo._follow(
+                resellers_sudo.search([("partner_id.commercial_partner_id", "in", partners.ids)]),
+                paid,
             )
-        )
-        for debtors in (clients_sudo, resellers_sudo):
-            lockouts_sudo._evaluate(debtors)
-        # Who has paid otherwise is charged again the next time.
-        paused_sudo = clients_sudo.filtered("charge_failures")
-        debts = paused_sudo._load_debts()
-        paused_sudo.filtered(lambda one: not debts[one.id].owed)._forget_declines()

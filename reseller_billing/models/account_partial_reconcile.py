@@ -8,7 +8,7 @@ class AccountPartialReconcile(models.Model):
     def create(self, vals_list):
         """Override of `account`: who pays is free in the same transaction."""
         partials = super().create(vals_list)
-        partials._get_reconciled_lines()._follow_lockouts()
+        partials._get_reconciled_lines()._follow_lockouts(paid=True)
         return partials
 
     def unlink(self):

@@ -5,29 +5,36 @@ from odoo.http import request
 
 OWED = "/my/reseller_billing/owed"
 # What those reach whose portal is closed: what they owe, the pages to pay it, and what pages need.
-OPEN_PATHS = (
-    OWED,
-    "/my/invoices/overdue",
-    "/my/payment_method",
+# Paths, and all below those that end in a slash.
+OPEN_PATHS = frozenset(
+    (
+        OWED,
+        "/my/invoices/overdue",
+        "/my/payment_method",
+        "/web/image",
+        "/web/login",
+        "/web/reset_password",
+        "/web/offline",
+        "/website/translations",
+        "/websocket",
+    )
+)
+OPEN_TREES = (
     "/invoice/transaction/",
     "/payment/",
-    # The messages of an invoice that is shown.
-    "/portal/chatter_init",
-    "/mail/data",
-    "/mail/chatter_fetch",
     "/web/assets/",
     "/web/bundle/",
-    "/web/image",
-    "/web/login",
+    "/web/image/",
     "/web/session/",
     "/web/static/",
     "/web/webclient/",
-    "/website/translations",
-    "/web/offline",
-    "/websocket",
+    "/website/lang/",
+    "/websocket/",
     "/bus/",
 )
 INVOICE = "/my/invoices/"
+# The messages of an invoice that is shown.
+MESSAGES = ("/portal/chatter_init", "/mail/chatter_fetch", "/mail/data")
 
 
 class IrHttp(models.AbstractModel):
@@ -38,26 +45,40 @@ class IrHttp(models.AbstractModel):
         """Override of `base`: who is locked out of the portal reaches what is owed, no more."""
         super()._pre_dispatch(rule, args)
         user = request.env.user
-        if not user or user._is_public() or not user.share:
+        path = request.httprequest.path
+        if not user or not user.share or user._is_public():
+            return
+        if path in OPEN_PATHS or path.startswith(OPEN_TREES):
             return
         # The user need not read the own account's lock-out.
         locked_sudo = user.partner_id.sudo()._get_closed_lockouts()
-        if not locked_sudo or cls._is_open_to_locked(args, locked_sudo):
+        if not locked_sudo or cls._is_open_to_locked(path, args, locked_sudo):
             return
         if rule.endpoint.routing["type"] != "http" or request.httprequest.method != "GET":
             raise AccessError(request.env._("The account is locked: pay what it owes first."))
         werkzeug.exceptions.abort(request.redirect(OWED))
 
     @classmethod
-    def _is_open_to_locked(cls, args, lockouts):
-        """Whether a page is one of those that are left to who is locked out."""
-        path = request.httprequest.path
-        if path.startswith(OPEN_PATHS):
-            return True
-        # Of invoices, those that are owed.
+    def _is_open_to_locked(cls, path, args, lockouts):
+        """Whether a page, or the messages of one, is of an invoice that is owed."""
+        if path in MESSAGES:
+            threads = list(_find_threads(request.get_json_data().get("params")))
+            owed = lockouts._get_owed_invoices().ids if threads else []
+            return all(model == "account.move" and number in owed for model, number in threads)
         number = args.get("invoice_id")
         return (
             path.startswith(INVOICE)
             and number is not None
             and number in lockouts._get_owed_invoices().ids
         )
+
+
+def _find_threads(value):
+    """Yield (model, id) of the documents that a request for messages names, however deep."""
+    if isinstance(value, dict):
+        if "thread_model" in value:
+            yield value["thread_model"], value.get("thread_id")
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from _find_threads(one)

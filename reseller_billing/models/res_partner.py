@@ -36,7 +36,7 @@ class ResPartner(models.Model):
         A contact with several accounts is shut out when none of them is open any more.
         """
         self.ensure_one()
-        contact = ("partner_id.commercial_partner_id", "=", self.commercial_partner_id.id)
+        contact = ("partner_id", "parent_of", self.id)
         closed = self.env["reseller.lockout"].search(
             [
                 ("closes_portal", "=", True),

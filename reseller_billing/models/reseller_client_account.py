@@ -69,14 +69,20 @@ class ResellerClient(models.Model):
 
     # Lock-out
 
-    def _get_lockout_policy(self):
-        self.ensure_one()
-        policy = self.group_id.lockout_policy_id or self.reseller_id.lockout_policy_id
+    def _get_lockout_policy(self, day):
+        group = self._get_lockout_group(day)
+        policy = group.lockout_policy_id or self.reseller_id.lockout_policy_id
         return policy.filtered("active")
 
-    def _is_lockout_exempt(self):
+    def _is_lockout_exempt(self, day):
+        return self._get_lockout_group(day).is_lockout_exempt
+
+    def _get_lockout_group(self, day):
+        """Return the group of a day; after the end of service the last one goes on."""
         self.ensure_one()
-        return self.group_id.is_lockout_exempt
+        rows = self.membership_ids.filtered("date_from").sorted("date_from")
+        begun = rows.filtered(lambda row: row.date_from <= day)
+        return (begun[-1:] or rows[:1]).group_id
 
     def _debtors_sql(self, days):
         return SQL(

@@ -123,6 +123,13 @@ class ResellerClientChargingMixin(models.AbstractModel):
             )
             self._trigger_charges()
 
+    def _forget_paid_declines(self):
+        """Forget the declines of those who owe nothing overdue any more, however they paid."""
+        declined = self.filtered("charge_failures")
+        if declined:
+            debts = declined._load_debts()
+            declined.filtered(lambda one: not debts[one.id].owed)._forget_declines()
+
     def action_resume_charging(self):
         """Try declined payment methods again.
 

@@ -39,6 +39,7 @@ class ResellerLockout(models.Model):
     stage_id = fields.Many2one("reseller.lockout.stage", readonly=True, ondelete="restrict")
     state = fields.Selection(STATES, required=True, readonly=True, default="clear", index=True)
     state_since = fields.Datetime(readonly=True)
+    refused_since = fields.Datetime(readonly=True, help="Since when something is refused.")
     refused_use = fields.Selection(
         [
             ("none", "Nothing"),
@@ -91,12 +92,45 @@ class ResellerLockout(models.Model):
                 return
 
     @api.model
-    def _evaluate(self, debtors):
+    def _follow(self, debtors, paid=False):
+        """Have the ladders of clients, or of resellers, follow when the transaction ends.
+
+        Then all of its changes are known: what is unreconciled and reconciled again in between
+        locks nobody. Who pays is free in the same transaction.
+
+        :param bool paid: whether something of theirs was reconciled
+        """
+        if not debtors:
+            return
+        precommit = self.env.cr.precommit
+        if "reseller_lockout" not in precommit.data:
+            precommit.data["reseller_lockout"] = {}
+            precommit.add(self._evaluate_followed)
+        followed = precommit.data["reseller_lockout"]
+        for debtor in debtors:
+            key = debtor._name, debtor.id
+            followed[key] = followed.get(key, False) or paid
+
+    def _evaluate_followed(self):
+        followed = self.env.cr.precommit.data.pop("reseller_lockout", {})
+        for name in ("reseller.client", "reseller.reseller"):
+            for was_paid in (False, True):
+                ids = [
+                    key[1] for key, paid in followed.items() if key[0] == name and paid == was_paid
+                ]
+                # As _follow.
+                debtors_sudo = self.env[name].sudo().browse(ids).exists()
+                self._evaluate(debtors_sudo, was_paid)
+                if was_paid and name == "reseller.client":
+                    debtors_sudo._forget_paid_declines()
+
+    @api.model
+    def _evaluate(self, debtors, paid=False):
         """Bring the ladders of clients, or of resellers, to where their debts put them now.
 
-        It is done in the transaction that changes the debt, so that who pays is free at once; only
-        the ladder of that debt moves.
+        Only the ladder of that debt moves.
 
+        :param bool paid: whether something of theirs was reconciled in this transaction
         :return: the reseller.lockout.step records of what changed
         """
         steps = self.env["reseller.lockout.step"].sudo()
@@ -105,21 +139,23 @@ class ResellerLockout(models.Model):
         # The ladder moves by itself, whoever's payment or day moves it.
         debtors, model_sudo = debtors.sudo(), self.sudo()
         debts = debtors._load_debts()
-        owing = debtors.filtered(lambda one: debts[one.id].owed and one._get_lockout_policy())
+        owing = debtors.filtered(
+            lambda one: debts[one.id].owed and one._get_lockout_policy(one._today())
+        )
         for lockout in model_sudo._get_lockouts(owing) | model_sudo._find_lockouts(debtors):
             debtor = lockout.client_id or lockout.reseller_id
             debt = debts[debtor.id]
             stage, reason, exception = debtor._get_lockout_stage(debt)
             vals = {"owed": float(debt.owed), "days_overdue": debt.days}
-            if stage == lockout.stage_id:
+            if stage == lockout.stage_id and (stage.state or "clear") == lockout.state:
                 if any(lockout[name] != value for name, value in vals.items()):
                     lockout.write(vals)
             else:
-                cause = lockout._get_cause(stage, reason, debt)
+                cause = lockout._get_cause(stage, reason, debt, paid)
                 steps |= lockout._move_to(stage, vals, cause, exception)
         return steps
 
-    def _get_cause(self, stage, reason, debt):
+    def _get_cause(self, stage, reason, debt, paid):
         """Return why a lock-out moves to a stage.
 
         :param reason: what kept its debt from a higher stage, or has ceased to, see
@@ -128,11 +164,11 @@ class ResellerLockout(models.Model):
         self.ensure_one()
         if SEVERITY[stage.state or "clear"] >= SEVERITY[self.state]:
             return reason if reason == "ended" else "overdue"
-        if not debt.owed:
-            return "paid"
-        if reason and reason != "ended":
+        if debt.owed and reason and reason != "ended":
             return reason
-        return "paid" if float(debt.owed) < self.owed else "policy"
+        if float(debt.owed) < self.owed:
+            return "paid" if paid else "settled"
+        return "policy"
 
     def _find_lockouts(self, debtors):
         """Return the lock-outs that there are of clients or of resellers' own debts."""
@@ -180,7 +216,10 @@ class ResellerLockout(models.Model):
         before, left = self.state, self.stage_id
         state = stage.state or "clear"
         now = fields.Datetime.now()
-        self.write({**vals, **FREE, "stage_id": stage.id, "state": state, "state_since": now})
+        refused_since = self.refused_use != "none" and self.refused_since
+        if cause != "again":
+            vals = {**vals, "state_since": now}
+        self.write({**vals, **FREE, "stage_id": stage.id, "state": state})
         step = self.env["reseller.lockout.step"].create(
             {
                 "lockout_id": self.id,
@@ -197,6 +236,8 @@ class ResellerLockout(models.Model):
         step.failure = "\n".join(
             filter(None, map(self._run_action, (left.leave_action_id, stage.enter_action_id)))
         )
+        # A harsher stage goes on with what was refused before.
+        self.refused_since = self.refused_use != "none" and (refused_since or now)
         if step.failure:
             summary = self.env._("An action of the lock-out failed")
             self.reseller_id._tell_responsible(self, summary, step.failure)
@@ -244,9 +285,10 @@ class ResellerLockout(models.Model):
         return SQL(
             """
             SELECT lockout.client_id, lockout.refused_use, lockout.owed, policy.rejects_events,
-                   lockout.state_since + CASE WHEN lockout.client_id IS NULL
-                        THEN COALESCE(policy.reaches_clients_days, 0) ELSE 0 END * interval '1 day'
-                        AS felt_from
+                   CASE WHEN lockout.client_id IS NULL
+                        THEN lockout.refused_since
+                             + COALESCE(policy.reaches_clients_days, 0) * interval '1 day'
+                        ELSE lockout.state_since END AS felt_from
               FROM reseller_lockout lockout
               JOIN reseller_lockout_stage stage ON stage.id = lockout.stage_id
               JOIN reseller_lockout_policy policy ON policy.id = stage.policy_id
@@ -284,12 +326,14 @@ class ResellerLockout(models.Model):
             found |= (lockout.client_id or lockout.reseller_id)._get_owed_invoices()
         return found
 
-    def _get_invoices_to_tell(self):
-        """Return those overdue invoices of a debt that whoever is told of it has to pay."""
+    def _get_overdue_invoices(self):
+        """Return the overdue invoices of this debt, oldest first."""
         self.ensure_one()
-        invoices = (self.client_id or self.reseller_id)._get_overdue_invoices()
-        payer = self.partner_id.commercial_partner_id
-        return invoices.filtered(lambda move: move.commercial_partner_id == payer)
+        return (self.client_id or self.reseller_id)._get_overdue_invoices()
+
+    def _get_told(self):
+        """Return who is told of this debt: who has to pay its overdue invoices, or the debtor."""
+        return self._get_overdue_invoices().partner_id or self.partner_id
 
 
 class ResellerLockoutStep(models.Model):
@@ -316,6 +360,7 @@ class ResellerLockoutStep(models.Model):
         [
             ("overdue", "Overdue"),
             ("paid", "Paid"),
+            ("settled", "Not overdue any more"),
             ("promise", "Promise to pay"),
             ("override", "Override"),
             ("ended", "Promise or override ended"),

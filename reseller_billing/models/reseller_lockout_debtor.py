@@ -42,11 +42,11 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
             return [("lockout_ids", "not any", [("state", "in", others)])]
         return [("lockout_ids", "any", [("state", "in", list(value))])]
 
-    def _get_lockout_policy(self):
-        """Return the policy that a debt follows, empty for none."""
+    def _get_lockout_policy(self, day):
+        """Return the policy that a debt follows on a day, empty for none."""
         raise NotImplementedError
 
-    def _is_lockout_exempt(self):
+    def _is_lockout_exempt(self, day):
         return False
 
     def _get_lockout_stage(self, debt, day=None):
@@ -59,21 +59,22 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
         """
         self.ensure_one()
         day = day or self._today()
-        policy = self._get_lockout_policy()
+        policy = self._get_lockout_policy(day)
         stages = self.env["reseller.lockout.stage"]
         if not policy:
             return stages, "policy", None
-        if self._is_lockout_exempt():
+        if self._is_lockout_exempt(day):
             return stages, "exempt", None
         stage = policy._get_stage(debt)
-        exceptions = self.lockout_exception_ids.filtered(lambda one: not one.is_withdrawn)
-        holding = exceptions.filtered(lambda one: one.date_until >= day)
+        holding = self.lockout_exception_ids.filtered(
+            lambda one: not one.is_withdrawn and one.date_until >= day
+        )
         if holding:
             lowest = min(holding, key=lambda one: (SEVERITY[one.state], one.id))
             held = policy._get_stage(debt, lowest.state)
             if held != stage:
                 return held, lowest.kind, lowest
-        last = self.lockout_ids.step_ids[:1].exception_id
+        last = self.lockout_ids.step_ids.sorted("id")[-1:].exception_id
         return stage, "ended" if last - holding else None, None
 
     def _load_debts(self, day=None):
@@ -99,24 +100,33 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
         """
         return SQL(
             """
-            SELECT debtor.id,
-                   sum(line.amount_residual_currency) FILTER (
-                       WHERE line.amount_residual_currency < 0
-                          OR COALESCE(line.date_maturity, line.date) < debtor.day),
-                   max(debtor.day - COALESCE(line.date_maturity, line.date)) FILTER (
-                       WHERE line.amount_residual_currency > 0
-                         AND COALESCE(line.date_maturity, line.date) < debtor.day)
-              FROM (%s) AS debtor
-              %s
-              JOIN account_account account ON account.id = line.account_id
-              JOIN account_move document ON document.id = line.move_id
-             WHERE line.parent_state = 'posted'
-               AND line.reconciled IS NOT TRUE
-               AND document.payment_state IS DISTINCT FROM 'blocked'
-               AND account.account_type = 'asset_receivable'
-               AND line.company_id = debtor.company_id
-               AND line.currency_id = debtor.currency_id
-             GROUP BY debtor.id
+            WITH item AS (
+                SELECT debtor.id AS debtor_id, line.id, line.amount_residual_currency AS residual,
+                       debtor.day - COALESCE(line.date_maturity, line.date) AS days
+                  FROM (%s) AS debtor
+                  %s
+                  JOIN account_account account ON account.id = line.account_id
+                  JOIN account_move document ON document.id = line.move_id
+                 WHERE line.parent_state = 'posted'
+                   AND line.reconciled IS NOT TRUE
+                   AND (document.move_type NOT IN ('out_invoice', 'out_receipt')
+                        OR document.payment_state IN ('not_paid', 'partial'))
+                   AND account.account_type = 'asset_receivable'
+                   AND line.company_id = debtor.company_id
+                   AND line.currency_id = debtor.currency_id
+            ), credit AS (
+                SELECT debtor_id, -sum(residual) AS amount FROM item
+                 WHERE residual < 0 GROUP BY debtor_id
+            ), overdue AS (
+                -- Credits pay the oldest first.
+                SELECT debtor_id, days, residual,
+                       sum(residual) OVER (PARTITION BY debtor_id ORDER BY days DESC, id) AS running
+                  FROM item WHERE residual > 0 AND days > 0
+            )
+            SELECT overdue.debtor_id, sum(overdue.residual) - COALESCE(max(credit.amount), 0),
+                   max(overdue.days) FILTER (WHERE running > COALESCE(credit.amount, 0))
+              FROM overdue LEFT JOIN credit ON credit.debtor_id = overdue.debtor_id
+             GROUP BY overdue.debtor_id
             """,
             *self._debtors_sql(days),
         )
@@ -133,9 +143,8 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
     def _get_overdue_invoices(self):
         """Return the invoices of this debt that are overdue, oldest first."""
         self.ensure_one()
-        return self._get_owed_invoices().filtered(
-            lambda move: move.invoice_date_due and move.invoice_date_due < self._today()
-        )
+        today = self._today()
+        return self._get_owed_invoices().filtered(lambda move: move._get_next_due() < today)
 
     def _get_owed_invoices(self):
         """Return the open invoices of this debt, oldest first."""

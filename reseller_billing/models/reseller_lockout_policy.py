@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
@@ -51,7 +53,7 @@ class ResellerLockoutPolicy(models.Model):
             lambda stage: (
                 debt.owed > 0
                 and debt.days >= stage.days_overdue
-                and debt.owed > stage.amount_over
+                and debt.owed > Decimal(repr(stage.amount_over))
                 and SEVERITY[stage.state] <= SEVERITY[ceiling]
             )
         )
@@ -120,7 +122,7 @@ class ResellerLockoutStage(models.Model):
                 raise ValidationError(
                     self.env._(
                         "%s does not act on lock-outs: choose an action on that model.",
-                        action.display_name,
+                        action.sudo().display_name,  # as above
                     )
                 )
 
@@ -132,7 +134,6 @@ class ResellerLockoutStage(models.Model):
         if locked_sudo:
             raise ValidationError(
                 self.env._(
-                    "%s is at this stage: archive the policy and choose another one instead.",
-                    locked_sudo.display_name,
+                    "Somebody is at this stage: archive the policy and choose another one instead."
                 )
             )

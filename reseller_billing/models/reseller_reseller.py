@@ -160,7 +160,7 @@ class ResellerReseller(models.Model):
 
     # Lock-out, for debts of the reseller's own
 
-    def _get_lockout_policy(self):
+    def _get_lockout_policy(self, day):
         self.ensure_one()
         return self.own_lockout_policy_id.filtered("active")
 
@@ -168,7 +168,7 @@ class ResellerReseller(models.Model):
         return SQL(
             """
             SELECT reseller.id, asked.day, reseller.company_id, reseller.currency_id,
-                   partner.commercial_partner_id AS partner_id
+                   reseller.invoice_to, partner.commercial_partner_id AS partner_id
               FROM unnest(%s::int[], %s::date[]) AS asked (reseller_id, day)
               JOIN reseller_reseller reseller ON reseller.id = asked.reseller_id
               JOIN res_partner partner ON partner.id = reseller.partner_id
@@ -177,20 +177,26 @@ class ResellerReseller(models.Model):
             days,
         ), SQL(
             "JOIN res_partner partner ON partner.commercial_partner_id = debtor.partner_id "
-            "JOIN account_move_line line ON line.partner_id = partner.id"
+            "JOIN account_move_line line ON line.partner_id = partner.id "
+            # Clients that pay themselves may be contacts of the reseller.
+            "AND (debtor.invoice_to = 'reseller' OR NOT EXISTS (SELECT FROM account_move own "
+            "WHERE own.id = line.move_id AND own.reseller_client_id IS NOT NULL))"
         )
 
     @api.model
     def _find_lockout_candidates(self):
         """Override of the mixin: all who have a policy, or are not clear."""
-        candidates = self.search(
+        candidates = self.with_context(active_test=False).search(
             ["|", ("own_lockout_policy_id", "!=", False), ("lockout_ids.state", "!=", "clear")],
             order="id",
         )
         return candidates.ids
 
     def _get_debt_domain(self):
-        return [("commercial_partner_id", "=", self.partner_id.commercial_partner_id.id)]
+        domain = [("commercial_partner_id", "=", self.partner_id.commercial_partner_id.id)]
+        if self.invoice_to != "reseller":
+            domain.append(("reseller_client_id", "=", False))
+        return domain
 
     def _tell_responsible(self, record, summary, note):
         """Schedule an activity for who is responsible, or the system where nobody may see it.

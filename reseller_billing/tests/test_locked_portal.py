@@ -44,6 +44,7 @@ class TestLockedPortal(ResellerBillingCommon, HttpCase):
         self.env["account.payment.register"].with_context(
             active_model="account.move", active_ids=invoice.ids
         ).create({})._create_payments()
+        self.env.cr.flush()  # the end of the transaction
 
     def _get(self, path):
         """Return (path where one ends, status)."""
@@ -69,7 +70,33 @@ class TestLockedPortal(ResellerBillingCommon, HttpCase):
         # Not by calls of methods either.
         answer = self.make_jsonrpc_request_raw("/web/dataset/call_kw/res.partner/read", invoice)
         self.assertIn("The account is locked", answer)
+        other = invoice.copy()
+        other.action_post()
+        for number, is_open in ((invoice.id, True), (other.id, False)):
+            if not is_open:
+                self._pay(other)
+            answer = self.url_open(
+                "/mail/chatter_fetch",
+                json={"params": {"thread_model": "account.move", "thread_id": number}},
+            )
+            self.assertEqual("The account is locked" in answer.text, not is_open)
+        asked = {
+            "service": "object",
+            "method": "execute_kw",
+            "args": [
+                self.env.cr.dbname,
+                self.user.id,
+                "client_a",
+                "account.move",
+                "search_read",
+                [[], ["name"]],
+            ],
+        }
+        answer = self.url_open("/jsonrpc", json={"method": "call", "params": asked})
+        self.assertNotIn(other.name, answer.text)
         self._pay(invoice)
+        answer = self.url_open("/jsonrpc", json={"method": "call", "params": asked})
+        self.assertIn(other.name, answer.text)
         self.assertEqual(self._get("/my"), ("my", 200))
         self.assertEqual(self._get("/my/invoices"), ("my/invoices", 200))
 

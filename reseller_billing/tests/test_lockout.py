@@ -17,6 +17,7 @@ class TestLockout(ResellerBillingCommon, MailCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.company.reseller_billing_delay = 0
         cls.policy = cls.env.ref("reseller_billing.lockout_policy_client")
         cls.reseller.lockout_policy_id = cls.policy
         cls.client_a.partner_id.email = "a@example.com"
@@ -29,19 +30,29 @@ class TestLockout(ResellerBillingCommon, MailCommon):
     @classmethod
     def _bill(cls, date="2024-02-01"):
         """Bill the fees of January and February, and pay January's."""
-        cls._run("2024-01-01")
+        cls._bill_more("2024-01-01")
         first = cls.env["account.move"].search([("reseller_client_id", "!=", False)])
-        for move in first:
-            cls._pay(move)
-        cls._run(date)
+        with freeze_time("2024-01-01 12:00:00"):
+            for move in first:
+                cls._pay(move)
+        cls._bill_more(date)
         return cls.env["account.move"].search([("reseller_client_id", "!=", False)]) - first
+
+    @classmethod
+    def _bill_more(cls, date):
+        """Bill on the day itself, and come to the end of the transaction."""
+        with freeze_time(f"{date} 12:00:00"):
+            cls._run(date)
+            cls.env.cr.flush()
 
     @classmethod
     def _pay(cls, invoice, amount=None):
         wizard = cls.env["account.payment.register"].with_context(
             active_model="account.move", active_ids=invoice.ids
         )
-        return wizard.create({"amount": amount} if amount else {})._create_payments()
+        payments = wizard.create({"amount": amount} if amount else {})._create_payments()
+        cls.env.cr.flush()  # the end of the transaction
+        return payments
 
     @contextmanager
     def _on(self, day):
@@ -62,6 +73,7 @@ class TestLockout(ResellerBillingCommon, MailCommon):
     def _look(self, client=None):
         """Return (state, whether a marked feature may be used, and another one)."""
         client = client or self.client_a
+        self.env.cr.flush()  # the end of the transaction
         client.invalidate_recordset()
         return (
             client.lockout_state,
@@ -114,6 +126,47 @@ class TestLockout(ResellerBillingCommon, MailCommon):
             payment.move_id.line_ids.remove_move_reconcile()
             self.assertEqual(self._look(), ("locked", False, False))
         self.assertEqual(self._history()[-1], ("clear", "locked", "overdue", 60, 22))
+
+    def test_a_paid_invoice_that_is_reversed_and_made_anew_locks_nobody(self):
+        invoice = self._bill()
+        with freeze_time("2024-02-01"):
+            self._pay(invoice)
+        with self._on("2024-03-01"):
+            reversal = self.env["account.move.reversal"].with_context(
+                active_model="account.move", active_ids=invoice.ids
+            )
+            wizard = reversal.create({"journal_id": invoice.journal_id.id})
+            wizard.modify_moves()
+            self.assertEqual(self._look(), ("clear", True, True))
+            self.assertFalse(self.client_a.lockout_ids.step_ids)
+
+    def test_credits_pay_the_oldest_first(self):
+        self._bill()
+        self._bill_more("2024-03-01")
+        with freeze_time("2024-03-01"):
+            payment = self.env["account.move"].create(
+                {
+                    "move_type": "out_refund",
+                    "partner_id": self.client_a.partner_id.id,
+                    "invoice_date": "2024-03-01",
+                    "reseller_statement_id": False,
+                    "invoice_line_ids": [
+                        Command.create({"product_id": self.product.id, "price_unit": 100})
+                    ],
+                }
+            )
+            payment.action_post()
+            # Of the account, and reconciled with nothing.
+            self.env.cr.execute(
+                "UPDATE account_move SET reseller_client_id = %s WHERE id = %s",
+                [self.client_a.id, payment.id],
+            )
+            self.env.invalidate_all()
+        with self._on("2024-03-02"):
+            # 100.00 of 200.00 are covered; what is left is one day overdue, not 30.
+            self.assertEqual(self._look()[0], "warned")
+            lockout = self.client_a.lockout_ids
+            self.assertEqual((lockout.owed, lockout.days_overdue), (100, 1))
 
     def test_a_credit_note_counts_off_once_it_is_posted(self):
         invoice = self._bill()
@@ -259,6 +312,59 @@ class TestLockout(ResellerBillingCommon, MailCommon):
             self.assertEqual(self._look(), ("clear", True, True))
             self.assertEqual(self._look(second), ("clear", True, True))
             self.assertEqual(self.reseller.lockout_state, "clear")
+
+    def test_a_harsher_stage_of_a_reseller_is_felt_without_a_gap(self):
+        policy = self.env["reseller.lockout.policy"].create(
+            {
+                "name": "Resellers",
+                "reaches_clients": True,
+                "reaches_clients_days": 5,
+                "stage_ids": [
+                    Command.create(
+                        {
+                            "state": state,
+                            "days_overdue": days,
+                            "enter_action_id": self.env.ref(f"reseller_billing.{action}").id,
+                        }
+                    )
+                    for state, days, action in (
+                        ("restricted", 1, "action_lockout_restrict"),
+                        ("locked", 20, "action_lockout_lock"),
+                    )
+                ],
+            }
+        )
+        self.reseller.write(
+            {
+                "invoice_to": "reseller",
+                "own_lockout_policy_id": policy.id,
+                "lockout_policy_id": False,
+            }
+        )
+        invoice = self._bill()
+        felt = {}
+        for day in ("02-02", "02-06", "02-07", "02-20", "02-21", "02-22"):
+            with self._on(f"2024-{day}"):
+                felt[day] = self._look()[1:]
+        self.assertEqual(
+            felt,
+            {
+                "02-02": (True, True),
+                "02-06": (True, True),
+                "02-07": (False, True),
+                "02-20": (False, True),
+                "02-21": (False, False),
+                "02-22": (False, False),
+            },
+        )
+        with self._on("2024-02-23"):
+            self.reseller.lockout_ids.action_enter_again()
+            self.assertEqual(self._look()[1:], (False, False))
+            # Archived meanwhile, and paid: it is free all the same.
+            self.reseller.active = False
+            self._pay(invoice)
+            self.assertEqual(self.reseller.lockout_state, "clear")
+            self.assertEqual(self._look()[1:], (True, True))
 
     def test_administrators_change_what_a_stage_does(self):
         # Locked means that marked features are refused, no more; and it calls nobody.
