@@ -159,9 +159,13 @@ class ResellerClientWalletMixin(models.AbstractModel):
 
     @api.depends("wallet_lot_ids.entry_ids.amount")
     def _compute_wallet_balance(self):
-        lots = self._load_lots({client: (client._today(),) * 2 for client in self})
+        # One that is being edited has the wallet that is stored; a new one has none.
+        stored = self._origin
+        lots = self._load_lots({client: (client._today(),) * 2 for client in stored})
         for client in self:
-            client.wallet_balance = float(sum(left for _lot, left, _cost in lots[client]))
+            client.wallet_balance = float(
+                sum(left for _lot, left, _cost in lots.get(client._origin, ()))
+            )
 
     @api.model
     def _load_lots(self, days):
