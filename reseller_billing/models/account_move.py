@@ -122,7 +122,8 @@ class AccountMove(models.Model):
         self.ensure_one()
         lines = self.line_ids._get_open_receivables()
         return min(
-            (line.date_maturity or line.date for line in lines), default=self.invoice_date_due
+            (line.date_maturity or line.date for line in lines),
+            default=self.invoice_date_due or self.date,
         )
 
     def action_view_statement(self):

@@ -1,7 +1,8 @@
 import logging
 
+import requests
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.service.model import retrying
 from odoo.tools import SQL
 
@@ -10,6 +11,14 @@ from .reseller_client_charging import PATIENCE
 _logger = logging.getLogger(__name__)
 # How long somebody may sit before an open payment page until the saved method is charged after all.
 ON_PAGE = {"minutes": 30}
+# And before a page of the provider's own.
+AT_PROVIDER = {"days": 1}
+# What is not changed of a charge once it is sent, but by its provider's answer.
+SENT_OWNED = {"state", "token_id", "amount", "currency_id", "invoice_ids"}
+
+
+class UnansweredCharge(Exception):
+    """A provider was asked for money, and its answer has not come."""
 
 
 class PaymentTransaction(models.Model):
@@ -27,6 +36,13 @@ class PaymentTransaction(models.Model):
     reseller_sent_at = fields.Datetime(
         readonly=True, copy=False, help="Set and stored before the provider is asked."
     )
+    reseller_was_done = fields.Boolean(
+        readonly=True, copy=False, help="It has paid once, whatever became of that."
+    )
+    reseller_given_up = fields.Boolean(readonly=True, copy=False)
+    reseller_is_open = fields.Boolean(
+        readonly=True, copy=False, help="What its outcome means for the account is not done yet."
+    )
     reseller_told = fields.Boolean(
         readonly=True, copy=False, help="Somebody was told that the provider has not answered."
     )
@@ -39,9 +55,22 @@ class PaymentTransaction(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         """Override of `payment`: an invoice is not paid twice at the same moment."""
+        for vals in vals_list:
+            self._check_owned(vals)
         transactions = super().create(vals_list)
         transactions.filtered("invoice_ids")._claim_invoices()
         return transactions
+
+    def write(self, vals):
+        """Override of `payment`: what is sent and what has come back only charging writes."""
+        self._check_owned(vals)
+        if SENT_OWNED & vals.keys() and not self.env.su and self.filtered("reseller_sent_at"):
+            raise UserError(self.env._("A charge that was sent stays as it is."))
+        return super().write(vals)
+
+    def _check_owned(self, vals):
+        if not self.env.su and any(name.startswith("reseller_") for name in vals):
+            raise UserError(self.env._("Charging itself keeps these values."))
 
     def _claim_invoices(self):
         """Refuse a payment of invoices while a saved method is charged for them, and the reverse."""
@@ -69,29 +98,70 @@ class PaymentTransaction(models.Model):
     def _is_in_flight(self):
         """Whether this may still pay its invoices, or has paid them without their knowing yet."""
         self.ensure_one()
+        if not self.reseller_client_id and self.provider_code in ("none", "custom"):
+            return False  # a promise to transfer money, which may never come
         if self.state == "draft":
-            since = fields.Datetime.subtract(fields.Datetime.now(), **ON_PAGE)
+            patience = AT_PROVIDER if self.operation == "online_redirect" else ON_PAGE
+            since = fields.Datetime.subtract(fields.Datetime.now(), **patience)
             return bool(self.reseller_client_id) or self.create_date > since
         if self.state == "done":
             return not self.is_post_processed and self.operation != "refund"
         return self.state in ("pending", "authorized")
 
+    def _was_taken_back(self):
+        """Whether a charge of a saved method had paid, and its payment was taken back since."""
+        self.ensure_one()
+        return self.reseller_was_done and (
+            self.state != "done" or self.payment_id.state in ("draft", "canceled")
+        )
+
+    def _send_api_request(self, *args, **kwargs):
+        """Override of `payment`: a line that breaks is no answer, and no decline.
+
+        The provider may have charged: the transaction stays sent and unanswered.
+        """
+        try:
+            return super()._send_api_request(*args, **kwargs)
+        except ValidationError as error:
+            cause = error.__cause__ or error.__context__
+            response = getattr(cause, "response", None)
+            broken = isinstance(cause, (requests.ConnectionError, requests.Timeout)) or (
+                response is not None and response.status_code >= 500
+            )
+            if self.reseller_client_id and broken:
+                raise UnansweredCharge(str(error)) from error
+            raise
+
     def _update_state(self, allowed_states, target_state, state_message):
-        """Override of `payment`: declines of saved methods are counted, once each."""
+        """Override of `payment`: what an outcome means for the account is done afterwards.
+
+        The outcome alone is kept first, that nothing which happens to the account loses it.
+        """
         changed = super()._update_state(allowed_states, target_state, state_message)
-        for transaction in changed.filtered("reseller_client_id"):
+        mine = changed.filtered("reseller_client_id")
+        if target_state == "done":
+            mine.reseller_was_done = True
+        if target_state in ("done", "error", "cancel"):
+            mine.reseller_is_open = True
+        return changed
+
+    def _follow_outcome(self):
+        """Count a decline of the present method, or forget those before a payment; once each."""
+        for transaction in self.filtered("reseller_is_open"):
+            transaction.reseller_is_open = False
             client_sudo = (
                 transaction.reseller_client_id.sudo()
             )  # providers' answers come as anybody
-            if target_state == "done":
+            if transaction.token_id != client_sudo.payment_token_id:
+                continue
+            if transaction.state == "done":
                 client_sudo._forget_declines()
             elif (
-                target_state in ("error", "cancel")
-                and transaction.reseller_sent_at
-                and transaction.token_id == client_sudo.payment_token_id
+                transaction.reseller_sent_at
+                and not transaction.reseller_given_up
+                and not transaction.reseller_was_done
             ):
                 client_sudo._follow_decline(transaction)
-        return changed
 
     def _post_process(self):
         """Override of `account_payment`: somebody is told where an invoice was paid twice."""
@@ -103,6 +173,7 @@ class PaymentTransaction(models.Model):
             if transaction.state == "done" and not transaction.payment_id
         }
         super()._post_process()
+        self._follow_outcome()
         for transaction, invoices in paid.items():
             for invoice in invoices:
                 client_sudo = invoice.reseller_client_id.sudo()  # of the account, whoever paid
@@ -146,7 +217,7 @@ class PaymentTransaction(models.Model):
             _logger.exception("The outcome of charge %s is not known", self.reference)
             self.env.cr.rollback()
             return True
-        if self.state in ("done", "authorized"):
+        if self.state != "draft":
             try:
                 retrying(self._post_process, self.env)
             except Exception:
@@ -161,16 +232,21 @@ class PaymentTransaction(models.Model):
         What was paid in the meantime is not charged: its claim is given up.
         """
         self.ensure_one()
-        self.lock_for_update()
+        client = self.reseller_client_id
+        client._take_turn()
         self.env.invalidate_all()
         if self.state != "draft" or self.reseller_sent_at:
             return False
-        owed = self.reseller_client_id._get_chargeable_amount(self.invoice_ids)
-        if self.currency_id.compare_amounts(owed, self.amount):
-            self._set_canceled(self.env._("Nothing to charge any more, or not as much."))
-            return False
-        if not self.reseller_client_id._has_chargeable_method():
-            self._set_canceled(self.env._("The payment method is not in use any more."))
+        invoices = self.invoice_ids.filtered_domain(client._get_owed_domain())
+        owner = self.token_id.partner_id.commercial_partner_id
+        owed = sum(map(client._get_chargeable_amount, invoices))
+        if (
+            self.currency_id.compare_amounts(owed, self.amount) < 0
+            or self.token_id != client.payment_token_id
+            or not client._has_chargeable_method()
+            or invoices.commercial_partner_id != owner
+        ):
+            self._set_canceled(self.env._("There is nothing to charge to it any more."))
             return False
         self.reseller_sent_at = fields.Datetime.now()
         return True

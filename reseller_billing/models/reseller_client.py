@@ -29,6 +29,7 @@ BILLING_OWNED = {
     "former_until",
     "charge_failures",
     "charge_next_try",
+    "charge_declined_token_id",
 }
 NEW = ("state", "draft")
 

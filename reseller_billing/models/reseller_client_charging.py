@@ -1,11 +1,11 @@
 import logging
+from functools import partial
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.service.model import retrying
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 
 _logger = logging.getLogger(__name__)
-BATCH = 50
 # Declines of one payment method, one after the other, after which a person has to look.
 TRIES = 3
 # A charge that the provider has not answered for so long is told of.
@@ -46,6 +46,9 @@ class ResellerClientChargingMixin(models.AbstractModel):
         string="Declines", readonly=True, copy=False, help="In a row, of this payment method."
     )
     charge_next_try = fields.Date(string="Next Try", readonly=True, copy=False)
+    charge_declined_token_id = fields.Many2one(
+        "payment.token", string="Declined Payment Method", readonly=True, copy=False
+    )
     charge_state = fields.Selection(
         [
             ("off", "Off"),
@@ -72,7 +75,10 @@ class ResellerClientChargingMixin(models.AbstractModel):
         for client in self:
             # The state of a charge is no secret to who sees the account.
             open_sudo = client.sudo().transaction_ids.filtered(
-                lambda tx: tx.state in ("draft", "pending", "authorized")
+                lambda tx: (
+                    tx.state in ("draft", "pending", "authorized")
+                    or (tx.state == "done" and not tx.is_post_processed)
+                )
             )
             sent = open_sudo.filtered(lambda tx: tx.state == "draft" and tx.reseller_sent_at)
             if sent.filtered(lambda tx: tx.reseller_sent_at < late):
@@ -106,29 +112,45 @@ class ResellerClientChargingMixin(models.AbstractModel):
                     )
                 )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            if vals.get("payment_token_id") or vals.get("charge_timing", "never") != "never":
+                self._check_may_charge()
+        return super().create(vals_list)
+
     def write(self, vals):
-        """Override of `base`: another payment method begins without declines."""
-        changed = self.browse()
-        if "payment_token_id" in vals:
-            changed = self.filtered(lambda one: one.payment_token_id.id != vals["payment_token_id"])
+        """Override of `base`: another payment method than the declined one begins without declines."""
+        if {"payment_token_id", "charge_timing"} & vals.keys():
+            self._check_may_charge()
         done = super().write(vals)
-        changed._forget_declines()
+        if vals.get("payment_token_id"):
+            self.filtered(
+                lambda one: one.payment_token_id != one.charge_declined_token_id
+            )._forget_declines()
         return done
+
+    def _check_may_charge(self):
+        if not self.env.su:
+            self.env["reseller.billing.run"]._check_may_bill()
 
     def _forget_declines(self):
         declined = self.filtered(lambda one: one.charge_failures or one.charge_next_try)
         if declined:
             declined.sudo().write(  # billing keeps these values
-                {"charge_failures": 0, "charge_next_try": False}
+                {
+                    "charge_failures": 0,
+                    "charge_next_try": False,
+                    "charge_declined_token_id": False,
+                }
             )
             self._trigger_charges()
 
     def _forget_paid_declines(self):
-        """Forget the declines of those who owe nothing overdue any more, however they paid."""
-        declined = self.filtered("charge_failures")
-        if declined:
-            debts = declined._load_debts()
-            declined.filtered(lambda one: not debts[one.id].owed)._forget_declines()
+        """Forget the declines of those who owe nothing at all any more, however they paid."""
+        self.filtered(
+            lambda one: one.charge_failures and not one._get_owed_invoices()
+        )._forget_declines()
 
     def action_resume_charging(self):
         """Try declined payment methods again.
@@ -149,7 +171,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
             invoices = client._get_owed_invoices()
             if not invoices:
                 raise UserError(self.env._("%s owes nothing.", client.display_name))
-            client._claim_charge(invoices[0])
+            client._claim_charge(invoices[0], by_hand=True)
         self._trigger_charges()
 
     def action_give_up_charge(self):
@@ -160,10 +182,13 @@ class ResellerClientChargingMixin(models.AbstractModel):
         :raise AccessError: without the group Billing Manager
         """
         self.env["reseller.billing.run"]._check_may_bill()
+        self.check_access("read")
+        late = fields.Datetime.subtract(fields.Datetime.now(), **PATIENCE)
         # Managers see transactions, and change them only so.
         unanswered_sudo = self.sudo().transaction_ids.filtered(
-            lambda tx: tx.state == "draft" and tx.reseller_sent_at
+            lambda tx: tx.state == "draft" and tx.reseller_sent_at and tx.reseller_sent_at < late
         )
+        unanswered_sudo.reseller_given_up = True
         unanswered_sudo._set_error(self.env._("Given up by %s.", self.env.user.name))
 
     # Charging
@@ -177,35 +202,37 @@ class ResellerClientChargingMixin(models.AbstractModel):
     def _cron_charge(self):
         """Charge invoices whose time has come, and tell of charges without an answer."""
         cron = self.env["ir.cron"]
-        cron._commit_progress()
         transactions = self.env["payment.transaction"]
-        sent = True
-        while sent:
-            retrying(self._claim_charges, self.env)
-            sent = False
-            for transaction in transactions._find_claimed():
-                sent = transaction._send_claimed() or sent
-                if not cron._commit_progress(1):
-                    return
         retrying(transactions._tell_unanswered, self.env)
-        cron._commit_progress()
+        for transaction in transactions._find_claimed():
+            transaction._send_claimed()  # claimed by hand, or left by a run that was stopped
+            if not cron._commit_progress(1, remaining=1):
+                return
+        failed = set()
+        while wanted := [
+            (client, invoices[0])
+            for client, invoices in self._find_chargeable().items()
+            if client.id not in failed
+        ]:
+            for number, (client, invoice) in enumerate(wanted, 1):
+                if not client._charge(invoice):
+                    failed.add(client.id)
+                if not cron._commit_progress(1, remaining=len(wanted) - number + 1):
+                    return
+        cron._commit_progress(remaining=0)
 
-    @api.model
-    def _claim_charges(self):
-        """Claim the oldest due invoice of each client that has none in flight; return them all.
+    def _charge(self, invoice):
+        """Claim and send a charge, and commit each; return whether it was sent.
 
-        A batch at most, without commit. What keeps one client from being charged keeps no other.
+        What keeps one client from being charged keeps no other.
         """
-        claimed = self.env["payment.transaction"]
-        for client, invoices in self._find_chargeable().items():
-            try:
-                with self.env.cr.savepoint():
-                    claimed |= client._claim_charge(invoices[0])
-            except UserError as error:
-                _logger.warning("Account %s cannot be charged: %s", client.id, error)
-            if len(claimed) == BATCH:
-                break
-        return claimed
+        self.ensure_one()
+        try:
+            return retrying(partial(self._claim_charge, invoice), self.env)._send_claimed()
+        except Exception as error:
+            self.env.cr.rollback()
+            _logger.warning("Account %s cannot be charged: %s", self.id, error)
+            return False
 
     @api.model
     def _find_chargeable(self):
@@ -236,46 +263,89 @@ class ResellerClientChargingMixin(models.AbstractModel):
         for client, invoices in open_invoices.grouped("reseller_client_id").items():
             due = invoices.filtered(
                 lambda move, client=client: (
-                    (client.charge_timing == "posting" or move.invoice_date_due <= client._today())
+                    move.commercial_partner_id
+                    == client.payment_token_id.sudo().partner_id.commercial_partner_id
+                    and client._get_chargeable_amount(move, client._get_due_amount(move)) > 0
                     and not move.transaction_ids.filtered(
-                        lambda tx: (
-                            tx._is_in_flight() or (tx.reseller_client_id and tx.state == "done")
-                        )
+                        lambda tx: tx._is_in_flight() or tx._was_taken_back()
                     )
                 )
             )
-            if due and client._get_chargeable_amount(due[0]) > 0:
+            if due:
                 found[client] = due
         return found
+
+    def _get_due_amount(self, invoice):
+        """Return what is to be charged of an invoice by now: of several due dates, what is due."""
+        if self.charge_timing == "posting":
+            return invoice.amount_residual
+        today = self._today()
+        lines = invoice.line_ids._get_open_receivables()
+        return sum(
+            lines.filtered(lambda line: (line.date_maturity or line.date) <= today).mapped(
+                "amount_residual_currency"
+            )
+        )
 
     def _has_chargeable_method(self):
         """Whether the saved payment method may be charged at its provider."""
         self.ensure_one()
         token_sudo = self.payment_token_id.sudo()  # its provider is closed to most users
-        return bool(token_sudo.active) and token_sudo.provider_id.state != "disabled"
+        provider_sudo = token_sudo.provider_id
+        return (
+            bool(token_sudo.active)
+            and provider_sudo.state != "disabled"
+            and not provider_sudo.capture_manually  # nobody would capture it
+        )
 
-    def _get_chargeable_amount(self, invoice):
-        """Return what may be charged for an invoice: what is open of it, less open credits."""
+    def _get_chargeable_amount(self, invoice, wanted=None):
+        """Return what may be charged for an invoice: what is open, less open credits.
+
+        Charges that are in flight for other invoices have their share of the balance already.
+
+        :param wanted: an amount to keep to; what is open of the invoice if None
+        """
         self.ensure_one()
-        return min(invoice.amount_residual, max(self.open_balance, 0.0))
+        in_flight = self.sudo().transaction_ids.filtered(  # as charge_state
+            lambda tx: tx._is_in_flight() and invoice not in tx.invoice_ids
+        )
+        balance = max(self.open_balance - sum(in_flight.mapped("amount")), 0.0)
+        open_amount = invoice.amount_residual
+        return invoice.currency_id.round(
+            min(open_amount, balance, open_amount if wanted is None else wanted)
+        )
 
-    def _claim_charge(self, invoice):
-        """Return a new transaction over what is open of an invoice; it is not sent yet.
+    def _claim_charge(self, invoice, by_hand=False):
+        """Return a new transaction over what is due of an invoice; it is not sent yet.
 
-        :raise UserError: without a payment method, and while another payment is under way
+        :param bool by_hand: whether all that is open is charged, due or not
+        :raise UserError: without a payment method of its payer, and while another payment is under
+            way
         """
         self.ensure_one()
         self._take_turn()
         token_sudo = self.payment_token_id.sudo()  # its provider is closed to most users
         if not self._has_chargeable_method():
             raise UserError(self.env._("%s has no saved payment method in use.", self.display_name))
+        owner_sudo = token_sudo.partner_id.commercial_partner_id
+        if invoice.commercial_partner_id != owner_sudo or not invoice.filtered_domain(
+            self._get_owed_domain()
+        ):
+            raise UserError(
+                self.env._(
+                    "%(document)s is no open invoice of %(owner)s, whose payment method is saved.",
+                    document=invoice.display_name,
+                    owner=owner_sudo.display_name,
+                )
+            )
         transactions_sudo = self.env["payment.transaction"].sudo()  # made here and nowhere else
         if self.sudo().transaction_ids.filtered(lambda tx: tx.state == "draft"):
             raise UserError(
                 self.env._("A charge of %s is under way: wait for its result.", self.display_name)
             )
         self.invalidate_recordset(["open_balance"])  # it may have been shown before
-        amount = self._get_chargeable_amount(invoice)
+        wanted = None if by_hand else self._get_due_amount(invoice)
+        amount = self._get_chargeable_amount(invoice, wanted)
         if amount <= 0:
             raise UserError(
                 self.env._(
@@ -305,16 +375,20 @@ class ResellerClientChargingMixin(models.AbstractModel):
         self.ensure_one()
         failures = self.charge_failures + 1
         days = self.company_id.reseller_charge_retry_days
+        again = failures < TRIES and self.charge_timing != "never"
         self.write(
             {
                 "charge_failures": failures,
-                "charge_next_try": failures < TRIES
-                and fields.Date.add(self._today(), days=max(days, 1)),
+                "charge_next_try": again and fields.Date.add(self._today(), days=max(days, 1)),
+                "charge_declined_token_id": transaction.token_id.id,
             }
         )
+        self.env.flush_all()
         try:
             with self.env.cr.savepoint():
                 self._tell_decline(transaction)
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
         except Exception:
             # That it was declined has to be kept, whoever can be told of it.
             _logger.exception("Nobody could be told that %s was declined", transaction.reference)
@@ -327,7 +401,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
                 message=transaction.state_message or "",
             )
         )
-        if self.charge_failures >= TRIES:
+        if self.charge_failures == TRIES:
             self.reseller_id._tell_responsible(
                 self,
                 self.env._("Charging is paused after %s declines", self.charge_failures),

@@ -1,6 +1,7 @@
 import os
 import signal
 
+import requests
 from odoo import fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Command
@@ -16,6 +17,15 @@ class PaymentProvider(models.Model):
     def _compute_feature_support_fields(self):
         super()._compute_feature_support_fields()
         self.filtered(lambda provider: provider.code == "rbtest").support_tokenization = True
+
+    def _send_api_request(self, *args, **kwargs):
+        if self.code != "rbtest":
+            return super()._send_api_request(*args, **kwargs)
+        try:
+            raise requests.Timeout
+        except requests.Timeout:
+            # As Odoo tells it.
+            raise ValidationError("Could not establish the connection.")  # noqa: B904
 
     def _make_rbtest(self, log):
         """Return a provider of the current company whose calls are told in a file."""
@@ -62,7 +72,7 @@ class PaymentTransaction(models.Model):
             log.write(f"{self.reference} {self.amount:.2f}\n")
         behaviour = self.token_id.rbtest_behaviour
         if behaviour == "timeout":
-            raise ValidationError("The provider could not be reached.")
+            self._send_api_request("POST", "charge")
         if behaviour == "broken":
             raise RuntimeError("A program that failed.")
         if behaviour == "kill":
