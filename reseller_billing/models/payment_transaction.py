@@ -172,7 +172,7 @@ class PaymentTransaction(models.Model):
             for transaction in self
             if transaction.state == "done" and not transaction.payment_id
         }
-        super()._post_process()
+        done = super()._post_process()
         self._follow_outcome()
         for transaction, invoices in paid.items():
             for invoice in invoices:
@@ -185,6 +185,7 @@ class PaymentTransaction(models.Model):
                         transaction.reference,
                     ),
                 )
+        return done
 
     # Charging saved payment methods
 

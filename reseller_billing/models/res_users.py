@@ -10,7 +10,8 @@ class ResUsers(models.Model):
 
         XML-RPC and JSON-RPC ask this with every call, as the system.
         """
-        super()._check_uid_passwd(uid, passwd)
+        done = super()._check_uid_passwd(uid, passwd)
         user = self.browse(uid)
         if user.share and user.partner_id._get_closed_lockouts():
             raise AccessDenied(self.env._("The account is locked: pay what it owes first."))
+        return done
