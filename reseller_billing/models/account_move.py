@@ -59,7 +59,31 @@ class AccountMove(models.Model):
         """Override of `account`: the two halves of a month's end stand and fall together."""
         return super(AccountMove, self._with_month_end_twins()).button_cancel()
 
+    def _is_of_wallet(self, kinds=None):
+        """Whether one of these entries books what wallets gave or got."""
+        domain = [("move_id", "in", self.ids)]
+        if kinds:
+            domain.append(("kind", "in", kinds))
+        # Accountants need not see wallets.
+        return bool(self.env["reseller.wallet.entry"].sudo().search_count(domain, limit=1))
+
+    def _check_not_of_wallet(self):
+        if not _is_billing(self) and self._is_of_wallet():
+            raise UserError(
+                self.env._(
+                    "This entry belongs to a wallet and stays with it: void the bill that it pays, or "
+                    "enter a credit or debit of the wallet."
+                )
+            )
+
+    def _reverse_moves(self, default_values_list=None, cancel=False):
+        """Override of `account`: entries of wallets are turned by what turns the wallet."""
+        self._check_not_of_wallet()
+        return super()._reverse_moves(default_values_list, cancel)
+
     def write(self, vals):
+        if vals.get("state") in ("draft", "cancel"):
+            self._check_not_of_wallet()
         if STATEMENT_OWNED & vals.keys() and not _is_billing(self):
             for move in self.filtered("reseller_statement_id"):
                 for name in STATEMENT_OWNED & vals.keys():

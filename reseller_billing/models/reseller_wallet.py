@@ -8,6 +8,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
 
 from .. import rating
+from .account_move_line import BILLING
 
 NEVER, FOREVER = date.min, date.max
 
@@ -129,7 +130,11 @@ class ResellerWalletEntry(models.Model):
         "reseller.statement", readonly=True, index="btree_not_null", ondelete="restrict"
     )
     move_id = fields.Many2one(
-        "account.move", string="Journal Entry", readonly=True, index="btree_not_null"
+        "account.move",
+        string="Journal Entry",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
     )
     reason = fields.Char(readonly=True)
 
@@ -177,7 +182,7 @@ class ResellerClientWalletMixin(models.AbstractModel):
         """
         self.env.flush_all()
         found = {client: [] for client in days}
-        for client, lot, left, cost in self.env.execute_query(
+        rows = self.env.execute_query(
             SQL(
                 """
                 SELECT lot.client_id, lot.id, sum(entry.amount)::text,
@@ -187,6 +192,9 @@ class ResellerClientWalletMixin(models.AbstractModel):
                     ON lot.client_id = asked.client_id
                    AND lot.date <= asked.until
                    AND COALESCE(lot.date_until, 'infinity') >= asked.since
+                  JOIN reseller_client client ON client.id = lot.client_id
+                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+                   AND reseller.currency_id = lot.currency_id
                   JOIN reseller_wallet_entry entry ON entry.lot_id = lot.id
                  GROUP BY lot.id
                 HAVING sum(entry.amount) > 0
@@ -196,8 +204,9 @@ class ResellerClientWalletMixin(models.AbstractModel):
                 [since for since, _until in days.values()],
                 [until for _since, until in days.values()],
             )
-        ):
-            lot = self.env["reseller.wallet.lot"].browse(lot)
+        )
+        lots = self.env["reseller.wallet.lot"].browse([row[1] for row in rows])
+        for lot, (client, _lot, left, cost) in zip(lots, rows, strict=True):
             found[self.browse(client)].append((lot, Decimal(left), Decimal(cost)))
         return found
 
@@ -223,14 +232,29 @@ class ResellerClientWalletMixin(models.AbstractModel):
             wanted -= amount
             share = Fraction(left - amount) / Fraction(repr(lot.granted))
             kept = rating.round_to(Fraction(repr(lot.cost)) * share, unit)
+            # Bills that were void in between may leave a cent here or there.
+            kept = min(max(kept, cost_left - amount), left - amount, cost_left)
             found.append(
                 {
                     "lot_id": lot.id,
                     "amount": -float(amount),
-                    "cost": -float(cost_left - min(kept, cost_left)),
+                    "cost": -float(cost_left - kept),
                 }
             )
         return found
+
+    @api.constrains("reseller_id")
+    def _check_wallet(self):
+        # Whoever moves a client need not see its wallet.
+        lots_sudo = self.env["reseller.wallet.lot"].sudo().search([("client_id", "in", self.ids)])
+        for lot in lots_sudo:
+            if lot.reseller_id.currency_id != lot.currency_id:
+                raise ValidationError(
+                    self.env._(
+                        "%s has a wallet in another currency: refund it first.",
+                        lot.client_id.display_name,
+                    )
+                )
 
     # Money in
 
@@ -253,6 +277,7 @@ class ResellerClientWalletMixin(models.AbstractModel):
             or line.currency_id != self.currency_id
             or line.company_id != self.company_id
             or line.partner_id.commercial_partner_id != self._get_payer()
+            or line.move_id._is_of_wallet(("draw", "return"))
         ):
             raise UserError(
                 self.env._(
@@ -446,6 +471,7 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         statements = self._find_wallets()
         if not statements:
             return
+        statements.client_id._take_turn()  # also with bills by hand, which lock nothing
         clients = self.env["reseller.client"]
         spans = {
             statement: (
@@ -465,7 +491,10 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             if taken:
                 entries.append((statement, "draw", taken))
                 wanted.append(statement._prepare_wallet_payment(taken, day))
-            expired = statement._get_expired(old[client], taken, until)
+            # A bill by hand covers no days: lots that ended may still pay for use before.
+            expired = statement.kind != "manual" and statement._get_expired(
+                old[client], taken, until
+            )
             if expired:
                 entries.append((statement, "expire", expired))
                 wanted.append(statement._prepare_expiry(expired, day))
@@ -561,13 +590,13 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         )
         for move, entries in drawn.grouped("move_id").items():
             left = entries.filtered(lambda one: one.kind != "return")
-            if not left or (move and move.reversal_move_ids):
+            if not left:
                 continue
             day = fields.Date.context_today(self)
             reversal = self.env["account.move"]
             if move:
                 move.line_ids.remove_move_reconcile()
-                reversal = move._reverse_moves(
+                reversal = move.with_context(reseller_billing=BILLING)._reverse_moves(
                     [{"date": day, "ref": self.env._("Given back: %s", move.ref)}], cancel=True
                 )
             entries_sudo.create(
@@ -714,9 +743,9 @@ class ResellerWalletRequest(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
-            owned = {"asked_by_id", "approved_by_id"} & {name for name in vals if vals[name]}
-            if not self.env.su and (owned or vals.get("state", "draft") != "draft"):
-                raise UserError(self.env._("Approval is given by pressing the button."))
+            if not self.env.su:
+                # Neither by values nor by defaults of a context: the buttons alone do it.
+                vals.update(state="draft", asked_by_id=False, approved_by_id=False)
         return super().create(vals_list)
 
     def action_do(self):
@@ -729,7 +758,8 @@ class ResellerWalletRequest(models.Model):
             request_sudo = request.sudo()  # only these buttons write the state
             request_sudo.asked_by_id = self.env.user
             limit = request.company_id.reseller_wallet_limit
-            if limit and request.kind != "refund" and request.amount > limit:
+            refunded = request.kind == "refund" and request.client_id.wallet_balance
+            if limit and max(request.amount, refunded) > limit:
                 request_sudo.state = "waiting"
             else:
                 request._do()

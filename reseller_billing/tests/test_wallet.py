@@ -198,6 +198,54 @@ class TestWallet(ResellerBillingCommon):
         self.assertEqual(self._balance(self.breakage), -75)
         self.assertBooks()
 
+    def test_a_bill_by_hand_has_nothing_expire_that_a_later_bill_may_draw(self):
+        self._run("2024-01-01")
+        with freeze_time("2024-01-02 12:00:00"):
+            self._pay_in(100, until="2024-01-15")
+        with freeze_time("2024-01-20 12:00:00"):
+            item = self.env["reseller.manual.charge"].create(
+                {
+                    "client_id": self.client_a.id,
+                    "name": "Visit",
+                    "unit_price": 5,
+                    "date": "2024-01-20",
+                }
+            )
+            item.action_bill_now()
+        self.assertEqual(self._left(), [(100, 100)])
+        self._bill_use("2024-01-10", 30, "2024-02-01")
+        self.assertEqual((self._left(), self._balance(self.breakage)), ([(0, 0)], -70))
+        self.assertBooks()
+
+    def test_entries_of_wallets_stay_with_them(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(100, bonus=10)
+        self._bill_use("2024-01-10", 110, "2024-02-01")
+        entries = self.env["reseller.wallet.entry"].search([("move_id", "!=", False)])
+        self.assertEqual(len(entries.move_id), 2)
+        for move in entries.move_id:
+            for act in (move.button_draft, move.button_cancel, move._reverse_moves):
+                with self.assertRaisesRegex(UserError, "belongs to a wallet"):
+                    act()
+        # A draw that was freed of its invoice is no payment.
+        draw = entries.filtered(lambda one: one.kind == "draw").move_id
+        draw.line_ids.remove_move_reconcile()
+        with self.assertRaisesRegex(UserError, "open payment"):
+            self._ask("payment", payment_line_id=draw.line_ids._get_open_receivables().id)
+
+    def test_approval_is_not_given_by_a_context(self):
+        self.company.reseller_wallet_limit = 100
+        other = self.env.ref("base.user_admin")
+        request = (
+            self.env["reseller.wallet.request"]
+            .with_context(default_state="waiting", default_asked_by_id=other.id)
+            .create(
+                {"client_id": self.client_a.id, "kind": "gift", "amount": 1000, "reason": "mine"}
+            )
+        )
+        request.action_approve()
+        self.assertEqual((request.state, self.client_a.wallet_balance), ("draft", 0))
+
     def test_a_reviewed_run_draws_when_it_posts(self):
         with freeze_time("2024-01-01 12:00:00"):
             self._pay_in(100)
