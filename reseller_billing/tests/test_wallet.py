@@ -439,7 +439,7 @@ class TestWallet(ResellerBillingCommon):
         )
 
     def test_lots_and_books_agree_after_every_step_of_any_history(self):
-        for seed in range(12):
+        for seed in range(8):
             with self.subTest(seed=seed), self.env.cr.savepoint() as savepoint:
                 self._play(random.Random(seed))
                 savepoint.rollback()
@@ -455,6 +455,10 @@ class TestWallet(ResellerBillingCommon):
         self._run(day)
         expected = Decimal(0)
         for _month in range(8):
+            # Of an uncommitted transaction the planner knows nothing: it would take tables for empty.
+            self.env.cr.execute(
+                "ANALYZE account_move, account_move_line, account_payment, account_partial_reconcile"
+            )
             with freeze_time(f"{day} 12:00:00"):
                 for _step in range(chance.randrange(3)):
                     what = chance.choice(["pay", "pay", "gift", "debit", "refund"])
