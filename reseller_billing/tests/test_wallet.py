@@ -439,14 +439,18 @@ class TestWallet(ResellerBillingCommon):
         )
 
     def test_lots_and_books_agree_after_every_step_of_any_history(self):
-        for seed in range(8):
+        for seed in range(4):
             with self.subTest(seed=seed), self.env.cr.savepoint() as savepoint:
                 self._play(random.Random(seed))
                 savepoint.rollback()
             self.env.invalidate_all()
 
     def _play(self, chance):
-        """Play a random history of a year; amounts have cents that divide badly."""
+        """Play a random history; amounts have cents that divide badly.
+
+        It is short: the planner takes the tables of an uncommitted transaction for empty, and joins
+        them row by row where Odoo looks for an invoice's payments.
+        """
 
         def cents(high):
             return chance.randrange(1, high) / 100
@@ -454,11 +458,7 @@ class TestWallet(ResellerBillingCommon):
         day = fields.Date.to_date("2024-01-01")
         self._run(day)
         expected = Decimal(0)
-        for _month in range(8):
-            # Of an uncommitted transaction the planner knows nothing: it would take tables for empty.
-            self.env.cr.execute(
-                "ANALYZE account_move, account_move_line, account_payment, account_partial_reconcile"
-            )
+        for _month in range(3):
             with freeze_time(f"{day} 12:00:00"):
                 for _step in range(chance.randrange(3)):
                     what = chance.choice(["pay", "pay", "gift", "debit", "refund"])
