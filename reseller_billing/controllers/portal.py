@@ -10,10 +10,10 @@ class LockedPortal(CustomerPortal):
     def owed(self):
         """Show who is locked out what is owed, with a way to pay each invoice."""
         partner = request.env.user.partner_id
-        # The user need not read the own account's lock-out; of its invoices, only own ones.
-        lockouts_sudo = partner.sudo()._get_closed_lockouts()
+        lockouts_sudo = partner.sudo()._get_closed_lockouts()  # users read none, their own neither
         if not lockouts_sudo:
             return request.redirect("/my")
+        # Of the debts' invoices, those that the user's company pays: no other payer's.
         payer = partner.commercial_partner_id
         invoices = lockouts_sudo._get_owed_invoices().filtered(
             lambda move: move.commercial_partner_id == payer

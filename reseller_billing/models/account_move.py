@@ -64,8 +64,8 @@ class AccountMove(models.Model):
         domain = [("move_id", "in", self.ids)]
         if kinds:
             domain.append(("kind", "in", kinds))
-        # Accountants need not see wallets.
-        return bool(self.env["reseller.wallet.entry"].sudo().search_count(domain, limit=1))
+        entries_sudo = self.env["reseller.wallet.entry"].sudo()  # accountants need not see wallets
+        return bool(entries_sudo.search_count(domain, limit=1))
 
     def _check_not_of_wallet(self):
         if not _is_billing(self) and self._is_of_wallet():

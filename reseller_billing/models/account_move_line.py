@@ -75,13 +75,14 @@ class AccountMoveLine(models.Model):
         lines = self.exists().filtered(
             lambda line: line.account_id.account_type == "asset_receivable"
         )
-        # Whoever pays, posts or takes back need not see lock-outs.
-        lockouts_sudo = self.env["reseller.lockout"].sudo()
-        lockouts_sudo._follow(lines.move_id.sudo().reseller_client_id, paid)
-        partners = lines.partner_id.commercial_partner_id
+        lines_sudo = (
+            lines.sudo()
+        )  # whoever pays, posts or takes back need not see who is locked out
+        lockouts = lines_sudo.env["reseller.lockout"]
+        lockouts._follow(lines_sudo.move_id.reseller_client_id, paid)
+        partners = lines_sudo.partner_id.commercial_partner_id
         if partners:
-            resellers_sudo = self.env["reseller.reseller"].sudo().with_context(active_test=False)
-            lockouts_sudo._follow(
-                resellers_sudo.search([("partner_id.commercial_partner_id", "in", partners.ids)]),
-                paid,
+            resellers = lines_sudo.env["reseller.reseller"].with_context(active_test=False)
+            lockouts._follow(
+                resellers.search([("partner_id.commercial_partner_id", "in", partners.ids)]), paid
             )

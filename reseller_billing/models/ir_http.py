@@ -50,8 +50,8 @@ class IrHttp(models.AbstractModel):
             return
         if path in OPEN_PATHS or path.startswith(OPEN_TREES):
             return
-        # The user need not read the own account's lock-out.
-        locked_sudo = user.partner_id.sudo()._get_closed_lockouts()
+        partner_sudo = user.partner_id.sudo()  # users read no lock-outs, their own neither
+        locked_sudo = partner_sudo._get_closed_lockouts()
         if not locked_sudo or cls._is_open_to_locked(path, args, locked_sudo):
             return
         if rule.endpoint.routing["type"] != "http" or request.httprequest.method != "GET":

@@ -149,9 +149,7 @@ class PaymentTransaction(models.Model):
         """Count a decline of the present method, or forget those before a payment; once each."""
         for transaction in self.filtered("reseller_is_open"):
             transaction.reseller_is_open = False
-            client_sudo = (
-                transaction.reseller_client_id.sudo()
-            )  # providers' answers come as anybody
+            client_sudo = transaction.reseller_client_id.sudo()  # an answer comes as anybody
             if transaction.token_id != client_sudo.payment_token_id:
                 continue
             if transaction.state == "done":
@@ -239,13 +237,12 @@ class PaymentTransaction(models.Model):
         if self.state != "draft" or self.reseller_sent_at:
             return False
         invoices = self.invoice_ids.filtered_domain(client._get_owed_domain())
-        owner = self.token_id.partner_id.commercial_partner_id
         owed = sum(map(client._get_chargeable_amount, invoices))
         if (
             self.currency_id.compare_amounts(owed, self.amount) < 0
             or self.token_id != client.payment_token_id
             or not client._has_chargeable_method()
-            or invoices.commercial_partner_id != owner
+            or invoices.commercial_partner_id != client._get_method_owner()
         ):
             self._set_canceled(self.env._("There is nothing to charge to it any more."))
             return False

@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 
@@ -100,6 +101,32 @@ class ResCompany(models.Model):
     reseller_deferred_account_id = fields.Many2one(
         "account.account", string="Deferred Income of Resellers", check_company=True
     )
+
+    def write(self, vals):
+        """Override of `base`: what wallets owe stays on the account on which it was booked."""
+        if "reseller_deposit_account_id" in vals:
+            self.filtered(
+                lambda one: (
+                    one.reseller_deposit_account_id.id != vals["reseller_deposit_account_id"]
+                )
+            )._check_no_deposits()
+        return super().write(vals)
+
+    def _check_no_deposits(self):
+        entries_sudo = self.env["reseller.wallet.entry"].sudo()  # who changes settings may see none
+        held = entries_sudo._read_group(
+            [("company_id", "in", self.ids)], ["company_id", "currency_id"], ["cost:sum"]
+        )
+        for company, currency, cost in held:
+            if not currency.is_zero(cost):
+                raise UserError(
+                    self.env._(
+                        "Wallets of %(company)s hold %(amount)s on the deposit account: it stays "
+                        "until they are refunded or used.",
+                        company=company.name,
+                        amount=currency.format(cost),
+                    )
+                )
 
     def _take_turn_with_prices(self):
         """Let a run that is started and a change of prices at the same time not pass each other.

@@ -12,8 +12,8 @@ from odoo.tools.misc import format_date
 from .. import rating
 from . import (  # noqa: F401
     reseller_client_charging,
+    reseller_client_wallet,
     reseller_lockout_debtor,
-    reseller_wallet,
 )
 from .contract_contract import CLIENT
 from .reseller_price_rule import INTERVAL_UNITS

@@ -148,8 +148,7 @@ class ResellerClient(models.Model):
         self.ensure_one()
         if not self.env["reseller.usage.line"].has_access("create"):
             self.check_access("read")
-        # Metering systems may not read accounts; they get this answer alone, of their companies.
-        gate_sudo = self.env["reseller.gate"].sudo()
+        gate_sudo = self.env["reseller.gate"].sudo()  # metering systems get the answer alone
         asked = gate_sudo._load(self, _as_key(feature))
         if asked.company_id not in self.env.companies.ids:
             raise AccessError(self.env._("This client is another company's."))

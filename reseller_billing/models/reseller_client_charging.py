@@ -73,8 +73,8 @@ class ResellerClientChargingMixin(models.AbstractModel):
     def _compute_charge_state(self):
         late = fields.Datetime.subtract(fields.Datetime.now(), **PATIENCE)
         for client in self:
-            # The state of a charge is no secret to who sees the account.
-            open_sudo = client.sudo().transaction_ids.filtered(
+            client_sudo = client.sudo()  # the state of charges is no secret to who sees the account
+            open_sudo = client_sudo.transaction_ids.filtered(
                 lambda tx: (
                     tx.state in ("draft", "pending", "authorized")
                     or (tx.state == "done" and not tx.is_post_processed)
@@ -99,14 +99,16 @@ class ResellerClientChargingMixin(models.AbstractModel):
     @api.constrains("payment_token_id", "partner_id", "reseller_id")
     def _check_payment_token(self):
         for client in self:
-            # Whose it is must be checked also for those who may not read the method.
-            owner_sudo = client.payment_token_id.sudo().partner_id.commercial_partner_id
+            token_sudo = (
+                client.payment_token_id.sudo()
+            )  # also those are checked who may not read it
+            owner_sudo = token_sudo.partner_id.commercial_partner_id
             if owner_sudo and owner_sudo.id != client._get_payer().id:
                 raise ValidationError(
                     self.env._(
                         "%(method)s is not a payment method of %(payer)s, who pays the invoices of "
                         "%(client)s.",
-                        method=client.payment_token_id.sudo().display_name,
+                        method=token_sudo.display_name,
                         payer=client._get_payer().display_name,
                         client=client.display_name,
                     )
@@ -184,8 +186,8 @@ class ResellerClientChargingMixin(models.AbstractModel):
         self.env["reseller.billing.run"]._check_may_bill()
         self.check_access("read")
         late = fields.Datetime.subtract(fields.Datetime.now(), **PATIENCE)
-        # Managers see transactions, and change them only so.
-        unanswered_sudo = self.sudo().transaction_ids.filtered(
+        clients_sudo = self.sudo()  # managers see transactions, and change them only so
+        unanswered_sudo = clients_sudo.transaction_ids.filtered(
             lambda tx: tx.state == "draft" and tx.reseller_sent_at and tx.reseller_sent_at < late
         )
         unanswered_sudo.reseller_given_up = True
@@ -195,8 +197,8 @@ class ResellerClientChargingMixin(models.AbstractModel):
 
     @api.model
     def _trigger_charges(self):
-        # Whoever changes what is to be charged may have the scheduled action wake up.
-        self.env.ref("reseller_billing.ir_cron_charge").sudo()._trigger()
+        cron_sudo = self.env.ref("reseller_billing.ir_cron_charge").sudo()  # anybody may wake it up
+        cron_sudo._trigger()
 
     @api.model
     def _cron_charge(self):
@@ -263,8 +265,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
         for client, invoices in open_invoices.grouped("reseller_client_id").items():
             due = invoices.filtered(
                 lambda move, client=client: (
-                    move.commercial_partner_id
-                    == client.payment_token_id.sudo().partner_id.commercial_partner_id
+                    move.commercial_partner_id == client._get_method_owner()
                     and client._get_chargeable_amount(move, client._get_due_amount(move)) > 0
                     and not move.transaction_ids.filtered(
                         lambda tx: tx._is_in_flight() or tx._was_taken_back()
@@ -286,6 +287,12 @@ class ResellerClientChargingMixin(models.AbstractModel):
                 "amount_residual_currency"
             )
         )
+
+    def _get_method_owner(self):
+        """Return whose the saved payment method is."""
+        self.ensure_one()
+        token_sudo = self.payment_token_id.sudo()  # most users may not read others' methods
+        return token_sudo.partner_id.commercial_partner_id.sudo(False)
 
     def _has_chargeable_method(self):
         """Whether the saved payment method may be charged at its provider."""
@@ -327,19 +334,21 @@ class ResellerClientChargingMixin(models.AbstractModel):
         token_sudo = self.payment_token_id.sudo()  # its provider is closed to most users
         if not self._has_chargeable_method():
             raise UserError(self.env._("%s has no saved payment method in use.", self.display_name))
-        owner_sudo = token_sudo.partner_id.commercial_partner_id
-        if invoice.commercial_partner_id != owner_sudo or not invoice.filtered_domain(
+        owner = self._get_method_owner()
+        if invoice.commercial_partner_id != owner or not invoice.filtered_domain(
             self._get_owed_domain()
         ):
             raise UserError(
                 self.env._(
                     "%(document)s is no open invoice of %(owner)s, whose payment method is saved.",
                     document=invoice.display_name,
-                    owner=owner_sudo.display_name,
+                    owner=owner.display_name,
                 )
             )
         transactions_sudo = self.env["payment.transaction"].sudo()  # made here and nowhere else
-        if self.sudo().transaction_ids.filtered(lambda tx: tx.state == "draft"):
+        if transactions_sudo.search_count(
+            [("reseller_client_id", "=", self.id), ("state", "=", "draft")], limit=1
+        ):
             raise UserError(
                 self.env._("A charge of %s is under way: wait for its result.", self.display_name)
             )

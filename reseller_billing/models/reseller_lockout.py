@@ -118,8 +118,7 @@ class ResellerLockout(models.Model):
                 ids = [
                     key[1] for key, paid in followed.items() if key[0] == name and paid == was_paid
                 ]
-                # As _follow.
-                debtors_sudo = self.env[name].sudo().browse(ids).exists()
+                debtors_sudo = self.env[name].sudo().browse(ids).exists()  # as _follow was called
                 self._evaluate(debtors_sudo, was_paid)
                 if was_paid and name == "reseller.client":
                     debtors_sudo._forget_paid_declines()
@@ -133,11 +132,11 @@ class ResellerLockout(models.Model):
         :param bool paid: whether something of theirs was reconciled in this transaction
         :return: the reseller.lockout.step records of what changed
         """
-        steps = self.env["reseller.lockout.step"].sudo()
+        model_sudo = self.sudo()  # the ladder moves by itself, whoever's payment or day moves it
+        steps = model_sudo.env["reseller.lockout.step"]
         if not debtors:
             return steps
-        # The ladder moves by itself, whoever's payment or day moves it.
-        debtors, model_sudo = debtors.sudo(), self.sudo()
+        debtors = debtors.with_env(model_sudo.env)
         debts = debtors._load_debts()
         owing = debtors.filtered(
             lambda one: debts[one.id].owed and one._get_lockout_policy(one._today())
@@ -334,52 +333,3 @@ class ResellerLockout(models.Model):
     def _get_told(self):
         """Return who is told of this debt: who has to pay its overdue invoices, or the debtor."""
         return self._get_overdue_invoices().partner_id or self.partner_id
-
-
-class ResellerLockoutStep(models.Model):
-    """The history of lock-outs: one row for each change of a state, with its cause."""
-
-    _name = "reseller.lockout.step"
-    _description = "Step of a Lock-out"
-    _order = "id desc"
-    _check_company_auto = True
-
-    lockout_id = fields.Many2one(
-        "reseller.lockout", required=True, readonly=True, index=True, ondelete="cascade"
-    )
-    client_id = fields.Many2one(related="lockout_id.client_id", store=True, index=True)
-    reseller_id = fields.Many2one(related="lockout_id.reseller_id", store=True, index=True)
-    company_id = fields.Many2one(related="lockout_id.company_id", store=True, index=True)
-    currency_id = fields.Many2one(related="lockout_id.currency_id")
-    at = fields.Datetime(required=True, readonly=True)
-    state_from = fields.Selection(STATES, string="From", required=True, readonly=True)
-    state_to = fields.Selection(STATES, string="To", required=True, readonly=True)
-    owed = fields.Monetary(string="Overdue", readonly=True)
-    days_overdue = fields.Integer(readonly=True, aggregator="max")
-    cause = fields.Selection(
-        [
-            ("overdue", "Overdue"),
-            ("paid", "Paid"),
-            ("settled", "Not overdue any more"),
-            ("promise", "Promise to pay"),
-            ("override", "Override"),
-            ("ended", "Promise or override ended"),
-            ("exempt", "Exempt"),
-            ("policy", "Policy changed"),
-            ("again", "Done again by hand"),
-        ],
-        required=True,
-        readonly=True,
-    )
-    exception_id = fields.Many2one("reseller.lockout.exception", readonly=True)
-    user_id = fields.Many2one(
-        "res.users", string="By", readonly=True, help="Who paid, or changed something."
-    )
-    failure = fields.Text(readonly=True, help="What an action of the stage could not do.")
-
-    @api.depends("lockout_id", "state_to")
-    def _compute_display_name(self):
-        labels = dict(self._fields["state_to"]._description_selection(self.env))
-        for step in self:
-            debtor = step.client_id or step.reseller_id
-            step.display_name = f"{debtor.display_name}: {labels.get(step.state_to, '')}"

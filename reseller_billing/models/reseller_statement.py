@@ -9,7 +9,7 @@ from .. import rating
 from . import (  # noqa: F401
     reseller_statement_document,
     reseller_statement_send,
-    reseller_wallet,
+    reseller_statement_wallet,
 )
 from .account_move_line import BILLING
 
