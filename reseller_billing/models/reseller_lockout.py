@@ -283,7 +283,7 @@ class ResellerLockout(models.Model):
         """
         return SQL(
             """
-            SELECT lockout.client_id, lockout.refused_use, lockout.owed, policy.rejects_events,
+            SELECT lockout.refused_use, policy.rejects_events,
                    CASE WHEN lockout.client_id IS NULL
                         THEN lockout.refused_since
                              + COALESCE(policy.reaches_clients_days, 0) * interval '1 day'
