@@ -8,6 +8,7 @@ from functools import cached_property
 
 from .cycles import DAY, Cycle, Interval
 from .money import ZERO, digits_unit, exact, round_to
+from .prepaid import NOTHING, PrepaidUse
 from .quantity import EMPTY, ONE, CycleUse, Key, Rated, Stock, net_use, rate_fees, share
 from .rules import Enrolment, Membership, Rule
 from .timeline import RatedCycle, Timeline, within, without
@@ -276,25 +277,27 @@ class FeatureBill:
 
     # Charges
 
-    def charges(self, usage, prior):
-        """Return the charges of this feature.
+    def charges(self, usage, prior, prepaid=NOTHING):
+        """Return (the Charges of this feature, the Draws from its lots).
 
         :param Usage usage: from `since` on
         :param prior: {Key: (quantity, amount, cycle_end)} of what earlier bills charged
+        :param Prepaid prepaid: the lots of units bought ahead
         """
         with exact():
-            cycles, uses, once = self._rate_use(usage, self.bill.period_end)
-            found = []
+            cycles, uses, once = self._rate_use(usage, self.bill.period_end, prepaid)
+            found, draws = [], []
             for cycle, use in zip(cycles, uses, strict=True):
                 if cycle.cycle in self._billed:
                     rated = rate_fees(cycle, self.bill, once)
                     if use:
                         rated.update(use.components)
+                        draws += use.prepaid.get_changes()
                     found += self._cycle_charges(cycle, rated, prior)
             for period in self._periods:
                 if self.feature.has_on_use:
                     # Use after the period enrols nobody in it.
-                    cycles, uses, _once = self._rate_use(usage, period.last)
+                    cycles, uses, _once = self._rate_use(usage, period.last, prepaid)
                 found += self._minimum_charges(period, cycles, uses, usage, prior)
             starts = {cycle.start for cycle in self._billed}
             for key, before in prior.items():
@@ -305,34 +308,37 @@ class FeatureBill:
                     and not self._stands(key, before[2])
                 ):
                     found.append(self._refund(None, key, before))
-            return [charge for charge in found if charge]
+            return [charge for charge in found if charge], draws
 
-    def state(self, usage):
+    def state(self, usage, prepaid=NOTHING):
         """Return (cycle, CycleUse) of the cycle that holds the bill's last day, or None."""
         with exact():
-            cycles, uses, _once = self._rate_use(usage, self.bill.period_end)
+            cycles, uses, _once = self._rate_use(usage, self.bill.period_end, prepaid)
             for cycle, use in zip(cycles, uses, strict=True):
                 if use and cycle.first_served <= self.bill.period_end <= cycle.cycle.last:
                     return cycle, use
         return None
 
-    def _rate_use(self, usage, until):
+    def _rate_use(self, usage, until, prepaid):
         """Return the settled cycles, the CycleUse of each (None where it has not begun), the Once."""
         cycles, once = self._settle(usage, until)
         uses = []
         stock = Stock(once.rule.terms.bonus) if once else EMPTY
+        lots = PrepaidUse(prepaid)
         for cycle in cycles:
             if cycle.first_served > until or not cycle.served:
                 uses.append(None)
                 continue
-            uses.append(self._use_until(until, cycle, once, stock, usage))
+            uses.append(self._use_until(until, cycle, usage, once, stock, lots))
+            lots = uses[-1].prepaid
             if self.feature.is_linked:
                 stock = uses[-1].get_stock_after()
         return cycles, uses, once
 
-    def _use_until(self, until, cycle, once, stock, usage, further=None):
+    def _use_until(self, until, cycle, usage, once, stock, lots, further=None):
         rows = usage.between(cycle.first_served, min(cycle.last_served, until))
-        return CycleUse(cycle, rows, until, self.bill.rounding, self.feature, once, stock, further)
+        rounding = self.bill.rounding
+        return CycleUse(cycle, rows, until, rounding, self.feature, once, stock, lots, further)
 
     def _stands(self, key, end):
         """Whether a cycle that was charged is one still; if not, it was charged in advance."""
@@ -407,15 +413,15 @@ class FeatureBill:
         ]
         whole = {}
         for cycle, use in touching:
-            rest = use.once, use.stock, usage
+            rest = usage, use.once, use.stock, use.prepaid_before
             if cycle.last_served > period.last:
                 use = self._use_until(period.last, cycle, *rest)
             whole[cycle.cycle] = use
-            payable += use.payable
+            payable += use.payable + use.paid_by_lots
             use_amount += use.amount
             if cycle.first_served < period.start:
                 before = self._use_until(period.start - DAY, cycle, *rest)
-                payable -= before.payable
+                payable -= before.payable + before.paid_by_lots
                 use_amount -= before.amount
         missing = max(required - payable, ZERO) if required else ZERO
         if missing:
@@ -425,9 +431,10 @@ class FeatureBill:
             more = self._use_until(
                 min(period.last, cycle.last_served),
                 cycle,
+                usage,
                 use.once,
                 use.stock,
-                usage,
+                use.prepaid_before,
                 (final[2], missing),
             )
             missing_amount = more.amount - whole[cycle.cycle].amount
@@ -527,5 +534,5 @@ def rate_bill(account, bill, features, usage, prior, late_days=None):
     charges = []
     for feature in features:
         part = FeatureBill(account, feature, bill, (late_days or {}).get(feature.id, ()))
-        charges += part.charges(Usage(usage.get(feature.id, [])), prior.get(feature.id, {}))
+        charges += part.charges(Usage(usage.get(feature.id, [])), prior.get(feature.id, {}))[0]
     return charges

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from .cycles import DAY
 from .money import ZERO, digits_unit, round_to
+from .prepaid import NOTHING, PrepaidUse
 from .rules import Rule
 from .timeline import within
 
@@ -88,17 +89,33 @@ class CycleUse:
     :param feature: its `quantity_digits` and `aggregation` are read
     :param Once once: the client's first enrolled day, where something is given once
     :param Stock stock: what earlier cycles left over
+    :param PrepaidUse prepaid: the lots of units bought ahead, as earlier cycles have drawn on them
     :param further: (day, units): payable units more, as further use of that day (rating 16)
     """
 
     def __init__(
-        self, rated_cycle, usage, until, rounding, feature, once=None, stock=EMPTY, further=None
+        self,
+        rated_cycle,
+        usage,
+        until,
+        rounding,
+        feature,
+        once=None,
+        stock=EMPTY,
+        prepaid=None,
+        further=None,
     ):
         self.rated_cycle = rated_cycle
         self.until = until
         self.stock = stock
+        self.prepaid_before = prepaid or PrepaidUse(NOTHING)
+        self.prepaid = self.prepaid_before.after()
         self.once = once
         self.rows = aggregate([row for row in usage if row[0] <= until], feature.aggregation)
+        self.rows += self.prepaid.get_missing(
+            rated_cycle.first_served, min(rated_cycle.last_served, until), self.rows
+        )
+        self.rows.sort(key=lambda row: row[0])
         self.components = {}
         segments, canonical = canonical_rules(rated_cycle.served)
         # What the stock has left, as it is drawn.
@@ -132,6 +149,11 @@ class CycleUse:
     @property
     def payable(self):
         return sum((sum(one.payable.values(), ZERO) for one in self.stretches), ZERO)
+
+    @property
+    def paid_by_lots(self):
+        """The units that lots pay."""
+        return sum((sum(drawn.values(), ZERO) for drawn in self.prepaid.draws.values()), ZERO)
 
     @property
     def used(self):
@@ -339,6 +361,7 @@ class _Stretch:
         self.drawn_by = defaultdict(Decimal)  # by pool and lane
         self.lots_drawn = defaultdict(Decimal)  # by lane and number of the lot
         self.bonus_drawn = defaultdict(Decimal)  # by lane
+        self.prepaid = defaultdict(lambda: defaultdict(Decimal))  # by lane and lot
         self.tops = {}  # for max: by level, in and after the trial
         self.position = ZERO  # payable units without a level price
         self.last_rule = None  # of the last such unit
@@ -456,7 +479,8 @@ class _Stretch:
                 and not self.use.has_bonus
                 and pool not in self.use.stocked
             )
-            change = self._pay(lane, pool, quantity, free, signed, day if enrolled else None)
+            row = day, level, quantity, fresh
+            change = self._pay(row, lane, pool, free, signed, enrolled)
             if change:
                 self._price(rule, lane if priced or self.model == "per_unit" else None, change)
         if further and self.segments[0].first <= further[0] <= self.segments[-1].last:
@@ -472,37 +496,59 @@ class _Stretch:
         self.tops[level, on_trial] = max(top, quantity)
         return max(quantity - top, ZERO)
 
-    def _pay(self, lane, pool, quantity, free, signed, day):
-        """Draw or give back free units; return the change in payable units.
+    def _pay(self, row, lane, pool, free, signed, enrolled):
+        """Draw or give back units that need not be paid now; return the change in payable units.
+
+        :param row: (day, level, quantity, fresh)
+        :param bool signed: whether payable units may go below zero
+        :param bool enrolled: whether the client is, on that day
+        """
+        day, level, quantity, fresh = row
+        prepaid, tally = self.use.prepaid, self.prepaid[lane]
+        if quantity > 0:
+            if not signed:
+                quantity = self._pay_freely(lane, pool, quantity, free, enrolled and day)
+            quantity -= prepaid.draw(day, level, quantity, fresh, tally)
+            self.payable[lane] += quantity
+            return quantity
+        # A correction gives back payable units first, then others in reverse order; the rest waits
+        # for use. What went back to lots by an earlier bill stays there.
+        left = -quantity - prepaid.give_back(day, level, -quantity, tally)
+        returned = min(left, max(self.payable[lane], ZERO))
+        left -= returned
+        if fresh:
+            left -= prepaid.give_back_more(day, level, left, tally)
+        if signed:
+            returned += left
+        elif left > 0:
+            left = self._return_free(lane, pool, left)
+            self.debt[lane] += left
+        self.payable[lane] -= returned
+        return -returned
+
+    def _pay_freely(self, lane, pool, quantity, free, day):
+        """Draw free units; return how many of the quantity are left.
 
         :param day: the day of an enrolled client's use, else None
         """
-        if signed:
-            self.payable[lane] += quantity
-            return quantity
-        if quantity > 0:
-            settled = min(quantity, self.debt[lane])
-            self.debt[lane] -= settled
-            quantity -= settled
-            if day:
-                quantity -= self._draw_lots(lane, pool, quantity, day)
-            drawn = min(quantity, max(free, ZERO))
-            self.drawn[pool] += drawn
-            self.drawn_by[pool, lane] += drawn
+        settled = min(quantity, self.debt[lane])
+        self.debt[lane] -= settled
+        quantity -= settled
+        if day:
+            quantity -= self._draw_lots(lane, pool, quantity, day)
+        drawn = min(quantity, max(free, ZERO))
+        self.drawn[pool] += drawn
+        self.drawn_by[pool, lane] += drawn
+        quantity -= drawn
+        if day and self.use.has_bonus and self.use.once.day <= day <= self.use.bonus_end:
+            drawn = min(quantity, self.use.bonus)
+            self.use.bonus -= drawn
+            self.bonus_drawn[lane] += drawn
             quantity -= drawn
-            if day and self.use.has_bonus and self.use.once.day <= day <= self.use.bonus_end:
-                drawn = min(quantity, self.use.bonus)
-                self.use.bonus -= drawn
-                self.bonus_drawn[lane] += drawn
-                quantity -= drawn
-            self.payable[lane] += quantity
-            return quantity
-        # A correction gives back payable units first, then free ones in reverse order; the rest
-        # waits for use.
-        left = -quantity
-        returned = min(left, max(self.payable[lane], ZERO))
-        self.payable[lane] -= returned
-        left -= returned
+        return quantity
+
+    def _return_free(self, lane, pool, left):
+        """Give back free units in reverse order of drawing; return what is left of `left`."""
         undrawn = min(left, self.bonus_drawn[lane])
         self.bonus_drawn[lane] -= undrawn
         self.use.bonus += undrawn
@@ -516,8 +562,7 @@ class _Stretch:
             self.lots_drawn[lane, number] -= undrawn
             self.use.lots[number] += undrawn
             left -= undrawn
-        self.debt[lane] += left
-        return -returned
+        return left
 
     def _draw_lots(self, lane, pool, quantity, day):
         """Draw units of earlier cycles, oldest first; return how many."""
@@ -627,6 +672,7 @@ class _Stretch:
             "trial": self.trial[lane],
             "rolled_over": lots,
             "bonus": self.bonus_drawn[lane],
+            "prepaid": sum(self.prepaid[lane].values(), ZERO),
         }
         return {name: units for name, units in found.items() if units}
 

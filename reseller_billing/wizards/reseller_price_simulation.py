@@ -194,7 +194,7 @@ class ResellerPriceSimulation(models.TransientModel):
         total = Decimal(0)
         prior = defaultdict(lambda: (Decimal(0), Decimal(0), None))
         for number, part in enumerate(parts):
-            for charge in part.charges(usage, dict(prior)):
+            for charge in part.charges(usage, dict(prior))[0]:
                 quantity, amount, _end = prior[charge.key]
                 prior[charge.key] = (
                     quantity + charge.quantity,

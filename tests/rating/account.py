@@ -70,8 +70,39 @@ class Account:
         self.uncovered = set()
         self.charges = []
         self.bills = []  # of each charge
+        self.lots = {}  # id: rating.UnitLot as it was bought, in the order of drawing
+        self.draws = []  # of bills, one list each
         self.billed_until = None
         self.next_bill = billing_start or self.start
+
+    def buy(self, quantity, first, last=None):
+        """Buy units for the days from `first` to `last`; return the lot's id."""
+        number = len(self.lots) + 1
+        found = rating.UnitLot(number, Decimal(quantity), day(first), last and day(last))
+        lots = [*self.lots.values(), found]
+        lots.sort(key=lambda lot: (lot.last or date.max, lot.first, lot.id))
+        self.lots = {lot.id: lot for lot in lots}
+        return number
+
+    def left(self, lot):
+        """Return what bills have left of a lot."""
+        drawn = [draw.quantity for draws in self.draws for draw in draws if draw.lot == lot]
+        return self.lots[lot].left - sum(drawn, Decimal(0))
+
+    def prepaid(self, on=None):
+        """Return the lots that are bought by a day as they are left, with recorded draws."""
+        recorded = defaultdict(lambda: defaultdict(Decimal))
+        for draws in self.draws:
+            for draw in draws:
+                recorded[draw.day, draw.level][draw.lot] += draw.quantity
+        return rating.Prepaid(
+            tuple(
+                replace(lot, left=self.left(lot.id))
+                for lot in self.lots.values()
+                if on is None or lot.first <= on
+            ),
+            {key: dict(lots) for key, lots in recorded.items()},
+        )
 
     def use(self, when, quantity, level=None):
         when = day(when) if isinstance(when, str) else when
@@ -80,6 +111,7 @@ class Account:
 
     def void(self, when, quantity, level=None):
         """Take one event back."""
+        when = day(when) if isinstance(when, str) else when
         self.events[when, level].remove(Decimal(quantity))
         self._sum_up(when, level)
 
@@ -128,6 +160,32 @@ class Account:
     def bill(self, bill=None):
         """Bill the next bill date; return its charges."""
         bill = bill or self.prepare_bill()
+        part, rows = self._prepare_part(bill)
+        prior = {}
+        for charge in self.charges:
+            quantity, amount, _end = prior.get(charge.key, (Decimal(0), Decimal(0), None))
+            prior[charge.key] = (
+                quantity + charge.quantity,
+                amount + charge.amount,
+                charge.cycle_end,
+            )
+        charges, draws = part.charges(rating.Usage(rows), prior, self.prepaid())
+        self.charges += charges
+        self.draws.append(draws)
+        self.bills += [bill] * len(charges)
+        self.uncovered = {one for one in self.uncovered if one[0] > bill.period_end}
+        self.billed_until, self.next_bill = bill.period_end, bill.next_date
+        return charges
+
+    def prepaid_left(self, when):
+        """Return what is left of the lots on a day, unbilled use considered."""
+        when = day(when) if isinstance(when, str) else when
+        part, rows = self._prepare_part(Bill(when + DAY, when, when + DAY, self.rounding))
+        _cycle, use = part.state(rating.Usage(rows), self.prepaid())
+        return use.prepaid.get_left(when)
+
+    def _prepare_part(self, bill):
+        """Return the FeatureBill, and the rows of use that it wants."""
         account = rating.Account(
             self.interval,
             tuple(self.memberships),
@@ -145,20 +203,7 @@ class Account:
             )
             if part.since and part.since <= when <= bill.period_end
         ]
-        prior = {}
-        for charge in self.charges:
-            quantity, amount, _end = prior.get(charge.key, (Decimal(0), Decimal(0), None))
-            prior[charge.key] = (
-                quantity + charge.quantity,
-                amount + charge.amount,
-                charge.cycle_end,
-            )
-        charges = part.charges(rating.Usage(rows), prior)
-        self.charges += charges
-        self.bills += [bill] * len(charges)
-        self.uncovered = {one for one in self.uncovered if one[0] > bill.period_end}
-        self.billed_until, self.next_bill = bill.period_end, bill.next_date
-        return charges
+        return part, rows
 
     def bill_until(self, date_text):
         """Bill every due date up to and with a date; return the last bill's charges."""
