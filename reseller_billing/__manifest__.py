@@ -40,6 +40,7 @@
         "views/reseller_analysis_views.xml",
         "views/reseller_lockout_views.xml",
         "views/reseller_wallet_views.xml",
+        "views/reseller_prepaid_views.xml",
         "views/reseller_client_views.xml",
         "views/reseller_reseller_views.xml",
         "views/reseller_billing_run_views.xml",

@@ -3,6 +3,11 @@ from odoo.tools import SQL
 # Children before parents: each table may be emptied once those above it are.
 TABLES = (
     "reseller_billing_run_line",
+    "reseller_prepaid_entry",
+    "reseller_prepaid_lot",
+    "reseller_wallet_entry",
+    "reseller_wallet_lot",
+    "reseller_wallet_request",
     "reseller_charge",
     "reseller_manual_charge",
     "reseller_usage_alert",
@@ -42,6 +47,14 @@ def uninstall_hook(env):
     cr.execute(
         "UPDATE contract_contract SET reseller_client_id = NULL, generation_type = NULL "
         "WHERE generation_type = 'reseller'"
+    )
+    cr.execute(
+        "UPDATE payment_transaction SET reseller_client_id = NULL "
+        "WHERE reseller_client_id IS NOT NULL"
+    )
+    cr.execute(
+        "UPDATE product_template SET reseller_feature_id = NULL "
+        "WHERE reseller_feature_id IS NOT NULL"
     )
     cr.execute("UPDATE res_company SET reseller_usage_product_id = NULL")
     for table in TABLES:

@@ -1,5 +1,6 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 from .account_move_line import BILLING, _is_billing
 
@@ -44,7 +45,9 @@ class AccountMove(models.Model):
                 )
             )
         twins = self._with_month_end_twins().filtered(lambda move: move.state == "draft")
-        return super(AccountMove, self | twins)._post(soft)
+        posted = super(AccountMove, self | twins)._post(soft)
+        posted._follow_sold_lots()
+        return posted
 
     def _with_month_end_twins(self):
         """Return these moves with the other half of each month's end: an entry and its reversal."""
@@ -59,13 +62,28 @@ class AccountMove(models.Model):
         """Override of `account`: the two halves of a month's end stand and fall together."""
         return super(AccountMove, self._with_month_end_twins()).button_cancel()
 
+    def _invoice_paid_hook(self):
+        """Override of `account`: packages and top-ups that are paid may be used."""
+        done = super()._invoice_paid_hook()
+        self._follow_sold_lots()
+        return done
+
+    def _follow_sold_lots(self):
+        """Have the packages and top-ups that these invoices sell follow them."""
+        for lots in self.reseller_statement_id._find_sold_lots():
+            lots._follow_invoices()
+
     def _is_of_wallet(self, kinds=None):
-        """Whether one of these entries books what wallets gave or got."""
-        domain = [("move_id", "in", self.ids)]
-        if kinds:
-            domain.append(("kind", "in", kinds))
-        entries_sudo = self.env["reseller.wallet.entry"].sudo()  # accountants need not see wallets
-        return bool(entries_sudo.search_count(domain, limit=1))
+        """Whether one of these entries books what wallets and packages gave or got.
+
+        Invoices that sell them are not meant.
+        """
+        domain = Domain("move_id", "in", self.ids)
+        domain &= Domain("kind", "in", kinds) if kinds else Domain("kind", "!=", "buy")
+        return any(
+            self.env[name].sudo().search_count(domain, limit=1)  # accountants need not see wallets
+            for name in ("reseller.wallet.entry", "reseller.prepaid.entry")
+        )
 
     def _check_not_of_wallet(self):
         if not _is_billing(self) and self._is_of_wallet():
@@ -99,6 +117,8 @@ class AccountMove(models.Model):
         done = super().write(vals)
         if vals.get("state") == "cancel":
             self.reseller_statement_id._void()
+        if vals.get("state") in ("draft", "cancel"):
+            self._follow_sold_lots()
         if {"state", "invoice_date_due"} & vals.keys():
             # A credit note that is posted, or an invoice that is cancelled, ends a lock-out, too.
             self.line_ids._follow_lockouts()

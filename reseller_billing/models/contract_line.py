@@ -63,8 +63,9 @@ class ContractLine(models.Model):
             amount = rating.round_to(
                 quantity * price * (100 - discount) / 100, self.currency_id._get_exact_rounding()
             )
+        grant = self.product_id._prepare_reseller_grant() if self.product_id else None
         return {
-            "kind": "manual",
+            "kind": "package" if grant else "manual",
             "name": self._insert_markers(first, last),
             "quantity": quantity,
             "unit_price": price,
@@ -82,6 +83,7 @@ class ContractLine(models.Model):
                     "quantity": rating.text(quantity),
                     "unit_price": rating.text(price * (100 - discount) / 100),
                 },
+                **({"grant": grant} if grant else {}),
                 "last_date_invoiced": self.last_date_invoiced
                 and self.last_date_invoiced.isoformat(),
             },

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
 
@@ -62,6 +62,14 @@ class ResCompany(models.Model):
         domain="[('account_type', '=', 'liability_current')]",
         help="What clients have paid in and not used. Wallets alone book on it.",
     )
+    reseller_prepaid_account_id = fields.Many2one(
+        "account.account",
+        string="Packages Sold and Not Used",
+        check_company=True,
+        domain="[('account_type', '=', 'liability_current')]",
+        help="Deferred income: what packages of units cost, until they are used. They alone book "
+        "on it.",
+    )
     reseller_breakage_account_id = fields.Many2one(
         "account.account",
         string="Breakage",
@@ -104,16 +112,26 @@ class ResCompany(models.Model):
 
     def write(self, vals):
         """Override of `base`: what wallets owe stays on the account on which it was booked."""
-        if "reseller_deposit_account_id" in vals:
-            self.filtered(
-                lambda one: (
-                    one.reseller_deposit_account_id.id != vals["reseller_deposit_account_id"]
-                )
-            )._check_no_deposits()
+        for name, entries in (
+            ("reseller_deposit_account_id", "reseller.wallet.entry"),
+            ("reseller_prepaid_account_id", "reseller.prepaid.entry"),
+        ):
+            if name in vals:
+                changed = self.filtered(lambda one, name=name: one[name].id != vals[name])
+                changed._check_nothing_owed(entries)
         return super().write(vals)
 
-    def _check_no_deposits(self):
-        entries_sudo = self.env["reseller.wallet.entry"].sudo()  # who changes settings may see none
+    @api.constrains("reseller_deposit_account_id", "reseller_prepaid_account_id")
+    def _check_prepaid_accounts(self):
+        for company in self:
+            account = company.reseller_prepaid_account_id
+            if account and account == company.reseller_deposit_account_id:
+                raise ValidationError(
+                    self.env._("Wallets and packages need accounts of their own: choose two.")
+                )
+
+    def _check_nothing_owed(self, entries):
+        entries_sudo = self.env[entries].sudo()  # who changes settings may see none
         held = entries_sudo._read_group(
             [("company_id", "in", self.ids)], ["company_id", "currency_id"], ["cost:sum"]
         )
@@ -121,8 +139,8 @@ class ResCompany(models.Model):
             if not currency.is_zero(cost):
                 raise UserError(
                     self.env._(
-                        "Wallets of %(company)s hold %(amount)s on the deposit account: it stays "
-                        "until they are refunded or used.",
+                        "Clients of %(company)s have %(amount)s ahead on this account: it stays "
+                        "until that is refunded or used.",
                         company=company.name,
                         amount=currency.format(cost),
                     )

@@ -29,6 +29,9 @@ class ResConfigSettings(models.TransientModel):
     reseller_deposit_account_id = fields.Many2one(
         related="company_id.reseller_deposit_account_id", readonly=False
     )
+    reseller_prepaid_account_id = fields.Many2one(
+        related="company_id.reseller_prepaid_account_id", readonly=False
+    )
     reseller_breakage_account_id = fields.Many2one(
         related="company_id.reseller_breakage_account_id", readonly=False
     )

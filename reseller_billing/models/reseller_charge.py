@@ -12,6 +12,7 @@ KINDS = [
     ("usage", "Usage"),
     ("overage", "Overage"),
     ("minimum", "Minimum"),
+    ("package", "Package"),
     ("manual", "Manual"),
     ("credit", "Credit"),
 ]
@@ -239,6 +240,7 @@ class ResellerCharge(models.Model):
             "rolled_over": self.env._("rolled over %s"),
             "included": self.env._("included %s"),
             "bonus": self.env._("bonus %s"),
+            "prepaid": self.env._("prepaid %s"),
             "payable": self.env._("payable %s"),
         }
         if self.kind == "usage" and rated["used"] == rated["payable"]:
@@ -275,6 +277,10 @@ class ResellerCharge(models.Model):
         else:
             vals["product_id"] = self._get_product().id
         vals.update(self._prepare_balance_vals(vals["product_id"], amount))
+        if self.kind == "package":
+            vals["account_id"] = self._get_liability_account().id
+            if self.trace["grant"]["grants"] == "money":
+                vals["tax_ids"] = [fields.Command.clear()]  # taxed at use
         holds = (
             quantity == round(quantity, quantity_digits)
             and quantity * price == amount
@@ -285,6 +291,16 @@ class ResellerCharge(models.Model):
         if self.kind != "recurring" and abs(quantity) != 1:
             vals["name"] = f"{vals['name']} · {rating.text(quantity)} × {rating.text(price)}"
         return {**vals, "quantity": 1.0, "price_unit": float(amount) * sign}
+
+    def _get_liability_account(self):
+        """Return where what this charge sells is owed until it is used.
+
+        :raise UserError: when the settings name none
+        """
+        self.ensure_one()
+        if self.trace["grant"]["grants"] == "money":
+            return self.client_id._get_wallet_account("deposit")
+        return self.client_id._get_prepaid_account()
 
     def _get_product(self):
         """Return the product whose taxes and account this charge takes."""

@@ -12,6 +12,7 @@ from odoo.tools.misc import format_date
 from .. import rating
 from . import (  # noqa: F401
     reseller_client_charging,
+    reseller_client_prepaid,
     reseller_client_wallet,
     reseller_lockout_debtor,
 )
@@ -43,6 +44,7 @@ class ResellerClient(models.Model):
         "reseller.lockout.debtor.mixin",
         "reseller.client.charging.mixin",
         "reseller.client.wallet.mixin",
+        "reseller.client.prepaid.mixin",
     ]
     _order = "reseller_id, name, id"
     _check_company_auto = True
@@ -729,7 +731,8 @@ class ResellerClient(models.Model):
 
         :return: a list, one entry per feature with a price or with use: ``feature`` (id), ``code``,
             ``name``, ``cycle_start`` and ``cycle_end`` (local days, inclusive), ``used``,
-            ``included_left`` (of all free units) and ``payable`` (units, exact decimal strings),
+            ``included_left`` (of all free units), ``prepaid_left`` (of packages) and ``payable``
+            (units, exact decimal strings),
             ``maximum`` (units per cycle, False for none) and ``amount`` (of use so far, without
             fees, an exact decimal string in the client's currency, tax excluded)
         """

@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import UserError, ValidationError
 
 from .. import rating
 
@@ -66,6 +66,27 @@ class ResellerManualCharge(models.Model):
         "CHECK (quantity > 0 AND unit_price >= 0)",
         "Quantity and price are above zero: choose Credit to give money back.",
     )
+
+    @api.onchange("product_id")
+    def _onchange_product_id(self):
+        """Sell a package at its price, under its name."""
+        product = self.product_id
+        if product.reseller_grants:
+            self.name = product.display_name
+            self.unit_price = product.currency_id._convert(
+                product.lst_price, self.currency_id, self.company_id, self.date
+            )
+
+    @api.constrains("kind", "product_id")
+    def _check_package(self):
+        for item in self:
+            if item.kind == "credit" and item.product_id.reseller_grants:
+                raise ValidationError(
+                    self.env._(
+                        "%s is a package: cancel the invoice that sold it, to take it back.",
+                        item.product_id.display_name,
+                    )
+                )
 
     @api.depends("statement_id", "is_withdrawn")
     def _compute_state(self):
@@ -193,8 +214,9 @@ class ResellerManualCharge(models.Model):
         """Return the values of this item's charge."""
         self.ensure_one()
         quantity, price, amount = self._get_exact()
+        grant = self._prepare_grant()
         return {
-            "kind": self.kind,
+            "kind": "package" if grant else self.kind,
             "name": self.name,
             "quantity": quantity,
             "unit_price": price,
@@ -210,8 +232,17 @@ class ResellerManualCharge(models.Model):
                     "quantity": rating.text(quantity),
                     "unit_price": rating.text(price),
                 },
+                **({"grant": grant} if grant else {}),
             },
         }
+
+    def _prepare_grant(self):
+        """Return what one unit of this item gives to the client, as JSON; None: nothing.
+
+        See product.product._prepare_reseller_grant.
+        """
+        self.ensure_one()
+        return self.product_id._prepare_reseller_grant() if self.product_id else None
 
     def _get_product(self):
         self.ensure_one()

@@ -272,6 +272,78 @@ class ResellerRating(models.AbstractModel):
             found[client, feature][rating.Key(*key)] = (Decimal(quantity), Decimal(amount), end)
         return found
 
+    def _find_lot_holders(self, clients):
+        """Return {(client id, feature id)} of those who have lots of units."""
+        self.env.flush_all()
+        return set(
+            self.env.execute_query(
+                SQL(
+                    "SELECT DISTINCT client_id, feature_id FROM reseller_prepaid_lot "
+                    "WHERE client_id = ANY(%s) AND state = 'open'",
+                    list(clients),
+                )
+            )
+        )
+
+    def _load_prepaid(self, wanted, as_of=None):
+        """Return {(client id, feature id): rating.Prepaid} of those that have lots of units.
+
+        :param wanted: {(client id, feature id): (first day, last day)} of use
+        :param as_of: a day; what was booked later does not count
+        """
+        if not wanted:
+            return {}
+        clients = sorted({client for client, _feature in wanted})
+        booked = SQL("AND entry.date <= %s", as_of) if as_of else SQL()
+        lots = defaultdict(list)
+        for client, feature, number, first, last, left in self.env.execute_query(
+            SQL(
+                """
+                SELECT lot.client_id, lot.feature_id, lot.id, lot.date, lot.date_until,
+                       sum(entry.quantity)::text
+                  FROM reseller_prepaid_lot lot
+                  JOIN reseller_prepaid_entry entry ON entry.lot_id = lot.id %s
+                 WHERE lot.client_id = ANY(%s) AND lot.state = 'open'
+                 GROUP BY lot.id
+                 ORDER BY lot.client_id, lot.feature_id, lot.priority,
+                          lot.date_until NULLS LAST, lot.date, lot.id
+                """,
+                booked,
+                clients,
+            )
+        ):
+            lots[client, feature].append(rating.UnitLot(number, Decimal(left), first, last))
+        lots = {key: found for key, found in lots.items() if key in wanted}
+        if not lots:
+            return {}
+        recorded = defaultdict(lambda: defaultdict(dict))
+        for client, feature, day, level, number, units in self.env.execute_query(
+            SQL(
+                """
+                SELECT wanted.client_id, wanted.feature_id, entry.usage_date, entry.level_id,
+                       entry.lot_id, (-sum(entry.quantity))::text
+                  FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[])
+                       AS wanted (client_id, feature_id, since, until)
+                  JOIN reseller_prepaid_lot lot
+                    ON lot.client_id = wanted.client_id AND lot.feature_id = wanted.feature_id
+                   AND lot.state = 'open'
+                  JOIN reseller_prepaid_entry entry
+                    ON entry.lot_id = lot.id
+                   AND entry.usage_date BETWEEN wanted.since AND wanted.until %s
+                 GROUP BY wanted.client_id, wanted.feature_id, entry.usage_date, entry.level_id,
+                          entry.lot_id
+                HAVING sum(entry.quantity) != 0
+                """,
+                [client for client, _feature in lots],
+                [feature for _client, feature in lots],
+                [wanted[key][0] for key in lots],
+                [wanted[key][1] for key in lots],
+                booked,
+            )
+        ):
+            recorded[client, feature][day, level][number] = Decimal(units)
+        return {key: rating.Prepaid(tuple(found), recorded[key]) for key, found in lots.items()}
+
     def _load_usage(self, wanted):
         """Return {(client id, feature id): rating.Usage} from a day up to a day.
 
@@ -318,8 +390,9 @@ class ResellerRating(models.AbstractModel):
 
         :param bills: {client id: rating.Bill}
         :param as_of: a day; bills that were booked later do not count, for the month's end
-        :return: ({client id: [rating.Charge]}, {(client id, feature id): days}), the latter of
-            use that no bill covered before and this one does; use that nothing prices is left out
+        :return: ({client id: [rating.Charge]}, {(client id, feature id): days}, {client id:
+            [rating.Draw]}): days are of use that no bill covered before and this one does, without
+            use that nothing prices; draws are from lots of units
         """
         features = self._load_features(clients.company_id)
         accounts = self._load_accounts(clients)
@@ -345,14 +418,20 @@ class ResellerRating(models.AbstractModel):
                 if part.since and part.since <= bill.period_end:
                     wanted[key] = (part.since, bill.period_end)
         usage = self._load_usage(wanted)
+        prepaid = self._load_prepaid(wanted, as_of)
         charges = {client.id: [] for client in clients}
+        draws = {client.id: [] for client in clients}
         covered = {}
         nothing = rating.Usage([])
         for key, part in parts.items():
-            charges[key[0]] += part.charges(usage.get(key, nothing), prior.get(key, {}))
+            charged, drawn = part.charges(
+                usage.get(key, nothing), prior.get(key, {}), prepaid.get(key, rating.Prepaid())
+            )
+            charges[key[0]] += charged
+            draws[key[0]] += drawn
             if key in uncovered:
                 covered[key] = part.priced(uncovered[key])
-        return charges, covered
+        return charges, covered, draws
 
     def _load_states(self, clients, features=None):
         """Return {(client id, feature id): (RatedCycle, CycleUse, rule)} of the cycles of today.
@@ -376,27 +455,38 @@ class ResellerRating(models.AbstractModel):
         ]
         return self._rate_states(metered, found)
 
-    def _rate_states(self, metered, features):
+    def _rate_states(self, metered, features, have_lots=True):
         """See _load_states.
 
         :param metered: the Metered accounts
         :param features: of their company, see _load_features
+        :param bool have_lots: whether some of these may have lots of units
         """
-        parts, wanted = {}, {}
-        for client, account, currency, today, rounding in metered:
+        bills = {}
+        for client, _account, _currency, today, rounding in metered:
             tomorrow = today + rating.DAY
-            bill = rating.Bill(tomorrow, today, tomorrow, rounding)
+            bills[client] = rating.Bill(tomorrow, today, tomorrow, rounding)
+        # Of lots is left what no use draws that is not billed yet, of earlier cycles as well.
+        holders = self._find_lot_holders(bills) if have_lots else set()
+        late = {}
+        if holders:
+            late = self._load_uncovered({client: bills[client] for client, _feature in holders})
+        parts, wanted = {}, {}
+        for client, account, currency, today, _rounding in metered:
             for (priced_in, feature_id), feature in features.items():
                 if priced_in != currency:
                     continue
-                part = rating.FeatureBill(account, feature, bill)
+                key = client, feature_id
+                days = late.get(key, ()) if key in holders else ()
+                part = rating.FeatureBill(account, feature, bills[client], days)
                 if part.since and part.since <= today:
-                    parts[client, feature_id] = part
-                    wanted[client, feature_id] = (part.since, today)
+                    parts[key] = part
+                    wanted[key] = (part.since, today)
         usage = self._load_usage(wanted)
+        prepaid = self._load_prepaid({key: wanted[key] for key in holders if key in wanted})
         states = {}
         for key, part in parts.items():
-            state = part.state(usage[key])
+            state = part.state(usage[key], prepaid.get(key, rating.Prepaid()))
             if state:
                 cycle, use = state
                 states[key] = cycle, use, cycle.rule_on(part.bill.period_end)
@@ -421,6 +511,7 @@ class ResellerRating(models.AbstractModel):
                     "cycle_end": cycle.cycle.last,
                     "used": rating.text(use.used),
                     "included_left": rating.text(use.get_left(today)),
+                    "prepaid_left": rating.text(use.prepaid.get_left(today)),
                     "payable": rating.text(use.payable),
                     "maximum": rating.text(maximum) if maximum else False,
                     "amount": rating.text(use.amount),
@@ -436,6 +527,7 @@ class ResellerRating(models.AbstractModel):
                     "cycle_end": False,
                     "used": used,
                     "included_left": "0",
+                    "prepaid_left": "0",
                     "payable": "0",
                     "maximum": False,
                     "amount": "0",

@@ -8,6 +8,7 @@ from odoo.tools import SQL
 from .. import rating
 from . import (  # noqa: F401
     reseller_statement_document,
+    reseller_statement_prepaid,
     reseller_statement_send,
     reseller_statement_wallet,
 )
@@ -24,6 +25,7 @@ class ResellerStatement(models.Model):
         "mail.thread",
         "mail.activity.mixin",
         "reseller.statement.document.mixin",
+        "reseller.statement.prepaid.mixin",
         "reseller.statement.send.mixin",
         "reseller.statement.wallet.mixin",
     ]
@@ -140,7 +142,7 @@ class ResellerStatement(models.Model):
         :return: the statements, in the order of the clients
         """
         bills = {client.id: self._prepare_bill(client) for client in clients}
-        charges, covered = self.env["reseller.rating"]._rate(clients, bills)
+        charges, covered, draws = self.env["reseller.rating"]._rate(clients, bills)
         # Statements are closed to all users; the caller has checked who may bill.
         statements_sudo = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
         statements = statements_sudo.create(
@@ -152,8 +154,7 @@ class ResellerStatement(models.Model):
         statements._add_charges(charges)
         statements._cover_usage(covered)
         statements._move_on(bills)
-        statements._create_invoices(run.date)
-        statements._draw_wallets(run.date)
+        statements._invoice(draws, run.date)
         return self.browse(statements.ids)
 
     @api.model
@@ -170,7 +171,7 @@ class ResellerStatement(models.Model):
                 )
             )
         bill = self._prepare_bill(client, date)
-        charges, _covered = self.env["reseller.rating"]._rate(client, {client.id: bill})
+        charges, _covered, draws = self.env["reseller.rating"]._rate(client, {client.id: bill})
         # Whoever may read the account may see what it would pay; the preview claims nothing.
         previews_sudo = self.sudo()
         previews_sudo.search(
@@ -180,6 +181,7 @@ class ResellerStatement(models.Model):
             tracking_disable=True, mail_create_nolog=True
         ).create(self._prepare_vals(client, bill, "preview"))
         preview_sudo._add_charges(charges, preview=True)
+        preview_sudo.unit_draws = self._pack_draws(draws[client.id])
         return self.browse(preview_sudo.id)
 
     def _add_charges(self, charges, preview=False):
@@ -358,8 +360,7 @@ class ResellerStatement(models.Model):
                 ]
             made._insert_charges(rows)
             today = fields.Date.context_today(self)
-            made.with_company(company)._create_invoices(today)
-            made._draw_wallets(today)
+            made.with_company(company)._invoice({}, today)
             statements |= self.browse(made.ids)
         return statements
 
@@ -422,6 +423,17 @@ class ResellerStatement(models.Model):
             clients.sudo().write(vals)
 
     # Invoices
+
+    def _invoice(self, draws, date):
+        """Post the invoices of these bills, sell what is on them, and draw on what is prepaid.
+
+        :param draws: {client id: [rating.Draw]} of the lots of units
+        :param date date: of the invoices
+        """
+        self._create_invoices(date)
+        self._draw_units(draws, date)
+        self._draw_wallets(date)
+        self._sell_lots(date)
 
     def _get_partner(self):
         """Return who pays this bill: the invoice address of the client or of the reseller."""
@@ -528,6 +540,8 @@ class ResellerStatement(models.Model):
                         item.name,
                     )
                 )
+        for charge in self.charge_ids.filtered(lambda one: one.kind == "package" and one.amount):
+            charge._get_liability_account()
         for feature in self.charge_ids.feature_id:
             product = feature._get_product(company)
             if not product:
@@ -667,6 +681,7 @@ class ResellerStatement(models.Model):
                 }
             )
         live._return_to_wallets()
+        live._return_units()
         live.charge_ids.manual_charge_id.sudo().statement_id = False  # wait for another bill
         live.sudo().state = "void"  # as above
         self.env.flush_all()
@@ -677,6 +692,8 @@ class ResellerStatement(models.Model):
             )
         )
         self.env["reseller.usage.daily"].invalidate_model(["statement_id"])
+        for lots in live._find_sold_lots():
+            lots._follow_invoices()
 
     def _restore_contract_lines(self):
         """Give the contracts' extra lines back, to be billed again."""
@@ -711,6 +728,7 @@ class ResellerStatement(models.Model):
                 self.env._("Usage"),
                 rest.filtered(lambda one: one.kind in ("usage", "overage", "minimum")),
             ),
+            (self.env._("Packages"), rest.filtered(lambda one: one.kind == "package")),
             (self.env._("Other"), rest.filtered(lambda one: one.kind in ("manual", "credit"))),
             (self.env._("Adjustments of earlier bills"), adjustments),
         ]

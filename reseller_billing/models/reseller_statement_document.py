@@ -68,7 +68,7 @@ class ResellerStatementDocument(models.AbstractModel):
     def _get_usage_rows(self):
         """Return the charges of use as rows for an invoice's annex.
 
-        :return: dicts with ``name``, ``used`` and ``free`` (units of the cycle as Decimals; None
+        :return: dicts with ``name``, ``used`` and ``free`` (units of the cycle as Decimals, prepaid ones count as free; None
             where a row before says it), ``quantity``, ``unit_price``, ``amount`` (Decimals)
         """
         self.ensure_one()
@@ -85,7 +85,7 @@ class ResellerStatementDocument(models.AbstractModel):
                 used = Decimal(rated["used"])
                 free = sum(
                     Decimal(rated.get(name, "0"))
-                    for name in ("trial", "rolled_over", "included", "bonus")
+                    for name in ("trial", "rolled_over", "included", "bonus", "prepaid")
                 )
             rows.append(
                 {

@@ -34,7 +34,7 @@ class ResellerStatement(models.Model):
         :return: the statements
         """
         bills = {client.id: self._prepare_bill(client) for client in clients}
-        charges, covered = self.env["reseller.rating"]._rate(clients, bills)
+        charges, covered, draws = self.env["reseller.rating"]._rate(clients, bills)
         # Statements are closed to all users; the caller has checked who may bill.
         model_sudo = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
         statements = model_sudo.create(
@@ -46,6 +46,8 @@ class ResellerStatement(models.Model):
         statements._add_charges(charges, preview=True)
         statements._mark_usage(covered, SQL.identifier("preview_id"))
         statements._compare()
+        for statement in statements:
+            statement.unit_draws = self._pack_draws(draws[statement.client_id.id])
         for number, basis in statements._get_bases().items():
             statements.browse(number).basis = basis
         return self.browse(statements.ids)
@@ -215,8 +217,7 @@ class ResellerStatement(models.Model):
         )
         self.env["reseller.usage.daily"].invalidate_model(["statement_id"])
         self._move_on(bills)
-        self._create_invoices(run.date)
-        self._draw_wallets(run.date)
+        self._invoice(self._unpack_draws(), run.date)
 
     def _check_contract_lines(self):
         """Take the contracts' extra lines that the previews show, and no others."""

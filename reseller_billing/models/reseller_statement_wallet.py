@@ -99,7 +99,14 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         invoice, client = self.invoice_id, self.client_id
         if not invoice or invoice.move_type != "out_invoice" or client.wallet_use == "never":
             return Decimal(0)
-        share = invoice.amount_residual
+        # No wallet pays what tops it up.
+        topped = sum(
+            line.price_total
+            for line in invoice.invoice_line_ids
+            if line.charge_id.kind == "package"
+            and line.charge_id.trace["grant"]["grants"] == "money"
+        )
+        share = max(invoice.amount_residual - topped, 0.0)
         if client.wallet_use == "usage":
             lines = invoice.invoice_line_ids.filtered(
                 lambda line: line.charge_id.kind in ("usage", "overage", "minimum")

@@ -3,25 +3,27 @@ from odoo.tools import SQL
 
 
 class ResellerWalletCheck(models.Model):
-    """The law of the wallets: the deposit account owes what is left of the lots' cost.
+    """The law of what is bought ahead: its account owes what is left of the lots' cost.
 
-    A row for each company and currency that has either.
+    A row for each company and currency that has either side: of wallets, and of packages.
     """
 
     _name = "reseller.wallet.check"
-    _description = "Wallets Against the Deposit Account"
+    _description = "Lots Against Their Accounts"
     _auto = False
-    _order = "company_id, currency_id"
+    _order = "company_id, kind desc, currency_id"
     # What has to reach the database before this is read.
     _depends = {
         "account.move.line": ["account_id", "amount_currency", "currency_id", "parent_state"],
-        "res.company": ["reseller_deposit_account_id"],
+        "res.company": ["reseller_deposit_account_id", "reseller_prepaid_account_id"],
+        "reseller.prepaid.entry": ["company_id", "cost", "currency_id"],
         "reseller.wallet.entry": ["company_id", "cost", "currency_id"],
     }
 
     company_id = fields.Many2one("res.company", readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
-    account_id = fields.Many2one("account.account", string="Deposit Account", readonly=True)
+    kind = fields.Selection([("money", "Wallets"), ("units", "Packages")], readonly=True)
+    account_id = fields.Many2one("account.account", readonly=True)
     cost_left = fields.Monetary(
         string="Left of Lots", readonly=True, help="What was paid in, less its share of draws."
     )
@@ -32,23 +34,35 @@ class ResellerWalletCheck(models.Model):
     def _table_query(self):
         return SQL(
             """
-            SELECT sides.company_id * 100000 + sides.currency_id AS id,
-                   sides.company_id, sides.currency_id,
-                   company.reseller_deposit_account_id AS account_id,
+            SELECT (sides.company_id * 100000 + sides.currency_id) * 2
+                   + (sides.kind = 'units')::int AS id,
+                   sides.company_id, sides.currency_id, sides.kind, sides.account_id,
                    sum(sides.cost_left) AS cost_left, sum(sides.owed) AS owed,
                    sum(sides.cost_left - sides.owed) AS difference
               FROM (
-                SELECT company_id, currency_id, COALESCE(cost, 0) AS cost_left, 0 AS owed
-                  FROM reseller_wallet_entry
+                SELECT 'money' AS kind, entry.company_id, entry.currency_id,
+                       company.reseller_deposit_account_id AS account_id,
+                       COALESCE(entry.cost, 0) AS cost_left, 0 AS owed
+                  FROM reseller_wallet_entry entry
+                  JOIN res_company company ON company.id = entry.company_id
                 UNION ALL
-                SELECT line.company_id, line.currency_id, 0, -line.amount_currency
-                  FROM account_move_line line
-                  JOIN res_company company ON company.id = line.company_id
-                 WHERE line.account_id = company.reseller_deposit_account_id
-                   AND line.parent_state = 'posted'
+                SELECT 'units', entry.company_id, entry.currency_id,
+                       company.reseller_prepaid_account_id, COALESCE(entry.cost, 0), 0
+                  FROM reseller_prepaid_entry entry
+                  JOIN res_company company ON company.id = entry.company_id
+                UNION ALL
+                SELECT account.kind, line.company_id, line.currency_id, line.account_id,
+                       0, -line.amount_currency
+                  FROM res_company company
+                 CROSS JOIN LATERAL (
+                       VALUES ('money', company.reseller_deposit_account_id),
+                              ('units', company.reseller_prepaid_account_id)
+                       ) AS account (kind, id)
+                  JOIN account_move_line line
+                    ON line.account_id = account.id AND line.company_id = company.id
+                 WHERE line.parent_state = 'posted'
               ) AS sides
-              JOIN res_company company ON company.id = sides.company_id
-             GROUP BY sides.company_id, sides.currency_id, company.reseller_deposit_account_id
+             GROUP BY sides.company_id, sides.currency_id, sides.kind, sides.account_id
             """
         )
 
@@ -56,27 +70,32 @@ class ResellerWalletCheck(models.Model):
     def _cron_check(self):
         """Raise an activity on a client of a company and currency where lots and books differ."""
         for row in self.search([("difference", "!=", 0)]):
-            last = self.env["reseller.wallet.lot"].search(
+            last = self.env[row._get_lot_model()].search(
                 [("company_id", "=", row.company_id.id), ("currency_id", "=", row.currency_id.id)],
                 limit=1,
             )
             note = self.env._(
-                "Lots hold %(cost)s, the deposit account owes %(owed)s. Only wallets may book on it.",
+                "Lots hold %(cost)s, the account %(account)s owes %(owed)s. They alone book on it.",
+                account=row.account_id.display_name,
                 cost=row.currency_id.format(row.cost_left),
                 owed=row.currency_id.format(row.owed),
             )
             if last:
                 last.client_id.reseller_id._tell_responsible(
-                    last.client_id, self.env._("Wallets and deposit account differ"), note
+                    last.client_id, self.env._("What is bought ahead and its account differ"), note
                 )
+
+    def _get_lot_model(self):
+        self.ensure_one()
+        return "reseller.prepaid.lot" if self.kind == "units" else "reseller.wallet.lot"
 
     def action_view_lots(self):
         """Open the lots of this company and currency."""
         self.ensure_one()
         return {
             "type": "ir.actions.act_window",
-            "name": self.env._("Wallets"),
-            "res_model": "reseller.wallet.lot",
+            "name": self.env[self._get_lot_model()]._description,
+            "res_model": self._get_lot_model(),
             "view_mode": "list,form",
             "domain": [
                 ("company_id", "=", self.company_id.id),
@@ -85,7 +104,7 @@ class ResellerWalletCheck(models.Model):
         }
 
     def action_view_items(self):
-        """Open the journal items of the deposit account in this currency."""
+        """Open the journal items of the account in this currency."""
         self.ensure_one()
         return {
             "type": "ir.actions.act_window",

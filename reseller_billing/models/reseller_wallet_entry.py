@@ -18,7 +18,9 @@ class ResellerWalletEntry(models.Model):
     currency_id = fields.Many2one(related="lot_id.currency_id", store=True)
     kind = fields.Selection(
         [
+            ("buy", "Topped up by invoice"),
             ("grant", "Credit"),
+            ("cancel", "Taken back"),
             ("draw", "Drawn by a bill"),
             ("return", "Given back"),
             ("expire", "Expired"),

@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from . import reseller_lot  # noqa: F401
+
 
 class ResellerWalletLot(models.Model):
     """Money that a client has ahead: what it paid in, with a bonus, or was given.
@@ -10,6 +12,7 @@ class ResellerWalletLot(models.Model):
 
     _name = "reseller.wallet.lot"
     _description = "Money Lot of a Wallet"
+    _inherit = ["reseller.lot.mixin"]
     _order = "id desc"
     _check_company_auto = True
 
@@ -29,7 +32,9 @@ class ResellerWalletLot(models.Model):
         help="Whose money it is: it pays this payer's invoices alone, and is refunded to it.",
     )
     kind = fields.Selection(
-        [("payment", "Paid in"), ("gift", "Given")], required=True, readonly=True
+        [("payment", "Paid in"), ("purchase", "Topped up by invoice"), ("gift", "Given")],
+        required=True,
+        readonly=True,
     )
     reason = fields.Char(required=True, readonly=True)
     key = fields.Char(
@@ -70,6 +75,26 @@ class ResellerWalletLot(models.Model):
     def _compute_display_name(self):
         for lot in self:
             lot.display_name = f"{lot.reason} ({lot.date})"
+
+    def _is_untouched(self):
+        self.ensure_one()
+        return self.state == "waiting" or not self.currency_id.compare_amounts(
+            self.left, self.granted
+        )
+
+    def _add_entry(self, kind, day, cost, is_granted, move=None, reason=False):
+        self.ensure_one()
+        self.env["reseller.wallet.entry"].create(
+            {
+                "lot_id": self.id,
+                "kind": kind,
+                "date": day,
+                "amount": self.granted * is_granted,
+                "cost": cost,
+                "move_id": move.id if move else False,
+                "reason": reason,
+            }
+        )
 
     @api.model
     def _grant(self, client, vals, move=None):

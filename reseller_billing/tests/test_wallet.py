@@ -241,7 +241,7 @@ class TestWallet(ResellerBillingCommon):
     def test_the_deposit_account_stays_while_it_owes_anything(self):
         other = self.deposit.copy({"code": "299101"})
         self._pay_in(10)
-        with self.assertRaisesRegex(UserError, "hold .*10.00 on the deposit account"):
+        with self.assertRaisesRegex(UserError, "10.00 ahead on this account"):
             self.company.reseller_deposit_account_id = other
         self._ask("refund")
         self.company.reseller_deposit_account_id = other

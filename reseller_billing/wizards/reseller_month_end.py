@@ -169,7 +169,7 @@ class ResellerMonthEnd(models.TransientModel):
         if not bills:
             return {}
         clients = self.env["reseller.client"].browse(bills)
-        charges, _covered = self.env["reseller.rating"]._rate(clients, bills, self.date)
+        charges, _covered, _draws = self.env["reseller.rating"]._rate(clients, bills, self.date)
         changed = set()
         fees, extras = self._load_fees(), self._load_extras()
         billed = {client for client in bills if charges[client]}

@@ -1,0 +1,90 @@
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from .. import rating
+from .reseller_price_rule import INTERVAL_UNITS
+
+
+class ProductTemplate(models.Model):
+    _inherit = "product.template"
+
+    reseller_grants = fields.Selection(
+        [("units", "Units of a feature"), ("money", "Money in the wallet")],
+        string="Prepaid",
+        help="What a client that buys this has ahead, and bills draw on.",
+    )
+    reseller_feature_id = fields.Many2one(
+        "reseller.feature",
+        string="Feature",
+        ondelete="restrict",
+        domain="[('aggregation', 'in', ('sum', 'count'))]",
+        check_company=True,
+    )
+    reseller_units = fields.Float(
+        string="Units", min_display_digits=0, help="In one package, with what is given on top."
+    )
+    reseller_bonus = fields.Float(
+        string="Money On Top",
+        min_display_digits="Product Price",
+        help="Given with each one sold, on top of its price.",
+    )
+    reseller_valid_count = fields.Integer(
+        string="Valid For", help="From the day on which it may be used. None: it does not expire."
+    )
+    reseller_valid_unit = fields.Selection(INTERVAL_UNITS, string="Validity Unit", default="month")
+    reseller_release = fields.Selection(
+        [("paid", "Once it is paid"), ("invoiced", "Once it is invoiced")],
+        string="May Be Used",
+        default="paid",
+    )
+    reseller_priority = fields.Integer(
+        string="Priority", default=10, help="Lower ones are drawn first."
+    )
+
+    _reseller_prepaid_positive = models.Constraint(
+        "CHECK (COALESCE(reseller_units, 0) >= 0 AND COALESCE(reseller_bonus, 0) >= 0 "
+        "AND COALESCE(reseller_valid_count, 0) >= 0)",
+        "Units, money on top and validity of a package must not be negative.",
+    )
+
+    @api.constrains("reseller_grants", "reseller_feature_id", "reseller_units")
+    def _check_reseller_grants(self):
+        for product in self.filtered(lambda one: one.reseller_grants == "units"):
+            if not product.reseller_feature_id or not product.reseller_units:
+                raise ValidationError(
+                    self.env._(
+                        "%s: say of which feature a package has how many units.", product.name
+                    )
+                )
+            if product.reseller_feature_id.aggregation not in ("sum", "count"):
+                raise ValidationError(
+                    self.env._(
+                        "%s is billed by its highest or last value: it has no packages.",
+                        product.reseller_feature_id.name,
+                    )
+                )
+
+
+class ProductProduct(models.Model):
+    _inherit = "product.product"
+
+    def _prepare_reseller_grant(self):
+        """Return what one of this product gives to who buys it, as JSON for a charge; None: nothing."""
+        self.ensure_one()
+        if not self.reseller_grants:
+            return None
+        units, bonus = (
+            rating.text(Decimal(repr(value)))
+            for value in (self.reseller_units, self.reseller_bonus)
+        )
+        return {
+            "grants": self.reseller_grants,
+            "feature_id": self.reseller_feature_id.id,
+            "units": units,
+            "bonus": bonus,
+            "valid": [self.reseller_valid_count, self.reseller_valid_unit or "month"],
+            "release": self.reseller_release or "paid",
+            "priority": self.reseller_priority,
+        }

@@ -1,0 +1,102 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from .. import rating
+
+
+class ResellerLotMixin(models.AbstractModel):
+    """What a client has bought ahead, of units or money: a lot with entries that are only added.
+
+    The invoice books its cost as a liability, and the lot has it from then on. What may be drawn
+    it has once it is released: when the invoice is paid, or at once.
+    """
+
+    _name = "reseller.lot.mixin"
+    _description = "Lot of What Is Bought Ahead"
+
+    charge_id = fields.Many2one(
+        "reseller.charge", readonly=True, index="btree_not_null", ondelete="restrict"
+    )
+    state = fields.Selection(
+        [("waiting", "Waits for payment"), ("open", "Released"), ("canceled", "Taken back")],
+        required=True,
+        readonly=True,
+        default="open",
+    )
+    valid_count = fields.Integer(readonly=True)
+    valid_unit = fields.Char(readonly=True)
+    release = fields.Char(readonly=True)
+
+    def _add_entry(self, kind, day, cost, is_granted, move=None, reason=False):
+        """Add an entry of all units and a cost of this lot.
+
+        :param cost: as stored; below zero where it is taken back
+        :param int is_granted: 1 where its units are given, -1 where taken back, 0 neither
+        """
+        raise NotImplementedError
+
+    def _is_untouched(self):
+        """Whether nothing has been drawn of this lot, or all was given back."""
+        raise NotImplementedError
+
+    def _sell(self, day):
+        """Add the cost of sold lots, and release those that need not wait."""
+        for lot in self:
+            invoice = lot.charge_id.statement_id.invoice_id
+            lot._add_entry("buy", day, lot.cost, 0, invoice)
+            if not lot.cost or lot.release == "invoiced" or lot._is_paid():
+                lot._release()
+
+    def _is_paid(self):
+        self.ensure_one()
+        invoice = self.charge_id.statement_id.invoice_id
+        return invoice.payment_state in ("paid", "in_payment")
+
+    def _release(self):
+        """Give the units of lots that wait: they may be used from today on, where the client is."""
+        for lot in self.filtered(lambda one: one.state == "waiting"):
+            day, until = lot.client_id._today(), False
+            if lot.valid_count:
+                interval = rating.Interval.of(lot.valid_count, lot.valid_unit)
+                until = interval.after(day, 1) - rating.DAY
+            lot.write({"state": "open", "date": day, "date_until": until})
+            lot._add_entry("grant", day, 0, 1)
+
+    def _take_back(self):
+        """Take sold lots back whose invoice does not stand any more.
+
+        :raise UserError: when something was drawn of one
+        """
+        for lot in self.filtered(lambda one: one.state != "canceled"):
+            if not lot._is_untouched():
+                raise UserError(
+                    self.env._(
+                        "%(lot)s of %(client)s is used in part: its invoice stays. Void the bills that "
+                        "drew on it first, or post a credit note.",
+                        lot=lot.display_name,
+                        client=lot.client_id.display_name,
+                    )
+                )
+            day = lot.client_id._today()
+            lot._add_entry("cancel", day, -lot.cost, -1 if lot.state == "open" else 0)
+            lot.state = "canceled"
+
+    def _follow_invoices(self):
+        """Have lots follow their invoices: sold while these are posted, taken back when not."""
+        for lot in self:
+            statement = lot.charge_id.statement_id
+            invoice = statement.invoice_id
+            stands = statement.state != "void" and (not invoice or invoice.state == "posted")
+            if not stands:
+                lot._take_back()
+            elif lot.state == "canceled":
+                lot.state = "waiting"
+                lot._sell(lot.client_id._today())
+            elif lot.state == "waiting" and (lot.release == "invoiced" or lot._is_paid()):
+                lot._release()
+
+    @api.model
+    def _find_sold(self, statements):
+        """Return the lots that statements have sold, seen or not by the user."""
+        lots_sudo = self.sudo()  # who posts, pays or cancels an invoice need not see lots
+        return lots_sudo.search([("charge_id.statement_id", "in", statements.ids)])

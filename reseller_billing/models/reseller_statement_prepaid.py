@@ -1,0 +1,326 @@
+from collections import defaultdict
+from datetime import date
+from decimal import Decimal
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from .. import rating
+from .account_move_line import BILLING
+
+
+class ResellerStatementPrepaidMixin(models.AbstractModel):
+    """Bills that sell packages, and bills whose use lots of units have paid."""
+
+    _name = "reseller.statement.prepaid.mixin"
+    _description = "Prepaid Units on Bills"
+
+    unit_draws = fields.Json(
+        readonly=True,
+        help="Of a preview: the lots, days, levels and units that it would draw, exact as text.",
+    )
+
+    # Selling
+
+    def _sell_lots(self, day):
+        """Make the lots of the packages and top-ups that these bills sell."""
+        sold = self.charge_ids.filtered(lambda charge: charge.kind == "package")
+        exact = sold._get_exact()
+        for charge in sold:
+            grant, (quantity, _price, amount) = charge.trace["grant"], exact[charge.id]
+            if quantity <= 0:
+                continue
+            line = charge.move_line_ids[:1]
+            money = grant["grants"] == "money"
+            units = amount if money else quantity * Decimal(grant["units"])
+            vals = {
+                "client_id": charge.client_id.id,
+                "charge_id": charge.id,
+                "state": "waiting",
+                "currency_id": charge.currency_id.id,
+                "valid_count": grant["valid"][0],
+                "valid_unit": grant["valid"][1],
+                "release": grant["release"],
+                "priority": grant["priority"],
+                "cost": line.price_subtotal,
+            }
+            if money:
+                model_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills sells
+                vals |= {
+                    "kind": "purchase",
+                    "partner_id": charge.statement_id._get_partner().commercial_partner_id.id,
+                    "reason": charge.name,
+                    "key": f"{charge._name},{charge.id}",
+                    "date": day,
+                    "granted": float(units + quantity * Decimal(grant["bonus"])),
+                }
+            else:
+                model_sudo = self.env["reseller.prepaid.lot"].sudo()  # as above
+                vals |= {
+                    "feature_id": grant["feature_id"],
+                    "name": charge.name,
+                    "granted": float(units),
+                    "cost_balance": -line.balance,
+                }
+            model_sudo.create(vals)._sell(day)
+
+    def _find_sold_lots(self):
+        """Return the lots of units and of money that these bills have sold, as a list of both."""
+        return [
+            self.env[name]._find_sold(self)
+            for name in ("reseller.prepaid.lot", "reseller.wallet.lot")
+        ]
+
+    # Drawing
+
+    def _draw_units(self, draws, day):
+        """Take what these bills draw out of lots of units, have lots expire, and book both.
+
+        The share of the cost that goes with the units is income now; of what expires, breakage.
+
+        :param draws: {client id: [rating.Draw]}
+        :param date day: of the journal entries
+        """
+        holders = self._find_unit_lots()
+        if not holders:
+            return
+        exact = self.env["reseller.prepaid.lot"].union(*holders.values())._load_exact()
+        left = {number: units for number, (units, _cost) in exact.items()}
+        rows, wanted = [], []
+        for statement in self.filtered(lambda one: one.client_id in holders):
+            lots = holders[statement.client_id]
+            drawn = draws.get(statement.client_id.id, [])
+            taken = {
+                "draw": [(draw.lot, draw.day, draw.level, draw.quantity) for draw in drawn],
+                "expire": [],
+            }
+            moved = defaultdict(Decimal)
+            for draw in drawn:
+                moved[draw.lot] += draw.quantity
+            until = statement.period_end or fields.Date.subtract(statement.bill_date, days=1)
+            for lot in lots:
+                rest = left[lot.id] - moved[lot.id]
+                if rest < 0:
+                    raise UserError(
+                        self.env._(
+                            "%(lot)s of %(client)s has changed since: prepare it again.",
+                            lot=lot.display_name,
+                            client=statement.client_id.display_name,
+                        )
+                    )
+                if rest and lot.date_until and lot.date_until <= until:
+                    taken["expire"].append((lot.id, None, None, rest))
+            for kind, found in taken.items():
+                if found:
+                    made, lines = statement._prepare_unit_entries(kind, found, left, day)
+                    rows.append((made, len(wanted) if lines else None))
+                    if lines:
+                        wanted.append(statement._prepare_unit_move(kind, lines, day))
+        moves = self.env["account.move"].with_company(self.company_id).create(wanted)
+        moves.action_post()
+        self.env["reseller.prepaid.entry"]._insert(
+            [
+                {**vals, "move_id": moves[number].id if number is not None else None}
+                for made, number in rows
+                for vals in made
+            ]
+        )
+
+    def _find_unit_lots(self):
+        """Return {client: released lots} of the clients of these bills that have any."""
+        lots_sudo = self.env["reseller.prepaid.lot"].sudo()  # who bills draws
+        found = lots_sudo.search(
+            [("client_id", "in", self.client_id.ids), ("state", "=", "open")], order="id"
+        )
+        return found.grouped("client_id")
+
+    def _prepare_unit_entries(self, kind, taken, left, day):
+        """Return (entry values, [(lot, cost, balance)]) of what is taken out of lots.
+
+        :param taken: (lot id, day of use, level id, units)
+        :param left: {lot id: units left}, which is moved on
+        """
+        self.ensure_one()
+        rows, booked = [], defaultdict(lambda: [Decimal(0), Decimal(0)])
+        lots = self.env["reseller.prepaid.lot"].sudo()  # as in _find_unit_lots
+        for number, used_on, level, units in taken:
+            lot = lots.browse(number)
+            before = lot._get_cost_of(left[number])
+            left[number] -= units
+            after = lot._get_cost_of(left[number])
+            cost, balance = (old - new for old, new in zip(before, after, strict=True))
+            booked[lot][0] += cost
+            booked[lot][1] += balance
+            rows.append(
+                {
+                    "lot_id": number,
+                    "kind": kind,
+                    "date": day,
+                    "usage_date": used_on,
+                    "level_id": level,
+                    "quantity": -units,
+                    "cost": -cost,
+                    "statement_id": self.id,
+                }
+            )
+        return rows, [(lot, *sums) for lot, sums in booked.items() if any(sums)]
+
+    def _prepare_unit_move(self, kind, lines, day):
+        """Return the values of the entry that takes cost of lots to income, or breakage."""
+        self.ensure_one()
+        client, company = self.client_id, self.company_id
+        prepaid = client._get_prepaid_account()
+        what = self.env._("Expired") if kind == "expire" else self.env._("Used")
+        commands = []
+        for lot, cost, balance in lines:
+            if kind == "expire":
+                account = client._get_wallet_account("breakage")
+            else:
+                account = lot._get_income_account()
+            if not account:
+                raise UserError(
+                    self.env._(
+                        "%s has no income account: set one.",
+                        lot.feature_id._get_product(company).display_name,
+                    )
+                )
+            partner = lot.charge_id.statement_id.invoice_id.commercial_partner_id
+            for one, sign in ((prepaid, 1), (account, -1)):
+                commands.append(
+                    fields.Command.create(
+                        {
+                            "account_id": one.id,
+                            "partner_id": partner.id,
+                            "currency_id": lot.currency_id.id,
+                            "amount_currency": sign * float(cost),
+                            "balance": sign * float(balance),
+                            "name": f"{what}: {lot.name}",
+                            "tax_ids": [fields.Command.clear()],
+                        }
+                    )
+                )
+        return {
+            "journal_id": company.reseller_wallet_journal_id.id,
+            "date": day,
+            "ref": f"{client.ref}: {self.name}",
+            "line_ids": commands,
+        }
+
+    # Taking back
+
+    def _return_units(self):
+        """Give back what void bills had drawn of lots, and what had expired with them."""
+        entries_sudo = self.env["reseller.prepaid.entry"].sudo()  # who voids gives back
+        self.env.flush_all()
+        found = self.env.execute_query_dict(
+            SQL(
+                """
+                SELECT lot_id, usage_date, level_id, statement_id, sum(quantity)::text AS quantity,
+                       sum(COALESCE(cost, 0))::text AS cost
+                  FROM reseller_prepaid_entry
+                 WHERE statement_id = ANY(%s)
+                 GROUP BY lot_id, usage_date, level_id, statement_id
+                HAVING sum(quantity) != 0 OR sum(COALESCE(cost, 0)) != 0
+                 ORDER BY lot_id, usage_date, level_id
+                """,
+                self.ids,
+            )
+        )
+        if not found:
+            return
+        day = fields.Date.context_today(self)
+        moves = entries_sudo._find_moves(self).filtered(lambda move: not move.reversal_move_ids)
+        moves.with_context(reseller_billing=BILLING)._reverse_moves(
+            [{"date": day, "ref": self.env._("Given back: %s", move.ref)} for move in moves],
+            cancel=True,
+        )
+        entries_sudo._insert(
+            [
+                {
+                    **row,
+                    "kind": "return",
+                    "date": day,
+                    "quantity": -Decimal(row["quantity"]),
+                    "cost": -Decimal(row["cost"]),
+                    "move_id": moves[:1].reversal_move_ids[:1].id or None,
+                }
+                for row in found
+            ]
+        )
+
+    # Previews
+
+    @staticmethod
+    def _pack_draws(draws):
+        """Return rating.Draws as JSON, for a preview to keep."""
+        return [
+            [draw.lot, draw.day.isoformat(), draw.level, rating.text(draw.quantity)]
+            for draw in draws
+        ]
+
+    def _unpack_draws(self):
+        """Return {client id: [rating.Draw]} of what these previews would draw."""
+        return {
+            statement.client_id.id: [
+                rating.Draw(lot, date.fromisoformat(day), level, Decimal(quantity))
+                for lot, day, level, quantity in statement.unit_draws or ()
+            ]
+            for statement in self
+        }
+
+    # Reading
+
+    def _get_unit_rows(self):
+        """Return what this bill drew of each lot of units, for statements.
+
+        :return: dicts with ``name`` of the lot, ``date_until``, ``drawn``, ``expired`` and ``left``
+            (after this bill; exact Decimals)
+        """
+        self.ensure_one()
+        self.env.flush_all()
+        if self.state == "preview":
+            drawn = defaultdict(Decimal)
+            for draw in self._unpack_draws()[self.client_id.id]:
+                drawn[draw.lot] += draw.quantity
+            found = [(lot, units, Decimal(0), None) for lot, units in drawn.items()]
+        else:
+            found = [
+                (lot, Decimal(units), Decimal(expired), last)
+                for lot, units, expired, last in self.env.execute_query(
+                    SQL(
+                        """
+                        SELECT lot_id,
+                               COALESCE(-sum(quantity) FILTER (WHERE kind = 'draw'), 0)::text,
+                               COALESCE(-sum(quantity) FILTER (WHERE kind = 'expire'), 0)::text,
+                               max(id)
+                          FROM reseller_prepaid_entry
+                         WHERE statement_id = %s AND kind IN ('draw', 'expire')
+                         GROUP BY lot_id ORDER BY lot_id
+                        """,
+                        self.id,
+                    )
+                )
+            ]
+        lots_sudo = self.env["reseller.prepaid.lot"].sudo()  # part of what the bill says
+        rows = []
+        for number, units, expired, last in found:
+            [(left,)] = self.env.execute_query(
+                SQL(
+                    "SELECT sum(quantity)::text FROM reseller_prepaid_entry "
+                    "WHERE lot_id = %s AND id <= COALESCE(%s, id)",
+                    number,
+                    last,
+                )
+            )
+            lot = lots_sudo.browse(number)
+            rows.append(
+                {
+                    "name": lot.name,
+                    "date_until": lot.date_until,
+                    "drawn": units,
+                    "expired": expired,
+                    "left": Decimal(left) - (units if last is None else 0),
+                }
+            )
+        return rows

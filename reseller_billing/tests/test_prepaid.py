@@ -1,0 +1,353 @@
+from freezegun import freeze_time
+from odoo import Command
+from odoo.exceptions import UserError, ValidationError
+
+from .common import ResellerBillingCommon
+
+
+class TestPrepaid(ResellerBillingCommon):
+    """A client whose use costs 1.00 a unit, billed monthly, and packages of 100 units for 50.00."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+
+        def account(code, name, kind):
+            return cls.env["account.account"].create(
+                {"code": code, "name": name, "account_type": kind}
+            )
+
+        cls.deposit = account("299100", "Deposits", "liability_current")
+        cls.prepaid = account("299200", "Packages", "liability_current")
+        cls.breakage = account("499100", "Breakage", "income_other")
+        cls.company.write(
+            {
+                "reseller_wallet_journal_id": cls.env["account.journal"]
+                .create({"name": "Wallets", "code": "WAL", "type": "general"})
+                .id,
+                "reseller_deposit_account_id": cls.deposit.id,
+                "reseller_prepaid_account_id": cls.prepaid.id,
+                "reseller_breakage_account_id": cls.breakage.id,
+                "reseller_bonus_account_id": account("699100", "Bonuses", "expense").id,
+            }
+        )
+        cls.income = cls.product.product_tmpl_id.get_product_accounts()["income"]
+        cls._create_rule(unit_price=1)
+        cls.package = cls._create_package("100 units", reseller_units=100, list_price=50)
+
+    @classmethod
+    def _create_package(cls, name, **values):
+        vals = {
+            "name": name,
+            "type": "service",
+            "taxes_id": False,
+            "reseller_grants": "units",
+            "reseller_feature_id": cls.feature.id,
+            **values,
+        }
+        return cls.env["product.product"].create(vals)
+
+    def _sell(self, day, package=None, quantity=1, pay=True, price=None):
+        """Sell a package on a day, and pay it; return its lot."""
+        package = package or self.package
+        with freeze_time(f"{day} 12:00:00"):
+            item = self.env["reseller.manual.charge"].create(
+                {
+                    "client_id": self.client_a.id,
+                    "product_id": package.id,
+                    "name": package.name,
+                    "date": day,
+                    "quantity": quantity,
+                    "unit_price": package.list_price if price is None else price,
+                }
+            )
+            item.action_bill_now()
+            if pay:
+                self._pay(item.statement_id.invoice_id)
+        name = "wallet" if package.reseller_grants == "money" else "prepaid"
+        lots = self.env[f"reseller.{name}.lot"].search(
+            [("charge_id.manual_charge_id", "=", item.id)]
+        )
+        self.assertEqual(len(lots), 1)
+        return lots
+
+    def _pay(self, invoice):
+        invoice.ensure_one()
+        self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=invoice.ids
+        ).create({"journal_id": self.company_data["default_journal_bank"].id})._create_payments()
+
+    def _balance(self, account):
+        """Return what an account holds: debits above zero."""
+        lines = self.env["account.move.line"].search(
+            [("account_id", "=", account.id), ("parent_state", "=", "posted")]
+        )
+        return self.company.currency_id.round(sum(lines.mapped("balance")))
+
+    def _bill_use(self, day, quantity, date, **values):
+        self._use(day, quantity, **values)
+        self._run(date)
+        return self._statement(self.client_a, date)
+
+    def assertLot(self, lot, left, cost_left):
+        lot.invalidate_recordset()
+        self.assertEqual((lot.left, lot.cost_left), (left, cost_left))
+
+    def assertBooks(self):
+        """The law: what is owed for packages and wallets is what is left of the lots' cost."""
+        self.assertFalse(self.env["reseller.wallet.check"].search([("difference", "!=", 0)]))
+
+    def test_an_accountant_follows_a_package_from_sale_to_its_end(self):
+        owed = self.prepaid.copy({"code": "299300", "name": "Tax"})
+        shares = [
+            Command.create({"repartition_type": "base"}),
+            Command.create({"repartition_type": "tax", "account_id": owed.id}),
+        ]
+        tax = self.env["account.tax"].create(
+            {
+                "name": "10 %",
+                "amount": 10,
+                "invoice_repartition_line_ids": shares,
+                "refund_repartition_line_ids": shares,
+            }
+        )
+        self.package.taxes_id = tax
+        lot = self._sell("2024-01-05", pay=False)
+        invoice = lot.charge_id.statement_id.invoice_id
+        # Tax is due at the sale; income waits for the use.
+        self.assertEqual((invoice.amount_untaxed, invoice.amount_tax), (50, 5))
+        self.assertEqual((self._balance(self.prepaid), self._balance(self.income)), (-50, 0))
+        self.assertEqual((lot.state, lot.left, lot.cost_left), ("waiting", 0, 50))
+        self.assertBooks()
+        with freeze_time("2024-01-10 12:00:00"):
+            self._pay(invoice)
+        self.assertEqual((lot.state, str(lot.date)), ("open", "2024-01-10"))
+        # The 5 of the 9th are before the package may be used; of the 100, 35 go in January:
+        # 50.00 × 35 ÷ 100 = 17.50 are earned.
+        self._use("2024-01-09", 5)
+        statement = self._bill_use("2024-01-20", 35, "2024-02-01")
+        self.assertEqual(self._amounts(statement), {("unit", "usage"): "5.00"})
+        self.assertAgrees(statement)
+        self.assertLot(lot, 65, 32.5)
+        self.assertEqual((self._balance(self.prepaid), self._balance(self.income)), (-32.5, -22.5))
+        self.assertBooks()
+        entry = lot.entry_ids.filtered(lambda one: one.kind == "draw")
+        self.assertEqual((str(entry.usage_date), entry.quantity), ("2024-01-20", -35))
+        self.assertEqual(
+            statement._get_unit_rows(),
+            [{"name": "100 units", "date_until": False, "drawn": 35, "expired": 0, "left": 65}],
+        )
+        # 80 in February: the 65 that are left with their cost, and 15 at 1.00.
+        statement = self._bill_use("2024-02-20", 80, "2024-03-01")
+        self.assertEqual(self._amounts(statement), {("unit", "usage"): "15.00"})
+        self.assertLot(lot, 0, 0)
+        self.assertEqual((self._balance(self.prepaid), self._balance(self.income)), (0, -70))
+        self.assertBooks()
+
+    def test_the_last_draw_takes_the_rest_of_the_cost(self):
+        # 10.00 for 3 units: 3.33, 3.34, 3.33, by what is left each time: 6.67, 3.33, 0.
+        lot = self._sell("2024-01-01", self._create_package("3", reseller_units=3, list_price=10))
+        shown = []
+        for month in (2, 3, 4):
+            self._bill_use(f"2024-{month - 1:02}-10", 1, f"2024-{month:02}-01")
+            shown.append((-self._balance(self.income), -self._balance(self.prepaid)))
+            self.assertBooks()
+        self.assertEqual(shown, [(3.33, 6.67), (6.67, 3.33), (10, 0)])
+        self.assertLot(lot, 0, 0)
+
+    def test_what_is_left_expires_with_the_bill_that_covers_the_last_day(self):
+        package = self._create_package(
+            "A month", reseller_units=100, list_price=50, reseller_valid_count=1
+        )
+        lot = self._sell("2024-01-15", package)
+        self.assertEqual(str(lot.date_until), "2024-02-14")
+        self._bill_use("2024-01-20", 30, "2024-02-01")
+        self.assertLot(lot, 70, 35)
+        # On the 14th it still pays, on the 15th it does not.
+        self._use("2024-02-14", 10)
+        statement = self._bill_use("2024-02-15", 10, "2024-03-01")
+        self.assertEqual(self._amounts(statement), {("unit", "usage"): "10.00"})
+        self.assertLot(lot, 0, 0)
+        self.assertEqual(
+            (self._balance(self.breakage), self._balance(self.income), self._balance(self.prepaid)),
+            (-30, -30, 0),
+        )
+        self.assertBooks()
+        [row] = statement._get_unit_rows()
+        self.assertEqual((row["drawn"], row["expired"], row["left"]), (10, 60, 0))
+
+    def test_a_void_bill_gives_everything_back(self):
+        package = self._create_package(
+            "A month", reseller_units=100, list_price=50, reseller_valid_count=1
+        )
+        lot = self._sell("2024-01-02", package)
+        statement = self._bill_use("2024-01-20", 130, "2024-02-01")
+        self._use("2024-01-21", -40)
+        again = self._bill_use("2024-02-01", 1, "2024-03-01")
+        self.assertEqual(statement.invoice_id.amount_total, 30)
+        # 40 less: 30 payable ones, and 10 of the lot, of which one is used and the rest expires.
+        self.assertLot(lot, 0, 0)
+        self.assertEqual(self._balance(self.breakage), -4.5)
+        again.invoice_id.button_draft()
+        again.invoice_id.button_cancel()
+        self.assertLot(lot, 0, 0)
+        self.assertBooks()
+        statement.invoice_id.button_draft()
+        statement.invoice_id.button_cancel()
+        self.assertLot(lot, 100, 50)
+        self.assertEqual((self._balance(self.breakage), self._balance(self.income)), (0, 0))
+        self.assertBooks()
+        self._run("2024-03-01")
+        first, second = (
+            self._statement(self.client_a, date) for date in ("2024-02-01", "2024-03-01")
+        )
+        # Billed anew with all that is known now: 90 in January, 1 on 1 February, 9 expire.
+        self.assertFalse(first.invoice_id)
+        self.assertFalse(second.invoice_id)
+        self.assertEqual(self._balance(self.breakage), -4.5)
+        self.assertLot(lot, 0, 0)
+        self.assertBooks()
+
+    def test_an_invoice_that_does_not_stand_takes_its_package_back(self):
+        lot = self._sell("2024-01-02", pay=False)
+        invoice = lot.charge_id.statement_id.invoice_id
+        invoice.button_draft()
+        self.assertEqual((lot.state, lot.cost_left), ("canceled", 0))
+        self.assertBooks()
+        invoice.action_post()
+        self.assertEqual((lot.state, lot.cost_left, lot.left), ("waiting", 50, 0))
+        self._pay(invoice)
+        self.assertEqual((lot.state, lot.left), ("open", 100))
+        self.assertBooks()
+        used = self._sell("2024-01-03")
+        self._bill_use("2024-01-20", 10, "2024-02-01")
+        invoice = used.charge_id.statement_id.invoice_id
+        with self.assertRaisesRegex(UserError, "is used in part"), self.env.cr.savepoint():
+            invoice.button_draft()
+        self.assertBooks()
+
+    def test_reviewed_runs_draw_what_they_have_shown(self):
+        self._run("2024-01-01")
+        lot = self._sell("2024-01-02")
+        self._use("2024-01-20", 30)
+        run = self.env["reseller.billing.run"].create({"date": "2024-02-01", "is_reviewed": True})
+        run.action_start()
+        while run._process_batch():
+            pass
+        [preview] = run.preview_ids
+        self.assertEqual([row["drawn"] for row in preview._get_unit_rows()], [30])
+        self.assertLot(lot, 100, 50)
+        self._use("2024-01-21", 5)  # late: of the next bill
+        run.action_approve()
+        while run._process_batch():
+            pass
+        self.assertEqual(preview.state, "approved")
+        self.assertLot(lot, 70, 35)
+        self._run("2024-03-01")
+        self.assertLot(lot, 65, 32.5)
+        self.assertBooks()
+
+    def test_packages_come_with_the_contract_and_in_any_number(self):
+        self._add_extra(self.client_a, 50, "2024-01-01", product_id=self.package.id, quantity=2)
+        self._run("2024-01-01")
+        statement = self._statement(self.client_a, "2024-01-01")
+        self.assertEqual(statement.charge_ids.mapped("kind"), ["package"])
+        lot = self.client_a.prepaid_lot_ids
+        self.assertEqual((lot.granted, lot.cost, lot.state), (200, 100, "waiting"))
+        with freeze_time("2024-01-03 12:00:00"):
+            self._pay(statement.invoice_id)
+        self._bill_use("2024-01-20", 150, "2024-02-01")
+        self.assertLot(lot, 50, 25)
+        second = self.client_a.prepaid_lot_ids - lot
+        self.assertEqual((second.granted, second.cost_left, second.state), (200, 100, "waiting"))
+        self.assertEqual(self._balance(self.prepaid), -125)
+        self.assertBooks()
+
+    def test_gifts_cost_nothing_and_are_there_at_once(self):
+        lot = self._sell("2024-01-02", price=0, pay=False)
+        self.assertEqual((lot.state, lot.left, lot.cost), ("open", 100, 0))
+        statement = self._bill_use("2024-01-20", 30, "2024-02-01")
+        self.assertFalse(statement.invoice_id)
+        self.assertLot(lot, 70, 0)
+        self.assertEqual(self._balance(self.income), 0)
+        self.assertBooks()
+
+    def test_in_another_currency_the_sale_tells_what_is_earned(self):
+        euro = self.setup_other_currency("EUR", rates=[("2024-01-01", 2), ("2024-02-01", 4)])
+        reseller = self._create_reseller("R2", currency_id=euro.id)
+        client = self._create_client("B", reseller_id=reseller.id)
+        self._create_rule(unit_price=1, currency_id=euro.id)
+        self.client_a = client
+        lot = self._sell("2024-01-05")
+        self._use("2024-01-20", 35, client="B")
+        self._run("2024-02-01")
+        # 50.00 at 2 are 25.00, of which 35 ÷ 100 are earned, whatever the rate is now.
+        self.assertLot(lot, 65, 32.5)
+        self.assertEqual((self._balance(self.prepaid), self._balance(self.income)), (-16.25, -8.75))
+        self.assertBooks()
+
+    def test_a_top_up_is_money_in_the_wallet_once_it_is_paid(self):
+        self.company.account_sale_tax_id = self.env["account.tax"].create(
+            {"name": "10 %", "amount": 10}
+        )
+        top_up = self._create_package(
+            "Top-up",
+            reseller_grants="money",
+            reseller_feature_id=False,
+            list_price=100,
+            reseller_bonus=10,
+            taxes_id=[Command.set(self.company.account_sale_tax_id.ids)],
+        )
+        lot = self._sell("2024-01-05", top_up, pay=False)
+        invoice = lot.charge_id.statement_id.invoice_id
+        self.assertEqual((invoice.amount_total, self._balance(self.deposit)), (100, -100))
+        self.assertEqual((self.client_a.wallet_balance, lot.cost_left), (0, 100))
+        self.assertBooks()
+        # Nobody pays a top-up out of the wallet, not even out of an older lot.
+        with freeze_time("2024-01-05 12:00:00"):
+            self.client_a._give_to_wallet(40, "Sorry", "sorry")
+        second = self._sell("2024-01-06", top_up, pay=False)
+        self.assertEqual(second.charge_id.statement_id.invoice_id.amount_residual, 100)
+        with freeze_time("2024-01-10 12:00:00"):
+            self._pay(invoice)
+            self.client_a.invalidate_recordset()
+            self.assertEqual(self.client_a.wallet_balance, 150)
+        statement = self._bill_use("2024-01-20", 60, "2024-02-01")
+        self.assertEqual(statement.invoice_id.payment_state, "paid")
+        self.assertBooks()
+
+    def test_the_wallet_may_pay_a_package(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self.client_a._give_to_wallet(60, "Sorry", "sorry")
+        lot = self._sell("2024-01-05", pay=False)
+        self.assertEqual(lot.charge_id.statement_id.invoice_id.payment_state, "paid")
+        self.assertEqual((lot.state, lot.left), ("open", 100))
+        self.assertBooks()
+
+    def test_bad_packages_are_refused(self):
+        with self.assertRaisesRegex(ValidationError, "how many units"):
+            self._create_package("None")
+        gauge = self._create_feature("gauge", aggregation="max")
+        with self.assertRaisesRegex(ValidationError, "highest or last value"):
+            self._create_package("Gauge", reseller_units=5, reseller_feature_id=gauge.id)
+        with self.assertRaisesRegex(ValidationError, "is a package"):
+            self.env["reseller.manual.charge"].create(
+                {
+                    "client_id": self.client_a.id,
+                    "product_id": self.package.id,
+                    "name": "Back",
+                    "kind": "credit",
+                    "unit_price": 50,
+                }
+            )
+        self._sell("2024-01-02")
+        with self.assertRaisesRegex(UserError, "have .*50.* ahead"):
+            self.company.reseller_prepaid_account_id = self.deposit
+
+    def test_entries_of_packages_stay_with_them(self):
+        lot = self._sell("2024-01-02")
+        self._bill_use("2024-01-20", 10, "2024-02-01")
+        move = lot.entry_ids.filtered(lambda one: one.kind == "draw").move_id
+        for change in (move.button_draft, move._reverse_moves):
+            with self.assertRaisesRegex(UserError, "stays with it"), self.env.cr.savepoint():
+                change()
