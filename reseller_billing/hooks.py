@@ -9,6 +9,7 @@ TABLES = (
     "reseller_wallet_lot",
     "reseller_wallet_request",
     "reseller_charge",
+    "reseller_refill",
     "reseller_manual_charge",
     "reseller_usage_alert",
     "reseller_usage_column",
@@ -56,6 +57,8 @@ def uninstall_hook(env):
         "UPDATE product_template SET reseller_feature_id = NULL "
         "WHERE reseller_feature_id IS NOT NULL"
     )
+    # These two name each other.
+    cr.execute("UPDATE reseller_manual_charge SET refill_id = NULL WHERE refill_id IS NOT NULL")
     cr.execute("UPDATE res_company SET reseller_usage_product_id = NULL")
     for table in TABLES:
         cr.execute(SQL("DELETE FROM %s", SQL.identifier(table)))

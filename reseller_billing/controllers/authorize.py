@@ -15,15 +15,17 @@ class AuthorizeController(http.Controller):
     def authorize(self):
         """Say whether a client may use a quantity of a feature now.
 
-        The body is a JSON object: ``client`` (a reference), ``feature`` (a code) and ``quantity``
-        (a number or decimal text, 1 where it is left out). The answer is that of
+        The body is a JSON object: ``client`` (a reference), ``feature`` (a code), ``quantity`` (a
+        number or decimal text, 1 where it is left out) and optionally ``level``, a price level's
+        code. The answer is that of
         `reseller.client.authorize`; 400 with a ``message`` for bad input, 403 without the right.
         """
         asked = request.httprequest.get_json(force=True, silent=True)
         if not isinstance(asked, dict):
             raise UserError(request.env._("Send a JSON object with client and feature."))
         client = request.env["reseller.client"]._find_for_metering(asked.get("client"))
-        return client.authorize(asked.get("feature"), asked.get("quantity", "1"))
+        quantity = asked.get("quantity", "1")
+        return client.authorize(asked.get("feature"), quantity, asked.get("level"))
 
     @metering_route("/reseller_billing/v1/consume")
     @answers_json

@@ -21,6 +21,12 @@ class AccountMove(models.Model):
         index="btree_not_null",
     )
 
+    reseller_is_offer = fields.Boolean(
+        readonly=True,
+        copy=False,
+        help="It sells only what may be used once it is paid: until then nothing is owed.",
+    )
+
     reseller_month_end = fields.Date(
         readonly=True,
         copy=False,

@@ -11,8 +11,10 @@ from odoo.tools.misc import format_date
 
 from .. import rating
 from . import (  # noqa: F401
+    reseller_client_balance,
     reseller_client_charging,
     reseller_client_prepaid,
+    reseller_client_refill,
     reseller_client_wallet,
     reseller_lockout_debtor,
 )
@@ -31,6 +33,7 @@ BILLING_OWNED = {
     "charge_failures",
     "charge_next_try",
     "charge_declined_token_id",
+    "refill_held",
 }
 NEW = ("state", "draft")
 
@@ -45,6 +48,8 @@ class ResellerClient(models.Model):
         "reseller.client.charging.mixin",
         "reseller.client.wallet.mixin",
         "reseller.client.prepaid.mixin",
+        "reseller.client.balance.mixin",
+        "reseller.client.refill.mixin",
     ]
     _order = "reseller_id, name, id"
     _check_company_auto = True

@@ -131,58 +131,117 @@ class ResellerClient(models.Model):
 
     # Asking before use
 
-    def authorize(self, feature, quantity="1"):
+    def authorize(self, feature, quantity="1", level=None):
         """Say whether this client may use a quantity of a feature now (rating 13).
 
         Refused is what a lock-out refuses, what goes beyond the maximum of today's price, where that
-        blocks, and use without a price, where the settings say so. Nothing is reserved: use is a
-        fact once it is ingested, and `consume` asks and takes in one.
+        blocks, use without a price, where the settings say so, and what is not covered: by units,
+        where they are refilled and have no price beyond, or by the wallet, where the client may use
+        what is prepaid alone. Nothing is reserved: use is a fact once it is ingested, and `consume`
+        asks and takes in one.
 
         :param str feature: the feature's code
         :param quantity: a number or decimal text, not negative; where the feature is billed by its
             highest or last value, the new value
+        :param level: the code of a price level of the feature, or None
         :return: ``allowed``, ``reason`` (text, False where allowed) and ``remaining`` (units up to
             the maximum as exact decimal text, False where there is no maximum)
-        :raise UserError: for an unknown feature or a quantity that is no number
+        :raise UserError: for an unknown feature or level, or a quantity that is no number
         """
+        return self._authorize(feature, quantity, level)[0]
+
+    def _authorize(self, feature, quantity, level):
+        """Return (the answer of `authorize`, whether this use would bring a refill about)."""
         self.ensure_one()
         if not self.env["reseller.usage.line"].has_access("create"):
             self.check_access("read")
         gate_sudo = self.env["reseller.gate"].sudo()  # metering systems get the answer alone
-        asked = gate_sudo._load(self, _as_key(feature))
+        asked = gate_sudo._load(self, _as_key(feature), _as_key(level) or None)
         if asked.company_id not in self.env.companies.ids:
             raise AccessError(self.env._("This client is another company's."))
         if not asked.feature_id:
             raise UserError(self.env._("There is no feature with code %s.", feature))
+        if level and not asked.level_id:
+            raise UserError(
+                self.env._(
+                    "There is no price level %(level)s of %(feature)s.",
+                    level=level,
+                    feature=feature,
+                )
+            )
         quantity = self._parse_quantity(quantity)
-        refusal = {"allowed": False, "remaining": False}
+
+        def refuse(reason, remaining=False):
+            return {"allowed": False, "reason": reason, "remaining": remaining}, False
+
         if not asked.is_served:
-            return {**refusal, "reason": self.env._("The client is not served today.")}
+            return refuse(self.env._("The client is not served today."))
         use, rule = gate_sudo._load_state(asked)
         locks = rule and rule.locked_when_owing
         if asked.refused_use == "all" or (asked.refused_use == "marked" and locks):
-            return {**refusal, "reason": self.env._("Locked out: invoices are overdue.")}
+            return refuse(self.env._("Locked out: invoices are overdue."))
         if not rule and asked.refuses_unpriced:
             name = self.env["reseller.feature"].sudo().browse(asked.feature_id).name  # as above
-            reason = self.env._("%s has no price for this client today.", name)
-            return {**refusal, "reason": reason}
-        if not rule or not rule.maximum:
-            return {"allowed": True, "reason": False, "remaining": False}
-        with rating.exact():
-            remaining = rule.maximum - use.used
-        gauge = asked.aggregation in ("max", "last")
-        fits = quantity <= rule.maximum if gauge else quantity <= remaining
-        allowed = fits or not rule.blocks
-        return {
-            "allowed": allowed,
-            "reason": not allowed
-            and self.env._(
-                "The maximum of %(maximum)s units per cycle leaves %(remaining)s.",
-                maximum=rating.text(rule.maximum),
-                remaining=rating.text(max(remaining, Decimal(0))),
-            ),
-            "remaining": rating.text(max(remaining, Decimal(0))),
-        }
+            return refuse(self.env._("%s has no price for this client today.", name))
+        remaining = False
+        if rule and rule.maximum:
+            with rating.exact():
+                left = rule.maximum - use.used
+            gauge = asked.aggregation in ("max", "last")
+            remaining = rating.text(max(left, Decimal(0)))
+            if rule.blocks and quantity > (rule.maximum if gauge else left):
+                return refuse(
+                    self.env._(
+                        "The maximum of %(maximum)s units per cycle leaves %(remaining)s.",
+                        maximum=rating.text(rule.maximum),
+                        remaining=remaining,
+                    ),
+                    remaining,
+                )
+        lack, refills = None, False
+        if asked.prepaid_only or (rule and rule.refill_units):
+            lack, refills = self._check_prepaid(asked, gate_sudo, quantity)
+        if lack:
+            return refuse(lack, remaining)[0], refills
+        return {"allowed": True, "reason": False, "remaining": remaining}, refills
+
+    def _check_prepaid(self, asked, gate, quantity):
+        """Return (why a quantity more is not covered, or None; whether it brings a refill about).
+
+        :param Asked asked: the question
+        :param gate: reseller.gate
+        """
+        (use, _rule), (with_more, rule) = gate._load_states(asked, quantity)
+        today = asked.metered.today
+        lack, refills = None, False
+        payable = amount = Decimal(0)
+        if use and with_more:
+            payable = with_more.payable - use.payable
+            amount = with_more.amount - use.amount
+        if rule and rule.refill_units:
+            left = with_more.get_left(today) + with_more.prepaid.get_left(today)
+            refills = asked.refills and left <= rule.refill_threshold
+            if payable > 0 and not amount:
+                there = use.get_left(today) + use.prepaid.get_left(today)
+                lack = self.env._(
+                    "%(left)s prepaid units are left, and more have no price.",
+                    left=rating.text(there),
+                )
+        if asked.prepaid_only:
+            client_sudo = self.sudo()  # systems that ask get the answer alone
+            balance = client_sudo._load_live_balances()[self.id]
+            feature = client_sudo.env["reseller.feature"].browse(asked.feature_id)
+            cost = client_sudo._with_taxes(feature._get_product(client_sudo.company_id), amount)
+            threshold = Decimal(repr(client_sudo.refill_threshold))
+            refills = refills or (
+                asked.refills
+                and bool(client_sudo.refill_amount)
+                and client_sudo.refill_on == "threshold"
+                and balance - cost <= threshold
+            )
+            if not lack and cost > max(balance, 0):
+                lack = self.env._("The prepaid balance does not cover this.")
+        return lack, refills
 
     def consume(self, event):
         """Take use of now in if this client may use as much; else take nothing.
@@ -217,7 +276,13 @@ class ResellerClient(models.Model):
                 ("external_id", "=", event["id"]),
             ]
         )
-        answer = self.authorize(feature.code, "1" if feature.aggregation == "count" else asked)
+        answer, refills = self._authorize(
+            feature.code,
+            "1" if feature.aggregation == "count" else asked,
+            event.get("level") or None,
+        )
+        if refills:
+            self.env["reseller.refill"]._trigger()
         if before:
             told = before.client_id, before.feature_id, before.level_id.code or None
             same = told == (client, feature, event.get("level") or None)

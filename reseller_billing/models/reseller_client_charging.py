@@ -65,6 +65,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
 
     @api.depends(
         "charge_timing",
+        "refill_by",
         "payment_token_id.active",
         "charge_failures",
         "charge_next_try",
@@ -85,7 +86,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
                 client.charge_state = "unclear"
             elif open_sudo:
                 client.charge_state = "in_flight"
-            elif client.charge_timing == "never":
+            elif client.charge_timing == "never" and client.refill_by != "card":
                 client.charge_state = "off"
             elif not client._has_chargeable_method():
                 client.charge_state = "no_method"
@@ -245,7 +246,9 @@ class ResellerClientChargingMixin(models.AbstractModel):
         """
         clients = self.with_context(active_test=False).search(
             [
+                "|",
                 ("charge_timing", "!=", "never"),
+                ("refill_by", "=", "card"),
                 ("payment_token_id", "!=", False),
                 ("charge_failures", "<", TRIES),
                 ("transaction_ids", "not any", [("state", "=", "draft")]),
@@ -265,7 +268,8 @@ class ResellerClientChargingMixin(models.AbstractModel):
         for client, invoices in open_invoices.grouped("reseller_client_id").items():
             due = invoices.filtered(
                 lambda move, client=client: (
-                    move.commercial_partner_id == client._get_method_owner()
+                    (client.charge_timing != "never" or move.reseller_is_offer)
+                    and move.commercial_partner_id == client._get_method_owner()
                     and client._get_chargeable_amount(move, client._get_due_amount(move)) > 0
                     and not move.transaction_ids.filtered(
                         lambda tx: tx._is_in_flight() or tx._was_taken_back()
@@ -278,7 +282,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
 
     def _get_due_amount(self, invoice):
         """Return what is to be charged of an invoice by now: of several due dates, what is due."""
-        if self.charge_timing == "posting":
+        if self.charge_timing == "posting" or invoice.reseller_is_offer:
             return invoice.amount_residual
         today = self._today()
         lines = invoice.line_ids._get_open_receivables()
@@ -287,6 +291,16 @@ class ResellerClientChargingMixin(models.AbstractModel):
                 "amount_residual_currency"
             )
         )
+
+    def _charges_by_itself(self):
+        """Whether anything of this account is charged without a person."""
+        self.ensure_one()
+        return self.charge_timing != "never" or self.refill_by == "card"
+
+    def _charges_at_once(self):
+        """Whether an invoice may have to be charged as soon as it is posted."""
+        self.ensure_one()
+        return self.charge_timing == "posting" or self.refill_by == "card"
 
     def _get_method_owner(self):
         """Return whose the saved payment method is."""
@@ -316,8 +330,13 @@ class ResellerClientChargingMixin(models.AbstractModel):
         in_flight = self.sudo().transaction_ids.filtered(  # as charge_state
             lambda tx: tx._is_in_flight() and invoice not in tx.invoice_ids
         )
-        balance = max(self.open_balance - sum(in_flight.mapped("amount")), 0.0)
         open_amount = invoice.amount_residual
+        offers = self._get_owed_invoices().filtered("reseller_is_offer")
+        if invoice in offers:
+            # Nobody owes it, so that no credit pays it by itself.
+            return min(open_amount, open_amount if wanted is None else wanted)
+        owed = self.open_balance - sum(offers.mapped("amount_residual"))
+        balance = max(owed - sum(in_flight.mapped("amount")), 0.0)
         return invoice.currency_id.round(
             min(open_amount, balance, open_amount if wanted is None else wanted)
         )
@@ -384,7 +403,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
         self.ensure_one()
         failures = self.charge_failures + 1
         days = self.company_id.reseller_charge_retry_days
-        again = failures < TRIES and self.charge_timing != "never"
+        again = failures < TRIES and self._charges_by_itself()
         self.write(
             {
                 "charge_failures": failures,

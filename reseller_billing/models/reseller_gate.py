@@ -11,7 +11,9 @@ from .reseller_rating import Metered
 # A question and what its answer rests on besides rules and use; feature_id is None where the code is
 # unknown, refused_use is "all", "marked" (by its price) or None.
 Asked = namedtuple(
-    "Asked", "metered company_id is_served refuses_unpriced refused_use feature_id aggregation"
+    "Asked",
+    "metered company_id is_served refuses_unpriced refused_use feature_id aggregation level_id "
+    "has_lots prepaid_only refills",
 )
 
 
@@ -21,8 +23,11 @@ class ResellerGate(models.AbstractModel):
     _name = "reseller.gate"
     _description = "Reading for Metering Systems That Ask"
 
-    def _load(self, client, code):
-        """Return what a question about a client and a feature's code rests on, as an Asked."""
+    def _load(self, client, code, level):
+        """Return what a question about a client and a feature's code rests on, as an Asked.
+
+        :param level: the code of a price level, or None
+        """
         self.env.flush_all()
         [row] = self.env.execute_query_dict(
             SQL(
@@ -31,7 +36,13 @@ class ResellerGate(models.AbstractModel):
                        client.interval_unit, client.billing_start, reseller.currency_id,
                        COALESCE(client.tz, reseller.tz) AS tz, currency.rounding::text,
                        company.reseller_refuse_unpriced, %(refused)s AS refused_use,
-                       feature.id AS feature_id, feature.aggregation,
+                       feature.id AS feature_id, feature.aggregation, client.prepaid_only,
+                       client.refill_by != 'off' AS refills,
+                       (SELECT id FROM reseller_feature_level one
+                         WHERE one.feature_id = feature.id AND one.code = %(level)s) AS level_id,
+                       EXISTS (SELECT FROM reseller_prepaid_lot lot
+                                WHERE lot.client_id = client.id AND lot.feature_id = feature.id
+                                  AND lot.state = 'open') AS has_lots,
                        (SELECT jsonb_agg(
                             jsonb_build_array(date_from, date_to, group_id, anchor_date, paused)
                             ORDER BY date_from)
@@ -57,6 +68,7 @@ class ResellerGate(models.AbstractModel):
                 """,
                 refused=self.env["reseller.lockout"]._refused_use_sql(),
                 code=code,
+                level=level,
                 client=client.id,
             )
         )
@@ -88,18 +100,34 @@ class ResellerGate(models.AbstractModel):
             row["refused_use"],
             row["feature_id"],
             row["aggregation"],
+            row["level_id"],
+            row["has_lots"],
+            bool(row["prepaid_only"]),
+            row["refills"],
         )
 
     def _load_state(self, asked):
         """Return (CycleUse, rating.Rule) of the cycle of today; None for what is not there."""
+        [state] = self._rate(asked, [None])
+        return state
+
+    def _load_states(self, asked, quantity):
+        """Return what _load_state does, as it is and as it were with a quantity more."""
+        more = asked.metered.today, asked.level_id, quantity, True
+        return self._rate(asked, [None, more])
+
+    def _rate(self, asked, rows):
+        """Return (CycleUse, rating.Rule) with each of some rows of use more, None for none."""
         rated = self.env["reseller.rating"]
         features = rated._load_features(
             self.env["res.company"].browse(asked.company_id),
             self.env["reseller.feature"].browse(asked.feature_id),
         )
-        for _cycle, use, rule in rated._rate_states([asked.metered], features).values():
-            return use, rule
-        return None, None
+        found = []
+        for row in rows:
+            states = rated._rate_states([asked.metered], features, asked.has_lots, row)
+            found.append(next(((use, rule) for _cycle, use, rule in states.values()), (None, None)))
+        return found
 
 
 def _date(text):

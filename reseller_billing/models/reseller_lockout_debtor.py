@@ -110,6 +110,7 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
                   JOIN account_move document ON document.id = line.move_id
                  WHERE line.parent_state = 'posted'
                    AND line.reconciled IS NOT TRUE
+                   AND document.reseller_is_offer IS NOT TRUE
                    AND (document.move_type NOT IN ('out_invoice', 'out_receipt')
                         OR document.payment_state IN ('not_paid', 'partial'))
                    AND account.account_type = 'asset_receivable'
@@ -145,7 +146,9 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
         """Return the invoices of this debt that are overdue, oldest first."""
         self.ensure_one()
         today = self._today()
-        return self._get_owed_invoices().filtered(lambda move: move._get_next_due() < today)
+        return self._get_owed_invoices().filtered(
+            lambda move: not move.reseller_is_offer and move._get_next_due() < today
+        )
 
     def _get_owed_invoices(self):
         """Return the open invoices of this debt, oldest first."""

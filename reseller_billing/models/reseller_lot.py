@@ -61,6 +61,11 @@ class ResellerLotMixin(models.AbstractModel):
                 until = interval.after(day, 1) - rating.DAY
             lot.write({"state": "open", "date": day, "date_until": until})
             lot._add_entry("grant", day, 0, 1)
+            self.env["reseller.refill"]._follow_lots(lot, "paid")
+            invoice_sudo = lot.charge_id.statement_id.invoice_id.sudo()  # whoever pays it
+            if invoice_sudo.reseller_is_offer:
+                # What is released is owed, were its payment taken back.
+                invoice_sudo.reseller_is_offer = False
 
     def _take_back(self):
         """Take sold lots back whose invoice does not stand any more.
@@ -80,6 +85,7 @@ class ResellerLotMixin(models.AbstractModel):
             day = lot.client_id._today()
             lot._add_entry("cancel", day, -lot.cost, -1 if lot.state == "open" else 0)
             lot.state = "canceled"
+            self.env["reseller.refill"]._follow_lots(lot, "canceled")
 
     def _follow_invoices(self):
         """Have lots follow their invoices: sold while these are posted, taken back when not."""
@@ -91,6 +97,7 @@ class ResellerLotMixin(models.AbstractModel):
                 lot._take_back()
             elif lot.state == "canceled":
                 lot.state = "waiting"
+                self.env["reseller.refill"]._follow_lots(lot, "open")
                 lot._sell(lot.client_id._today())
             elif lot.state == "waiting" and (lot.release == "invoiced" or lot._is_paid()):
                 lot._release()

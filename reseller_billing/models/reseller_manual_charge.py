@@ -52,6 +52,9 @@ class ResellerManualCharge(models.Model):
         help="The bill that it is on. Empty: it waits for the next one.",
     )
     is_withdrawn = fields.Boolean(readonly=True, copy=False)
+    refill_id = fields.Many2one(
+        "reseller.refill", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
+    )
     state = fields.Selection(
         [
             ("waiting", "Waits for the next bill"),
@@ -119,7 +122,7 @@ class ResellerManualCharge(models.Model):
         return items
 
     def _check_bill_owned(self, vals):
-        if vals.get("statement_id", self) != self and not self.env.su:
+        if {"statement_id", "refill_id"} & vals.keys() and not self.env.su:
             raise UserError(self.env._("Billing itself says on which bill a charge is."))
 
     def write(self, vals):
@@ -242,6 +245,8 @@ class ResellerManualCharge(models.Model):
         See product.product._prepare_reseller_grant.
         """
         self.ensure_one()
+        if self.refill_id:
+            return self.refill_id._prepare_grant()
         return self.product_id._prepare_reseller_grant() if self.product_id else None
 
     def _get_product(self):

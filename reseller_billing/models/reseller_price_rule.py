@@ -152,6 +152,16 @@ class ResellerPriceRule(models.Model):
         default="notify",
         help="What systems that ask before they deliver are told. Use that was made is billed.",
     )
+    replenish_quantity = fields.Float(
+        string="Refill By",
+        min_display_digits=0,
+        help="Units that are sold to the client by itself, as its page Refills says, when its free "
+        "and prepaid units have come down to the threshold. None: use beyond them is overage.",
+    )
+    replenish_price = fields.Float(
+        string="Refill Price", min_display_digits="Product Price", help="For so many units."
+    )
+    replenish_threshold = fields.Float(string="Refill At", min_display_digits=0)
     lockout_when_owing = fields.Boolean(
         string="Lock Out When Owing",
         help="More is refused while the client's lock-out restricts what is marked so.",
@@ -171,7 +181,9 @@ class ResellerPriceRule(models.Model):
         "AND COALESCE(setup_fee, 0) >= 0 AND COALESCE(bonus_quantity, 0) >= 0 "
         "AND COALESCE(minimum_quantity, 0) >= 0 AND COALESCE(minimum_amount, 0) >= 0 "
         "AND COALESCE(max_quantity, 0) >= 0 AND COALESCE(trial_days, 0) >= 0 "
-        "AND COALESCE(bonus_valid_days, 0) >= 0 AND COALESCE(rollover_cycles, 0) >= 0)",
+        "AND COALESCE(bonus_valid_days, 0) >= 0 AND COALESCE(rollover_cycles, 0) >= 0 "
+        "AND COALESCE(replenish_quantity, 0) >= 0 AND COALESCE(replenish_price, 0) >= 0 "
+        "AND COALESCE(replenish_threshold, 0) >= 0)",
         "Prices, fees, allotments, limits and cycles must not be negative.",
     )
     _advance_cycles_positive = models.Constraint(
@@ -288,6 +300,8 @@ class ResellerPriceRule(models.Model):
         "rollover_cycles",
         "minimum_quantity",
         "minimum_amount",
+        "replenish_quantity",
+        "replenish_price",
     )
     def _check_terms(self):
         for rule in self:
@@ -348,6 +362,19 @@ class ResellerPriceRule(models.Model):
                     self.feature_id.name,
                 )
             )
+
+        if self.replenish_quantity:
+            if self.pricing_model == "unlimited" or self.feature_id.aggregation in ("max", "last"):
+                raise ValidationError(
+                    self.env._(
+                        "Units are refilled where each is paid for: not with unlimited use, nor where "
+                        "the highest or last value is billed."
+                    )
+                )
+            if not self.replenish_price:
+                raise ValidationError(
+                    self.env._("Say what a refill costs: it would be given without end.")
+                )
 
     def _check_tiers(self):
         self.ensure_one()
@@ -484,6 +511,15 @@ class ResellerPriceRule(models.Model):
             ),
         ]
         parts += [text % words(value) for value, text, words in limits if value]
+        if self.replenish_quantity:
+            parts.append(
+                self.env._(
+                    "%(units)s units more for %(price)s when %(threshold)s are left",
+                    units=units(self.replenish_quantity),
+                    price=money(self.replenish_price),
+                    threshold=units(self.replenish_threshold),
+                )
+            )
         if self.lockout_when_owing:
             parts.append(self.env._("locked out when owing"))
         return ", ".join(parts) or self.env._("free")

@@ -113,6 +113,9 @@ class ResellerRating(models.AbstractModel):
                 Decimal(row["max_quantity"]) or None,
                 row["limit_action"] == "block",
                 bool(row["lockout_when_owing"]),
+                Decimal(row["replenish_quantity"]),
+                Decimal(row["replenish_price"]),
+                Decimal(row["replenish_threshold"]),
             )
             found[row["currency_id"], row["feature_id"]].append(rule)
             metering[row["feature_id"]] = row["quantity_digits"], row["aggregation"]
@@ -142,6 +145,9 @@ class ResellerRating(models.AbstractModel):
                    COALESCE(rule.minimum_amount, 0)::text AS minimum_amount,
                    COALESCE(rule.max_quantity, 0)::text AS max_quantity, rule.limit_action,
                    rule.lockout_when_owing,
+                   COALESCE(rule.replenish_quantity, 0)::text AS replenish_quantity,
+                   COALESCE(rule.replenish_price, 0)::text AS replenish_price,
+                   COALESCE(rule.replenish_threshold, 0)::text AS replenish_threshold,
                    feature.quantity_digits, feature.aggregation
               FROM reseller_price_rule rule
               JOIN reseller_feature feature ON feature.id = rule.feature_id
@@ -433,11 +439,12 @@ class ResellerRating(models.AbstractModel):
                 covered[key] = part.priced(uncovered[key])
         return charges, covered, draws
 
-    def _load_states(self, clients, features=None):
+    def _load_states(self, clients, features=None, lot=None):
         """Return {(client id, feature id): (RatedCycle, CycleUse, rule)} of the cycles of today.
 
         :param clients: of one company
         :param features: reseller.feature records to keep to; all where None
+        :param Decimal lot: units of a lot that is taken for granted, bought today by each
         """
         if not clients:
             return {}
@@ -453,14 +460,16 @@ class ResellerRating(models.AbstractModel):
             )
             for client in clients
         ]
-        return self._rate_states(metered, found)
+        return self._rate_states(metered, found, lot=lot)
 
-    def _rate_states(self, metered, features, have_lots=True):
+    def _rate_states(self, metered, features, have_lots=True, more=None, lot=None):
         """See _load_states.
 
         :param metered: the Metered accounts
         :param features: of their company, see _load_features
         :param bool have_lots: whether some of these may have lots of units
+        :param more: a row of today's use that is taken for granted, as of rating.Usage
+        :param lot: see _load_states
         """
         bills = {}
         for client, _account, _currency, today, rounding in metered:
@@ -486,7 +495,13 @@ class ResellerRating(models.AbstractModel):
         prepaid = self._load_prepaid({key: wanted[key] for key in holders if key in wanted})
         states = {}
         for key, part in parts.items():
-            state = part.state(usage[key], prepaid.get(key, rating.Prepaid()))
+            if more:
+                usage[key] = rating.Usage([*usage[key].rows, more])
+            lots = prepaid.get(key, rating.Prepaid())
+            if lot:
+                bought = rating.UnitLot(0, lot, part.bill.period_end)
+                lots = rating.Prepaid((*lots.lots, bought), lots.recorded)
+            state = part.state(usage[key], lots)
             if state:
                 cycle, use = state
                 states[key] = cycle, use, cycle.rule_on(part.bill.period_end)

@@ -503,7 +503,7 @@ class ResellerStatement(models.Model):
         model.union(*moves.values()).action_post()
         for statement, move in moves.items():
             statement.write({"invoice_id": move.id, "state": "invoiced"})
-        if any(client.charge_timing == "posting" for client in billed.client_id):
+        if any(client._charges_at_once() for client in billed.client_id):
             self.env["reseller.client"]._trigger_charges()
 
     def _check_invoiceable(self, date):
@@ -576,6 +576,9 @@ class ResellerStatement(models.Model):
         if not (vals.get("invoice_payment_term_id") or partner.property_payment_term_id):
             # Due at once means on the invoice's date, where Odoo would take today.
             vals["invoice_date_due"] = date
+        is_offer = self._is_offer()
+        if is_offer:
+            vals |= {"invoice_payment_term_id": False, "invoice_date_due": date}
         charges = self.charge_ids.sorted("sequence")
         below = (sum((exact[charge.id][2] for charge in charges), Decimal(0)) < 0) != turned
         commands = []
@@ -597,8 +600,34 @@ class ResellerStatement(models.Model):
             "move_type": "out_refund" if below else "out_invoice",
             "invoice_origin": self.name,
             "reseller_statement_id": self.id,
+            "reseller_is_offer": is_offer,
             "invoice_line_ids": commands,
         }
+
+    @api.model
+    def _get_fiscal_positions(self, clients, company):
+        """Return {client id: fiscal position id} as the invoices of clients of a company have it."""
+        model = self.env["account.fiscal.position"].with_company(company)
+        found, by_address = {}, {}
+        # Who asks need not have rights on every account of the company.
+        for client_sudo in clients.sudo():
+            position = client_sudo.contract_id.fiscal_position_id
+            if not position:
+                partner = self._get_payer(client_sudo)
+                by_hand = partner.with_company(company).property_account_position_id
+                # What Odoo looks at: partners of one country and kind are looked up once.
+                address = (
+                    by_hand,
+                    partner.country_id,
+                    partner.state_id,
+                    partner.zip,
+                    bool(partner.vat) and partner.vat[:2],
+                )
+                if address not in by_address:
+                    by_address[address] = model._get_fiscal_position(partner)
+                position = by_address[address]
+            found[client_sudo.id] = position.id
+        return found
 
     def _get_adjusted_lines(self):
         """Return {(statement id, feature id): invoice line} that adjustments take taxes from."""

@@ -65,6 +65,15 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                 }
             model_sudo.create(vals)._sell(day)
 
+    def _is_offer(self):
+        """Whether this bill sells only what may be used once it is paid."""
+        self.ensure_one()
+        charges = self.charge_ids.filtered("amount")
+        return bool(charges) and all(
+            charge.kind == "package" and charge.trace["grant"]["release"] == "paid"
+            for charge in charges
+        )
+
     def _find_sold_lots(self):
         """Return the lots of units and of money that these bills have sold, as a list of both."""
         return [

@@ -85,8 +85,8 @@ class Terms:
 class Rule:
     """Terms at a scope, valid on inclusive days; rank 0 default, 1 reseller, 2 group, 3 client.
 
-    `maximum`, whether it `blocks`, and `locked_when_owing` are no part of the terms: they limit what
-    may be used, and change no amount.
+    `maximum`, whether it `blocks`, `locked_when_owing` and the refill (units, price, threshold; units
+    of zero: none) are no part of the terms: they say what may be used, and change no amount.
     """
 
     id: int
@@ -98,6 +98,9 @@ class Rule:
     maximum: Decimal | None = None
     blocks: bool = False
     locked_when_owing: bool = False
+    refill_units: Decimal = ZERO
+    refill_price: Decimal = ZERO
+    refill_threshold: Decimal = ZERO
 
     @cached_property
     def frozen(self):

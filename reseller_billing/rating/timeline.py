@@ -57,6 +57,14 @@ class RatedCycle:
         """Return the rule in force on a day of service, or None."""
         return next((one.rule for one in self.served if one.first <= day <= one.last), None)
 
+    def is_enrolled_on(self, day):
+        """Whether the client is enrolled on a day that is not free on trial."""
+        return any(
+            first <= day <= last
+            for segment in self.served
+            for first, last, _units in segment.enrolled
+        )
+
     def due_from(self, terms):
         """Return the day from which an advance fee of this cycle is due."""
         return next((day for one, day in self.blocks if one == terms), self.first_served)

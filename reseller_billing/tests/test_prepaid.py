@@ -2,100 +2,11 @@ from freezegun import freeze_time
 from odoo import Command
 from odoo.exceptions import UserError, ValidationError
 
-from .common import ResellerBillingCommon
+from .common import PrepaidCommon
 
 
-class TestPrepaid(ResellerBillingCommon):
-    """A client whose use costs 1.00 a unit, billed monthly, and packages of 100 units for 50.00."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-
-        def account(code, name, kind):
-            return cls.env["account.account"].create(
-                {"code": code, "name": name, "account_type": kind}
-            )
-
-        cls.deposit = account("299100", "Deposits", "liability_current")
-        cls.prepaid = account("299200", "Packages", "liability_current")
-        cls.breakage = account("499100", "Breakage", "income_other")
-        cls.company.write(
-            {
-                "reseller_wallet_journal_id": cls.env["account.journal"]
-                .create({"name": "Wallets", "code": "WAL", "type": "general"})
-                .id,
-                "reseller_deposit_account_id": cls.deposit.id,
-                "reseller_prepaid_account_id": cls.prepaid.id,
-                "reseller_breakage_account_id": cls.breakage.id,
-                "reseller_bonus_account_id": account("699100", "Bonuses", "expense").id,
-            }
-        )
-        cls.income = cls.product.product_tmpl_id.get_product_accounts()["income"]
-        cls._create_rule(unit_price=1)
-        cls.package = cls._create_package("100 units", reseller_units=100, list_price=50)
-
-    @classmethod
-    def _create_package(cls, name, **values):
-        vals = {
-            "name": name,
-            "type": "service",
-            "taxes_id": False,
-            "reseller_grants": "units",
-            "reseller_feature_id": cls.feature.id,
-            **values,
-        }
-        return cls.env["product.product"].create(vals)
-
-    def _sell(self, day, package=None, quantity=1, pay=True, price=None):
-        """Sell a package on a day, and pay it; return its lot."""
-        package = package or self.package
-        with freeze_time(f"{day} 12:00:00"):
-            item = self.env["reseller.manual.charge"].create(
-                {
-                    "client_id": self.client_a.id,
-                    "product_id": package.id,
-                    "name": package.name,
-                    "date": day,
-                    "quantity": quantity,
-                    "unit_price": package.list_price if price is None else price,
-                }
-            )
-            item.action_bill_now()
-            if pay:
-                self._pay(item.statement_id.invoice_id)
-        name = "wallet" if package.reseller_grants == "money" else "prepaid"
-        lots = self.env[f"reseller.{name}.lot"].search(
-            [("charge_id.manual_charge_id", "=", item.id)]
-        )
-        self.assertEqual(len(lots), 1)
-        return lots
-
-    def _pay(self, invoice):
-        invoice.ensure_one()
-        self.env["account.payment.register"].with_context(
-            active_model="account.move", active_ids=invoice.ids
-        ).create({"journal_id": self.company_data["default_journal_bank"].id})._create_payments()
-
-    def _balance(self, account):
-        """Return what an account holds: debits above zero."""
-        lines = self.env["account.move.line"].search(
-            [("account_id", "=", account.id), ("parent_state", "=", "posted")]
-        )
-        return self.company.currency_id.round(sum(lines.mapped("balance")))
-
-    def _bill_use(self, day, quantity, date, **values):
-        self._use(day, quantity, **values)
-        self._run(date)
-        return self._statement(self.client_a, date)
-
-    def assertLot(self, lot, left, cost_left):
-        lot.invalidate_recordset()
-        self.assertEqual((lot.left, lot.cost_left), (left, cost_left))
-
-    def assertBooks(self):
-        """The law: what is owed for packages and wallets is what is left of the lots' cost."""
-        self.assertFalse(self.env["reseller.wallet.check"].search([("difference", "!=", 0)]))
+class TestPrepaid(PrepaidCommon):
+    """Packages, from their sale to their last unit."""
 
     def test_an_accountant_follows_a_package_from_sale_to_its_end(self):
         owed = self.prepaid.copy({"code": "299300", "name": "Tax"})

@@ -3,35 +3,16 @@ from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user
 
-from .common import ResellerBillingCommon
+from .common import PrepaidCommon
 
 
-class TestWallet(ResellerBillingCommon):
+class TestWallet(PrepaidCommon):
     """A client whose use costs 1.00 a unit, billed monthly, and its wallet."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-
-        def account(code, name, kind):
-            return cls.env["account.account"].create(
-                {"code": code, "name": name, "account_type": kind}
-            )
-
-        cls.deposit = account("299100", "Deposits", "liability_current")
-        cls.breakage = account("499100", "Breakage", "income_other")
-        cls.bonus = account("699100", "Bonuses", "expense")
-        cls.company.write(
-            {
-                "reseller_wallet_journal_id": cls.env["account.journal"]
-                .create({"name": "Wallets", "code": "WAL", "type": "general"})
-                .id,
-                "reseller_deposit_account_id": cls.deposit.id,
-                "reseller_breakage_account_id": cls.breakage.id,
-                "reseller_bonus_account_id": cls.bonus.id,
-            }
-        )
-        cls._create_rule(unit_price=1)
+        cls.bonus = cls.company.reseller_bonus_account_id
 
     @classmethod
     def _receive(cls, amount, client=None):
@@ -61,18 +42,6 @@ class TestWallet(ResellerBillingCommon):
         line = self._receive(amount)
         self._ask("payment", payment_line_id=line.id, amount=bonus, date_until=until)
         return self.client_a.wallet_lot_ids.sorted("id")[-1]
-
-    def _balance(self, account):
-        """Return what an account holds: debits above zero."""
-        lines = self.env["account.move.line"].search(
-            [("account_id", "=", account.id), ("parent_state", "=", "posted")]
-        )
-        return self.company.currency_id.round(sum(lines.mapped("balance")))
-
-    def _bill_use(self, day, quantity, date):
-        self._use(day, quantity)
-        self._run(date)
-        return self._statement(self.client_a, date)
 
     def assertBooks(self):
         """The law: the deposit account owes what is left of the lots' cost, to the cent."""

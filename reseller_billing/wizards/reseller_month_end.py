@@ -174,7 +174,9 @@ class ResellerMonthEnd(models.TransientModel):
         fees, extras = self._load_fees(), self._load_extras()
         billed = {client for client in bills if charges[client]}
         billed |= {row[0] for row in (*fees, *extras)}
-        positions = self._get_fiscal_positions(clients.browse(billed))
+        positions = self.env["reseller.statement"]._get_fiscal_positions(
+            clients.browse(billed), self.company_id
+        )
         features, products = self.env["reseller.feature"], self.env["product.product"]
         for client in clients:
             for charge in charges[client.id]:
@@ -196,30 +198,6 @@ class ResellerMonthEnd(models.TransientModel):
             key = (products.browse(product), currency, positions[client])
             found[key][1] += self._get_kept(amount, credited, share, currency)
         return {key: tuple(amounts) for key, amounts in found.items() if any(amounts)}
-
-    def _get_fiscal_positions(self, clients):
-        """Return {client id: fiscal position id} as their invoices have it."""
-        model = self.env["account.fiscal.position"].with_company(self.company_id)
-        found, by_address = {}, {}
-        # The accountant need not have rights on every account of the company.
-        for client_sudo in clients.sudo():
-            position = client_sudo.contract_id.fiscal_position_id
-            if not position:
-                partner = self.env["reseller.statement"]._get_payer(client_sudo)
-                by_hand = partner.with_company(self.company_id).property_account_position_id
-                # What Odoo looks at: partners of one country and kind are looked up once.
-                address = (
-                    by_hand,
-                    partner.country_id,
-                    partner.state_id,
-                    partner.zip,
-                    bool(partner.vat) and partner.vat[:2],
-                )
-                if address not in by_address:
-                    by_address[address] = model._get_fiscal_position(partner)
-                position = by_address[address]
-            found[client_sudo.id] = position.id
-        return found
 
     def _get_bills(self):
         """Return {client id: rating.Bill} of the day after, given the bills known by the day."""

@@ -1,0 +1,86 @@
+from decimal import Decimal
+
+from odoo import api, fields, models
+
+from .. import rating
+
+
+class ResellerRefill(models.Model):
+    """One refill of a client's wallet, or of its packages of a feature: a sale that was made by itself.
+
+    While it is open, no other is begun: a try that failed keeps its claim. It ends when what it
+    sells is paid and released, or its invoice is cancelled.
+    """
+
+    _name = "reseller.refill"
+    _description = "Refill"
+    _order = "id desc"
+    _check_company_auto = True
+
+    client_id = fields.Many2one(
+        "reseller.client", required=True, readonly=True, index=True, ondelete="restrict"
+    )
+    reseller_id = fields.Many2one(related="client_id.reseller_id", store=True)
+    company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="client_id.currency_id")
+    feature_id = fields.Many2one(
+        "reseller.feature", readonly=True, ondelete="restrict", help="Empty: the wallet."
+    )
+    trigger = fields.Selection(
+        [("threshold", "Threshold"), ("day", "Day of the month"), ("hand", "By hand")],
+        required=True,
+        readonly=True,
+    )
+    state = fields.Selection(
+        [("open", "Waits for payment"), ("paid", "Paid"), ("canceled", "Cancelled")],
+        required=True,
+        readonly=True,
+        default="open",
+    )
+    date = fields.Date(required=True, readonly=True, help="The client's day.")
+    units = fields.Float(
+        readonly=True, min_display_digits=0, help="Of the feature, in each of them."
+    )
+    amount = fields.Monetary(readonly=True, help="To pay, taxes included.")
+    charge_item_id = fields.Many2one(
+        "reseller.manual.charge", string="Charge", readonly=True, ondelete="restrict"
+    )
+    invoice_id = fields.Many2one(related="charge_item_id.statement_id.invoice_id")
+
+    _one_open = models.UniqueIndex(
+        "(client_id, COALESCE(feature_id, 0)) WHERE state = 'open'",
+        "A refill is under way already: wait until it is paid, or cancel its invoice.",
+    )
+    _of_item = models.Index("(charge_item_id)")
+
+    @api.depends("feature_id.name", "date")
+    def _compute_display_name(self):
+        for refill in self:
+            what = refill.feature_id.name or self.env._("Wallet")
+            refill.display_name = self.env._("Refill %(what)s, %(day)s", what=what, day=refill.date)
+
+    @api.model
+    def _follow_lots(self, lots, state):
+        """Have the refills that sold lots end with them: paid, cancelled, or open once more."""
+        items = lots.charge_id.manual_charge_id
+        if items:
+            refills_sudo = self.sudo()  # whoever pays or cancels need not see refills
+            refills_sudo.search([("charge_item_id", "in", items.ids)]).state = state
+
+    def _prepare_grant(self):
+        """Return what one unit of a refill's charge gives, see _prepare_reseller_grant."""
+        self.ensure_one()
+        return {
+            "grants": "units" if self.feature_id else "money",
+            "feature_id": self.feature_id.id,
+            "units": rating.text(Decimal(repr(self.units))),
+            "bonus": "0",
+            "valid": [0, "month"],
+            "release": "paid",
+            "priority": 10,
+        }
+
+    @api.model
+    def _trigger(self):
+        cron_sudo = self.env.ref("reseller_billing.ir_cron_refill").sudo()  # anybody may wake it up
+        cron_sudo._trigger()
