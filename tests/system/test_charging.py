@@ -1,6 +1,5 @@
 """Charges of saved payment methods: real commits, kills, and a provider that counts its calls."""
 
-import contextlib
 import signal
 from functools import partial
 
