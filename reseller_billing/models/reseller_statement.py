@@ -711,7 +711,10 @@ class ResellerStatement(models.Model):
             )
         live._return_to_wallets()
         live._return_units()
-        live.charge_ids.manual_charge_id.sudo().statement_id = False  # wait for another bill
+        # What was only offered is not bought; other charges wait for another bill.
+        offers = live.filtered(lambda statement: statement._is_offer())
+        offers.charge_ids.manual_charge_id.sudo().is_withdrawn = True  # as above
+        live.charge_ids.manual_charge_id.sudo().statement_id = False  # as above
         live.sudo().state = "void"  # as above
         self.env.flush_all()
         self.env.cr.execute(
