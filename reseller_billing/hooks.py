@@ -58,7 +58,7 @@ def uninstall_hook(env):
         "WHERE reseller_feature_id IS NOT NULL"
     )
     # These two name each other.
-    cr.execute("UPDATE reseller_manual_charge SET refill_id = NULL WHERE refill_id IS NOT NULL")
+    cr.execute("UPDATE reseller_manual_charge SET refill_id = NULL, refund_lot_id = NULL")
     cr.execute("UPDATE res_company SET reseller_usage_product_id = NULL")
     for table in TABLES:
         cr.execute(SQL("DELETE FROM %s", SQL.identifier(table)))

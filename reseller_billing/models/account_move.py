@@ -74,6 +74,18 @@ class AccountMove(models.Model):
         self._follow_sold_lots()
         return done
 
+    def _check_sells_nothing(self):
+        for lots in self.reseller_statement_id._find_sold_lots():
+            standing = lots.filtered(lambda lot: lot.state != "canceled")
+            if standing:
+                raise UserError(
+                    self.env._(
+                        "This invoice sold %s, which a credit note would not take back: refund what is "
+                        "left on the client's page Packages or Wallet, or cancel the invoice.",
+                        standing[0].display_name,
+                    )
+                )
+
     def _follow_sold_lots(self):
         """Have the packages and top-ups that these invoices sell follow them."""
         for lots in self.reseller_statement_id._find_sold_lots():

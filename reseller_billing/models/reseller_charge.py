@@ -277,7 +277,12 @@ class ResellerCharge(models.Model):
         else:
             vals["product_id"] = self._get_product().id
         vals.update(self._prepare_balance_vals(vals["product_id"], amount))
-        if self.kind == "package":
+        refunded = self.manual_charge_id.refund_lot_id
+        if refunded:
+            sold = refunded.charge_id.move_line_ids[:1]
+            vals["account_id"] = sold.account_id.id
+            vals["tax_ids"] = [fields.Command.set(sold.tax_ids.ids)]
+        elif self.kind == "package":
             vals["account_id"] = self._get_liability_account().id
             if self.trace["grant"]["grants"] == "money":
                 vals["tax_ids"] = [fields.Command.clear()]  # taxed at use

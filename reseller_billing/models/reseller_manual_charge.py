@@ -52,6 +52,14 @@ class ResellerManualCharge(models.Model):
         help="The bill that it is on. Empty: it waits for the next one.",
     )
     is_withdrawn = fields.Boolean(readonly=True, copy=False)
+    refund_lot_id = fields.Many2one(
+        "reseller.prepaid.lot",
+        string="Refunds",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+    )
     refill_id = fields.Many2one(
         "reseller.refill", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
     )
@@ -83,10 +91,10 @@ class ResellerManualCharge(models.Model):
     @api.constrains("kind", "product_id")
     def _check_package(self):
         for item in self:
-            if item.kind == "credit" and item.product_id.reseller_grants:
+            if item.kind == "credit" and item.product_id.reseller_grants and not item.refund_lot_id:
                 raise ValidationError(
                     self.env._(
-                        "%s is a package: cancel the invoice that sold it, to take it back.",
+                        "%s is a package: refund what is left on the client's page Packages.",
                         item.product_id.display_name,
                     )
                 )
@@ -122,7 +130,7 @@ class ResellerManualCharge(models.Model):
         return items
 
     def _check_bill_owned(self, vals):
-        if {"statement_id", "refill_id"} & vals.keys() and not self.env.su:
+        if {"statement_id", "refill_id", "refund_lot_id"} & vals.keys() and not self.env.su:
             raise UserError(self.env._("Billing itself says on which bill a charge is."))
 
     def write(self, vals):
@@ -245,6 +253,8 @@ class ResellerManualCharge(models.Model):
         See product.product._prepare_reseller_grant.
         """
         self.ensure_one()
+        if self.refund_lot_id:
+            return None
         if self.refill_id:
             return self.refill_id._prepare_grant()
         return self.product_id._prepare_reseller_grant() if self.product_id else None

@@ -45,6 +45,7 @@ class ResellerPrepaidEntry(models.Model):
             ("draw", "Drawn by a bill"),
             ("return", "Given back"),
             ("expire", "Expired"),
+            ("refund", "Refunded"),
         ],
         required=True,
         readonly=True,

@@ -1,7 +1,10 @@
+from collections import defaultdict
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from .. import rating
@@ -71,8 +74,11 @@ class ResellerPrepaidLot(models.Model):
         for lot in self:
             lot.display_name = f"{lot.name} ({lot.date})" if lot.date else lot.name
 
-    def _load_exact(self):
-        """Return {id: (units left, cost left)} as exact Decimals."""
+    def _load_exact(self, as_of=None):
+        """Return {id: (units left, cost left)} as exact Decimals.
+
+        :param as_of: a day; what was booked later does not count
+        """
         self.env.flush_all()
         return {
             number: (Decimal(left), Decimal(cost))
@@ -80,9 +86,11 @@ class ResellerPrepaidLot(models.Model):
                 SQL(
                     """
                     SELECT lot_id, sum(quantity)::text, sum(COALESCE(cost, 0))::text
-                      FROM reseller_prepaid_entry WHERE lot_id = ANY(%s) GROUP BY lot_id
+                      FROM reseller_prepaid_entry WHERE lot_id = ANY(%s) AND date <= %s
+                     GROUP BY lot_id
                     """,
                     self._origin.ids,
+                    as_of or date.max,
                 )
             )
         }
@@ -120,6 +128,98 @@ class ResellerPrepaidLot(models.Model):
                 (self.cost, self.currency_id),
                 (self.cost_balance, self.company_currency_id),
             )
+        )
+
+    @api.model
+    def _get_cost_of_draws(self, draws, as_of=None):
+        """Return {lot: cost} of what draws take, in the currency of the bills.
+
+        :param draws: {client id: [rating.Draw]}
+        :param as_of: see _load_exact
+        """
+        taken = defaultdict(Decimal)
+        for draw in (draw for of_client in draws.values() for draw in of_client):
+            taken[draw.lot] += draw.quantity
+        lots = self.browse(taken)
+        exact = lots._load_exact(as_of)
+        found = {}
+        for lot in lots:
+            left = exact[lot.id][0]
+            found[lot] = lot._get_cost_of(left)[0] - lot._get_cost_of(left - taken[lot.id])[0]
+        return found
+
+    # Refund
+
+    def action_refund(self):
+        """Credit the client what is left of these packages, with its taxes; open the credit note.
+
+        :raise AccessError: without the group Billing Manager
+        :raise UserError: where nothing that was paid is left
+        """
+        self.env["reseller.billing.run"]._check_may_bill()
+        self.check_access("read")
+        items_sudo = self.env["reseller.manual.charge"].sudo()  # lots are closed to all users
+        for lot in self:
+            lot.client_id._take_turn()
+            lot.invalidate_recordset()
+            if lot.state != "open" or not lot.cost_left:
+                raise UserError(
+                    self.env._("Nothing that was paid is left of %s.", lot.display_name)
+                )
+            charge = lot.charge_id
+            items_sudo |= items_sudo.create(
+                {
+                    "client_id": lot.client_id.id,
+                    "name": self.env._("Refund: %s", lot.name),
+                    "kind": "credit",
+                    "product_id": charge._get_product().id,
+                    "date": lot.client_id._today(),
+                    "unit_price": lot._get_refund_price(),
+                    "refund_lot_id": lot.id,
+                }
+            )
+        statements = self.env["reseller.statement"]._bill_by_hand(items_sudo)
+        return statements[:1].action_view_invoice()
+
+    def _get_refund_price(self):
+        """Return the price, as the sale was priced, that without taxes is what is left of the cost."""
+        self.ensure_one()
+        line = self.charge_id.move_line_ids[:1]
+        cost = self.cost_left
+        if line.tax_ids.flatten_taxes_hierarchy().filtered("price_include"):
+            about = cost * line.price_total / line.price_subtotal
+            for cents in (0, 1, -1, 2, -2):
+                price = self.currency_id.round(about + cents * self.currency_id.rounding)
+                net = line.tax_ids.compute_all(price, self.currency_id)["total_excluded"]
+                if not self.currency_id.compare_amounts(net, cost):
+                    return price
+            raise UserError(self.env._("No price with taxes comes to %s: refund it by hand.", cost))
+        return cost
+
+    def _add_refund(self, statement, day):
+        """Take what is left out of this lot: a credit note has given it back.
+
+        :raise UserError: when the credit note does not give back just that
+        """
+        self.ensure_one()
+        left, cost = self._load_exact()[self.id]
+        line = statement.invoice_id.invoice_line_ids.filtered(
+            lambda one: one.charge_id.manual_charge_id.refund_lot_id == self
+        )
+        if self.currency_id.compare_amounts(line.price_subtotal, float(cost)):
+            raise UserError(self.env._("%s has changed: refund it again.", self.display_name))
+        self.env["reseller.prepaid.entry"]._insert(
+            [
+                {
+                    "lot_id": self.id,
+                    "kind": "refund",
+                    "date": day,
+                    "quantity": -left,
+                    "cost": -cost,
+                    "statement_id": statement.id,
+                    "move_id": statement.invoice_id.id,
+                }
+            ]
         )
 
     def _get_income_account(self):

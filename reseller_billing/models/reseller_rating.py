@@ -210,6 +210,14 @@ class ResellerRating(models.AbstractModel):
             as_of,
         )
 
+    def _uncovered_sql(self, as_of):
+        """Return a condition on `bucket`: no bill covered it, as the books knew them on a day."""
+        return SQL(
+            "NOT EXISTS (SELECT FROM reseller_statement statement "
+            "WHERE statement.id = bucket.statement_id AND %s)",
+            self._known_sql(as_of),
+        )
+
     def _load_uncovered(self, bills, as_of=None):
         """Return {(client id, feature id): days} of use that no bill covers as it stands.
 
@@ -218,11 +226,7 @@ class ResellerRating(models.AbstractModel):
         """
         uncovered = SQL("bucket.statement_id IS NULL")
         if as_of:
-            uncovered = SQL(
-                "NOT EXISTS (SELECT FROM reseller_statement statement "
-                "WHERE statement.id = bucket.statement_id AND %s)",
-                self._known_sql(as_of),
-            )
+            uncovered = self._uncovered_sql(as_of)
         rows = self.env.execute_query(
             SQL(
                 """
@@ -350,13 +354,17 @@ class ResellerRating(models.AbstractModel):
             recorded[client, feature][day, level][number] = Decimal(units)
         return {key: rating.Prepaid(tuple(found), recorded[key]) for key, found in lots.items()}
 
-    def _load_usage(self, wanted):
+    def _load_usage(self, wanted, as_of=None):
         """Return {(client id, feature id): rating.Usage} from a day up to a day.
 
         :param wanted: {(client id, feature id): (first day, last day)}
+        :param as_of: a day; bills that were booked later do not cover any use
         """
         if not wanted:
             return {}
+        uncovered = SQL("bucket.statement_id IS NULL")
+        if as_of:
+            uncovered = self._uncovered_sql(as_of)
         rows = defaultdict(list)
         for client, feature, day, level, quantity, fresh in self.env.execute_query(
             SQL(
@@ -367,7 +375,7 @@ class ResellerRating(models.AbstractModel):
                             WHEN 'max' THEN bucket.max_quantity
                             WHEN 'last' THEN bucket.last_quantity
                             ELSE bucket.quantity END::text,
-                       bucket.statement_id IS NULL
+                       %s
                   FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[])
                        AS wanted (client_id, feature_id, since, until)
                   JOIN reseller_usage_daily bucket
@@ -380,6 +388,7 @@ class ResellerRating(models.AbstractModel):
                  ORDER BY bucket.client_id, bucket.feature_id, bucket.billing_date,
                           level.sequence NULLS FIRST, level.id
                 """,
+                uncovered,
                 [client for client, _feature in wanted],
                 [feature for _client, feature in wanted],
                 [first for first, _last in wanted.values()],
@@ -423,7 +432,7 @@ class ResellerRating(models.AbstractModel):
                 parts[key] = part
                 if part.since and part.since <= bill.period_end:
                     wanted[key] = (part.since, bill.period_end)
-        usage = self._load_usage(wanted)
+        usage = self._load_usage(wanted, as_of)
         prepaid = self._load_prepaid(wanted, as_of)
         charges = {client.id: [] for client in clients}
         draws = {client.id: [] for client in clients}

@@ -24,7 +24,11 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
     # Selling
 
     def _sell_lots(self, day):
-        """Make the lots of the packages and top-ups that these bills sell."""
+        """Make the lots of the packages and top-ups that these bills sell, and end what they refund."""
+        for charge in self.charge_ids.filtered(lambda one: one.kind == "credit"):
+            lot_sudo = charge.manual_charge_id.sudo().refund_lot_id  # who bills refunds
+            if lot_sudo:
+                lot_sudo._add_refund(charge.statement_id, day)
         sold = self.charge_ids.filtered(lambda charge: charge.kind == "package")
         exact = sold._get_exact()
         for charge in sold:

@@ -255,6 +255,81 @@ class TestPrepaid(PrepaidCommon):
         with self.assertRaisesRegex(UserError, "have .*50.* ahead"):
             self.company.reseller_prepaid_account_id = self.deposit
 
+    def test_what_is_left_is_refunded_with_its_taxes(self):
+        for included in (False, True):
+            with self.subTest(included=included):
+                owed = self.prepaid.copy({"name": "Tax"})
+                shares = [
+                    Command.create({"repartition_type": "base"}),
+                    Command.create({"repartition_type": "tax", "account_id": owed.id}),
+                ]
+                tax = self.env["account.tax"].create(
+                    {
+                        "name": f"10 % {included}",
+                        "amount": 10,
+                        "price_include_override": "tax_included" if included else "tax_excluded",
+                        "invoice_repartition_line_ids": shares,
+                        "refund_repartition_line_ids": shares,
+                    }
+                )
+                price = 55 if included else 50
+                package = self._create_package(
+                    f"Taxed {included}", reseller_units=100, list_price=price, taxes_id=tax.ids
+                )
+                month = 3 if included else 1
+                lot = self._sell(f"2024-{month:02}-02", package)
+                self._bill_use(f"2024-{month:02}-20", 35, f"2024-{month + 1:02}-01")
+                self.assertLot(lot, 65, 32.5)
+                with self.assertRaisesRegex(UserError, "refund what is left"):
+                    self.env["account.move.reversal"].create(
+                        {
+                            "move_ids": lot.charge_id.statement_id.invoice_id.ids,
+                            "journal_id": lot.charge_id.statement_id.invoice_id.journal_id.id,
+                        }
+                    ).refund_moves()
+                lot.action_refund()
+                self.assertLot(lot, 0, 0)
+                note = lot.entry_ids.filtered(lambda one: one.kind == "refund").move_id
+                self.assertEqual(
+                    (note.move_type, note.amount_untaxed, note.amount_tax),
+                    ("out_refund", 32.5, 3.25),
+                )
+                self.assertEqual((self._balance(self.prepaid), note.state), (0, "posted"))
+                self.assertBooks()
+                with self.assertRaisesRegex(UserError, "Nothing that was paid"):
+                    lot.action_refund()
+                with self.assertRaisesRegex(UserError, "stays with it"):
+                    note.button_draft()
+
+    def test_the_month_ends_with_what_is_used_of_packages(self):
+        self._run("2024-01-01")
+        self._sell("2024-01-02")
+        self._add_extra(self.client_a, 50, "2024-02-01", product_id=self.package.id)
+        self._use("2024-01-20", 35)
+        accounts = {
+            "accrued_account_id": self.breakage.copy({"account_type": "asset_current"}).id,
+            "deferred_account_id": self.prepaid.copy().id,
+        }
+
+        def lines(day):
+            wizard = self.env["reseller.month.end"].create({"date": day, **accounts})
+            wizard.action_compute()
+            return [(line.name, line.accrued, line.deferred) for line in wizard.line_ids]
+
+        self.assertEqual(lines("2024-01-31"), [("Unit", 17.5, 0)])
+        # The bill of 1 February books it; the month's end, done later, is the same.
+        self._run("2024-02-01")
+        self.assertEqual(lines("2024-01-31"), [("Unit", 17.5, 0)])
+        self.assertEqual(lines("2024-02-28"), [])
+        wizard = self.env["reseller.month.end"].create({"date": "2024-01-31", **accounts})
+        wizard.action_post()
+        income = self.env["account.move.line"].search(
+            [("account_id", "=", self.income.id), ("date", "<=", "2024-01-31")]
+        )
+        self.assertEqual(sum(income.mapped("balance")), -17.5)
+        self.assertEqual(self._balance(self.income), -17.5)
+        self.assertBooks()
+
     def test_entries_of_packages_stay_with_them(self):
         lot = self._sell("2024-01-02")
         self._bill_use("2024-01-20", 10, "2024-02-01")

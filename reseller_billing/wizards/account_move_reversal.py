@@ -5,7 +5,12 @@ class AccountMoveReversal(models.TransientModel):
     _inherit = "account.move.reversal"
 
     def reverse_moves(self, is_modify=False):
-        """Override of `account`: a replacement takes over the statement of what it replaces."""
+        """Override of `account`: a replacement takes over the statement of what it replaces.
+
+        :raise UserError: for a credit note of packages and top-ups, which are refunded themselves
+        """
+        if not is_modify:
+            self.move_ids._check_sells_nothing()
         action = super().reverse_moves(is_modify)
         if is_modify:
             originals = self.move_ids.filtered("reseller_statement_id")

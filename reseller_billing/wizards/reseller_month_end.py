@@ -65,8 +65,9 @@ class ResellerMonthEnd(models.TransientModel):
         self.line_ids.unlink()
         sums = defaultdict(lambda: [Decimal(0), Decimal(0)])
         for (item, currency, _position), amounts in self._get_amounts().items():
-            for number, amount in enumerate(amounts):
-                sums[item.display_name, currency][number] += amount
+            accrued, deferred, used = amounts
+            sums[item.display_name, currency][0] += accrued + used
+            sums[item.display_name, currency][1] += deferred
         self.line_ids = [
             Command.create(
                 {
@@ -157,19 +158,24 @@ class ResellerMonthEnd(models.TransientModel):
     # Amounts
 
     def _get_amounts(self):
-        """Return {(item, currency id, fiscal position id): (accrued, deferred)}, Decimals as priced.
+        """Return {(item, currency id, fiscal position id): (accrued, deferred, used)}, as Decimals.
 
+        The first two are as priced; what is used of packages, and not booked, is without taxes.
         An item is a reseller.feature, or the product of a contract's extra line. What is earned by
         the day and not invoiced by it is accrued: what a bill of the next day would charge, were
         there only the bills that the books know by then. Of fees and extra lines that are invoiced,
         the shares of days after it are deferred.
         """
         bills = self._get_bills()
-        found = defaultdict(lambda: [Decimal(0), Decimal(0)])
+        found = defaultdict(lambda: [Decimal(0), Decimal(0), Decimal(0)])
         if not bills:
             return {}
         clients = self.env["reseller.client"].browse(bills)
-        charges, _covered, _draws = self.env["reseller.rating"]._rate(clients, bills, self.date)
+        charges, _covered, draws = self.env["reseller.rating"]._rate(clients, bills, self.date)
+        lots = self.env["reseller.prepaid.lot"].sudo()  # as of the accounts
+        for lot, cost in lots._get_cost_of_draws(draws, self.date).items():
+            position = lot.charge_id.statement_id.invoice_id.fiscal_position_id
+            found[lot.feature_id.sudo(False), lot.currency_id.id, position.id][2] += cost
         changed = set()
         fees, extras = self._load_fees(), self._load_extras()
         billed = {client for client in bills if charges[client]}
@@ -310,6 +316,7 @@ class ResellerMonthEnd(models.TransientModel):
                   JOIN contract_line line ON line.id = charge.contract_line_id
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
                  WHERE charge.company_id = %s AND charge.date_to > %s
+                   AND charge.kind != 'package'
                    AND charge.date_from <= charge.date_to
                    AND statement.invoice_id IS NOT NULL AND %s
                 """,
@@ -325,7 +332,7 @@ class ResellerMonthEnd(models.TransientModel):
     def _prepare_move_vals(self, currency, rows):
         """Return the values of the entry of one currency.
 
-        :param rows: (item, fiscal position id, accrued, deferred), see _get_amounts
+        :param rows: (item, fiscal position id, accrued, deferred, used), see _get_amounts
         """
         ref = self.env._(
             "Unbilled use and unserved fees on %(day)s, %(currency)s",
@@ -333,16 +340,20 @@ class ResellerMonthEnd(models.TransientModel):
             currency=currency.name,
         )
         lines = []
-        for item, position_id, accrued, deferred in rows:
+        for item, position_id, accrued, deferred, used in rows:
             position = self.env["account.fiscal.position"].browse(position_id or [])
             is_product = item._name == "product.product"
             product = item if is_product else item._get_product(self.company_id)
             income = self._get_income_account(product, position)
-            for amount, account, sign in (
-                (accrued, self.accrued_account_id, 1),
-                (deferred, self.deferred_account_id, -1),
+            for net, account, sign in (
+                (self._get_net(product, accrued, currency, position), self.accrued_account_id, 1),
+                (
+                    self._get_net(product, deferred, currency, position),
+                    self.deferred_account_id,
+                    -1,
+                ),
+                (float(used), self.accrued_account_id, 1),
             ):
-                net = self._get_net(product, amount, currency, position)
                 if net:
                     lines += self._prepare_line_vals(item, currency, account, income, sign * net)
         return {
