@@ -285,55 +285,67 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
     # Reading
 
     def _get_unit_rows(self):
-        """Return what this bill drew of each lot of units, for statements.
-
-        :return: dicts with ``name`` of the lot, ``date_until``, ``drawn``, ``expired`` and ``left``
-            (after this bill; exact Decimals)
-        """
+        """Return what this bill drew of each lot of units, see _load_unit_rows."""
         self.ensure_one()
+        return self._load_unit_rows()[self.id]
+
+    def _load_unit_rows(self):
+        """Return {id: rows} of what these bills drew of each lot of units.
+
+        :return: rows are dicts with ``name`` of the lot, ``date_until``, ``drawn``, ``expired`` and
+            ``left`` (after the bill; exact Decimals)
+        """
+        found = {statement.id: [] for statement in self}
         self.env.flush_all()
-        if self.state == "preview":
-            drawn = defaultdict(Decimal)
-            for draw in self._unpack_draws()[self.client_id.id]:
-                drawn[draw.lot] += draw.quantity
-            found = [(lot, units, Decimal(0), None) for lot, units in drawn.items()]
-        else:
-            found = [
-                (lot, Decimal(units), Decimal(expired), last)
-                for lot, units, expired, last in self.env.execute_query(
-                    SQL(
-                        """
-                        SELECT lot_id,
-                               COALESCE(-sum(quantity) FILTER (WHERE kind = 'draw'), 0)::text,
-                               COALESCE(-sum(quantity) FILTER (WHERE kind = 'expire'), 0)::text,
-                               max(id)
-                          FROM reseller_prepaid_entry
-                         WHERE statement_id = %s AND kind IN ('draw', 'expire')
-                         GROUP BY lot_id ORDER BY lot_id
-                        """,
-                        self.id,
-                    )
-                )
-            ]
+        for number, row in self._load_preview_rows():
+            found[number].append(row)
+        for row in self.env.execute_query_dict(
+            SQL(
+                """
+                SELECT moved.statement_id, lot.name, lot.date_until, moved.drawn::text,
+                       moved.expired::text, rest.units::text AS left
+                  FROM (
+                    SELECT statement_id, lot_id, max(id) AS last,
+                           COALESCE(-sum(quantity) FILTER (WHERE kind = 'draw'), 0) AS drawn,
+                           COALESCE(-sum(quantity) FILTER (WHERE kind = 'expire'), 0) AS expired
+                      FROM reseller_prepaid_entry
+                     WHERE statement_id = ANY(%s) AND kind IN ('draw', 'expire')
+                     GROUP BY statement_id, lot_id
+                  ) AS moved
+                  JOIN reseller_prepaid_lot lot ON lot.id = moved.lot_id
+                 CROSS JOIN LATERAL (
+                    SELECT sum(quantity) AS units FROM reseller_prepaid_entry entry
+                     WHERE entry.lot_id = moved.lot_id AND entry.id <= moved.last
+                  ) AS rest
+                 ORDER BY moved.statement_id, lot.id
+                """,
+                self.ids,
+            )
+        ):
+            number = row.pop("statement_id")
+            numbers = {name: Decimal(row[name]) for name in ("drawn", "expired", "left")}
+            found[number].append({**row, "date_until": row["date_until"] or False, **numbers})
+        return found
+
+    def _load_preview_rows(self):
+        """Return (statement id, row) of what these previews would draw, see _load_unit_rows."""
+        previews = self.filtered(lambda one: one.state == "preview" and one.unit_draws)
+        drawn = defaultdict(Decimal)
+        for statement in previews:
+            for draw in statement._unpack_draws()[statement.client_id.id]:
+                drawn[statement.id, draw.lot] += draw.quantity
         lots_sudo = self.env["reseller.prepaid.lot"].sudo()  # part of what the bill says
-        rows = []
-        for number, units, expired, last in found:
-            [(left,)] = self.env.execute_query(
-                SQL(
-                    "SELECT sum(quantity)::text FROM reseller_prepaid_entry "
-                    "WHERE lot_id = %s AND id <= COALESCE(%s, id)",
-                    number,
-                    last,
-                )
-            )
-            lot = lots_sudo.browse(number)
-            rows.append(
+        exact = lots_sudo.browse({lot for _number, lot in drawn})._load_exact()
+        return [
+            (
+                number,
                 {
-                    "name": lot.name,
-                    "date_until": lot.date_until,
+                    "name": lots_sudo.browse(lot).name,
+                    "date_until": lots_sudo.browse(lot).date_until,
                     "drawn": units,
-                    "expired": expired,
-                    "left": Decimal(left) - (units if last is None else 0),
-                }
+                    "expired": Decimal(0),
+                    "left": exact[lot][0] - units,
+                },
             )
-        return rows
+            for (number, lot), units in drawn.items()
+        ]

@@ -29,6 +29,10 @@ class ReportStatementXlsx(models.AbstractModel):
         last = self._write_charges(charges, formats, statements)
         self._write_summary(summary, formats, statements, charges.get_name(), last)
         self._write_usage(usage, formats, statements)
+        units = statements._load_unit_rows()
+        if any(units.values()):
+            sheet = workbook.add_worksheet(self.env._("Packages"))
+            self._write_units(sheet, formats, statements, units)
 
     def _get_formats(self, workbook):
         return {
@@ -112,6 +116,29 @@ class ReportStatementXlsx(models.AbstractModel):
                 formats[statement.currency_id.decimal_places],
                 statement.amount_total,
             )
+
+    def _write_units(self, sheet, formats, statements, units):
+        """Write what these statements drew of packages, see _load_unit_rows."""
+        self._write_head(
+            sheet,
+            formats,
+            [
+                (self.env._("Statement"), 24),
+                (self.env._("Package"), 40),
+                (self.env._("Valid Until"), 12),
+                (self.env._("Used"), 14),
+                (self.env._("Expired"), 14),
+                (self.env._("Left"), 14),
+            ],
+            {3, 4, 5},
+        )
+        rows = [(statement, one) for statement in statements for one in units[statement.id]]
+        for row, (statement, one) in enumerate(rows, 1):
+            sheet.write_string(row, 0, statement.name)
+            sheet.write_string(row, 1, one["name"])
+            self._write_day(sheet, formats, row, 2, one["date_until"])
+            for column, name in enumerate(("drawn", "expired", "left"), 3):
+                sheet.write_number(row, column, one[name], formats["exact"])
 
     def _write_charges(self, sheet, formats, statements):
         """Write all charges; return the number of the last line, as the program counts."""
