@@ -5,7 +5,13 @@ from odoo.fields import Domain
 from .account_move_line import BILLING, _is_billing
 
 # What would make an invoice disagree with its statement.
-STATEMENT_OWNED = {"move_type", "currency_id", "company_id", "reseller_statement_id"}
+STATEMENT_OWNED = {
+    "move_type",
+    "currency_id",
+    "company_id",
+    "reseller_statement_id",
+    "reseller_is_offer",
+}
 
 
 class AccountMove(models.Model):
@@ -68,12 +74,6 @@ class AccountMove(models.Model):
         """Override of `account`: the two halves of a month's end stand and fall together."""
         return super(AccountMove, self._with_month_end_twins()).button_cancel()
 
-    def _invoice_paid_hook(self):
-        """Override of `account`: packages and top-ups that are paid may be used."""
-        done = super()._invoice_paid_hook()
-        self._follow_sold_lots()
-        return done
-
     def _check_sells_nothing(self):
         for lots in self.reseller_statement_id._find_sold_lots():
             standing = lots.filtered(lambda lot: lot.state != "canceled")
@@ -107,8 +107,8 @@ class AccountMove(models.Model):
         if not _is_billing(self) and self._is_of_wallet():
             raise UserError(
                 self.env._(
-                    "This entry belongs to a wallet and stays with it: void the bill that it pays, or "
-                    "enter a credit or debit of the wallet."
+                    "This entry belongs to a wallet or package and stays with it: void the bill that it "
+                    "pays, enter a credit or debit of the wallet, or refund the package."
                 )
             )
 
@@ -143,6 +143,18 @@ class AccountMove(models.Model):
         return done
 
     def unlink(self):
+        """Override of `account`: who deletes an invoice voids its bill; one that has sold stays."""
+        for name in ("reseller.wallet.entry", "reseller.prepaid.entry"):
+            entries_sudo = self.env[name].sudo()  # who deletes need not see lots
+            entry_sudo = entries_sudo.search([("move_id", "in", self.ids)], limit=1)
+            if entry_sudo:
+                raise UserError(
+                    self.env._(
+                        "%s has sold or booked what is prepaid, whose history stays: cancel it "
+                        "instead.",
+                        entry_sudo.move_id.display_name,
+                    )
+                )
         statements = self.reseller_statement_id.filtered(lambda one: one.invoice_id in self)
         statements._void()
         # The void statement outlives its invoice.
@@ -161,10 +173,16 @@ class AccountMove(models.Model):
         for line, charge in zip(copies, links, strict=True):
             line.with_context(reseller_billing=BILLING).charge_id = charge
         self.with_context(reseller_billing=BILLING).reseller_statement_id = False
-        replacement.with_context(reseller_billing=BILLING).reseller_statement_id = statement
+        replacement.with_context(reseller_billing=BILLING).write(
+            {
+                "reseller_statement_id": statement.id,
+                "reseller_is_offer": self.reseller_is_offer,
+            }
+        )
         # The accountant need not have rights on statements; the link follows the invoice.
         statement.sudo().invoice_id = replacement
         charges.invalidate_recordset(["move_line_ids"])
+        replacement._follow_sold_lots()
         self.message_post(
             body=self.env._(
                 "The statement %(statement)s is now billed by %(invoice)s.",

@@ -30,6 +30,25 @@ class AccountMoveLine(models.Model):
         "reseller.charge", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
     )
 
+    def _compute_account_id(self):
+        """Override of `account`: what sells ahead stays on the account that owes it."""
+        sold = self.filtered(
+            lambda line: (
+                line.account_id
+                and (
+                    line.charge_id.kind == "package"
+                    or line.charge_id.manual_charge_id.refund_lot_id
+                )
+            )
+        )
+        return super(AccountMoveLine, self - sold)._compute_account_id()
+
+    def _reconcile_post_hook(self, data):
+        """Override of `account`: packages and top-ups that are paid, however, may be used."""
+        done = super()._reconcile_post_hook(data)
+        (data["not_paid_invoices"] | data["in_payment_invoices"])._follow_sold_lots()
+        return done
+
     def _raise_charge_line(self, line):
         raise UserError(
             self.env._(
@@ -41,9 +60,12 @@ class AccountMoveLine(models.Model):
         )
 
     def write(self, vals):
-        if CHARGE_OWNED & vals.keys() and not _is_billing(self):
+        owned = CHARGE_OWNED | {"account_id"}
+        if owned & vals.keys() and not _is_billing(self):
             for line in self.filtered("charge_id"):
-                for name in CHARGE_OWNED & vals.keys():
+                for name in owned & vals.keys():
+                    if name == "account_id" and line.charge_id.kind != "package":
+                        continue
                     field = line._fields[name]
                     if field.type == "many2many":
                         value = line.new({name: vals[name]}, origin=line)[name]._origin

@@ -63,7 +63,10 @@ class ContractLine(models.Model):
             amount = rating.round_to(
                 quantity * price * (100 - discount) / 100, self.currency_id._get_exact_rounding()
             )
-        grant = self.product_id._prepare_reseller_grant() if self.product_id else None
+        company = self.contract_id.company_id
+        grant = self.product_id and self.product_id._prepare_reseller_grant(
+            self.currency_id, company, first
+        )
         return {
             "kind": "package" if grant else "manual",
             "name": self._insert_markers(first, last),

@@ -70,14 +70,18 @@ class ProductTemplate(models.Model):
 class ProductProduct(models.Model):
     _inherit = "product.product"
 
-    def _prepare_reseller_grant(self):
-        """Return what one of this product gives to who buys it, as JSON for a charge; None: nothing."""
+    def _prepare_reseller_grant(self, currency, company, date):
+        """Return what one of this product gives to who buys it, as JSON for a charge; None: nothing.
+
+        :param currency: of the bill; money on top is converted as prices are
+        :param date: of the sale
+        """
         self.ensure_one()
         if not self.reseller_grants:
             return None
+        on_top = self.currency_id._convert(self.reseller_bonus, currency, company, date)
         units, bonus = (
-            rating.text(Decimal(repr(value)))
-            for value in (self.reseller_units, self.reseller_bonus)
+            rating.text(Decimal(repr(value))) for value in (self.reseller_units, on_top)
         )
         return {
             "grants": self.reseller_grants,

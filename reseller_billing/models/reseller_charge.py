@@ -1,6 +1,7 @@
 from decimal import Decimal
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
@@ -297,6 +298,51 @@ class ResellerCharge(models.Model):
             vals["name"] = f"{vals['name']} · {rating.text(quantity)} × {rating.text(price)}"
         return {**vals, "quantity": 1.0, "price_unit": float(amount) * sign}
 
+    def _check_top_up(self, gift):
+        """Refuse top-ups that nobody pays for.
+
+        :param Decimal gift: what is given on top of what is paid
+        """
+        self.ensure_one()
+        if self.amount <= 0:
+            raise UserError(
+                self.env._("%s has no price: give money by a credit of the wallet.", self.name)
+            )
+        if self.reseller_id.invoice_to == "none":
+            raise UserError(
+                self.env._(
+                    "%s bills its clients itself: what they pay in is not ours to hold.",
+                    self.reseller_id.display_name,
+                )
+            )
+        limit = self.company_id.reseller_wallet_limit
+        if limit and gift > Decimal(repr(limit)):
+            raise UserError(
+                self.env._(
+                    "%(name)s gives %(amount)s on top, above the limit of one person: give it by a "
+                    "credit of the wallet, which another one approves.",
+                    name=self.name,
+                    amount=self.currency_id.format(float(gift)),
+                )
+            )
+
+    def _check_package_taxes(self):
+        """Refuse taxes that would be booked on the account of packages: these owe their cost alone."""
+        taxes = self._get_product().taxes_id._filter_taxes_by_company(self.company_id)
+        for tax in taxes.flatten_taxes_hierarchy():
+            shares = tax.invoice_repartition_line_ids
+            if any(
+                share.repartition_type == "tax" and share.factor and not share.account_id
+                for share in shares
+            ):
+                raise UserError(
+                    self.env._(
+                        "The tax %s has no account of its own, so that it would be booked as a "
+                        "package: set one.",
+                        tax.display_name,
+                    )
+                )
+
     def _get_liability_account(self):
         """Return where what this charge sells is owed until it is used.
 
@@ -310,6 +356,8 @@ class ResellerCharge(models.Model):
     def _get_product(self):
         """Return the product whose taxes and account this charge takes."""
         self.ensure_one()
+        if self.contract_line_id:
+            return self.contract_line_id.product_id
         if self.manual_charge_id:
             return self.manual_charge_id._get_product()
         return self.feature_id._get_product(self.company_id)

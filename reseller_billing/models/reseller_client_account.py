@@ -1,4 +1,5 @@
 from decimal import Decimal
+from math import ceil
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
@@ -36,6 +37,8 @@ class ResellerClient(models.Model):
             ("partner_id", "in", self.payer_id.ids),
             ("company_id", "in", self.company_id.ids),
             ("is_charge", "=", False),
+            # What is only offered is not owed.
+            ("move_id.reseller_is_offer", "!=", True),
         ]
         keys = ["partner_id", "company_id", "currency_id"]
         open_sums = {
@@ -200,38 +203,41 @@ class ResellerClient(models.Model):
                 )
         lack, refills = None, False
         if asked.prepaid_only or (rule and rule.refill_units):
-            lack, refills = self._check_prepaid(asked, gate_sudo, quantity)
+            lack, refills = self._check_prepaid(asked, use, rule, quantity)
         if lack:
             return refuse(lack, remaining)[0], refills
         return {"allowed": True, "reason": False, "remaining": remaining}, refills
 
-    def _check_prepaid(self, asked, gate, quantity):
+    def _check_prepaid(self, asked, use, rule, quantity):
         """Return (why a quantity more is not covered, or None; whether it brings a refill about).
 
         :param Asked asked: the question
-        :param gate: reseller.gate
+        :param use: the rating.CycleUse of today's cycle
+        :param rule: today's rating.Rule
         """
-        (use, _rule), (with_more, rule) = gate._load_states(asked, quantity)
-        today = asked.metered.today
+        if not rule or not use:
+            return self.env._("It has no price that the prepaid balance could cover."), False
+        gate_sudo = self.env["reseller.gate"].sudo()  # as in _authorize
+        with_more, today = gate_sudo._load_use_with(asked, quantity), asked.metered.today
         lack, refills = None, False
-        payable = amount = Decimal(0)
-        if use and with_more:
+        with rating.exact():
             payable = with_more.payable - use.payable
             amount = with_more.amount - use.amount
-        if rule and rule.refill_units:
+        if rule.refill_units:
             left = with_more.get_left(today) + with_more.prepaid.get_left(today)
             refills = asked.refills and left <= rule.refill_threshold
-            if payable > 0 and not amount:
+            if payable > 0 and not rule.terms.has_price(asked.level_id):
                 there = use.get_left(today) + use.prepaid.get_left(today)
                 lack = self.env._(
                     "%(left)s prepaid units are left, and more have no price.",
                     left=rating.text(there),
                 )
+        client_sudo = self.sudo()  # systems that ask get the answer alone
         if asked.prepaid_only:
-            client_sudo = self.sudo()  # systems that ask get the answer alone
             balance = client_sudo._load_live_balances()[self.id]
-            feature = client_sudo.env["reseller.feature"].browse(asked.feature_id)
-            cost = client_sudo._with_taxes(feature._get_product(client_sudo.company_id), amount)
+            cost = client_sudo._get_cost_of_use(asked.feature_id, amount)
+            if cost > 0 and cost > balance and not lack:
+                lack = self.env._("The prepaid balance does not cover this.")
             threshold = Decimal(repr(client_sudo.refill_threshold))
             refills = refills or (
                 asked.refills
@@ -239,9 +245,18 @@ class ResellerClient(models.Model):
                 and client_sudo.refill_on == "threshold"
                 and balance - cost <= threshold
             )
-            if not lack and cost > max(balance, 0):
-                lack = self.env._("The prepaid balance does not cover this.")
-        return lack, refills
+        return lack, refills and not client_sudo._has_refill_under_way()
+
+    def _get_cost_of_use(self, feature, amount):
+        """Return what use of a feature comes to with its taxes, rounded up to the currency.
+
+        :param feature: id
+        :param Decimal amount: as priced, not rounded
+        """
+        self.ensure_one()
+        unit = self.currency_id._get_exact_rounding()
+        product = self.env["reseller.feature"].browse(feature)._get_product(self.company_id)
+        return self._with_taxes(product, ceil(max(amount, Decimal(0)) / unit) * unit)
 
     def consume(self, event):
         """Take use of now in if this client may use as much; else take nothing.

@@ -91,8 +91,9 @@ class ResellerClientBalanceMixin(models.AbstractModel):
                         amounts[client, feature._get_product(company)] += charge.amount
             for item in clients._find_waiting_charges():
                 amounts[item.client_id, item._get_product()] += item._get_exact()[2]
+            positions = statements._get_fiscal_positions(clients, company)
             for (client, product), amount in amounts.items():
-                found[client.id] += client._with_taxes(product, amount)
+                found[client.id] += client._with_taxes(product, amount, positions[client.id])
         return found
 
     def _find_waiting_charges(self):
@@ -108,8 +109,11 @@ class ResellerClientBalanceMixin(models.AbstractModel):
             )
         )
 
-    def _with_taxes(self, product, amount):
-        """Return what an amount as priced comes to with the taxes of a product; exact Decimals."""
+    def _with_taxes(self, product, amount, position=None):
+        """Return what an amount as priced comes to with the taxes of a product; exact Decimals.
+
+        :param position: the id of the fiscal position, or False; it is looked up if None
+        """
         self.ensure_one()
         company, currency = self.company_id, self.currency_id
         if not amount or not product:
@@ -117,8 +121,10 @@ class ResellerClientBalanceMixin(models.AbstractModel):
         taxes_sudo = product.sudo().taxes_id._filter_taxes_by_company(company)  # as on the invoice
         if not taxes_sudo:
             return amount
-        positions = self.env["reseller.statement"]._get_fiscal_positions(self, company)
-        position_sudo = self.env["account.fiscal.position"].sudo().browse(positions[self.id] or [])
+        if position is None:
+            statements = self.env["reseller.statement"]
+            position = statements._get_fiscal_positions(self, company)[self.id]
+        position_sudo = self.env["account.fiscal.position"].sudo().browse(position or [])
         taxes_sudo = position_sudo.map_tax(taxes_sudo)
         total = taxes_sudo.compute_all(float(amount), currency, product=product)["total_included"]
         return rating.round_to(Decimal(repr(total)), currency._get_exact_rounding())

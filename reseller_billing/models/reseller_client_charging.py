@@ -117,10 +117,11 @@ class ResellerClientChargingMixin(models.AbstractModel):
 
     @api.model_create_multi
     def create(self, vals_list):
-        for vals in vals_list:
-            if vals.get("payment_token_id") or vals.get("charge_timing", "never") != "never":
-                self._check_may_charge()
-        return super().create(vals_list)
+        """Override of `base`: who may not charge may not have it done, by values or by defaults."""
+        clients = super().create(vals_list)
+        if clients.filtered(lambda one: one.payment_token_id or one.charge_timing != "never"):
+            self._check_may_charge()
+        return clients
 
     def write(self, vals):
         """Override of `base`: another payment method than the declined one begins without declines."""
@@ -268,7 +269,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
         for client, invoices in open_invoices.grouped("reseller_client_id").items():
             due = invoices.filtered(
                 lambda move, client=client: (
-                    (client.charge_timing != "never" or move.reseller_is_offer)
+                    client._charges_by_itself(move)
                     and move.commercial_partner_id == client._get_method_owner()
                     and client._get_chargeable_amount(move, client._get_due_amount(move)) > 0
                     and not move.transaction_ids.filtered(
@@ -292,10 +293,15 @@ class ResellerClientChargingMixin(models.AbstractModel):
             )
         )
 
-    def _charges_by_itself(self):
-        """Whether anything of this account is charged without a person."""
+    def _charges_by_itself(self, invoice):
+        """Whether an invoice of this account is charged without a person: of offers refills alone."""
         self.ensure_one()
-        return self.charge_timing != "never" or self.refill_by == "card"
+        if invoice.reseller_is_offer:
+            item_sudo = (
+                invoice.reseller_statement_id.sudo().charge_ids.manual_charge_id
+            )  # as charges
+            return self.refill_by == "card" and bool(item_sudo.refill_id)
+        return self.charge_timing != "never"
 
     def _charges_at_once(self):
         """Whether an invoice may have to be charged as soon as it is posted."""
@@ -328,15 +334,17 @@ class ResellerClientChargingMixin(models.AbstractModel):
         """
         self.ensure_one()
         in_flight = self.sudo().transaction_ids.filtered(  # as charge_state
-            lambda tx: tx._is_in_flight() and invoice not in tx.invoice_ids
+            lambda tx: (
+                tx._is_in_flight()
+                and invoice not in tx.invoice_ids
+                and not any(tx.invoice_ids.mapped("reseller_is_offer"))
+            )
         )
         open_amount = invoice.amount_residual
-        offers = self._get_owed_invoices().filtered("reseller_is_offer")
-        if invoice in offers:
+        if invoice.reseller_is_offer:
             # Nobody owes it, so that no credit pays it by itself.
             return min(open_amount, open_amount if wanted is None else wanted)
-        owed = self.open_balance - sum(offers.mapped("amount_residual"))
-        balance = max(owed - sum(in_flight.mapped("amount")), 0.0)
+        balance = max(self.open_balance - sum(in_flight.mapped("amount")), 0.0)
         return invoice.currency_id.round(
             min(open_amount, balance, open_amount if wanted is None else wanted)
         )
@@ -403,7 +411,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
         self.ensure_one()
         failures = self.charge_failures + 1
         days = self.company_id.reseller_charge_retry_days
-        again = failures < TRIES and self._charges_by_itself()
+        again = failures < TRIES and all(map(self._charges_by_itself, transaction.invoice_ids))
         self.write(
             {
                 "charge_failures": failures,

@@ -8,6 +8,8 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.service.model import retrying
 
 _logger = logging.getLogger(__name__)
+# What only refills themselves write.
+KEPT = {"refill_held", "refill_since", "refill_ids"}
 # Units of a lot that no day's use empties.
 PLENTY = Decimal(10) ** 15
 # A refill that is due: of a feature's units, or of the wallet where it is None. `number` of them,
@@ -34,11 +36,13 @@ class ResellerClientRefillMixin(models.AbstractModel):
         string="Refill By",
         required=True,
         default="off",
+        copy=False,
         tracking=True,
         help="Of the wallet as set here, and of units where a price has a replenishment.",
     )
     refill_amount = fields.Monetary(
         string="Refill Amount",
+        copy=False,
         tracking=True,
         help="For all services. 0: the wallet is not refilled.",
     )
@@ -47,19 +51,24 @@ class ResellerClientRefillMixin(models.AbstractModel):
         string="Refill When",
         required=True,
         default="threshold",
+        copy=False,
         tracking=True,
     )
     refill_threshold = fields.Monetary(
         string="Threshold",
+        copy=False,
         tracking=True,
         help="When the balance, less what is not billed yet, has come down to it.",
     )
-    refill_day = fields.Integer(string="Day", default=1, tracking=True)
+    refill_day = fields.Integer(string="Day", default=1, copy=False, tracking=True)
     refill_max_charge = fields.Monetary(
-        string="At Most Per Refill", tracking=True, help="Taxes included. 0: no limit."
+        string="At Most Per Refill", copy=False, tracking=True, help="Taxes included. 0: no limit."
     )
-    refill_max_day = fields.Monetary(string="At Most Per Day", tracking=True)
-    refill_max_month = fields.Monetary(string="At Most Per Month", tracking=True)
+    refill_max_day = fields.Monetary(string="At Most Per Day", copy=False, tracking=True)
+    refill_max_month = fields.Monetary(string="At Most Per Month", copy=False, tracking=True)
+    refill_since = fields.Date(
+        readonly=True, copy=False, help="Since when the day of the month counts."
+    )
     refill_held = fields.Char(string="Held Back Because", readonly=True, copy=False)
     refill_ids = fields.One2many("reseller.refill", "client_id", readonly=True)
     refill_state = fields.Selection(
@@ -104,9 +113,16 @@ class ResellerClientRefillMixin(models.AbstractModel):
             else:
                 client.refill_state = "held" if client.refill_held else "armed"
 
-    @api.constrains("refill_by", "refill_amount", "wallet_use")
+    @api.constrains("refill_by", "refill_amount", "wallet_use", "reseller_id")
     def _check_refill(self):
         for client in self:
+            if client.refill_by != "off" and client.reseller_id.invoice_to == "none":
+                raise ValidationError(
+                    self.env._(
+                        "%s bills its clients itself: nothing can be sold to them by a refill.",
+                        client.reseller_id.display_name,
+                    )
+                )
             if client.refill_by != "off" and client.refill_amount and client.wallet_use == "never":
                 raise ValidationError(
                     self.env._(
@@ -117,19 +133,35 @@ class ResellerClientRefillMixin(models.AbstractModel):
 
     @api.model_create_multi
     def create(self, vals_list):
-        for vals in vals_list:
-            if vals.get("refill_by", "off") != "off":
-                self._check_may_charge()
-        return super().create(vals_list)
+        """Override of `base`: who may not charge may not have it done by a refill."""
+        clients = super().create(vals_list)
+        armed = clients.filtered(lambda one: one.refill_by != "off")
+        if armed:  # by values, or by defaults of a context
+            armed._check_may_charge()
+            armed._count_days_from_now()
+        return clients
 
     def write(self, vals):
-        """Override of `base`: who may not charge may not have it done by a refill."""
-        if any(name.startswith("refill_") for name in vals):
+        """Override of `base`: as for `create`."""
+        chosen = {name for name in vals if name.startswith("refill_")} - KEPT
+        if chosen:
             self._check_may_charge()
-            if vals.keys() != {"refill_held"}:
-                # Another limit may hold nothing back any more.
-                vals = {**vals, "refill_held": False}
-        return super().write(vals)
+        done = super().write(vals)
+        if chosen:
+            # Another limit may hold nothing back any more.
+            self._release_refill()
+        if chosen & {"refill_by", "refill_on", "refill_day"}:
+            self._count_days_from_now()
+        return done
+
+    def _count_days_from_now(self):
+        for client in self:
+            client.sudo().refill_since = client._today()  # billing keeps this value
+
+    def _release_refill(self):
+        held = self.filtered("refill_held")
+        if held:
+            held.sudo().refill_held = False  # as above
 
     # What is due
 
@@ -153,12 +185,18 @@ class ResellerClientRefillMixin(models.AbstractModel):
                 amount = Decimal(repr(client.refill_amount))
                 found[client].append(Need(None, 1, Decimal(1), amount, "day"))
             self._add_unit_needs(company, of_company, found)
+        refills = self.env["reseller.refill"].search(
+            [
+                ("client_id", "in", clients.ids),
+                "|",
+                ("state", "=", "open"),
+                ("canceled_on", ">=", fields.Date.subtract(fields.Date.today(), days=1)),
+            ]
+        )
         taken = {
-            (client, feature)
-            for client, feature in self.env["reseller.refill"]._read_group(
-                [("client_id", "in", clients.ids), ("state", "=", "open")],
-                ["client_id", "feature_id"],
-            )
+            (refill.client_id, refill.feature_id)
+            for refill in refills
+            if refill.state == "open" or refill.canceled_on == refill.client_id._today()
         }
         none = self.env["reseller.feature"]
         return {
@@ -171,6 +209,7 @@ class ResellerClientRefillMixin(models.AbstractModel):
         """Whether this month's refill on a fixed day is due."""
         self.ensure_one()
         today = self._today()
+        due = today.replace(day=self.refill_day)
         made = self.refill_ids.filtered(
             lambda one: (
                 one.trigger == "day"
@@ -178,7 +217,7 @@ class ResellerClientRefillMixin(models.AbstractModel):
                 and (one.date.year, one.date.month) == (today.year, today.month)
             )
         )
-        return today.day >= self.refill_day and not made
+        return (self.refill_since or due) <= due <= today and not made
 
     def _add_unit_needs(self, company, clients, found):
         """Add the units that prices replenish, of clients that are enrolled today."""
@@ -209,14 +248,22 @@ class ResellerClientRefillMixin(models.AbstractModel):
         """Sell what is due by threshold or day to each client, one a transaction."""
         cron = self.env["ir.cron"]
         clients = self.search([("refill_by", "!=", "off"), ("state", "=", "active")])
-        due = list(clients._load_needs())
+        try:
+            due = list(clients._load_needs())
+        except Exception:
+            # One that cannot be rated keeps no other from being refilled.
+            _logger.exception("Refills are looked at one by one")
+            self.env.cr.rollback()
+            due = list(clients)
+        for client in clients.filtered("refill_held") - self.union(*due):
+            client._release_refill()
         for number, client in enumerate(due, 1):
             try:
                 retrying(partial(client._refill), self.env)
             except Exception as error:
-                # What keeps one client from being refilled keeps no other.
                 self.env.cr.rollback()
                 _logger.warning("Account %s cannot be refilled: %s", client.id, error)
+                retrying(partial(client._hold_refill, str(error)), self.env)
             if not cron._commit_progress(1, remaining=len(due) - number):
                 return
 
@@ -249,8 +296,11 @@ class ResellerClientRefillMixin(models.AbstractModel):
                     )
                 )
             amount = Decimal(repr(client.refill_amount))
-            if not client._sell_refill(Need(None, 1, Decimal(1), amount, "hand")):
-                raise UserError(client.refill_held)
+            need = Need(None, 1, Decimal(1), amount, "hand")
+            room = client._get_refill_room()
+            if room is not None and room < amount:
+                raise UserError(client._describe_held(amount, room))
+            client._sell_refill(need)
 
     def _sell_refill(self, need):
         """Bill a refill, and have it charged; return it, or nothing where a limit holds it back."""
@@ -265,10 +315,9 @@ class ResellerClientRefillMixin(models.AbstractModel):
         number = need.number if room is None else min(need.number, int(room // each))
         refills_sudo = self.env["reseller.refill"].sudo()  # made here and nowhere else
         if number < 1:
-            self._hold_refill(each, room)
+            self._hold_refill(self._describe_held(each, room))
             return refills_sudo
-        if self.refill_held:
-            self.sudo().refill_held = False  # billing keeps this value
+        self._release_refill()
         today = self._today()
         refill_sudo = refills_sudo.create(
             {
@@ -307,6 +356,11 @@ class ResellerClientRefillMixin(models.AbstractModel):
             statement._queue_mails()
         return refill_sudo
 
+    def _has_refill_under_way(self):
+        """Whether a refill is open or held back, so that nothing new can come of a trigger."""
+        self.ensure_one()
+        return bool(self.refill_held) or any(one.state == "open" for one in self.refill_ids)
+
     def _get_refill_room(self):
         """Return how much may be refilled now, by the limits; None: no limit."""
         self.ensure_one()
@@ -327,14 +381,16 @@ class ResellerClientRefillMixin(models.AbstractModel):
         ]
         return min(limits, default=None)
 
-    def _hold_refill(self, each, room):
-        """Say that a limit holds a refill back, and tell who is responsible, once."""
-        self.ensure_one()
-        reason = self.env._(
-            "a refill of %(amount)s is above the limits, which leave %(room)s",
+    def _describe_held(self, each, room):
+        return self.env._(
+            "A refill of %(amount)s is above the limits per refill, day and month, which leave %(room)s.",
             amount=self.currency_id.format(float(each)),
             room=self.currency_id.format(max(float(room), 0.0)),
         )
+
+    def _hold_refill(self, reason):
+        """Say what holds refills back, and tell who is responsible, once."""
+        self.ensure_one()
         if self.refill_held:
             return
         self.sudo().refill_held = reason  # billing keeps this value

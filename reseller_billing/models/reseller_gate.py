@@ -17,6 +17,9 @@ Asked = namedtuple(
 )
 
 
+UNROUNDED = Decimal("1e-12")
+
+
 class ResellerGate(models.AbstractModel):
     """What is read when systems ask before they deliver: in few queries, for they ask often."""
 
@@ -34,7 +37,7 @@ class ResellerGate(models.AbstractModel):
                 """
                 SELECT client.company_id, client.reseller_id, client.state, client.interval_count,
                        client.interval_unit, client.billing_start, reseller.currency_id,
-                       COALESCE(client.tz, reseller.tz) AS tz, currency.rounding::text,
+                       COALESCE(client.tz, reseller.tz) AS tz,
                        company.reseller_refuse_unpriced, %(refused)s AS refused_use,
                        feature.id AS feature_id, feature.aggregation, client.prepaid_only,
                        client.refill_by != 'off' AS refills,
@@ -55,7 +58,6 @@ class ResellerGate(models.AbstractModel):
                          WHERE client_id = client.id AND feature_id = feature.id) AS enrolments
                   FROM reseller_client client
                   JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
-                  JOIN res_currency currency ON currency.id = reseller.currency_id
                   JOIN res_company company ON company.id = client.company_id
                   LEFT JOIN LATERAL (
                        -- A company's own feature goes before a common one with the same code.
@@ -89,7 +91,8 @@ class ResellerGate(models.AbstractModel):
         )
         today = fields.Date.context_today(self.with_context(tz=row["tz"]))
         return Asked(
-            Metered(client.id, account, row["currency_id"], today, Decimal(row["rounding"])),
+            # What little units cost is asked for, too, long before it makes a cent.
+            Metered(client.id, account, row["currency_id"], today, UNROUNDED),
             row["company_id"],
             row["state"] == "active"
             and any(
@@ -108,26 +111,23 @@ class ResellerGate(models.AbstractModel):
 
     def _load_state(self, asked):
         """Return (CycleUse, rating.Rule) of the cycle of today; None for what is not there."""
-        [state] = self._rate(asked, [None])
-        return state
+        return self._rate(asked)
 
-    def _load_states(self, asked, quantity):
-        """Return what _load_state does, as it is and as it were with a quantity more."""
+    def _load_use_with(self, asked, quantity):
+        """Return the CycleUse of today's cycle as it were with a quantity more."""
         more = asked.metered.today, asked.level_id, quantity, True
-        return self._rate(asked, [None, more])
+        return self._rate(asked, more)[0]
 
-    def _rate(self, asked, rows):
-        """Return (CycleUse, rating.Rule) with each of some rows of use more, None for none."""
+    def _rate(self, asked, more=None):
+        """Return (CycleUse, rating.Rule); `more`: see reseller.rating._rate_states."""
         rated = self.env["reseller.rating"]
         features = rated._load_features(
             self.env["res.company"].browse(asked.company_id),
             self.env["reseller.feature"].browse(asked.feature_id),
+            clients=[asked.metered.client_id],
         )
-        found = []
-        for row in rows:
-            states = rated._rate_states([asked.metered], features, asked.has_lots, row)
-            found.append(next(((use, rule) for _cycle, use, rule in states.values()), (None, None)))
-        return found
+        states = rated._rate_states([asked.metered], features, asked.has_lots, more)
+        return next(((use, rule) for _cycle, use, rule in states.values()), (None, None))
 
 
 def _date(text):

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from .. import rating
+from .account_move_line import BILLING
 
 
 class ResellerLotMixin(models.AbstractModel):
@@ -14,6 +15,17 @@ class ResellerLotMixin(models.AbstractModel):
     _name = "reseller.lot.mixin"
     _description = "Lot of What Is Bought Ahead"
 
+    currency_id = fields.Many2one("res.currency")
+    company_id = fields.Many2one("res.company")
+    company_currency_id = fields.Many2one(
+        related="company_id.currency_id", string="Company Currency"
+    )
+    cost = fields.Monetary(readonly=True)
+    cost_balance = fields.Monetary(
+        readonly=True,
+        currency_field="company_currency_id",
+        help="What was invoiced, in the company's currency as it was booked.",
+    )
     charge_id = fields.Many2one(
         "reseller.charge", readonly=True, index="btree_not_null", ondelete="restrict"
     )
@@ -44,40 +56,67 @@ class ResellerLotMixin(models.AbstractModel):
         for lot in self:
             invoice = lot.charge_id.statement_id.invoice_id
             lot._add_entry("buy", day, lot.cost, 0, invoice)
-            if not lot.cost or lot.release == "invoiced" or lot._is_paid():
+            if lot.release == "invoiced":
+                lot._release(lot.charge_id.date_from)
+            elif not lot.cost or lot._is_paid():
                 lot._release()
 
     def _is_paid(self):
+        """Whether nothing is open of the invoice, or the bill is a credit note, which has paid it.
+
+        What reverses an invoice does not pay it.
+        """
         self.ensure_one()
         invoice = self.charge_id.statement_id.invoice_id
-        return invoice.payment_state in ("paid", "in_payment")
+        if invoice.payment_state == "reversed" and invoice.reversal_move_ids:
+            return False
+        return invoice.state == "posted" and (
+            invoice.move_type == "out_refund"
+            or invoice.payment_state in ("paid", "in_payment")
+            or invoice.currency_id.is_zero(invoice.amount_residual)
+        )
 
-    def _release(self):
-        """Give the units of lots that wait: they may be used from today on, where the client is."""
+    def _release(self, day=None):
+        """Give the units of lots that wait.
+
+        :param day: from which they may be used; today, where the client is, if None
+        """
         for lot in self.filtered(lambda one: one.state == "waiting"):
-            day, until = lot.client_id._today(), False
+            day, until = day or lot.client_id._today(), False
             if lot.valid_count:
                 interval = rating.Interval.of(lot.valid_count, lot.valid_unit)
                 until = interval.after(day, 1) - rating.DAY
             lot.write({"state": "open", "date": day, "date_until": until})
             lot._add_entry("grant", day, 0, 1)
-            self.env["reseller.refill"]._follow_lots(lot, "paid")
+            self.env["reseller.refill"]._end_with(lot)
             invoice_sudo = lot.charge_id.statement_id.invoice_id.sudo()  # whoever pays it
+            if "partner_id" in lot._fields:
+                lot.partner_id = invoice_sudo.commercial_partner_id
             if invoice_sudo.reseller_is_offer:
                 # What is released is owed, were its payment taken back.
-                invoice_sudo.reseller_is_offer = False
+                invoice_sudo.with_context(reseller_billing=BILLING).reseller_is_offer = False
 
     def _take_back(self):
         """Take sold lots back whose invoice does not stand any more.
 
         :raise UserError: when something was drawn of one
         """
-        for lot in self.filtered(lambda one: one.state != "canceled"):
+        standing = self.filtered(lambda one: one.state != "canceled")
+        standing.client_id._take_turn()  # with bills, which may be drawing at this moment
+        for lot in standing:
+            invoice_sudo = lot.charge_id.statement_id.invoice_id.sudo()  # as its payments
+            if invoice_sudo.transaction_ids.filtered(lambda tx: tx._is_in_flight()):
+                raise UserError(
+                    self.env._(
+                        "A payment of %s is under way: wait for its result.",
+                        invoice_sudo.display_name,
+                    )
+                )
             if not lot._is_untouched():
                 raise UserError(
                     self.env._(
                         "%(lot)s of %(client)s is used in part: its invoice stays. Void the bills that "
-                        "drew on it first, or post a credit note.",
+                        "drew on it first, or refund what is left.",
                         lot=lot.display_name,
                         client=lot.client_id.display_name,
                     )
@@ -85,7 +124,6 @@ class ResellerLotMixin(models.AbstractModel):
             day = lot.client_id._today()
             lot._add_entry("cancel", day, -lot.cost, -1 if lot.state == "open" else 0)
             lot.state = "canceled"
-            self.env["reseller.refill"]._follow_lots(lot, "canceled")
 
     def _follow_invoices(self):
         """Have lots follow their invoices: sold while these are posted, taken back when not."""
@@ -96,10 +134,11 @@ class ResellerLotMixin(models.AbstractModel):
             if not stands:
                 lot._take_back()
             elif lot.state == "canceled":
-                lot.state = "waiting"
-                self.env["reseller.refill"]._follow_lots(lot, "open")
+                # Its date, and with it the rate, may be another one now.
+                line = lot.charge_id.move_line_ids[:1]
+                lot.write({"state": "waiting", "cost_balance": -line.balance})
                 lot._sell(lot.client_id._today())
-            elif lot.state == "waiting" and (lot.release == "invoiced" or lot._is_paid()):
+            elif lot.state == "waiting" and lot._is_paid():
                 lot._release()
 
     @api.model

@@ -257,7 +257,9 @@ class ResellerManualCharge(models.Model):
             return None
         if self.refill_id:
             return self.refill_id._prepare_grant()
-        return self.product_id._prepare_reseller_grant() if self.product_id else None
+        if not self.product_id:
+            return None
+        return self.product_id._prepare_reseller_grant(self.currency_id, self.company_id, self.date)
 
     def _get_product(self):
         self.ensure_one()

@@ -98,7 +98,20 @@ class ResellerPrepaidEntry(models.Model):
             template="(%s::int, %s, %s::date, %s::date, %s::int, %s::numeric, %s::numeric, "
             "%s::int, %s::int, %s)",
         )
-        self.env["reseller.prepaid.lot"].invalidate_model(["entry_ids", "left", "cost_left"])
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE reseller_prepaid_lot lot SET is_spent = rest.units = 0
+                  FROM (SELECT lot_id, sum(quantity) AS units FROM reseller_prepaid_entry
+                         WHERE lot_id = ANY(%s) GROUP BY lot_id) AS rest
+                 WHERE lot.id = rest.lot_id AND lot.is_spent IS DISTINCT FROM (rest.units = 0)
+                """,
+                list({row["lot_id"] for row in rows}),
+            )
+        )
+        self.env["reseller.prepaid.lot"].invalidate_model(
+            ["entry_ids", "left", "cost_left", "is_spent"]
+        )
 
     @api.model
     def _find_moves(self, statements):

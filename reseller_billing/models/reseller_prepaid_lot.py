@@ -30,9 +30,6 @@ class ResellerPrepaidLot(models.Model):
     reseller_id = fields.Many2one(related="client_id.reseller_id", store=True, index=True)
     company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
-    company_currency_id = fields.Many2one(
-        related="company_id.currency_id", string="Company Currency"
-    )
     feature_id = fields.Many2one(
         "reseller.feature", required=True, readonly=True, ondelete="restrict"
     )
@@ -48,8 +45,8 @@ class ResellerPrepaidLot(models.Model):
         string="Units", required=True, readonly=True, min_display_digits=0, aggregator=None
     )
     cost = fields.Monetary(readonly=True, help="What was invoiced for it, taxes excluded.")
-    cost_balance = fields.Monetary(
-        readonly=True, currency_field="company_currency_id", help="The same, as it was booked."
+    is_spent = fields.Boolean(
+        readonly=True, help="Nothing is left: it is looked at for corrections alone."
     )
     left = fields.Float(compute="_compute_left", min_display_digits=0)
     cost_left = fields.Monetary(compute="_compute_left")
@@ -60,7 +57,8 @@ class ResellerPrepaidLot(models.Model):
         "A package gives units, and costs nothing or something.",
     )
     _charge_uniq = models.UniqueIndex("(charge_id)", "A package is given once.")
-    _drawing = models.Index("(client_id, feature_id) WHERE state = 'open'")
+    _open = models.Index("(client_id, feature_id) WHERE state = 'open'")
+    _drawing = models.Index("(client_id, feature_id) WHERE state = 'open' AND is_spent IS NOT TRUE")
 
     @api.depends("entry_ids.quantity", "entry_ids.cost")
     def _compute_left(self):
@@ -206,7 +204,7 @@ class ResellerPrepaidLot(models.Model):
         line = statement.invoice_id.invoice_line_ids.filtered(
             lambda one: one.charge_id.manual_charge_id.refund_lot_id == self
         )
-        if self.currency_id.compare_amounts(line.price_subtotal, float(cost)):
+        if self.currency_id.compare_amounts(line.amount_currency, float(cost)):
             raise UserError(self.env._("%s has changed: refund it again.", self.display_name))
         self.env["reseller.prepaid.entry"]._insert(
             [

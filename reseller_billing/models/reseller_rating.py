@@ -26,10 +26,11 @@ class ResellerRating(models.AbstractModel):
 
     # Reading
 
-    def _load_features(self, company, features=None, drafts=None):
+    def _load_features(self, company, features=None, drafts=None, clients=None):
         """Return {(currency id, feature id): rating.Feature} of a company's active rules.
 
         :param features: reseller.feature records to keep to; all where None
+        :param clients: ids; the own prices of others are left out; none where None
         :param drafts: reseller.price.rule records to load in the place of the active ones
         """
         self.env.flush_all()
@@ -38,6 +39,10 @@ class ResellerRating(models.AbstractModel):
             only = SQL("AND rule.id = ANY(%s)", drafts.ids)
         if features is not None:
             only = SQL("%s AND rule.feature_id = ANY(%s)", only, features.ids)
+        if clients is not None:
+            only = SQL(
+                "%s AND (rule.client_id IS NULL OR rule.client_id = ANY(%s))", only, list(clients)
+            )
         tiers, levels = defaultdict(list), defaultdict(list)
         for rule, is_last, up_to, price, fee in self.env.execute_query(
             SQL(
@@ -305,6 +310,14 @@ class ResellerRating(models.AbstractModel):
             return {}
         clients = sorted({client for client, _feature in wanted})
         booked = SQL("AND entry.date <= %s", as_of) if as_of else SQL()
+        # Lots that are spent count where they paid for use that is looked at: corrections return.
+        looked_at = SQL(
+            "lot.is_spent IS NOT TRUE OR EXISTS (SELECT FROM reseller_prepaid_entry used "
+            "WHERE used.lot_id = lot.id AND used.usage_date >= %s)",
+            min(first for first, _last in wanted.values()),
+        )
+        if as_of:
+            looked_at = SQL("TRUE")
         lots = defaultdict(list)
         for client, feature, number, first, last, left in self.env.execute_query(
             SQL(
@@ -313,13 +326,14 @@ class ResellerRating(models.AbstractModel):
                        sum(entry.quantity)::text
                   FROM reseller_prepaid_lot lot
                   JOIN reseller_prepaid_entry entry ON entry.lot_id = lot.id %s
-                 WHERE lot.client_id = ANY(%s) AND lot.state = 'open'
+                 WHERE lot.client_id = ANY(%s) AND lot.state = 'open' AND (%s)
                  GROUP BY lot.id
                  ORDER BY lot.client_id, lot.feature_id, lot.priority,
                           lot.date_until NULLS LAST, lot.date, lot.id
                 """,
                 booked,
                 clients,
+                looked_at,
             )
         ):
             lots[client, feature].append(rating.UnitLot(number, Decimal(left), first, last))
@@ -409,7 +423,7 @@ class ResellerRating(models.AbstractModel):
             [rating.Draw]}): days are of use that no bill covered before and this one does, without
             use that nothing prices; draws are from lots of units
         """
-        features = self._load_features(clients.company_id)
+        features = self._load_features(clients.company_id, clients=clients.ids)
         accounts = self._load_accounts(clients)
         uncovered = self._load_uncovered(bills, as_of)
         # A cycle may end, cut short, on the day before.
@@ -457,7 +471,7 @@ class ResellerRating(models.AbstractModel):
         """
         if not clients:
             return {}
-        found = self._load_features(clients.company_id, features)
+        found = self._load_features(clients.company_id, features, clients=clients.ids)
         accounts = self._load_accounts(clients)
         metered = [
             Metered(

@@ -38,6 +38,7 @@ class ResellerRefill(models.Model):
         default="open",
     )
     date = fields.Date(required=True, readonly=True, help="The client's day.")
+    canceled_on = fields.Date(readonly=True)
     units = fields.Float(
         readonly=True, min_display_digits=0, help="Of the feature, in each of them."
     )
@@ -60,12 +61,21 @@ class ResellerRefill(models.Model):
             refill.display_name = self.env._("Refill %(what)s, %(day)s", what=what, day=refill.date)
 
     @api.model
-    def _follow_lots(self, lots, state):
-        """Have the refills that sold lots end with them: paid, cancelled, or open once more."""
-        items = lots.charge_id.manual_charge_id
-        if items:
-            refills_sudo = self.sudo()  # whoever pays or cancels need not see refills
-            refills_sudo.search([("charge_item_id", "in", items.ids)]).state = state
+    def _end_with(self, lots):
+        """Have the refills end that have sold lots which are paid."""
+        self._find_of(lots.charge_id).state = "paid"
+
+    @api.model
+    def _cancel(self, statements):
+        """Cancel the refills of void bills; nothing is refilled again on the same day."""
+        for refill in self._find_of(statements.charge_ids):
+            refill.write({"state": "canceled", "canceled_on": refill.client_id._today()})
+
+    @api.model
+    def _find_of(self, charges):
+        items = charges.manual_charge_id
+        refills_sudo = self.sudo()  # whoever pays or cancels need not see refills
+        return refills_sudo.search([("charge_item_id", "in", items.ids)]) if items else refills_sudo
 
     def _prepare_grant(self):
         """Return what one unit of a refill's charge gives, see _prepare_reseller_grant."""

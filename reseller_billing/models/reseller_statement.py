@@ -542,6 +542,8 @@ class ResellerStatement(models.Model):
                 )
         for charge in self.charge_ids.filtered(lambda one: one.kind == "package" and one.amount):
             charge._get_liability_account()
+            if charge.trace["grant"]["grants"] == "units":
+                charge._check_package_taxes()
         for feature in self.charge_ids.feature_id:
             product = feature._get_product(company)
             if not product:
@@ -711,9 +713,10 @@ class ResellerStatement(models.Model):
             )
         live._return_to_wallets()
         live._return_units()
-        # What was only offered is not bought; other charges wait for another bill.
-        offers = live.filtered(lambda statement: statement._is_offer())
-        offers.charge_ids.manual_charge_id.sudo().is_withdrawn = True  # as above
+        # A package that is taken back is not sold again; other charges wait for another bill.
+        sold = (live - chain).charge_ids.filtered(lambda charge: charge.kind == "package")
+        sold.manual_charge_id.sudo().is_withdrawn = True  # as above
+        self.env["reseller.refill"]._cancel(live)
         live.charge_ids.manual_charge_id.sudo().statement_id = False  # as above
         live.sudo().state = "void"  # as above
         self.env.flush_all()

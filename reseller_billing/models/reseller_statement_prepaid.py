@@ -37,7 +37,10 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                 continue
             line = charge.move_line_ids[:1]
             money = grant["grants"] == "money"
-            units = amount if money else quantity * Decimal(grant["units"])
+            units = quantity * Decimal(grant["units"])
+            if money:
+                units = amount + quantity * Decimal(grant["bonus"])
+                charge._check_top_up(units - amount)
             vals = {
                 "client_id": charge.client_id.id,
                 "charge_id": charge.id,
@@ -47,7 +50,9 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                 "valid_unit": grant["valid"][1],
                 "release": grant["release"],
                 "priority": grant["priority"],
-                "cost": line.price_subtotal,
+                # As it was booked, which may differ by a cent of rounding from the line's subtotal.
+                "cost": -line.amount_currency,
+                "cost_balance": -line.balance,
             }
             if money:
                 model_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills sells
@@ -57,7 +62,7 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                     "reason": charge.name,
                     "key": f"{charge._name},{charge.id}",
                     "date": day,
-                    "granted": float(units + quantity * Decimal(grant["bonus"])),
+                    "granted": float(units),
                 }
             else:
                 model_sudo = self.env["reseller.prepaid.lot"].sudo()  # as above
@@ -65,7 +70,6 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                     "feature_id": grant["feature_id"],
                     "name": charge.name,
                     "granted": float(units),
-                    "cost_balance": -line.balance,
                 }
             model_sudo.create(vals)._sell(day)
 
@@ -73,9 +77,13 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
         """Whether this bill sells only what may be used once it is paid."""
         self.ensure_one()
         charges = self.charge_ids.filtered("amount")
-        return bool(charges) and all(
-            charge.kind == "package" and charge.trace["grant"]["release"] == "paid"
-            for charge in charges
+        return (
+            self.kind == "manual"
+            and bool(charges)
+            and all(
+                charge.kind == "package" and charge.trace["grant"]["release"] == "paid"
+                for charge in charges
+            )
         )
 
     def _find_sold_lots(self):
@@ -95,11 +103,15 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
         :param draws: {client id: [rating.Draw]}
         :param date day: of the journal entries
         """
-        holders = self._find_unit_lots()
-        if not holders:
-            return
-        exact = self.env["reseller.prepaid.lot"].union(*holders.values())._load_exact()
+        wanted_lots = {draw.lot for of_client in draws.values() for draw in of_client}
+        holders = self._find_unit_lots(wanted_lots)
+        lots = self.env["reseller.prepaid.lot"].union(*holders.values())
+        exact = lots._load_exact()
         left = {number: units for number, (units, _cost) in exact.items()}
+        for statement in self:
+            for draw in draws.get(statement.client_id.id, ()):
+                if draw.lot not in left:
+                    statement._raise_lot_changed(lots.browse(draw.lot))
         rows, wanted = [], []
         for statement in self.filtered(lambda one: one.client_id in holders):
             lots = holders[statement.client_id]
@@ -115,14 +127,10 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
             for lot in lots:
                 rest = left[lot.id] - moved[lot.id]
                 if rest < 0:
-                    raise UserError(
-                        self.env._(
-                            "%(lot)s of %(client)s has changed since: prepare it again.",
-                            lot=lot.display_name,
-                            client=statement.client_id.display_name,
-                        )
-                    )
-                if rest and lot.date_until and lot.date_until <= until:
+                    statement._raise_lot_changed(lot)
+                # A bill by hand covers no days: use that lots pay for may not be billed yet.
+                ended = lot.date_until and lot.date_until <= until and statement.kind != "manual"
+                if rest and ended:
                     taken["expire"].append((lot.id, None, None, rest))
             for kind, found in taken.items():
                 if found:
@@ -130,6 +138,8 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                     rows.append((made, len(wanted) if lines else None))
                     if lines:
                         wanted.append(statement._prepare_unit_move(kind, lines, day))
+        if wanted:
+            self._check_prepaid_unlocked(day)
         moves = self.env["account.move"].with_company(self.company_id).create(wanted)
         moves.action_post()
         self.env["reseller.prepaid.entry"]._insert(
@@ -140,13 +150,43 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
             ]
         )
 
-    def _find_unit_lots(self):
-        """Return {client: released lots} of the clients of these bills that have any."""
+    def _find_unit_lots(self, numbers):
+        """Return {client: released lots} of the clients of these bills, with units or of some ids."""
         lots_sudo = self.env["reseller.prepaid.lot"].sudo()  # who bills draws
         found = lots_sudo.search(
-            [("client_id", "in", self.client_id.ids), ("state", "=", "open")], order="id"
+            [
+                ("client_id", "in", self.client_id.ids),
+                ("state", "=", "open"),
+                "|",
+                ("is_spent", "=", False),
+                ("id", "in", list(numbers)),
+            ],
+            order="id",
         )
         return found.grouped("client_id")
+
+    def _raise_lot_changed(self, lot):
+        raise UserError(
+            self.env._(
+                "%(lot)s of %(client)s has changed since: prepare it again.",
+                lot=lot.sudo().display_name,  # it is named to who bills alone
+                client=self.client_id.display_name,
+            )
+        )
+
+    def _check_prepaid_unlocked(self, day):
+        """Refuse days of a locked period: Odoo would move the entries to a later one."""
+        journal = self.company_id.reseller_wallet_journal_id
+        locks = self.company_id._get_violated_lock_dates(day, False, journal)
+        if locks:
+            raise UserError(
+                self.env._(
+                    "Use of packages is booked on %(date)s, which is in a locked period, until "
+                    "%(lock)s: run with a later date, or unlock the period.",
+                    date=day,
+                    lock=locks[-1][0],
+                )
+            )
 
     def _prepare_unit_entries(self, kind, taken, left, day):
         """Return (entry values, [(lot, cost, balance)]) of what is taken out of lots.
@@ -229,11 +269,11 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
         found = self.env.execute_query_dict(
             SQL(
                 """
-                SELECT lot_id, usage_date, level_id, statement_id, sum(quantity)::text AS quantity,
-                       sum(COALESCE(cost, 0))::text AS cost
+                SELECT lot_id, usage_date, level_id, statement_id, move_id,
+                       sum(quantity)::text AS quantity, sum(COALESCE(cost, 0))::text AS cost
                   FROM reseller_prepaid_entry
                  WHERE statement_id = ANY(%s)
-                 GROUP BY lot_id, usage_date, level_id, statement_id
+                 GROUP BY lot_id, usage_date, level_id, statement_id, move_id
                 HAVING sum(quantity) != 0 OR sum(COALESCE(cost, 0)) != 0
                  ORDER BY lot_id, usage_date, level_id
                 """,
@@ -256,7 +296,7 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                     "date": day,
                     "quantity": -Decimal(row["quantity"]),
                     "cost": -Decimal(row["cost"]),
-                    "move_id": moves[:1].reversal_move_ids[:1].id or None,
+                    "move_id": moves.browse(row["move_id"]).reversal_move_ids[:1].id or None,
                 }
                 for row in found
             ]

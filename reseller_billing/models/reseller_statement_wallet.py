@@ -107,6 +107,10 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             and line.charge_id.trace["grant"]["grants"] == "money"
         )
         share = max(invoice.amount_residual - topped, 0.0)
+        if invoice.reseller_is_offer:
+            # In part it would buy nothing, and what is used has to be paid before.
+            balance = client._load_live_balances()[client.id]
+            share = share if balance >= Decimal(repr(share)) else 0.0
         if client.wallet_use == "usage":
             lines = invoice.invoice_line_ids.filtered(
                 lambda line: line.charge_id.kind in ("usage", "overage", "minimum")

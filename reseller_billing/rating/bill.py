@@ -161,6 +161,7 @@ class FeatureBill:
         self.bill = bill
         horizon = account.get_fee_horizon(feature, bill.next_date - DAY)
         self._timeline = account.timeline(feature, horizon)
+        self._late_days = set(late_days)
         first = min([bill.since, *late_days])
         late_days = [day for day in late_days if day < bill.since]
         if feature.is_linked and late_days:
@@ -337,8 +338,21 @@ class FeatureBill:
 
     def _use_until(self, until, cycle, usage, once, stock, lots, further=None):
         rows = usage.between(cycle.first_served, min(cycle.last_served, until))
-        rounding = self.bill.rounding
-        return CycleUse(cycle, rows, until, rounding, self.feature, once, stock, lots, further)
+        return CycleUse(
+            cycle,
+            rows,
+            until,
+            self.bill.rounding,
+            self.feature,
+            once,
+            stock,
+            lots,
+            self._is_fresh,
+            further,
+        )
+
+    def _is_fresh(self, day):
+        return day >= self.bill.since or day in self._late_days
 
     def _stands(self, key, end):
         """Whether a cycle that was charged is one still; if not, it was charged in advance."""

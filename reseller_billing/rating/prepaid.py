@@ -72,13 +72,15 @@ class PrepaidUse:
     def draw(self, day, level, wanted, fresh, tally):
         """Return how many of `wanted` units lots pay.
 
-        :param bool fresh: whether the use is new to bills: if not, what was drawn stands
+        :param bool fresh: whether the use is new to bills: if not, what was drawn stands, but for
+            what corrections of other use take back
         :param tally: {lot id: units} of the lane, which is kept up
         """
         if not self.lots:
             return ZERO
         drawn = self._get_recorded(day, level)
-        self._redraw(drawn, sum(-units for units in drawn.values() if units < 0))
+        if fresh:
+            self._redraw(drawn, sum(-units for units in drawn.values() if units < 0))
         self._release(drawn, sum(drawn.values()) - wanted)
         if fresh:
             for lot in self.lots:
@@ -87,7 +89,7 @@ class PrepaidUse:
                     self._move(drawn, lot.id, min(missing, self.left[lot.id]))
         return self._keep(day, level, drawn, tally)
 
-    def give_back(self, day, level, units, tally):
+    def give_back(self, day, level, units, fresh, tally):
         """Return how many of the `units` of a correction had gone back to lots by earlier bills."""
         if not self.lots:
             return ZERO
@@ -96,7 +98,8 @@ class PrepaidUse:
         for lot, back in list(drawn.items()):
             # The use may be gone for which they were drawn.
             self._redraw(drawn, -back - max(tally[lot], ZERO), lot)
-        self._redraw(drawn, -sum(drawn.values()) - units)
+        if fresh:
+            self._redraw(drawn, -sum(drawn.values()) - units)
         return -self._keep(day, level, drawn, tally)
 
     def give_back_more(self, day, level, units, tally):
@@ -111,14 +114,16 @@ class PrepaidUse:
                 total += back
         return total
 
-    def get_missing(self, first, last, rows):
+    def get_missing(self, first, last, rows, is_fresh):
         """Return rows without a quantity for use from `first` to `last` that is not there any more.
 
         What lots paid for it returns.
+
+        :param is_fresh: tells of a day whether some of its use is new to bills
         """
         there = {row[:2] for row in rows}
         return [
-            (*key, ZERO, True)
+            (*key, ZERO, is_fresh(key[0]))
             for key in self._prepaid.recorded
             if first <= key[0] <= last and key not in there
         ]

@@ -90,6 +90,7 @@ class CycleUse:
     :param Once once: the client's first enrolled day, where something is given once
     :param Stock stock: what earlier cycles left over
     :param PrepaidUse prepaid: the lots of units bought ahead, as earlier cycles have drawn on them
+    :param is_fresh: tells of a day whether some of its use is new to bills
     :param further: (day, units): payable units more, as further use of that day (rating 16)
     """
 
@@ -103,6 +104,7 @@ class CycleUse:
         once=None,
         stock=EMPTY,
         prepaid=None,
+        is_fresh=None,
         further=None,
     ):
         self.rated_cycle = rated_cycle
@@ -113,7 +115,7 @@ class CycleUse:
         self.once = once
         self.rows = aggregate([row for row in usage if row[0] <= until], feature.aggregation)
         self.rows += self.prepaid.get_missing(
-            rated_cycle.first_served, min(rated_cycle.last_served, until), self.rows
+            rated_cycle.first_served, min(rated_cycle.last_served, until), self.rows, is_fresh
         )
         self.rows.sort(key=lambda row: row[0])
         self.components = {}
@@ -513,7 +515,7 @@ class _Stretch:
             return quantity
         # A correction gives back payable units first, then others in reverse order; the rest waits
         # for use. What went back to lots by an earlier bill stays there.
-        left = -quantity - prepaid.give_back(day, level, -quantity, tally)
+        left = -quantity - prepaid.give_back(day, level, -quantity, fresh, tally)
         returned = min(left, max(self.payable[lane], ZERO))
         left -= returned
         if fresh:

@@ -57,6 +57,15 @@ class Terms:
         """Return the LevelTerms of a price level, or None."""
         return next((terms for terms in self.levels if terms.level == level), None)
 
+    def has_price(self, level=None):
+        """Whether use beyond the free units costs anything, at a price level."""
+        own = self.level(level) if level is not None else None
+        if own and own.unit_price is not None:
+            return bool(own.unit_price)
+        if self.model in ("graduated", "volume"):
+            return any(tier.unit_price or tier.flat_fee for tier in self.tiers)
+        return self.model != "unlimited" and bool(self.unit_price)
+
     @property
     def counter(self):
         """What must stay the same for a cycle's counts to run on (rating 3)."""

@@ -1,5 +1,5 @@
 from freezegun import freeze_time
-from odoo import Command
+from odoo import Command, fields
 from odoo.exceptions import UserError, ValidationError
 
 from .common import PrepaidCommon
@@ -87,6 +87,136 @@ class TestPrepaid(PrepaidCommon):
         [row] = statement._get_unit_rows()
         self.assertEqual((row["drawn"], row["expired"], row["left"]), (10, 60, 0))
 
+    def test_a_bill_by_hand_has_nothing_expire(self):
+        package = self._create_package(
+            "A month", reseller_units=100, list_price=50, reseller_valid_count=1
+        )
+        lot = self._sell("2024-01-15", package)
+        self._run("2024-02-01")
+        self._use("2024-02-10", 60)
+        with freeze_time("2024-02-20 12:00:00"):
+            item = self.env["reseller.manual.charge"].create(
+                {"client_id": self.client_a.id, "name": "Visit", "unit_price": 3}
+            )
+            item.action_bill_now()
+        self.assertLot(lot, 100, 50)
+        self._run("2024-03-01")
+        self.assertLot(lot, 0, 0)
+        self.assertEqual((self._balance(self.income), self._balance(self.breakage)), (-33, -20))
+
+    def test_a_review_whose_package_is_gone_is_prepared_again(self):
+        self._run("2024-01-01")
+        lot = self._sell("2024-01-02", pay=False)
+        lot.sudo()._release(fields.Date.to_date("2024-01-02"))
+        self._use("2024-01-20", 30)
+        run = self.env["reseller.billing.run"].create({"date": "2024-02-01", "is_reviewed": True})
+        run.action_start()
+        while run._process_batch():
+            pass
+        lot.charge_id.statement_id.invoice_id.button_draft()
+        run.action_approve()
+        while run._process_batch():
+            pass
+        self.assertIn("prepare it again", run.parked_line_ids.reason)
+        self.assertFalse(self._statement(self.client_a, "2024-02-01"))
+
+    def test_a_credit_of_the_client_pays_a_package(self):
+        lot = self._sell("2024-01-02", pay=False)
+        invoice = lot.charge_id.statement_id.invoice_id
+        credit = self.env["account.move"].create(
+            {
+                "move_type": "out_refund",
+                "partner_id": self.client_a.partner_id.id,
+                "invoice_date": "2024-01-02",
+                "invoice_line_ids": [
+                    Command.create({"name": "Sorry", "price_unit": 60, "tax_ids": False})
+                ],
+            }
+        )
+        credit.action_post()
+        (credit | invoice).line_ids._get_open_receivables().reconcile()
+        self.assertEqual((invoice.amount_residual, lot.state), (0, "open"))
+
+    def test_a_package_on_a_bill_below_zero(self):
+        self._run("2024-01-01")
+        self._add_extra(self.client_a, 50, "2024-02-01", product_id=self.package.id)
+        self.env["reseller.manual.charge"].create(
+            {
+                "client_id": self.client_a.id,
+                "name": "Sorry",
+                "kind": "credit",
+                "unit_price": 80,
+                "date": "2024-01-20",
+            }
+        )
+        self._run("2024-02-01")
+        statement = self._statement(self.client_a, "2024-02-01")
+        self.assertEqual(statement.invoice_id.move_type, "out_refund")
+        lot = self.client_a.prepaid_lot_ids
+        self.assertEqual((lot.cost, lot.cost_left, lot.state), (50, 50, "open"))
+        self.assertBooks()
+
+    def test_no_wallet_sinks_into_an_offer(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self.client_a._give_to_wallet(30, "Fair", "fair")
+        lot = self._sell("2024-01-05", pay=False)
+        self.assertEqual(lot.charge_id.statement_id.invoice_id.amount_residual, 50)
+        self.assertEqual(self.client_a.wallet_lot_ids.left, 30)
+
+    def test_a_replaced_invoice_takes_the_package_along(self):
+        def replace(lot):
+            invoice = lot.charge_id.statement_id.invoice_id
+            wizard = self.env["account.move.reversal"].create(
+                {"move_ids": invoice.ids, "journal_id": invoice.journal_id.id}
+            )
+            wizard.modify_moves()
+            return lot.charge_id.statement_id.invoice_id
+
+        lot = self._sell("2024-01-02", pay=False)
+        other = replace(lot)
+        self.assertEqual((other.state, lot.state, lot.cost_left), ("draft", "canceled", 0))
+        self.assertTrue(other.reseller_is_offer)
+        self.assertBooks()
+        other.action_post()
+        self._pay(other)
+        self.assertEqual((lot.state, lot.left, lot.cost_left), ("open", 100, 50))
+        self.assertBooks()
+        used = self._sell("2024-01-03")
+        self._bill_use("2024-01-20", 10, "2024-02-01")
+        with self.assertRaisesRegex(UserError, "is used in part"):
+            replace(used)
+
+    def test_a_tax_without_an_account_is_refused(self):
+        self.package.taxes_id = self.env["account.tax"].create({"name": "Odd", "amount": 10})
+        with self.assertRaisesRegex(UserError, "The tax Odd has no account"):
+            self._sell("2024-01-02")
+
+    def test_large_gifts_take_two_persons(self):
+        self.company.reseller_wallet_limit = 100
+        top_up = self._create_package(
+            "Top-up",
+            reseller_grants="money",
+            reseller_feature_id=False,
+            list_price=10,
+            reseller_bonus=60,
+        )
+        with self.assertRaisesRegex(UserError, "above the limit"), self.env.cr.savepoint():
+            self._sell("2024-01-02", top_up, quantity=2)
+        with self.assertRaisesRegex(UserError, "has no price"), self.env.cr.savepoint():
+            self._sell("2024-01-02", top_up, price=0)
+        self.assertEqual(self._sell("2024-01-02", top_up).left, 70)
+
+    def test_the_account_of_a_package_stays_on_its_invoice(self):
+        lot = self._sell("2024-01-02", pay=False)
+        invoice = lot.charge_id.statement_id.invoice_id
+        invoice.button_draft()
+        with self.assertRaisesRegex(UserError, "comes from the statement"):
+            invoice.invoice_line_ids.account_id = self.income
+        invoice.action_update_fpos_values()
+        self.assertEqual(invoice.invoice_line_ids.account_id, self.prepaid)
+        with self.assertRaisesRegex(UserError, "cancel it"):
+            invoice.unlink()
+
     def test_a_void_bill_gives_everything_back(self):
         package = self._create_package(
             "A month", reseller_units=100, list_price=50, reseller_valid_count=1
@@ -160,7 +290,8 @@ class TestPrepaid(PrepaidCommon):
 
     def test_packages_come_with_the_contract_and_in_any_number(self):
         self._add_extra(self.client_a, 50, "2024-01-01", product_id=self.package.id, quantity=2)
-        self._run("2024-01-01")
+        run = self._run("2024-01-01")
+        self.assertEqual(run.parked_line_ids.mapped("reason"), [])
         statement = self._statement(self.client_a, "2024-01-01")
         self.assertEqual(statement.charge_ids.mapped("kind"), ["package"])
         lot = self.client_a.prepaid_lot_ids

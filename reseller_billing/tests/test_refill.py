@@ -3,6 +3,7 @@ from decimal import Decimal
 from freezegun import freeze_time
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user
+from odoo.tools import mute_logger
 
 from .common import PrepaidCommon
 
@@ -121,6 +122,31 @@ class TestRefill(PrepaidCommon):
         with self.assertRaisesRegex(UserError, "no price level"):
             self.client_a.authorize("unit", 1, "lead")
 
+    def test_little_units_cost_too(self):
+        self._create_rule(
+            reseller_id=self.reseller.id,
+            date_from="2024-03-01",
+            unit_price=0.004,
+            replenish_quantity=100,
+            replenish_price=40,
+        )
+        # A price beyond the units is a price, though one unit makes no cent.
+        self.assertTrue(self.client_a.authorize("unit", 1)["allowed"])
+        self.client_a.prepaid_only = True
+        self.assertFalse(self.client_a.authorize("unit", 1)["allowed"])
+        self._give(0.01)
+        event = {"source": "switch", "feature": "unit", "quantity": 1}
+        taken = [self.client_a.consume({**event, "id": str(n)})["allowed"] for n in range(6)]
+        # 0.004 and 0.008 are within 0.01, to the cent.
+        self.assertEqual(taken, [True, True, False, False, False, False])
+
+    def test_what_has_no_price_is_not_covered(self):
+        other = self._create_feature("other")
+        self.assertTrue(self.client_a.authorize("other", 1000)["allowed"])
+        self.client_a.prepaid_only = True
+        self._give(100)
+        self.assertFalse(self.client_a.authorize(other.code, 1)["allowed"])
+
     def test_units_without_a_price_beyond_are_refused(self):
         self._create_rule(
             reseller_id=self.reseller.id,
@@ -162,13 +188,22 @@ class TestRefill(PrepaidCommon):
         self.assertFalse(self._refill())
         self.assertBooks()
 
-    def test_a_cancelled_refill_may_be_made_again(self):
+    def test_a_cancelled_refill_is_not_made_again_on_the_same_day(self):
         self._arm()
         refill = self._refill()
         refill.invoice_id.button_draft()
         refill.invoice_id.button_cancel()
         self.assertEqual((refill.state, self.client_a.refill_state), ("canceled", "armed"))
-        self.assertEqual(self._refill().state, "open")
+        self.assertFalse(self._refill())
+        with freeze_time("2024-03-11 12:00:00"):
+            refill = self._refill()
+            # A draft keeps its place.
+            refill.invoice_id.button_draft()
+            self.assertFalse(self._refill())
+            self.assertEqual(refill.state, "open")
+            refill.invoice_id.action_post()
+            self._pay(refill.invoice_id)
+        self.assertEqual(refill.state, "paid")
         self.assertBooks()
 
     def test_limits_hold_refills_back_visibly(self):
@@ -198,7 +233,9 @@ class TestRefill(PrepaidCommon):
             self.assertEqual(self._refill().amount, 100)
 
     def test_a_fixed_day_refills_once_a_month(self):
-        self._arm(refill_on="day", refill_day=11)
+        self._arm(refill_on="day", refill_day=5)
+        self.assertFalse(self._refill())  # chosen on the 10th
+        self.client_a.refill_day = 11
         self.assertFalse(self._refill())
         with freeze_time("2024-03-12 12:00:00"):
             refill = self._refill()
@@ -224,6 +261,35 @@ class TestRefill(PrepaidCommon):
         ):
             with self.assertRaises(AccessError):
                 change(self.client_a.with_user(user))
+
+    def test_only_who_may_charge_has_it_done(self):
+        user = new_test_user(self.env, "clerk2", groups="reseller_billing.group_billing_user")
+        clients = self.env["reseller.client"].with_user(user)
+        partner = self.env["res.partner"].create({"name": "New"})
+        vals = {"partner_id": partner.id, "reseller_id": self.reseller.id, "ref": "N"}
+        for defaults in (
+            {"default_refill_by": "card", "default_refill_amount": 5000},
+            {"default_charge_timing": "posting"},
+        ):
+            with self.assertRaises(AccessError), self.env.cr.savepoint():
+                clients.with_context(**defaults).create(vals)
+        with self.assertRaises(UserError):
+            self.client_a.with_user(user).write({"refill_held": "x"})
+
+    def test_what_keeps_a_refill_from_being_sold_is_told(self):
+        self._arm()
+        self.company.reseller_usage_product_id = False
+        with mute_logger("odoo.addons.reseller_billing"):
+            self.client_a._hold_refill("No product")
+        self.assertEqual(self.client_a.refill_state, "held")
+        self.assertIn("held back", self.client_a.activity_ids.summary)
+        self.client_a.refill_max_day = 10
+        self.assertFalse(self.client_a.refill_held)
+
+    def test_resellers_that_bill_themselves_have_no_refills(self):
+        self.reseller.invoice_to = "none"
+        with self.assertRaisesRegex(ValidationError, "bills its clients itself"):
+            self._arm()
 
     # Refills of units
 

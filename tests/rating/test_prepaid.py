@@ -140,6 +140,25 @@ def test_a_yearly_cycle_that_is_billed_monthly_draws_once():
     assert total(client.charges) == Decimal("1.50")
 
 
+def test_what_could_not_be_drawn_again_stays_billed():
+    # 36 of the lot in February, 9 given back, of which March draws 9 and pays 11.
+    client = account(unit_price="1", interval=rating.Interval.of(1, "year"))
+    lot = client.buy(36, "02-01")
+    client.use("02-13", 36)
+    client.use("02-16", -9)
+    client.use("03-08", 20)
+    assert total(client.bill_until("04-01")) == 11
+    client.void("02-16", -9)
+    client.void("03-08", 20)
+    client.use("04-02", 0)
+    # The 9 of February are not there as it is looked at: they are paid, and those of March return.
+    assert total(client.bill_until("05-01")) == -2
+    assert client.left(lot) == 9
+    client.use("05-02", 1)
+    assert amounts(client.bill_until("06-01")) == []
+    assert client.left(lot) == 8
+
+
 # Laws ----------------------------------------------------------------------------------------
 
 START = date(2024, 1, 1)
@@ -168,21 +187,29 @@ def histories(draw):
                 st.sampled_from([None, None, 7]),
                 st.one_of(st.integers(1, 60), st.integers(1, 60), st.integers(-40, -1)),
                 st.sampled_from([0, 0, 0, 20, 45]),  # known so many days later
-                st.sampled_from([None, None, None, 40]),  # … and voided, so many days later
+                st.sampled_from([None, None, 40, 60]),  # … and voided, so many days later
             ),
             max_size=14,
         )
     )
     included = draw(st.sampled_from([0, 0, 25]))
-    return lots, uses, included
+    rollover = draw(st.sampled_from([0, 0, 1])) if included else 0
+    interval = draw(st.sampled_from([None, None, (1, "year")]))
+    return lots, uses, included, rollover, interval
 
 
 @pytest.mark.laws
 @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories())
 def test_laws_of_lots(history):
-    lots, uses, included = history
-    client = account("0.001", included=str(included), unit_price="1")
+    lots, uses, included, rollover, interval = history
+    client = account(
+        "0.001",
+        included=str(included),
+        rollover_cycles=rollover,
+        unit_price="1",
+        interval=interval and rating.Interval.of(*interval),
+    )
     plan = defaultdict(list)
     for bought, units, valid in lots:
         last = valid and on(bought + valid - 1).isoformat()
@@ -198,7 +225,8 @@ def test_laws_of_lots(history):
             _bill_and_check(client, included)
         for action, args in plan.pop(today, ()):
             action(*args)
-    if all(units > 0 and not delay and not voided for _day, _level, units, delay, voided in uses):
+    plain = not rollover and not interval
+    if plain and all(units > 0 and not late and not void for _d, _l, units, late, void in uses):
         left = {lot: client.left(lot) for lot in client.lots}
         assert _expected(client, included) == (left, total(client.charges))
 
@@ -258,7 +286,8 @@ def _bill_again(client, bill):
 def _check_use(client, bill, included):
     """Each cycle's use is paid once: by free units, by lots, or in money at 1.00 a unit."""
     for first in {charge.key.cycle_start for charge in client.charges}:
-        last = next(rating.bill_dates_after(first, client.interval, first)) - timedelta(days=1)
+        interval = client.rules[0].terms.interval or client.interval
+        last = interval.after(first, 1) - timedelta(days=1)
         units = [(when, units) for (when, _level), units in client.buckets.items() if units]
         used = [units for when, units in units if first <= when <= min(last, bill.period_end)]
         drawn = _drawn(client, lambda draw, span=(first, last): span[0] <= draw.day <= span[1])
@@ -269,9 +298,11 @@ def _check_use(client, bill, included):
         if not included:
             assert drawn + charged == sum(used)
         else:
-            # Between what free units leave, and all use without its corrections.
+            # Between what free units leave, and all use without its corrections. (Each month, too, has
+            # units left of the one before.)
             positive = sum(one for one in used if one > 0)
-            assert sum(used) - included <= drawn + charged <= positive
+            free = included * (2 if client.rules[0].terms.rollover_cycles else 1)
+            assert sum(used) - free <= drawn + charged <= positive
 
 
 def _expected(client, included):

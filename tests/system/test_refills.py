@@ -7,6 +7,7 @@ import processes
 import pytest
 from databases import TEMPLATE
 from freezegun import freeze_time
+from odoo.exceptions import UserError
 from odoo.service.model import retrying
 from odoo.tools import mute_logger
 from processes import Child
@@ -187,3 +188,76 @@ def test_open_credits_neither_pay_nor_block_a_refill(shop):
     shop.refill()
     assert shop.calls == ["50.00"]
     assert shop.see() == ("armed", 50, ["paid"])
+
+
+def sell(shop, env, charge=False):
+    """Sell a package of 10.00 by hand."""
+    feature = env["reseller.feature"].search([("code", "=", "ahead")])
+    product = env["product.product"].create(
+        {
+            "name": "Ten",
+            "type": "service",
+            "taxes_id": False,
+            "reseller_grants": "units",
+            "reseller_feature_id": feature.id,
+            "reseller_units": 10,
+        }
+    )
+    item = env["reseller.manual.charge"].create(
+        {
+            "client_id": shop.client_id,
+            "product_id": product.id,
+            "name": "Ten",
+            "unit_price": 10,
+            "date": "2024-03-01",
+        }
+    )
+    (item.action_bill_and_charge if charge else item.action_bill_now)()
+
+
+def test_offers_are_charged_by_their_button_alone(shop):
+    shop.save_method("done")
+    with shop.env() as env:
+        shop.client(env).refill_amount = 0
+        sell(shop, env)
+    shop.refill()
+    assert shop.calls == []
+    with shop.env() as env:
+        sell(shop, env, charge=True)
+    shop.refill()
+    assert shop.calls == ["10.00"]
+    with shop.env() as env:
+        shop.client(env).write(
+            {"refill_by": "invoice", "charge_timing": "posting", "refill_amount": 50}
+        )
+    shop.refill()
+    assert shop.calls == ["10.00"], "a refill by invoice is paid by hand"
+    with shop.env() as env:
+        assert env["reseller.refill"].search([]).mapped("state") == ["open"]
+
+
+def test_an_offer_whose_payment_is_under_way_stays(shop):
+    shop.save_method("pending")
+    shop.refill()
+    with shop.env() as env:
+        invoice = env["reseller.refill"].search([]).invoice_id
+        with pytest.raises(UserError, match="under way"):
+            invoice.button_draft()
+        env.cr.rollback()
+    with freeze_time("2024-03-02 12:00:00"):
+        shop.notify("done")
+    assert shop.see() == ("armed", 50, ["paid"])
+
+
+def test_what_is_due_is_charged_beside_a_refill_under_way(shop):
+    shop.save_method("pending")
+    with shop.env() as env:
+        shop.client(env).charge_timing = "posting"
+    shop.refill()
+    with shop.env() as env, freeze_time("2024-03-01 12:00:00"):
+        item = env["reseller.manual.charge"].create(
+            {"client_id": shop.client_id, "name": "Visit", "unit_price": 30, "date": "2024-03-01"}
+        )
+        item.action_bill_now()
+    shop.charge("2024-03-01 13:00:00")
+    assert shop.calls == ["50.00", "30.00"]
