@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
@@ -142,8 +142,8 @@ class AccountMove(models.Model):
             self.line_ids._follow_lockouts()
         return done
 
-    def unlink(self):
-        """Override of `account`: who deletes an invoice voids its bill; one that has sold stays."""
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_prepaid(self):
         for name in ("reseller.wallet.entry", "reseller.prepaid.entry"):
             entries_sudo = self.env[name].sudo()  # who deletes need not see lots
             entry_sudo = entries_sudo.search([("move_id", "in", self.ids)], limit=1)
@@ -155,6 +155,8 @@ class AccountMove(models.Model):
                         entry_sudo.move_id.display_name,
                     )
                 )
+
+    def unlink(self):
         statements = self.reseller_statement_id.filtered(lambda one: one.invoice_id in self)
         statements._void()
         # The void statement outlives its invoice.
