@@ -161,7 +161,6 @@ class FeatureBill:
         self.bill = bill
         horizon = account.get_fee_horizon(feature, bill.next_date - DAY)
         self._timeline = account.timeline(feature, horizon)
-        self._late_days = set(late_days)
         first = min([bill.since, *late_days])
         late_days = [day for day in late_days if day < bill.since]
         if feature.is_linked and late_days:
@@ -347,12 +346,8 @@ class FeatureBill:
             once,
             stock,
             lots,
-            self._is_fresh,
             further,
         )
-
-    def _is_fresh(self, day):
-        return day >= self.bill.since or day in self._late_days
 
     def _stands(self, key, end):
         """Whether a cycle that was charged is one still; if not, it was charged in advance."""

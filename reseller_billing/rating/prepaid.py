@@ -38,7 +38,8 @@ class Prepaid:
     """The lots of one client and feature, in the order of drawing, and the draws of earlier bills.
 
     `recorded` is {(day, level): {lot id: units}}, net of what was given back. These are facts: no
-    bill moves them to other use, but what a correction takes back returns to its lots.
+    bill moves them to other use, nor adds to them for use that it has rated before; what a
+    correction takes back returns to its lots.
     """
 
     lots: tuple[UnitLot, ...] = ()
@@ -69,61 +70,39 @@ class PrepaidUse:
         """Return the units that may be drawn for use of a day."""
         return sum((self.left[lot.id] for lot in self.lots if lot.serves(day)), ZERO)
 
-    def draw(self, day, level, wanted, fresh, tally):
+    def draw(self, day, level, wanted, fresh):
         """Return how many of `wanted` units lots pay.
 
         :param bool fresh: whether the use is new to bills: if not, what was drawn stands, but for
-            what corrections of other use take back
-        :param tally: {lot id: units} of the lane, which is kept up
+            what is not wanted any more
         """
         if not self.lots:
             return ZERO
-        drawn = self._get_recorded(day, level)
-        if fresh:
-            self._redraw(drawn, sum(-units for units in drawn.values() if units < 0))
+        drawn = self.draws[day, level] = dict(self._prepaid.recorded.get((day, level), {}))
         self._release(drawn, sum(drawn.values()) - wanted)
         if fresh:
             for lot in self.lots:
-                missing = wanted - sum(drawn.values())
-                if missing > 0 and lot.serves(day):
-                    self._move(drawn, lot.id, min(missing, self.left[lot.id]))
-        return self._keep(day, level, drawn, tally)
+                units = min(wanted - sum(drawn.values()), self.left[lot.id])
+                if units > 0 and lot.serves(day):
+                    drawn[lot.id] = drawn.get(lot.id, ZERO) + units
+                    self.left[lot.id] -= units
+        return sum(drawn.values(), ZERO)
 
-    def give_back(self, day, level, units, fresh, tally):
-        """Return how many of the `units` of a correction had gone back to lots by earlier bills."""
-        if not self.lots:
-            return ZERO
-        drawn = self._get_recorded(day, level)
-        self._release(drawn, sum(units for units in drawn.values() if units > 0))
-        for lot, back in list(drawn.items()):
-            # The use may be gone for which they were drawn.
-            self._redraw(drawn, -back - max(tally[lot], ZERO), lot)
-        if fresh:
-            self._redraw(drawn, -sum(drawn.values()) - units)
-        return -self._keep(day, level, drawn, tally)
+    def give_back(self, day, level, units):
+        """Give back up to `units` of what was drawn for a day and level; return how many."""
+        drawn = self.draws.get((day, level), {})
+        before = sum(drawn.values(), ZERO)
+        self._release(drawn, units)
+        return before - sum(drawn.values(), ZERO)
 
-    def give_back_more(self, day, level, units, tally):
-        """Return how many of `units` more, of a correction that is new, go back: newest first."""
-        total = ZERO
-        for lot in reversed(self.lots):
-            back = min(units - total, max(tally[lot.id], ZERO))
-            if back > 0:
-                drawn = self.draws[day, level]
-                self._move(drawn, lot.id, -back)
-                tally[lot.id] -= back
-                total += back
-        return total
-
-    def get_missing(self, first, last, rows, is_fresh):
+    def get_missing(self, first, last, rows):
         """Return rows without a quantity for use from `first` to `last` that is not there any more.
 
         What lots paid for it returns.
-
-        :param is_fresh: tells of a day whether some of its use is new to bills
         """
         there = {row[:2] for row in rows}
         return [
-            (*key, ZERO, is_fresh(key[0]))
+            (*key, ZERO, False)
             for key in self._prepaid.recorded
             if first <= key[0] <= last and key not in there
         ]
@@ -139,34 +118,11 @@ class PrepaidUse:
                     found.append(Draw(lot.id, day, level, change))
         return found
 
-    def _get_recorded(self, day, level):
-        return dict(self._prepaid.recorded.get((day, level), {}))
-
-    def _keep(self, day, level, drawn, tally):
-        self.draws[day, level] = drawn
-        for lot, units in drawn.items():
-            tally[lot] += units
-        return sum(drawn.values(), ZERO)
-
-    def _move(self, drawn, lot, units):
-        drawn[lot] = drawn.get(lot, ZERO) + units
-        self.left[lot] -= units
-
     def _release(self, drawn, units):
-        """Give back so many units of what was drawn, newest first."""
+        """Give back so many units of what was drawn, newest lots first."""
         for lot in reversed(self.lots):
             back = min(units, drawn.get(lot.id, ZERO))
             if back > 0:
-                self._move(drawn, lot.id, -back)
+                drawn[lot.id] -= back
+                self.left[lot.id] += back
                 units -= back
-
-    def _redraw(self, drawn, units, only=None):
-        """Draw so many units again of what was given back, as far as they are there.
-
-        :param only: the id of the lot to keep to
-        """
-        for lot in self.lots:
-            again = min(units, -drawn.get(lot.id, ZERO), self.left[lot.id])
-            if again > 0 and only in (None, lot.id):
-                self._move(drawn, lot.id, again)
-                units -= again

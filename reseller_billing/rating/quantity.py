@@ -90,7 +90,6 @@ class CycleUse:
     :param Once once: the client's first enrolled day, where something is given once
     :param Stock stock: what earlier cycles left over
     :param PrepaidUse prepaid: the lots of units bought ahead, as earlier cycles have drawn on them
-    :param is_fresh: tells of a day whether some of its use is new to bills
     :param further: (day, units): payable units more, as further use of that day (rating 16)
     """
 
@@ -104,7 +103,6 @@ class CycleUse:
         once=None,
         stock=EMPTY,
         prepaid=None,
-        is_fresh=None,
         further=None,
     ):
         self.rated_cycle = rated_cycle
@@ -115,7 +113,7 @@ class CycleUse:
         self.once = once
         self.rows = aggregate([row for row in usage if row[0] <= until], feature.aggregation)
         self.rows += self.prepaid.get_missing(
-            rated_cycle.first_served, min(rated_cycle.last_served, until), self.rows, is_fresh
+            rated_cycle.first_served, min(rated_cycle.last_served, until), self.rows
         )
         self.rows.sort(key=lambda row: row[0])
         self.components = {}
@@ -358,12 +356,13 @@ class _Stretch:
         self.used = defaultdict(Decimal)  # by lane, as the following
         self.trial = defaultdict(Decimal)
         self.payable = defaultdict(Decimal)
+        self.correctable = defaultdict(Decimal)  # payable units that no correction has taken off
         self.debt = defaultdict(Decimal)  # corrections beyond zero
         self.drawn = defaultdict(Decimal)  # included units, by pool
         self.drawn_by = defaultdict(Decimal)  # by pool and lane
         self.lots_drawn = defaultdict(Decimal)  # by lane and number of the lot
         self.bonus_drawn = defaultdict(Decimal)  # by lane
-        self.prepaid = defaultdict(lambda: defaultdict(Decimal))  # by lane and lot
+        self.drawn_for = defaultdict(list)  # (day, level, rule, priced lane) with lots, by lane
         self.tops = {}  # for max: by level, in and after the trial
         self.position = ZERO  # payable units without a level price
         self.last_rule = None  # of the last such unit
@@ -482,9 +481,10 @@ class _Stretch:
                 and pool not in self.use.stocked
             )
             row = day, level, quantity, fresh
-            change = self._pay(row, lane, pool, free, signed, enrolled)
+            price = rule, lane if priced or self.model == "per_unit" else None
+            change = self._pay(row, lane, pool, free, signed, enrolled, price)
             if change:
-                self._price(rule, lane if priced or self.model == "per_unit" else None, change)
+                self._price(*price, change)
         if further and self.segments[0].first <= further[0] <= self.segments[-1].last:
             day, units = further
             rule = next(one.rule for one in self.segments if one.first <= day <= one.last)
@@ -498,35 +498,52 @@ class _Stretch:
         self.tops[level, on_trial] = max(top, quantity)
         return max(quantity - top, ZERO)
 
-    def _pay(self, row, lane, pool, free, signed, enrolled):
+    def _pay(self, row, lane, pool, free, signed, enrolled, price):
         """Draw or give back units that need not be paid now; return the change in payable units.
 
         :param row: (day, level, quantity, fresh)
         :param bool signed: whether payable units may go below zero
         :param bool enrolled: whether the client is, on that day
+        :param price: (rule, priced lane) of the payable units of that day
         """
         day, level, quantity, fresh = row
-        prepaid, tally = self.use.prepaid, self.prepaid[lane]
         if quantity > 0:
             if not signed:
                 quantity = self._pay_freely(lane, pool, quantity, free, enrolled and day)
-            quantity -= prepaid.draw(day, level, quantity, fresh, tally)
+            drawn = self.use.prepaid.draw(day, level, quantity, fresh)
+            if drawn:
+                self.drawn_for[lane].append((day, level, *price))
+            quantity -= drawn
             self.payable[lane] += quantity
+            self.correctable[lane] += quantity
             return quantity
+        # Nothing is drawn for what is less than nothing.
+        self.use.prepaid.draw(day, level, ZERO, fresh)
         # A correction gives back payable units first, then others in reverse order; the rest waits
-        # for use. What went back to lots by an earlier bill stays there.
-        left = -quantity - prepaid.give_back(day, level, -quantity, fresh, tally)
-        returned = min(left, max(self.payable[lane], ZERO))
+        # for use.
+        left = -quantity
+        self._return_lots(lane, left - self.correctable[lane])
+        self.correctable[lane] -= min(left, self.correctable[lane])
+        returned = left if signed else min(left, max(self.payable[lane], ZERO))
         left -= returned
-        if fresh:
-            left -= prepaid.give_back_more(day, level, left, tally)
-        if signed:
-            returned += left
-        elif left > 0:
-            left = self._return_free(lane, pool, left)
-            self.debt[lane] += left
+        if left:
+            self.debt[lane] += self._return_free(lane, pool, left)
         self.payable[lane] -= returned
         return -returned
+
+    def _return_lots(self, lane, units):
+        """Give units back to the lots of a lane's latest use, which is payable instead.
+
+        The correction then takes them off as payable ones: so it is, too, when a later bill finds
+        that lots pay for less of that use.
+        """
+        for day, level, *price in reversed(self.drawn_for[lane]):
+            back = self.use.prepaid.give_back(day, level, units)
+            if back:
+                self.payable[lane] += back
+                self.correctable[lane] += back
+                self._price(*price, back)
+                units -= back
 
     def _pay_freely(self, lane, pool, quantity, free, day):
         """Draw free units; return how many of the quantity are left.
@@ -674,7 +691,13 @@ class _Stretch:
             "trial": self.trial[lane],
             "rolled_over": lots,
             "bonus": self.bonus_drawn[lane],
-            "prepaid": sum(self.prepaid[lane].values(), ZERO),
+            "prepaid": sum(
+                (
+                    sum(self.use.prepaid.draws[day, level].values(), ZERO)
+                    for day, level, *_price in self.drawn_for[lane]
+                ),
+                ZERO,
+            ),
         }
         return {name: units for name, units in found.items() if units}
 

@@ -96,9 +96,9 @@ def test_a_correction_on_a_day_of_its_own_gives_back_payable_units_first():
     client.use("02-02", 4)
     client.bill_until("03-01")
     assert client.left(lot) == 6
-    client.void("01-12", -30)  # the correction was wrong: 6 are there, 24 have to be paid
-    assert amounts(client.bill_until("04-01")) == ["2.40"]
-    assert client.left(lot) == 0
+    client.void("01-12", -30)  # the correction was wrong: what it gave back is paid by now
+    assert amounts(client.bill_until("04-01")) == ["3.00"]
+    assert client.left(lot) == 6
 
 
 def test_use_that_is_taken_back_whole_returns():
