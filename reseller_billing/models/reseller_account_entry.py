@@ -15,7 +15,7 @@ class ResellerAccountEntry(models.Model):
     _order = "date desc, position desc, is_charge, id desc"
     # What has to reach the database before this is read.
     _depends = {
-        "account.move": ["state", "move_type", "reseller_client_id", "date"],
+        "account.move": ["state", "move_type", "reseller_client_id", "reseller_is_offer", "date"],
         "account.move.line": [
             "account_id",
             "amount_currency",
@@ -37,6 +37,9 @@ class ResellerAccountEntry(models.Model):
     position = fields.Integer(readonly=True, help="Documents of one day in the order of entry.")
     charge_id = fields.Many2one("reseller.charge", readonly=True)
     is_charge = fields.Boolean(readonly=True)
+    is_offer = fields.Boolean(
+        readonly=True, help="It sells only what may be used once it is paid: nothing is owed yet."
+    )
     kind = fields.Selection(
         [
             ("invoice", "Invoice"),
@@ -83,6 +86,7 @@ class ResellerAccountEntry(models.Model):
                        line.date, line.date_maturity AS date_due, move.id AS move_id,
                        move.id AS position,
                        NULL::integer AS charge_id, FALSE AS is_charge,
+                       COALESCE(move.reseller_is_offer, FALSE) AS is_offer,
                        CASE WHEN move.move_type IN ('out_invoice', 'out_receipt') THEN 'invoice'
                             WHEN move.move_type = 'out_refund' THEN 'credit'
                             WHEN move.origin_payment_id IS NOT NULL
@@ -107,7 +111,7 @@ class ResellerAccountEntry(models.Model):
                            CASE WHEN reseller.invoice_to = 'reseller' THEN theirs.commercial_partner_id
                                 ELSE own.commercial_partner_id END),
                        charge.client_id, charge.reseller_id, COALESCE(move.date, charge.bill_date),
-                       NULL::date, move.id, COALESCE(move.id, 0), charge.id, TRUE, 'charge',
+                       NULL::date, move.id, COALESCE(move.id, 0), charge.id, TRUE, FALSE, 'charge',
                        charge.name, charge.currency_id, charge.amount, 0, 0
                   FROM reseller_charge charge
                   JOIN reseller_statement statement ON statement.id = charge.statement_id

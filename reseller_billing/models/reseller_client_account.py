@@ -38,7 +38,7 @@ class ResellerClient(models.Model):
             ("company_id", "in", self.company_id.ids),
             ("is_charge", "=", False),
             # What is only offered is not owed.
-            ("move_id.reseller_is_offer", "!=", True),
+            ("is_offer", "=", False),
         ]
         keys = ["partner_id", "company_id", "currency_id"]
         open_sums = {
