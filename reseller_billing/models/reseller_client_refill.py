@@ -33,7 +33,6 @@ class ResellerClientRefillMixin(models.AbstractModel):
             ("card", "Saved payment method"),
             ("invoice", "Invoice, paid by hand"),
         ],
-        string="Refill By",
         required=True,
         default="off",
         copy=False,
@@ -41,7 +40,6 @@ class ResellerClientRefillMixin(models.AbstractModel):
         help="Of the wallet as set here, and of units where a price has a replenishment.",
     )
     refill_amount = fields.Monetary(
-        string="Refill Amount",
         copy=False,
         tracking=True,
         help="For all services. 0: the wallet is not refilled.",
