@@ -88,8 +88,10 @@ class AccountMove(models.Model):
 
     def _follow_sold_lots(self):
         """Have the packages and top-ups that these invoices sell follow them."""
-        for lots in self.reseller_statement_id._find_sold_lots():
-            lots._follow_invoices()
+        statements = self.reseller_statement_id
+        if statements:
+            for lots in statements._find_sold_lots():
+                lots._follow_invoices()
 
     def _is_of_wallet(self, kinds=None):
         """Whether one of these entries books what wallets and packages gave or got.

@@ -14,6 +14,10 @@ CHARGE_OWNED = {
 }
 
 
+# What would take the cost of a package from the account that owes it.
+PACKAGE_OWNED = {"account_id"}
+
+
 # Billing itself, as a value of the context: an object that no call from outside can send.
 BILLING = object()
 
@@ -60,12 +64,10 @@ class AccountMoveLine(models.Model):
         )
 
     def write(self, vals):
-        owned = CHARGE_OWNED | {"account_id"}
-        if owned & vals.keys() and not _is_billing(self):
+        if (CHARGE_OWNED | PACKAGE_OWNED) & vals.keys() and not _is_billing(self):
             for line in self.filtered("charge_id"):
-                for name in owned & vals.keys():
-                    if name == "account_id" and line.charge_id.kind != "package":
-                        continue
+                sells = line.charge_id.kind == "package"
+                for name in (CHARGE_OWNED | (PACKAGE_OWNED if sells else set())) & vals.keys():
                     field = line._fields[name]
                     if field.type == "many2many":
                         value = line.new({name: vals[name]}, origin=line)[name]._origin

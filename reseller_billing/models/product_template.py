@@ -7,6 +7,24 @@ from .. import rating
 from .reseller_price_rule import INTERVAL_UNITS
 
 
+def make_grant(feature, units, bonus=0.0, valid=(0, "month"), release="paid", priority=10):
+    """Return what a sale gives to who buys, as JSON for its charge's trace.
+
+    :param feature: of which `units` are given with each one sold; None: its price in the wallet
+    :param bonus: money on top
+    :param valid: number and unit of the interval; none where the number is 0
+    """
+    return {
+        "grants": "units" if feature else "money",
+        "feature_id": feature.id if feature else False,
+        "units": rating.text(Decimal(repr(units))),
+        "bonus": rating.text(Decimal(repr(bonus))),
+        "valid": list(valid),
+        "release": release,
+        "priority": priority,
+    }
+
+
 class ProductTemplate(models.Model):
     _inherit = "product.template"
 
@@ -80,15 +98,11 @@ class ProductProduct(models.Model):
         if not self.reseller_grants:
             return None
         on_top = self.currency_id._convert(self.reseller_bonus, currency, company, date)
-        units, bonus = (
-            rating.text(Decimal(repr(value))) for value in (self.reseller_units, on_top)
+        return make_grant(
+            self.reseller_feature_id if self.reseller_grants == "units" else None,
+            self.reseller_units,
+            bonus=on_top,
+            valid=(self.reseller_valid_count, self.reseller_valid_unit or "month"),
+            release=self.reseller_release or "paid",
+            priority=self.reseller_priority,
         )
-        return {
-            "grants": self.reseller_grants,
-            "feature_id": self.reseller_feature_id.id,
-            "units": units,
-            "bonus": bonus,
-            "valid": [self.reseller_valid_count, self.reseller_valid_unit or "month"],
-            "release": self.reseller_release or "paid",
-            "priority": self.reseller_priority,
-        }

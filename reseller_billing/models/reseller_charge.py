@@ -17,6 +17,8 @@ KINDS = [
     ("manual", "Manual"),
     ("credit", "Credit"),
 ]
+# What use comes to, fees apart.
+METERED = ("usage", "overage", "minimum")
 # The columns of a charge that rating gives, in the order in which they are inserted.
 COLUMNS = (
     "id",

@@ -6,8 +6,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from .. import rating
-
-USE = ("usage", "overage", "minimum")
+from .reseller_charge import METERED
 
 
 class ResellerClientBalanceMixin(models.AbstractModel):
@@ -86,7 +85,7 @@ class ResellerClientBalanceMixin(models.AbstractModel):
             amounts = defaultdict(Decimal)
             for client in rated:
                 for charge in charges[client.id]:
-                    if client.wallet_use == "always" or charge.key.kind in USE:
+                    if client.wallet_use == "always" or charge.key.kind in METERED:
                         feature = self.env["reseller.feature"].browse(charge.feature)
                         amounts[client, feature._get_product(company)] += charge.amount
             for item in clients._find_waiting_charges():
@@ -124,7 +123,7 @@ class ResellerClientBalanceMixin(models.AbstractModel):
         if position is None:
             statements = self.env["reseller.statement"]
             position = statements._get_fiscal_positions(self, company)[self.id]
-        position_sudo = self.env["account.fiscal.position"].sudo().browse(position or [])
-        taxes_sudo = position_sudo.map_tax(taxes_sudo)
+        positions_sudo = self.env["account.fiscal.position"].sudo()  # as on the invoice
+        taxes_sudo = positions_sudo.browse(position or []).map_tax(taxes_sudo)
         total = taxes_sudo.compute_all(float(amount), currency, product=product)["total_included"]
         return rating.round_to(Decimal(repr(total)), currency._get_exact_rounding())

@@ -297,10 +297,9 @@ class ResellerClientChargingMixin(models.AbstractModel):
         """Whether an invoice of this account is charged without a person: of offers refills alone."""
         self.ensure_one()
         if invoice.reseller_is_offer:
-            item_sudo = (
-                invoice.reseller_statement_id.sudo().charge_ids.manual_charge_id
-            )  # as charges
-            return self.refill_by == "card" and bool(item_sudo.refill_id)
+            statement_sudo = invoice.reseller_statement_id.sudo()  # as charge_state
+            refill_sudo = statement_sudo.charge_ids.manual_charge_id.refill_id
+            return self.refill_by == "card" and bool(refill_sudo)
         return self.charge_timing != "never"
 
     def _charges_at_once(self):

@@ -77,7 +77,7 @@ class ResellerClientRefillMixin(models.AbstractModel):
             ("waiting", "Waits for payment"),
             ("retry", "Declined, waits for the next try"),
             ("paused", "Paused after declines"),
-            ("held", "Held back by a limit"),
+            ("held", "Held back"),
             ("no_method", "No payment method"),
         ],
         compute="_compute_refill_state",
@@ -208,14 +208,19 @@ class ResellerClientRefillMixin(models.AbstractModel):
         self.ensure_one()
         today = self._today()
         due = today.replace(day=self.refill_day)
-        made = self.refill_ids.filtered(
-            lambda one: (
-                one.trigger == "day"
-                and one.state != "canceled"
-                and (one.date.year, one.date.month) == (today.year, today.month)
-            )
-        )
+        made = self._find_refills_of_month().filtered(lambda one: one.trigger == "day")
         return (self.refill_since or due) <= due <= today and not made
+
+    def _find_refills_of_month(self):
+        """Return the refills of the client's month that are not cancelled."""
+        self.ensure_one()
+        return self.env["reseller.refill"].search(
+            [
+                ("client_id", "=", self.id),
+                ("state", "!=", "canceled"),
+                ("date", ">=", self._today().replace(day=1)),
+            ]
+        )
 
     def _add_unit_needs(self, company, clients, found):
         """Add the units that prices replenish, of clients that are enrolled today."""
@@ -253,8 +258,7 @@ class ResellerClientRefillMixin(models.AbstractModel):
             _logger.exception("Refills are looked at one by one")
             self.env.cr.rollback()
             due = list(clients)
-        for client in clients.filtered("refill_held") - self.union(*due):
-            client._release_refill()
+        (clients - self.union(*due))._release_refill()
         for number, client in enumerate(due, 1):
             try:
                 retrying(partial(client._refill), self.env)
@@ -286,7 +290,7 @@ class ResellerClientRefillMixin(models.AbstractModel):
                     self.env._("Say by what and how much %s is refilled.", client.display_name)
                 )
             client._take_turn()
-            if any(one.state == "open" and not one.feature_id for one in client.refill_ids):
+            if client._find_open_refills().filtered(lambda one: not one.feature_id):
                 raise UserError(
                     self.env._(
                         "A refill of %s is under way: wait until it is paid, or cancel its invoice.",
@@ -357,21 +361,23 @@ class ResellerClientRefillMixin(models.AbstractModel):
     def _has_refill_under_way(self):
         """Whether a refill is open or held back, so that nothing new can come of a trigger."""
         self.ensure_one()
-        return bool(self.refill_held) or any(one.state == "open" for one in self.refill_ids)
+        return bool(self.refill_held) or bool(self._find_open_refills())
+
+    def _find_open_refills(self):
+        return self.env["reseller.refill"].search(
+            [("client_id", "in", self.ids), ("state", "=", "open")]
+        )
 
     def _get_refill_room(self):
         """Return how much may be refilled now, by the limits; None: no limit."""
         self.ensure_one()
         today = self._today()
-        made = self.refill_ids.filtered(lambda one: one.state != "canceled")
-        of_day = made.filtered(lambda one: one.date == today)
-        of_month = made.filtered(
-            lambda one: (one.date.year, one.date.month) == (today.year, today.month)
-        )
+        of_month = self._find_refills_of_month()
+        of_day = of_month.filtered(lambda one: one.date == today)
         limits = [
             Decimal(repr(limit)) - sum(Decimal(repr(one.amount)) for one in spent)
             for limit, spent in (
-                (self.refill_max_charge, made.browse()),
+                (self.refill_max_charge, of_month.browse()),
                 (self.refill_max_day, of_day),
                 (self.refill_max_month, of_month),
             )

@@ -15,8 +15,7 @@ Asked = namedtuple(
     "metered company_id is_served refuses_unpriced refused_use feature_id aggregation level_id "
     "has_lots prepaid_only refills",
 )
-
-
+# Of what a question rates: little units cost something long before they make a cent.
 UNROUNDED = Decimal("1e-12")
 
 
@@ -91,7 +90,6 @@ class ResellerGate(models.AbstractModel):
         )
         today = fields.Date.context_today(self.with_context(tz=row["tz"]))
         return Asked(
-            # What little units cost is asked for, too, long before it makes a cent.
             Metered(client.id, account, row["currency_id"], today, UNROUNDED),
             row["company_id"],
             row["state"] == "active"

@@ -82,19 +82,23 @@ class ResellerLotMixin(models.AbstractModel):
         :param day: from which they may be used; today, where the client is, if None
         """
         for lot in self.filtered(lambda one: one.state == "waiting"):
-            day, until = day or lot.client_id._today(), False
-            if lot.valid_count:
-                interval = rating.Interval.of(lot.valid_count, lot.valid_unit)
-                until = interval.after(day, 1) - rating.DAY
-            lot.write({"state": "open", "date": day, "date_until": until})
-            lot._add_entry("grant", day, 0, 1)
+            vals = lot._prepare_release(day or lot.client_id._today())
+            lot.write(vals)
+            lot._add_entry("grant", vals["date"], 0, 1)
             self.env["reseller.refill"]._end_with(lot)
             invoice_sudo = lot.charge_id.statement_id.invoice_id.sudo()  # whoever pays it
-            if "partner_id" in lot._fields:
-                lot.partner_id = invoice_sudo.commercial_partner_id
             if invoice_sudo.reseller_is_offer:
                 # What is released is owed, were its payment taken back.
                 invoice_sudo.with_context(reseller_billing=BILLING).reseller_is_offer = False
+
+    def _prepare_release(self, day):
+        """Return the values of a lot that may be used from a day on."""
+        self.ensure_one()
+        until = False
+        if self.valid_count:
+            interval = rating.Interval.of(self.valid_count, self.valid_unit)
+            until = interval.after(day, 1) - rating.DAY
+        return {"state": "open", "date": day, "date_until": until}
 
     def _take_back(self):
         """Take sold lots back whose invoice does not stand any more.

@@ -182,22 +182,16 @@ class ResellerPrepaidLot(models.Model):
     def _get_refund_price(self):
         """Return the price, as the sale was priced, that without taxes is what is left of the cost."""
         self.ensure_one()
-        line = self.charge_id.move_line_ids[:1]
-        cost = self.cost_left
-        if line.tax_ids.flatten_taxes_hierarchy().filtered("price_include"):
-            about = cost * line.price_total / line.price_subtotal
-            for cents in (0, 1, -1, 2, -2):
-                price = self.currency_id.round(about + cents * self.currency_id.rounding)
-                net = line.tax_ids.compute_all(price, self.currency_id)["total_excluded"]
-                if not self.currency_id.compare_amounts(net, cost):
-                    return price
-            raise UserError(self.env._("No price with taxes comes to %s: refund it by hand.", cost))
-        return cost
+        taxes = self.charge_id.move_line_ids[:1].tax_ids
+        if taxes.flatten_taxes_hierarchy().filtered("price_include"):
+            found = taxes.compute_all(self.cost_left, self.currency_id, handle_price_include=False)
+            return found["total_included"]
+        return self.cost_left
 
     def _add_refund(self, statement, day):
         """Take what is left out of this lot: a credit note has given it back.
 
-        :raise UserError: when the credit note does not give back just that
+        :raise UserError: when the credit note does not give back just that, to the cent
         """
         self.ensure_one()
         left, cost = self._load_exact()[self.id]

@@ -1,8 +1,6 @@
-from decimal import Decimal
-
 from odoo import api, fields, models
 
-from .. import rating
+from .product_template import make_grant
 
 
 class ResellerRefill(models.Model):
@@ -80,15 +78,7 @@ class ResellerRefill(models.Model):
     def _prepare_grant(self):
         """Return what one unit of a refill's charge gives, see _prepare_reseller_grant."""
         self.ensure_one()
-        return {
-            "grants": "units" if self.feature_id else "money",
-            "feature_id": self.feature_id.id,
-            "units": rating.text(Decimal(repr(self.units))),
-            "bonus": "0",
-            "valid": [0, "month"],
-            "release": "paid",
-            "priority": 10,
-        }
+        return make_grant(self.feature_id, self.units)
 
     @api.model
     def _trigger(self):

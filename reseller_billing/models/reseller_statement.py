@@ -13,6 +13,7 @@ from . import (  # noqa: F401
     reseller_statement_wallet,
 )
 from .account_move_line import BILLING
+from .reseller_charge import METERED
 
 LIVE = ("approved", "invoiced")
 
@@ -611,8 +612,7 @@ class ResellerStatement(models.Model):
         """Return {client id: fiscal position id} as the invoices of clients of a company have it."""
         model = self.env["account.fiscal.position"].with_company(company)
         found, by_address = {}, {}
-        # Who asks need not have rights on every account of the company.
-        for client_sudo in clients.sudo():
+        for client_sudo in clients.sudo():  # who asks need not have rights on every account
             position = client_sudo.contract_id.fiscal_position_id
             if not position:
                 partner = self._get_payer(client_sudo)
@@ -761,7 +761,7 @@ class ResellerStatement(models.Model):
             (self.env._("Fees"), rest.filtered(lambda one: one.kind in ("setup", "recurring"))),
             (
                 self.env._("Usage"),
-                rest.filtered(lambda one: one.kind in ("usage", "overage", "minimum")),
+                rest.filtered(lambda one: one.kind in METERED),
             ),
             (self.env._("Packages"), rest.filtered(lambda one: one.kind == "package")),
             (self.env._("Other"), rest.filtered(lambda one: one.kind in ("manual", "credit"))),

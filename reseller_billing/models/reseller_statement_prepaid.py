@@ -106,12 +106,15 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
         wanted_lots = {draw.lot for of_client in draws.values() for draw in of_client}
         holders = self._find_unit_lots(wanted_lots)
         lots = self.env["reseller.prepaid.lot"].union(*holders.values())
-        exact = lots._load_exact()
-        left = {number: units for number, (units, _cost) in exact.items()}
+        there = set(lots.ids)
         for statement in self:
             for draw in draws.get(statement.client_id.id, ()):
-                if draw.lot not in left:
+                if draw.lot not in there:
                     statement._raise_lot_changed(lots.browse(draw.lot))
+        if not lots:
+            return
+        exact = lots._load_exact()
+        left = {number: units for number, (units, _cost) in exact.items()}
         rows, wanted = [], []
         for statement in self.filtered(lambda one: one.client_id in holders):
             lots = holders[statement.client_id]

@@ -4,6 +4,7 @@ from odoo import fields, models
 
 from .. import rating
 from .account_move_line import BILLING
+from .reseller_charge import METERED
 from .reseller_client_wallet import NEVER, total_of
 
 
@@ -112,9 +113,7 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             balance = client._load_live_balances()[client.id]
             share = share if balance >= Decimal(repr(share)) else 0.0
         if client.wallet_use == "usage":
-            lines = invoice.invoice_line_ids.filtered(
-                lambda line: line.charge_id.kind in ("usage", "overage", "minimum")
-            )
+            lines = invoice.invoice_line_ids.filtered(lambda line: line.charge_id.kind in METERED)
             share = min(share, max(sum(lines.mapped("price_total")), 0.0))
         unit = self.currency_id._get_exact_rounding()
         return rating.round_to(Decimal(repr(share)), unit)

@@ -76,6 +76,11 @@ class ResellerWalletLot(models.Model):
         for lot in self:
             lot.display_name = f"{lot.reason} ({lot.date})"
 
+    def _prepare_release(self, day):
+        """Override of the mixin: it is the money of whom the invoice names by then."""
+        invoice = self.charge_id.statement_id.invoice_id
+        return {**super()._prepare_release(day), "partner_id": invoice.commercial_partner_id.id}
+
     def _is_untouched(self):
         self.ensure_one()
         return self.state == "waiting" or not self.currency_id.compare_amounts(

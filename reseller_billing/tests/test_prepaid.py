@@ -107,7 +107,8 @@ class TestPrepaid(PrepaidCommon):
     def test_a_review_whose_package_is_gone_is_prepared_again(self):
         self._run("2024-01-01")
         lot = self._sell("2024-01-02", pay=False)
-        lot.sudo()._release(fields.Date.to_date("2024-01-02"))
+        lot_sudo = lot.sudo()  # lots are closed to all users
+        lot_sudo._release(fields.Date.to_date("2024-01-02"))
         self._use("2024-01-20", 30)
         run = self.env["reseller.billing.run"].create({"date": "2024-02-01", "is_reviewed": True})
         run.action_start()

@@ -30,6 +30,16 @@ class TestRefill(PrepaidCommon):
             {"refill_by": by, "refill_amount": 50, "refill_threshold": 20, **values}
         )
 
+    def _replenish(self, **values):
+        """Have the client's price sell 100 units more for 40.00 by itself; return it."""
+        return self._create_rule(
+            reseller_id=self.reseller.id,
+            date_from="2024-03-01",
+            replenish_quantity=100,
+            replenish_price=40,
+            **values,
+        )
+
     def _refill(self):
         """Do what the scheduled action does for this client; return the new refills."""
         self.client_a.invalidate_recordset()
@@ -123,13 +133,7 @@ class TestRefill(PrepaidCommon):
             self.client_a.authorize("unit", 1, "lead")
 
     def test_little_units_cost_too(self):
-        self._create_rule(
-            reseller_id=self.reseller.id,
-            date_from="2024-03-01",
-            unit_price=0.004,
-            replenish_quantity=100,
-            replenish_price=40,
-        )
+        self._replenish(unit_price=0.004)
         # A price beyond the units is a price, though one unit makes no cent.
         self.assertTrue(self.client_a.authorize("unit", 1)["allowed"])
         self.client_a.prepaid_only = True
@@ -148,13 +152,7 @@ class TestRefill(PrepaidCommon):
         self.assertFalse(self.client_a.authorize(other.code, 1)["allowed"])
 
     def test_units_without_a_price_beyond_are_refused(self):
-        self._create_rule(
-            reseller_id=self.reseller.id,
-            date_from="2024-03-01",
-            included_quantity=10,
-            replenish_quantity=100,
-            replenish_price=40,
-        )
+        self._replenish(included_quantity=10)
         self.assertTrue(self.client_a.authorize("unit", 10)["allowed"])
         answer = self.client_a.authorize("unit", 11)
         self.assertEqual(answer["reason"], "10 prepaid units are left, and more have no price.")
@@ -294,15 +292,7 @@ class TestRefill(PrepaidCommon):
     # Refills of units
 
     def test_units_are_refilled_at_their_threshold(self):
-        rule = self._create_rule(
-            reseller_id=self.reseller.id,
-            date_from="2024-03-01",
-            included_quantity=10,
-            unit_price=2,
-            replenish_quantity=100,
-            replenish_price=40,
-            replenish_threshold=5,
-        )
+        rule = self._replenish(included_quantity=10, unit_price=2, replenish_threshold=5)
         self.client_a.refill_by = "invoice"
         self._use("2024-03-09", 4)
         self.assertFalse(self._refill())
@@ -324,13 +314,7 @@ class TestRefill(PrepaidCommon):
                 rule.write(values)
 
     def test_who_is_not_enrolled_is_not_refilled(self):
-        self._create_rule(
-            reseller_id=self.reseller.id,
-            date_from="2024-03-01",
-            enrolment="opt_in",
-            replenish_quantity=100,
-            replenish_price=40,
-        )
+        self._replenish(enrolment="opt_in")
         self.client_a.refill_by = "invoice"
         self.assertFalse(self._refill())
         self.env["reseller.client.feature"].create(

@@ -172,10 +172,12 @@ class ResellerMonthEnd(models.TransientModel):
             return {}
         clients = self.env["reseller.client"].browse(bills)
         charges, _covered, draws = self.env["reseller.rating"]._rate(clients, bills, self.date)
-        lots = self.env["reseller.prepaid.lot"].sudo()  # as of the accounts
-        for lot, cost in lots._get_cost_of_draws(draws, self.date).items():
-            position = lot.charge_id.statement_id.invoice_id.fiscal_position_id
-            found[lot.feature_id.sudo(False), lot.currency_id.id, position.id][2] += cost
+        features, products = self.env["reseller.feature"], self.env["product.product"]
+        lots_sudo = self.env["reseller.prepaid.lot"].sudo()  # of every account, as in _get_bills
+        for lot_sudo, cost in lots_sudo._get_cost_of_draws(draws, self.date).items():
+            position = lot_sudo.charge_id.statement_id.invoice_id.fiscal_position_id
+            feature = features.browse(lot_sudo.feature_id.id)
+            found[feature, lot_sudo.currency_id.id, position.id][2] += cost
         changed = set()
         fees, extras = self._load_fees(), self._load_extras()
         billed = {client for client in bills if charges[client]}
@@ -183,7 +185,6 @@ class ResellerMonthEnd(models.TransientModel):
         positions = self.env["reseller.statement"]._get_fiscal_positions(
             clients.browse(billed), self.company_id
         )
-        features, products = self.env["reseller.feature"], self.env["product.product"]
         for client in clients:
             for charge in charges[client.id]:
                 feature = features.browse(charge.feature)

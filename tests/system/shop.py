@@ -1,10 +1,12 @@
 """A database with one client whose saved method is charged, for tests that commit."""
 
 import contextlib
+import signal
 
 import processes
 from freezegun import freeze_time
 from odoo.tools import mute_logger
+from processes import Child
 
 
 class Shop:
@@ -65,6 +67,14 @@ class Shop:
         """Do what the scheduled action does, on a day."""
         with freeze_time(day) if day else contextlib.nullcontext(), self.env() as env:
             env["reseller.client"]._cron_charge()
+
+    def charge_in_child(self, behaviour):
+        """Have a process charge, which may not outlive it."""
+        child = Child(self.database, charge)
+        if behaviour == "kill":
+            assert child.wait() == -signal.SIGKILL
+        else:
+            child.result()
 
     def notify(self, *states):
         """Have the provider tell of the last charge, and Odoo book it as its own action does."""

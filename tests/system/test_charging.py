@@ -1,6 +1,5 @@
 """Charges of saved payment methods: real commits, kills, and a provider that counts its calls."""
 
-import signal
 from functools import partial
 
 import processes
@@ -151,11 +150,7 @@ def test_a_pending_payment_that_fails_is_a_decline(shop):
 def test_a_charge_without_an_answer_is_never_sent_again(shop, behaviour):
     shop.save_method(behaviour)
     shop.bill("2024-01-03")
-    child = Child(shop.database, charge)
-    if behaviour == "kill":
-        assert child.wait() == -signal.SIGKILL
-    else:
-        child.result()
+    shop.charge_in_child(behaviour)
     for _time in range(3):
         shop.charge()
     assert shop.calls == ["100.00"]

@@ -1,6 +1,5 @@
 """Refills by a saved method: real commits, processes at once, and a provider that counts its calls."""
 
-import signal
 from functools import partial
 
 import processes
@@ -157,11 +156,7 @@ def test_a_refill_without_an_answer_is_credited_once(shop, behaviour):
     with freeze_time("2024-03-01 12:00:00"):
         with shop.env() as env:
             env["reseller.client"]._cron_refill()
-        child = Child(shop.database, charge)
-    if behaviour == "kill":
-        assert child.wait() == -signal.SIGKILL
-    else:
-        child.result()
+        shop.charge_in_child(behaviour)
     for _time in range(3):
         shop.refill()
     assert shop.calls == ["50.00"]
