@@ -6,7 +6,7 @@ from dateutil.relativedelta import relativedelta
 from odoo import fields, http, models
 from odoo.tests import HttpCase, new_test_user, tagged
 
-from .common import ResellerBillingCommon
+from .common import PrepaidCommon, ResellerBillingCommon
 
 
 def create_user(env, login, groups, company):
@@ -408,3 +408,30 @@ class TestWeb(ResellerBillingCommon, HttpCase):
         self.assertEqual(run.statement_ids.client_id, clients)
         # 298 × 10.00, 500.00 and 11.00.
         self.assertEqual(sum(run.statement_ids.invoice_id.mapped("amount_total")), 3491.0)
+
+
+@tagged("post_install", "-at_install")
+class TestPrepaidWeb(PrepaidCommon, HttpCase):
+    """Selling ahead, in the browser."""
+
+    @pytest.mark.tour
+    def test_a_manager_sells_a_package_and_arms_refills(self):
+        user = create_user(
+            self.env,
+            "seller",
+            "base.group_user,reseller_billing.group_billing_manager",
+            self.company,
+        )
+        user.password = "seller"
+        self.client_a.wallet_use = "always"
+        self.start_tour("/odoo", "reseller_billing.sell_ahead", login="seller")
+        lot = self.client_a.prepaid_lot_ids
+        self.assertEqual((lot.state, lot.granted, lot.cost), ("waiting", 100, 50))
+        self.assertEqual(self._balance(self.prepaid), -50)
+        refill = self.client_a.refill_ids
+        self.assertEqual((refill.state, refill.invoice_id.amount_total), ("open", 30))
+        self.assertEqual(refill.invoice_id.payment_state, "not_paid")
+        # What was shown as waiting is there once it is paid.
+        for invoice in self.client_a.statement_ids.invoice_id:
+            self._pay(invoice)
+        self.assertEqual((lot.state, self.client_a.live_balance), ("open", 30))
