@@ -1,1 +1,1 @@
-from . import authorize, portal, usage
+from . import authorize, portal, portal_client, portal_login, portal_pricing, portal_reseller, usage

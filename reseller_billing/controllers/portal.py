@@ -1,8 +1,128 @@
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+
 from odoo import fields, http
 from odoo.addons.portal.controllers.portal import CustomerPortal
+from odoo.exceptions import AccessError, UserError
 from odoo.http import request
+from psycopg2 import IntegrityError
 
-from ..models.ir_http import OWED
+from ..models.ir_http import LOGIN_AS, OWED
+
+
+class ResellerBillingPortal(CustomerPortal):
+    """What pages of resellers and of clients have in common.
+
+    Portal users have no rights on the addon's models. A page gets its records from `_get_roles`,
+    `_find_client` and the like, which know whose they are, and works with them as the system.
+    """
+
+    def _get_roles(self):
+        """Return (resellers, clients) of the user, as the system.
+
+        Who works as a client has that client alone, whatever else its user stands for.
+        """
+        resellers_sudo, clients_sudo = request.env.user._get_portal_roles()
+        kept = request.session.get(LOGIN_AS)
+        if kept:
+            # The log is not for portal users to read.
+            log_sudo = request.env["reseller.login"].sudo().browse(kept["id"])
+            return resellers_sudo.browse(), clients_sudo & log_sudo.client_id
+        return resellers_sudo, clients_sudo
+
+    def _find_client(self, client_id):
+        """Return a client of the user's reseller, as the system.
+
+        :raise NotFound: when it is another's, and when there is none
+        """
+        resellers_sudo, _clients = self._get_roles()
+        return self._find(
+            resellers_sudo.env["reseller.client"].with_context(active_test=False),
+            [("id", "=", client_id), ("reseller_id", "in", resellers_sudo.ids)],
+        )
+
+    def _find(self, records, domain):
+        found = records.search(domain, limit=1)
+        if not found:
+            raise request.not_found()
+        return found
+
+    def _check_right(self, reseller, name):
+        """Refuse what the provider does not let a reseller do."""
+        if not reseller[name]:
+            raise AccessError(request.env._("Your provider has not opened this to you."))
+
+    def _render(self, template, page_name, **values):
+        return request.render(
+            f"reseller_billing.{template}",
+            {
+                **self._prepare_portal_layout_values(),
+                "page_name": page_name,
+                "errors": {},
+                "exact": request.env["res.lang"]._format_exact,
+                "decimal": lambda value: Decimal(repr(value or 0.0)),
+                "decimal_text": Decimal,
+                "done": None,
+                "wrong": None,
+                **values,
+            },
+        )
+
+    @contextmanager
+    def _refusals(self, errors):
+        """Turn what models refuse into a message of the form, and undo what was begun.
+
+        :param dict errors: gets the text under ``form``
+        """
+        try:
+            with request.env.cr.savepoint():
+                yield
+                request.env.flush_all()
+        except (UserError, IntegrityError) as error:
+            if isinstance(error, IntegrityError):
+                # The database's words are for programmers.
+                text = request.env._("This does not go together with what is there already.")
+            else:
+                text = str(error)
+            errors["form"] = text
+
+    # What forms hold
+
+    def _read_text(self, post, name, longest=200):
+        """Return a line of text of a form, without characters that control anything."""
+        text = "".join(one for one in (post.get(name) or "") if one.isprintable() or one == "\n")
+        return text.strip()[:longest]
+
+    def _read_number(self, post, name, errors):
+        """Return a number of a form as a float, 0 where it is empty; note what is not one.
+
+        Browsers send what is in a number's field with a point, whatever the language.
+        """
+        try:
+            number = Decimal((post.get(name) or "").strip() or 0)
+        except InvalidOperation:
+            number = None
+        if number is None or not number.is_finite() or not 0 <= number < 10**12:
+            errors[name] = request.env._("A number, not below zero.")
+            return 0.0
+        if Decimal(repr(float(number))) != number:
+            errors[name] = request.env._("Fewer digits, please.")
+        return float(number)
+
+    def _read_date(self, post, name, errors, required=True):
+        """Return a date of a form; note what is none."""
+        try:
+            day = fields.Date.to_date((post.get(name) or "").strip() or None)
+        except ValueError:
+            day = None
+        if required and not day:
+            errors[name] = request.env._("A day, as in 2026-01-31.")
+        return day
+
+    def _read_id(self, post, name):
+        """Return the id that a form names, or nothing: whose it is has to be looked up."""
+        text = (post.get(name) or "").strip()
+        return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 class LockedPortal(CustomerPortal):

@@ -32,6 +32,13 @@ OPEN_TREES = (
     "/websocket/",
     "/bus/",
 )
+# The session's key for a reseller's user who works as a client's, see reseller.login.
+LOGIN_AS = "reseller_login"
+RETURN = "/my/reseller_billing/return"
+LOGOUT = "/web/session/logout"
+# What pages of who works as a client need, beside the routes that say `reseller_login=True`.
+PAGE_TREES = ("/web/assets/", "/web/bundle/", "/web/static/", "/web/webclient/")
+PAGE_PATHS = frozenset(("/logo.png", "/web/offline", "/website/translations"))
 INVOICE = "/my/invoices/"
 # The messages of an invoice that is shown.
 MESSAGES = ("/portal/chatter_init", "/mail/chatter_fetch", "/mail/data")
@@ -42,8 +49,12 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _pre_dispatch(cls, rule, args):
-        """Override of `base`: who is locked out of the portal reaches what is owed, no more."""
+        """Override of `base`: who is locked out of the portal reaches what is owed, no more, and
+        a reseller's user who works as a client's reaches the client's pages, while it may.
+        """
         super()._pre_dispatch(rule, args)
+        if request.session.get(LOGIN_AS):
+            cls._guard_login_as(rule)
         user = request.env.user
         path = request.httprequest.path
         if not user or not user.share or user._is_public():
@@ -57,6 +68,33 @@ class IrHttp(models.AbstractModel):
         if rule.endpoint.routing["type"] != "http" or request.httprequest.method != "GET":
             raise AccessError(request.env._("The account is locked: pay what it owes first."))
         werkzeug.exceptions.abort(request.redirect(OWED))
+
+    @classmethod
+    def _guard_login_as(cls, rule):
+        """Let who works as a client through to what is open to that, else refuse.
+
+        When it is over, pages lead to where the session is given back.
+        """
+        path, routing = request.httprequest.path, rule.endpoint.routing
+        if path == RETURN or path in PAGE_PATHS or path.startswith(PAGE_TREES):
+            return
+        kept = request.session[LOGIN_AS]
+        logs_sudo = request.env["reseller.login"].sudo()  # nobody in the portal reads it
+        log_sudo = logs_sudo.browse(kept["id"]).exists()
+        if path == LOGOUT:
+            log_sudo._end("logout")
+            # Where this needs another transaction, it has to show before the session is cleared.
+            log_sudo.flush_recordset()
+            return
+        over = (
+            not log_sudo or log_sudo.user_id.id != request.session.uid or log_sudo._find_end(kept)
+        )
+        if over and routing["type"] == "http" and request.httprequest.method == "GET":
+            werkzeug.exceptions.abort(request.redirect(RETURN))
+        if over or not routing.get("reseller_login"):
+            raise AccessError(
+                request.env._("This is not possible while you are logged in as a client.")
+            )
 
     @classmethod
     def _is_open_to_locked(cls, path, args, lockouts):

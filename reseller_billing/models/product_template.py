@@ -61,6 +61,10 @@ class ProductTemplate(models.Model):
         string="Priority", default=10, help="Lower ones are drawn first."
     )
 
+    reseller_in_portal = fields.Boolean(
+        string="In the Portal", help="Clients that pay themselves may buy it in their portal."
+    )
+
     _reseller_prepaid_positive = models.Constraint(
         "CHECK (COALESCE(reseller_units, 0) >= 0 AND COALESCE(reseller_bonus, 0) >= 0 "
         "AND COALESCE(reseller_valid_count, 0) >= 0)",

@@ -13,6 +13,7 @@ from .. import rating
 from . import (  # noqa: F401
     reseller_client_balance,
     reseller_client_charging,
+    reseller_client_portal,
     reseller_client_prepaid,
     reseller_client_refill,
     reseller_client_wallet,
@@ -50,6 +51,7 @@ class ResellerClient(models.Model):
         "reseller.client.prepaid.mixin",
         "reseller.client.balance.mixin",
         "reseller.client.refill.mixin",
+        "reseller.client.portal.mixin",
     ]
     _order = "reseller_id, name, id"
     _check_company_auto = True
@@ -828,47 +830,7 @@ class ResellerClient(models.Model):
         """Return the winning rule of every feature today, with what it overrides."""
         self.ensure_one()
         day = self._today()
-        group = self._membership_on(day).group_id
-        rules = self.env["reseller.price.rule"].search(
-            [
-                ("company_id", "=", self.company_id.id),
-                ("currency_id", "=", self.currency_id.id),
-                "|",
-                ("date_from", "=", False),
-                ("date_from", "<=", day),
-                "|",
-                ("date_to", "=", False),
-                ("date_to", ">=", day),
-                "|",
-                "|",
-                ("level", "=", "default"),
-                ("reseller_id", "=", self.reseller_id.id),
-                "|",
-                ("client_id", "=", self.id),
-                "&",
-                ("group_id", "!=", False),
-                ("group_id", "=", group.id),
-            ]
-        )
-        order = ["client", "group", "reseller", "default"]
-        features = self.env["reseller.feature"].search(
-            [("company_id", "in", [False, self.company_id.id])]
-        )
-        by_feature = rules.grouped("feature_id")
-        rows = []
-        for feature in features:
-            candidates = by_feature.get(feature, rules.browse()).sorted(
-                lambda rule: order.index(rule.level)
-            )
-            rows.append(
-                {
-                    "feature": feature,
-                    "winner": candidates[:1],
-                    "overridden": candidates[1:],
-                    "levels": dict(candidates._fields["level"]._description_selection(self.env)),
-                }
-            )
-        return rows
+        return self.reseller_id._get_pricing(day, self._membership_on(day).group_id, self)
 
     # Contract
 

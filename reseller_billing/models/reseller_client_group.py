@@ -37,3 +37,19 @@ class ResellerClientGroup(models.Model):
                         group.name,
                     )
                 )
+
+    def _get_pricing(self, day):
+        """Return the rules that hold for this group's clients without prices of their own."""
+        self.ensure_one()
+        return self.reseller_id._get_pricing(day, self)
+
+    def _get_priced_clients(self):
+        """Return the clients that a price of this group reaches, or may: now, before or later."""
+        return self.membership_ids.client_id
+
+    def _find_prices(self, feature, day):
+        """Return (this group's own price of a feature, the one that holds) on a day."""
+        self.ensure_one()
+        [row] = self.reseller_id._get_pricing(day, self, features=feature)
+        winner = row["winner"]
+        return winner.filtered("group_id"), winner

@@ -5,13 +5,20 @@ from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from . import reseller_reseller_portal  # noqa: F401
+
 _logger = logging.getLogger(__name__)
 
 
 class ResellerReseller(models.Model):
     _name = "reseller.reseller"
     _description = "Reseller"
-    _inherit = ["mail.thread", "mail.activity.mixin", "reseller.lockout.debtor.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "reseller.lockout.debtor.mixin",
+        "reseller.reseller.portal.mixin",
+    ]
     _order = "name, id"
     _check_company_auto = True
     _rec_names_search = ["name", "code"]
@@ -97,9 +104,8 @@ class ResellerReseller(models.Model):
     lockout_exception_ids = fields.One2many(
         "reseller.lockout.exception", "reseller_id", string="Promises and Overrides"
     )
-    # Branding of statements
+    # Branding of statements, see also the portal's mixin
     logo = fields.Image(max_width=512, max_height=512)
-    color_primary = fields.Char(string="Brand Colour", default="#714B67")
     statement_footer = fields.Char(translate=True)
 
     client_ids = fields.One2many("reseller.client", "reseller_id", string="Clients")
@@ -157,6 +163,58 @@ class ResellerReseller(models.Model):
         """Return today's date where the reseller is."""
         self.ensure_one()
         return fields.Date.context_today(self.with_context(tz=self.tz))
+
+    def _get_pricing(self, day, group, client=None, features=None):
+        """Return the rule of every feature that wins on a day, with what it overrides.
+
+        :param group: a reseller.client.group, or empty
+        :param client: a reseller.client, or none: as for clients without prices of their own
+        :param features: of these reseller.feature alone
+        :return: a dict per feature: ``feature``, ``winner`` (may be empty), ``overridden``, and
+            ``levels``, the names of levels
+        """
+        self.ensure_one()
+        if features is None:
+            features = self.env["reseller.feature"].search(
+                [("company_id", "in", [False, self.company_id.id])]
+            )
+        rules = self.env["reseller.price.rule"].search(
+            [
+                ("feature_id", "in", features.ids),
+                ("company_id", "=", self.company_id.id),
+                ("currency_id", "=", self.currency_id.id),
+                "|",
+                ("date_from", "=", False),
+                ("date_from", "<=", day),
+                "|",
+                ("date_to", "=", False),
+                ("date_to", ">=", day),
+                "|",
+                "|",
+                ("level", "=", "default"),
+                ("reseller_id", "=", self.id),
+                "|",
+                ("client_id", "in", client.ids if client else []),
+                ("group_id", "in", group.ids),
+            ]
+        )
+        order = ["client", "group", "reseller", "default"]
+        levels = dict(rules._fields["level"]._description_selection(self.env))
+        by_feature = rules.grouped("feature_id")
+        rows = []
+        for feature in features:
+            candidates = by_feature.get(feature, rules.browse()).sorted(
+                lambda rule: order.index(rule.level)
+            )
+            rows.append(
+                {
+                    "feature": feature,
+                    "winner": candidates[:1],
+                    "overridden": candidates[1:],
+                    "levels": levels,
+                }
+            )
+        return rows
 
     # Lock-out, for debts of the reseller's own
 

@@ -191,7 +191,7 @@ class ResellerStatement(models.Model):
         extra = self._take_contract_lines(preview)
         by_hand = self._take_manual_charges(preview)
         closed = self._get_closing_statements(charges)
-        for language, statements in self.grouped(lambda one: one._get_partner().lang).items():
+        for language, statements in self.grouped(lambda one: one._get_language()).items():
             model = self.env["reseller.charge"].with_context(lang=language or self.env.lang)
             for statement in statements:
                 found = [
@@ -452,6 +452,11 @@ class ResellerStatement(models.Model):
                 return by_hand
             partner = client.partner_id
         return partner.browse(partner.address_get(["invoice"])["invoice"])
+
+    def _get_language(self):
+        """Return the code of the language that this statement is in."""
+        self.ensure_one()
+        return self.reseller_id.statement_lang or self._get_partner().lang
 
     def _get_partners(self):
         """Return who pays these bills, see _get_partner."""

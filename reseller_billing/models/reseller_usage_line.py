@@ -91,6 +91,17 @@ class ResellerUsageLine(models.Model):
     )
     _client_day = models.Index("(client_id, billing_date)")
 
+    def _get_exact_quantities(self):
+        """Return {id: quantity as an exact decimal string}."""
+        return dict(
+            self.env.execute_query(
+                SQL(
+                    "SELECT id, trim_scale(quantity)::text FROM reseller_usage_line WHERE id = ANY(%s)",
+                    self.ids,
+                )
+            )
+        )
+
     # Append-only: events enter by `ingest` alone
 
     def _raise_append_only(self):

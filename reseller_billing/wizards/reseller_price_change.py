@@ -179,8 +179,11 @@ class ResellerPriceRule(models.Model):
         ).date_to = date_utils.subtract(date, days=1)
         return there
 
-    def _make_copy(self, rule, date, scope):
-        """Return a copy of a rule at a scope from a day on, up to where a later price begins."""
+    def _make_copy(self, rule, date, scope, terms=None):
+        """Return a copy of a rule at a scope from a day on, up to where a later price begins.
+
+        :param dict terms: what differs
+        """
         later = [one.date_from for one in self if one.date_from and one.date_from >= date]
         until = date_utils.subtract(min(later), days=1) if later else False
         if until and until < date:
@@ -191,7 +194,7 @@ class ResellerPriceRule(models.Model):
         if any(scope.values()):
             # That of whom the copy is for; a price for all keeps its own.
             copied.pop("currency_id", None)
-        made = self.create({**copied, **scope})
+        made = self.create({**copied, **scope, **(terms or {})})
         if made.currency_id != rule.currency_id:
             raise UserError(
                 self.env._(

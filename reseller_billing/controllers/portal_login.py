@@ -1,0 +1,80 @@
+from odoo import http
+from odoo.http import request
+
+from ..models.ir_http import LOGIN_AS, RETURN
+from .portal_reseller import CLIENTS, ResellerPortal, page
+
+SERVICE = "/my/service"
+
+
+class ResellerLoginPortal(ResellerPortal):
+    """A reseller's user works as a client's, and comes back."""
+
+    @page(f"{CLIENTS}/<int:client_id>/login", methods=["GET", "POST"])
+    def reseller_client_login(self, client_id, **post):
+        """Ask why, then go on as the client's user."""
+        client_sudo = self._find_client(client_id)
+        reseller_sudo = client_sudo.reseller_id
+        self._check_right(reseller_sudo, "portal_login_as")
+        users_sudo = client_sudo._get_portal_users()
+        errors = {}
+        if request.httprequest.method == "POST":
+            target_sudo = (
+                users_sudo.filtered(lambda user: user.id == self._read_id(post, "user"))
+                or users_sudo[:1]
+            )
+            if not target_sudo:
+                errors["form"] = request.env._("Nobody of this client has a user in the portal.")
+            else:
+                with self._refusals(errors):
+                    self._become(client_sudo, target_sudo, post)
+            if not errors:
+                return request.redirect(f"{SERVICE}/{client_id}")
+        return self._render_reseller(
+            "portal_reseller_login",
+            reseller_sudo,
+            "clients",
+            heading=client_sudo.name,
+            client=client_sudo,
+            users=users_sudo,
+            values=post,
+            errors=errors,
+        )
+
+    def _become(self, client, target, post):
+        """Turn this session into one of a client's user, which knows the way back."""
+        # The log is the system's to keep.
+        logs_sudo = request.env["reseller.login"].sudo()
+        user = request.env.user
+        _log, kept = logs_sudo._begin(user, client, target, self._read_text(post, "reason", 500))
+        kept["uid"] = user.id
+        self._switch(target)
+        request.session[LOGIN_AS] = kept
+
+    def _switch(self, user):
+        """Make this session another user's, under another id: the former one is worth nothing."""
+        session = request.session
+        session.uid = user.id
+        session.login = user.login
+        session.context = dict(user.with_user(user).context_get())
+        session.pop("portal_counters", None)
+        session.should_rotate = True
+
+    @http.route(RETURN, type="http", auth="user", methods=["GET", "POST"], website=True)
+    def reseller_return(self):
+        """End working as a client, for whatever reason, and give the user its own session back."""
+        kept = request.session.get(LOGIN_AS)
+        if not kept:
+            return request.redirect(CLIENTS)
+        # The log is the system's to keep.
+        log_sudo = request.env["reseller.login"].sudo().browse(kept["id"]).exists()
+        user_sudo = log_sudo.by_user_id
+        if log_sudo:
+            log_sudo._end(log_sudo._find_end(kept) or "returned")
+        request.session.pop(LOGIN_AS)
+        if not log_sudo or user_sudo.id != kept["uid"] or not log_sudo._knows(kept):
+            # Its password was changed, or it is no user any more.
+            request.session.logout(keep_db=True)
+            return request.redirect("/web/login")
+        self._switch(user_sudo)
+        return request.redirect(f"{CLIENTS}?filterby=all")

@@ -1,0 +1,880 @@
+import csv
+import io
+import json
+from datetime import timedelta
+from decimal import Decimal
+
+import xlsxwriter
+from odoo import fields, http
+from odoo.addons.portal.controllers.portal import pager
+from odoo.exceptions import UserError
+from odoo.fields import Command, Domain
+from odoo.http import content_disposition, request
+from odoo.tools import email_normalize
+from odoo.tools.misc import format_date
+
+from ..models.reseller_client_portal import MAX_EVENTS
+from ..models.reseller_price_rule import INTERVAL_UNITS
+from .portal import ResellerBillingPortal
+
+HOME = "/my/reseller"
+CLIENTS = "/my/reseller/clients"
+GROUPS = "/my/reseller/groups"
+EVENTS = 50
+# A range of a report, at most.
+MAX_DAYS = 800
+CONTACT = ("name", "email", "phone", "street", "street2", "zip", "city", "vat")
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def page(*paths, **routing):
+    """Return a route of the reseller's portal: for users, in their language."""
+    return http.route(
+        list(paths), type="http", auth="user", website=True, **{"methods": ["GET"], **routing}
+    )
+
+
+class ResellerPortal(ResellerBillingPortal):
+    """`/my/reseller`: what a reseller sees and does for its clients."""
+
+    def _prepare_home_portal_values(self, counters):
+        values = super()._prepare_home_portal_values(counters)
+        if "reseller_client_count" in counters:
+            resellers_sudo, _clients = self._get_roles()
+            values["reseller_client_count"] = (
+                resellers_sudo.env["reseller.client"].search_count(
+                    [("reseller_id", "in", resellers_sudo.ids)]
+                )
+                if resellers_sudo
+                else 0
+            )
+        return values
+
+    def _get_resellers(self):
+        """Return the user's resellers, as the system.
+
+        :raise NotFound: for who is none
+        """
+        resellers_sudo, _clients = self._get_roles()
+        if not resellers_sudo:
+            raise request.not_found()
+        return resellers_sudo
+
+    def _find_reseller(self, reseller_id=None):
+        """Return one of the user's resellers, the first without an id, as the system."""
+        resellers_sudo = self._get_resellers()
+        found = resellers_sudo.filtered(lambda one: reseller_id in (None, one.id))[:1]
+        if not found:
+            raise request.not_found()
+        return found
+
+    def _find_group(self, group_id, resellers_sudo):
+        return self._find(
+            resellers_sudo.env["reseller.client.group"],
+            [("id", "=", group_id), ("reseller_id", "in", resellers_sudo.ids)],
+        )
+
+    def _render_reseller(self, template, reseller, tab, **values):
+        return self._render(
+            template,
+            "reseller_portal",
+            **{"reseller": reseller, "brand": reseller, "tab": tab, "heading": "", **values},
+        )
+
+    # Overview
+
+    @page(HOME)
+    def reseller_home(self):
+        resellers_sudo = self._get_resellers()
+        return self._render_reseller(
+            "portal_reseller_home",
+            resellers_sudo[0],
+            "home",
+            overviews=[(one, one._get_overview()) for one in resellers_sudo],
+            dump=json.dumps,
+        )
+
+    # Clients
+
+    def _get_client_sortings(self):
+        return {
+            "name": {"label": request.env._("Name"), "order": "name, id"},
+            "ref": {"label": request.env._("Reference"), "order": "ref, id"},
+            "next": {"label": request.env._("Next Bill"), "order": "next_bill_date, id"},
+            "newest": {"label": request.env._("Newest"), "order": "id desc"},
+        }
+
+    def _get_client_filters(self, resellers_sudo):
+        clients = resellers_sudo.env["reseller.client"]
+        filters = {
+            "all": {"label": request.env._("All"), "domain": Domain.TRUE},
+            "active": {
+                "label": request.env._("Active"),
+                "domain": Domain("state", "=", "active"),
+            },
+            "draft": {"label": request.env._("New"), "domain": Domain("state", "=", "draft")},
+            "closed": {
+                "label": request.env._("Closed"),
+                "domain": Domain("state", "=", "closed"),
+            },
+            "owing": {
+                "label": request.env._("Owing"),
+                "domain": Domain("id", "in", clients._search_owing()),
+            },
+            "locked": {
+                "label": request.env._("Locked out"),
+                "domain": Domain("lockout_ids.state", "in", ("restricted", "locked")),
+            },
+            "archived": {
+                "label": request.env._("Archived"),
+                "domain": Domain("active", "=", False),
+            },
+        }
+        for group in resellers_sudo.group_ids:
+            filters[f"group-{group.id}"] = {
+                "label": request.env._("Group %s", group.name),
+                "domain": Domain("group_id", "in", group.ids),
+            }
+        return filters
+
+    @page(CLIENTS, f"{CLIENTS}/page/<int:number>")
+    def reseller_clients(self, number=1, sortby="name", filterby="all", search="", **kw):
+        resellers_sudo = self._get_resellers()
+        sortings = self._get_client_sortings()
+        filters = self._get_client_filters(resellers_sudo)
+        sortby = sortby if sortby in sortings else "name"
+        filterby = filterby if filterby in filters else "all"
+        domain = Domain("reseller_id", "in", resellers_sudo.ids) & filters[filterby]["domain"]
+        if search:
+            domain &= Domain("name", "ilike", search) | Domain("ref", "ilike", search)
+        clients_sudo = resellers_sudo.env["reseller.client"]
+        pages = pager(
+            CLIENTS,
+            clients_sudo.search_count(domain),
+            number,
+            self._items_per_page,
+            url_args={"sortby": sortby, "filterby": filterby, "search": search},
+        )
+        clients_sudo = clients_sudo.search(
+            domain,
+            order=sortings[sortby]["order"],
+            limit=self._items_per_page,
+            offset=pages["offset"],
+        )
+        done = request.session.pop("reseller_done", None)
+        return self._render_reseller(
+            "portal_reseller_clients",
+            resellers_sudo[0],
+            "clients",
+            clients=clients_sudo,
+            groups=resellers_sudo.group_ids,
+            owed=clients_sudo._load_owed(),
+            today=resellers_sudo[0]._today(),
+            done=done,
+            wrong=request.session.pop("reseller_wrong", None),
+            pager=pages,
+            default_url=CLIENTS,
+            searchbar_sortings=sortings,
+            sortby=sortby,
+            searchbar_filters=filters,
+            filterby=filterby,
+            search=search,
+        )
+
+    @page(f"{CLIENTS}/move", methods=["POST"])
+    def reseller_clients_move(self, **post):
+        """Move chosen clients to a group from a day on; all of them, or none."""
+        resellers_sudo = self._get_resellers()
+        wanted = {
+            int(one)
+            for one in request.httprequest.form.getlist("client")
+            if one.isdecimal() and len(one) < 10
+        }
+        clients_sudo = resellers_sudo.env["reseller.client"].search(
+            [("id", "in", list(wanted)), ("reseller_id", "in", resellers_sudo.ids)]
+        )
+        if len(clients_sudo) != len(wanted):
+            raise request.not_found()
+        for reseller in clients_sudo.reseller_id:
+            self._check_right(reseller, "portal_edit_clients")
+        group_id = self._read_id(post, "group")
+        group = (
+            self._find_group(group_id, resellers_sudo)
+            if group_id
+            else resellers_sudo.env["reseller.client.group"]
+        )
+        errors = {}
+        day = self._read_date(post, "date", errors)
+        if not clients_sudo:
+            errors["form"] = request.env._("Choose the clients to move.")
+        if not errors:
+            with self._refusals(errors):
+                clients_sudo.action_move_to_group(group, day)
+        if errors:
+            request.session["reseller_wrong"] = next(iter(errors.values()))
+        else:
+            request.session["reseller_done"] = request.env._("%s clients moved.", len(clients_sudo))
+        return request.redirect(CLIENTS)
+
+    # New and edit
+
+    @page(f"{CLIENTS}/new", methods=["GET", "POST"])
+    def reseller_client_new(self, reseller=None, **post):
+        number = int(reseller) if reseller and reseller.isdecimal() else None
+        reseller_sudo = self._find_reseller(number)
+        self._check_right(reseller_sudo, "portal_create_clients")
+        errors = {}
+        if request.httprequest.method == "POST":
+            client = self._create_client(reseller_sudo, post, errors)
+            if not errors:
+                request.session["reseller_done"] = request.env._("%s is there.", client.name)
+                return request.redirect(f"{CLIENTS}/{client.id}")
+        return self._render_client_form(reseller_sudo, None, post, errors)
+
+    @page(f"{CLIENTS}/<int:client_id>", methods=["GET", "POST"])
+    def reseller_client_edit(self, client_id, **post):
+        client_sudo = self._find_client(client_id)
+        reseller_sudo = client_sudo.reseller_id
+        errors = {}
+        if request.httprequest.method == "POST":
+            self._check_right(reseller_sudo, "portal_edit_clients")
+            self._save_client(client_sudo, post, errors)
+            if not errors:
+                request.session["reseller_done"] = request.env._("Saved.")
+                return request.redirect(f"{CLIENTS}/{client_id}")
+        return self._render_client_form(reseller_sudo, client_sudo, post, errors)
+
+    def _render_client_form(self, reseller, client, post, errors):
+        contact = client.partner_id if client else reseller.env["res.partner"]
+        values = {name: contact[name] or "" for name in CONTACT}
+        values.update(
+            {
+                "country": contact.country_id.id,
+                "lang": contact.lang or request.env.lang,
+                "group": client.group_id.id if client else False,
+                "tz": client.tz if client else "",
+                "interval_count": client.interval_count if client else 1,
+                "interval_unit": client.interval_unit if client else "month",
+                "billing_anchor": client.billing_anchor if client else "activation",
+                "date": reseller._today(),
+            }
+        )
+        for name in ("country", "group"):
+            if name in post:
+                post[name] = self._read_id(post, name)
+        return self._render_reseller(
+            "portal_reseller_client",
+            reseller,
+            "clients",
+            heading=client.name if client else request.env._("New client"),
+            client=client,
+            values={**values, **post},
+            errors=errors,
+            done=request.session.pop("reseller_done", None),
+            may_edit=reseller.portal_edit_clients if client else True,
+            own_contact=not client or client._owns_contact(),
+            users=client._get_portal_users() if client else [],
+            pricing=client._get_pricing() if client and reseller.portal_see_prices else [],
+            priceable=self._get_priceable(reseller),
+            countries=reseller.env["res.country"].search([]),
+            languages=reseller.env["res.lang"].get_installed(),
+            zones=reseller.env["reseller.reseller"]._fields["tz"].get_values(reseller.env),
+            units=INTERVAL_UNITS,
+            today=reseller._today(),
+        )
+
+    def _get_priceable(self, reseller):
+        return reseller.price_floor_ids.feature_id if reseller.portal_set_prices else []
+
+    def _read_contact(self, post, client, reseller, errors):
+        """Return the values of a client's contact that a form may set."""
+        vals = {name: self._read_text(post, name) for name in CONTACT}
+        if not vals["name"]:
+            errors["name"] = request.env._("A client has a name.")
+        if vals["email"] and not email_normalize(vals["email"]):
+            errors["email"] = request.env._("This is no e-mail address.")
+        if client and client.partner_id.with_context(active_test=False).user_ids:
+            # Whoever gets a user's mail may set its password.
+            del vals["email"]
+        country_id = self._read_id(post, "country")
+        vals["country_id"] = (
+            country_id and reseller.env["res.country"].browse(country_id).exists().id
+        )
+        vals["lang"] = post.get("lang")
+        if vals["lang"] not in dict(reseller.env["res.lang"].get_installed()):
+            errors["lang"] = request.env._("Choose one of the languages.")
+        return vals
+
+    def _read_service(self, post, reseller, errors):
+        """Return (values of the account, group) that a form may set."""
+        zones = reseller.env["reseller.reseller"]._fields["tz"].get_values(reseller.env)
+        vals = {
+            "tz": post.get("tz") or False,
+            "interval_unit": post.get("interval_unit"),
+            "billing_anchor": post.get("billing_anchor"),
+        }
+        if vals["tz"] and vals["tz"] not in zones:
+            errors["tz"] = request.env._("Choose one of the time zones.")
+        if vals["interval_unit"] not in dict(INTERVAL_UNITS):
+            errors["interval_unit"] = request.env._("Choose days, weeks, months or years.")
+        if vals["billing_anchor"] not in ("activation", "month"):
+            errors["billing_anchor"] = request.env._("Choose when cycles begin.")
+        count = self._read_id(post, "interval_count")
+        if not count or count > 1000:
+            errors["interval_count"] = request.env._("From 1 to 1000.")
+        vals["interval_count"] = count
+        group_id = self._read_id(post, "group")
+        group = (
+            self._find_group(group_id, reseller)
+            if group_id
+            else reseller.env["reseller.client.group"]
+        )
+        return vals, group
+
+    def _create_client(self, reseller, post, errors):
+        """Make a client with its contact, served from the day of the form on."""
+        contact_vals = self._read_contact(post, None, reseller, errors)
+        vals, group = self._read_service(post, reseller, errors)
+        day = self._read_date(post, "date", errors)
+        today = reseller._today()
+        if day and not today - timedelta(days=31) <= day <= today + timedelta(days=366):
+            errors["date"] = request.env._("Within the last month or the next year, please.")
+        if errors:
+            return None
+        client = reseller.env["reseller.client"]
+        with self._refusals(errors):
+            contact = reseller.env["res.partner"].create(
+                {
+                    **contact_vals,
+                    "company_id": reseller.company_id.id,
+                    "company_type": "company",
+                    "user_id": False,
+                }
+            )
+            client = client.create(
+                {
+                    **vals,
+                    "partner_id": contact.id,
+                    "reseller_id": reseller.id,
+                    "ref": client._next_ref(reseller),
+                    "membership_ids": [Command.create({"date_from": day, "group_id": group.id})],
+                }
+            )
+            client.action_activate()
+        return client
+
+    def _save_client(self, client, post, errors):
+        """Change what a form may change of a client."""
+        reseller = client.reseller_id
+        vals, group = self._read_service(post, reseller, errors)
+        if client.billed_until:
+            # A billed account keeps its cycle.
+            for name in ("interval_count", "interval_unit", "billing_anchor"):
+                del vals[name]
+                errors.pop(name, None)
+        contact_vals = None
+        if client._owns_contact():
+            contact_vals = self._read_contact(post, client, reseller, errors)
+        day = client._today()
+        if group != client.group_id:
+            day = self._read_date(post, "date", errors)
+        if errors:
+            return
+        with self._refusals(errors):
+            if contact_vals:
+                client.partner_id.write(contact_vals)
+            changed = {name: value for name, value in vals.items() if client[name] != value}
+            if changed:
+                client.write(changed)
+            if group != client.group_id:
+                client.action_move_to_group(group, day)
+
+    @page(f"{CLIENTS}/<int:client_id>/invite", methods=["POST"])
+    def reseller_client_invite(self, client_id):
+        """Give a client's contact a portal user, and mail it the invitation."""
+        client_sudo = self._find_client(client_id)
+        self._check_right(client_sudo.reseller_id, "portal_create_clients")
+        errors = {}
+        if not client_sudo._owns_contact():
+            errors["form"] = request.env._("Your provider keeps this contact: ask there.")
+        else:
+            with self._refusals(errors):
+                client_sudo._invite_to_portal()
+        if errors:
+            return self._render_client_form(client_sudo.reseller_id, client_sudo, {}, errors)
+        request.session["reseller_done"] = request.env._("The invitation is on its way.")
+        return request.redirect(f"{CLIENTS}/{client_id}")
+
+    # Delete
+
+    @page(f"{CLIENTS}/<int:client_id>/delete", methods=["GET", "POST"])
+    def reseller_client_delete(self, client_id, **post):
+        client_sudo = self._find_client(client_id)
+        reseller_sudo = client_sudo.reseller_id
+        self._check_right(reseller_sudo, "portal_delete_clients")
+        errors = {}
+        if request.httprequest.method == "POST":
+            name = client_sudo.name
+            if self._read_text(post, "confirm") != client_sudo.ref:
+                errors["confirm"] = request.env._("Type %s to confirm.", client_sudo.ref)
+            else:
+                last = None
+                with self._refusals(errors):
+                    last = client_sudo._close_or_delete()
+                if not errors:
+                    request.session["reseller_done"] = (
+                        request.env._(
+                            "%(name)s is archived; its service ends on %(day)s.",
+                            name=name,
+                            day=format_date(request.env, last),
+                        )
+                        if last
+                        else request.env._("%s is deleted.", name)
+                    )
+                    return request.redirect(CLIENTS)
+        return self._render_reseller(
+            "portal_reseller_client_delete",
+            reseller_sudo,
+            "clients",
+            heading=client_sudo.name,
+            client=client_sudo,
+            has_history=client_sudo._has_history(),
+            owed=client_sudo._load_owed()[client_sudo.id][0],
+            errors=errors,
+        )
+
+    # Report
+
+    def _read_range(self, client, post, errors):
+        """Return the days of a report: of the form, or this month to today."""
+        today = client._today()
+        first = self._read_date(post, "first", errors, required=False) or today.replace(day=1)
+        last = self._read_date(post, "last", errors, required=False) or today
+        if last < first:
+            errors["last"] = request.env._("Not before the first day.")
+        elif (last - first).days > MAX_DAYS:
+            errors["last"] = request.env._("At most %s days at once.", MAX_DAYS)
+        if errors:
+            first, last = today.replace(day=1), today
+        return first, last
+
+    def _find_feature(self, client, text):
+        """Return the feature that a page names, if the client has used it; empty for none."""
+        features = client.env["reseller.feature"]
+        number = self._read_id({"feature": text}, "feature")
+        if not number:
+            return features
+        company = client.company_id
+        return self._find(
+            features.with_context(active_test=False),
+            [("id", "=", number), ("company_id", "in", (False, company.id))],
+        )
+
+    @page(
+        f"{CLIENTS}/<int:client_id>/report", f"{CLIENTS}/<int:client_id>/report/page/<int:number>"
+    )
+    def reseller_client_report(self, client_id, number=1, feature=None, **post):
+        client_sudo = self._find_client(client_id)
+        return self._render_reseller(
+            "portal_reseller_report",
+            client_sudo.reseller_id,
+            "clients",
+            heading=client_sudo.name,
+            client=client_sudo,
+            **self._prepare_report(
+                client_sudo, f"{CLIENTS}/{client_id}/report", number, feature, post
+            ),
+        )
+
+    def _prepare_report(self, client, url, number, feature, post):
+        """Return what the page of a client's use shows, but for the client itself."""
+        errors = {}
+        first, last = self._read_range(client, post, errors)
+        chosen = self._find_feature(client, feature)
+        args = {"first": str(first), "last": str(last)}
+        rows = client._get_report(first, last)
+        events, pages = client.env["reseller.usage.line"], None
+        if chosen:
+            # Counted by the buckets: a count of raw lines would read them all.
+            total = sum(row["events"] for row in rows if row["feature"] == chosen)
+            pages = pager(url, total, number, EVENTS, url_args={**args, "feature": chosen.id})
+            events = events.search(
+                client._get_events_domain(first, last, chosen),
+                limit=EVENTS,
+                offset=pages["offset"],
+                order="billing_date desc, id desc",
+            )
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        series = {}
+        for row in rows:
+            line = series.setdefault(row["feature"], dict.fromkeys(days, Decimal(0)))
+            for day, quantity in row["days"].items():
+                line[day] += Decimal(quantity or 0)
+        return {
+            "errors": errors,
+            "first": first,
+            "last": last,
+            "rows": rows,
+            "chosen": chosen,
+            "events": events,
+            "quantities": events._get_exact_quantities(),
+            "pager": pages,
+            "url": url,
+            "query": f"first={first}&last={last}",
+            "chart": json.dumps(
+                {
+                    "labels": [day.isoformat() for day in days],
+                    "datasets": [
+                        {"label": one.name, "data": [float(value) for value in line.values()]}
+                        for one, line in series.items()
+                    ],
+                }
+            ),
+        }
+
+    @page(f"{CLIENTS}/<int:client_id>/report.<any(csv, xlsx):kind>")
+    def reseller_client_report_file(self, client_id, kind, detail="days", **post):
+        """Send a client's use as a file: by day, or each event."""
+        return self._send_report(self._find_client(client_id), kind, detail, post)
+
+    def _send_report(self, client, kind, detail, post):
+        errors = {}
+        first, last = self._read_range(client, post, errors)
+        if errors:
+            raise UserError(next(iter(errors.values())))
+        rows = self._get_event_rows if detail == "events" else self._get_day_rows
+        head, found = rows(client, first, last)
+        name = f"{client.ref}-{first}-{last}.{kind}".replace("/", "-")
+        body = _make_csv(head, found) if kind == "csv" else _make_xlsx(head, found)
+        return request.make_response(
+            body,
+            [
+                ("Content-Type", "text/csv; charset=utf-8" if kind == "csv" else XLSX),
+                ("Content-Disposition", content_disposition(name)),
+                ("X-Content-Type-Options", "nosniff"),
+            ],
+        )
+
+    def _get_day_rows(self, client, first, last):
+        head = [
+            request.env._("Day"),
+            request.env._("Feature"),
+            request.env._("Level"),
+            request.env._("Quantity"),
+        ]
+        return head, [
+            (day.isoformat(), row["feature"].name, row["level"].name or "", Decimal(quantity or 0))
+            for row in client._get_report(first, last)
+            for day, quantity in row["days"].items()
+        ]
+
+    def _get_event_rows(self, client, first, last):
+        lines = client.env["reseller.usage.line"]
+        domain = client._get_events_domain(first, last)
+        if lines.search_count(domain, limit=MAX_EVENTS + 1) > MAX_EVENTS:
+            raise UserError(
+                request.env._(
+                    "There are more than %s events: choose fewer days.", f"{MAX_EVENTS:,}"
+                )
+            )
+        lines = lines.search(domain, order="billing_date, id")
+        quantities = lines._get_exact_quantities()
+        head = [
+            request.env._("Day"),
+            request.env._("Time (UTC)"),
+            request.env._("Feature"),
+            request.env._("Level"),
+            request.env._("Quantity"),
+            request.env._("Event"),
+            request.env._("Properties"),
+        ]
+        return head, [
+            (
+                line.billing_date.isoformat(),
+                fields.Datetime.to_string(line.occurred_at),
+                line.feature_id.name,
+                line.level_id.name or "",
+                Decimal(quantities[line.id]),
+                line.external_id,
+                json.dumps(line.properties, ensure_ascii=False) if line.properties else "",
+            )
+            for line in lines
+        ]
+
+    # Billing
+
+    @page(f"{CLIENTS}/<int:client_id>/billing")
+    def reseller_client_billing(self, client_id):
+        client_sudo = self._find_client(client_id)
+        reseller_sudo = client_sudo.reseller_id
+        errors = {}
+        preview = client_sudo.env["reseller.statement"]
+        sees_money = reseller_sudo._sees_money_of_bills()
+        if client_sudo.state == "active" and sees_money:
+            with self._refusals(errors):
+                preview = client_sudo.preview_statement(client_sudo.next_bill_date).sudo()
+        return self._render_reseller(
+            "portal_reseller_billing",
+            reseller_sudo,
+            "clients",
+            heading=client_sudo.name,
+            client=client_sudo,
+            preview=preview,
+            sees_money=sees_money,
+            usage=client_sudo.current_usage() if client_sudo.state == "active" else [],
+            statements=client_sudo.statement_ids.filtered(
+                lambda one: one.state in ("approved", "invoiced")
+            ),
+            history=client_sudo._get_history() if sees_money else [],
+            owed=client_sudo._load_owed()[client_sudo.id],
+            errors=errors,
+            number=lambda text: client_sudo.env["res.lang"]._format_exact(Decimal(text)),
+            url=f"{CLIENTS}/{client_id}",
+        )
+
+    def _find_statement(self, client, statement_id):
+        return self._find(
+            client.env["reseller.statement"],
+            [("id", "=", statement_id), ("client_id", "=", client.id)],
+        )
+
+    @page(f"{CLIENTS}/<int:client_id>/why/<int:charge_id>")
+    def reseller_client_why(self, client_id, charge_id):
+        """Explain a charge: from which price, of which use, in which steps."""
+        client_sudo = self._find_client(client_id)
+        self._check_right(client_sudo.reseller_id, "portal_see_prices")
+        self._check_sees_money(client_sudo.reseller_id)
+        charge = self._find(
+            client_sudo.env["reseller.charge"],
+            [("id", "=", charge_id), ("client_id", "=", client_sudo.id)],
+        )
+        return self._render_reseller(
+            "portal_reseller_why",
+            client_sudo.reseller_id,
+            "clients",
+            heading=client_sudo.name,
+            client=client_sudo,
+            charge=charge,
+            steps=charge._get_explanation(with_levels=True),
+            back=f"{CLIENTS}/{client_id}/billing",
+        )
+
+    def _check_sees_money(self, reseller):
+        if not reseller._sees_money_of_bills():
+            self._check_right(reseller, "portal_see_cost")
+
+    @page(f"{CLIENTS}/<int:client_id>/statements/<int:statement_id>.<any(pdf, xlsx):kind>")
+    def reseller_client_statement(self, client_id, statement_id, kind):
+        client_sudo = self._find_client(client_id)
+        self._check_sees_money(client_sudo.reseller_id)
+        return self._send_statement(self._find_statement(client_sudo, statement_id), kind)
+
+    def _send_statement(self, statement, kind):
+        if statement.state not in ("approved", "invoiced"):
+            raise request.not_found()
+        name = {
+            "pdf": "reseller_billing.action_report_statement",
+            "xlsx": "reseller_billing.action_report_statement_xlsx",
+        }[kind]
+        report = statement.env.ref(name)
+        if kind == "pdf":
+            body, _type = report._render_qweb_pdf(report.report_name, statement.ids)
+        else:
+            body, _type = report._render_xlsx(report.report_name, statement.ids, {})
+        return request.make_response(
+            body,
+            [
+                ("Content-Type", "application/pdf" if kind == "pdf" else XLSX),
+                (
+                    "Content-Disposition",
+                    content_disposition(f"{statement.name.replace('/', '-')}.{kind}"),
+                ),
+                ("X-Content-Type-Options", "nosniff"),
+            ],
+        )
+
+    # Groups
+
+    @page(GROUPS, methods=["GET", "POST"])
+    def reseller_groups(self, reseller=None, **post):
+        number = int(reseller) if reseller and reseller.isdecimal() else None
+        reseller_sudo = self._find_reseller(number)
+        errors = {}
+        if request.httprequest.method == "POST":
+            self._check_right(reseller_sudo, "portal_edit_clients")
+            name = self._read_text(post, "name", 80)
+            if not name:
+                errors["name"] = request.env._("A group has a name.")
+            else:
+                reseller_sudo.env["reseller.client.group"].create(
+                    {"name": name, "reseller_id": reseller_sudo.id}
+                )
+                return request.redirect(GROUPS)
+        resellers_sudo = self._get_resellers()
+        today = reseller_sudo._today()
+        counts = dict(
+            resellers_sudo.env["reseller.client.membership"]._read_group(
+                [
+                    ("group_id", "in", resellers_sudo.group_ids.ids),
+                    ("date_from", "<=", today),
+                    "|",
+                    ("date_to", "=", False),
+                    ("date_to", ">=", today),
+                ],
+                ["group_id"],
+                ["client_id:count_distinct"],
+            )
+        )
+        return self._render_reseller(
+            "portal_reseller_groups",
+            reseller_sudo,
+            "groups",
+            groups=resellers_sudo.group_ids,
+            counts=counts,
+            errors=errors,
+        )
+
+    @page(f"{GROUPS}/<int:group_id>", methods=["GET", "POST"])
+    def reseller_group(self, group_id, **post):
+        group_sudo = self._find_group(group_id, self._get_resellers())
+        reseller_sudo = group_sudo.reseller_id
+        errors = {}
+        if request.httprequest.method == "POST":
+            self._check_right(reseller_sudo, "portal_edit_clients")
+            name = self._read_text(post, "name", 80)
+            if not name:
+                errors["name"] = request.env._("A group has a name.")
+            else:
+                group_sudo.name = name
+                request.session["reseller_done"] = request.env._("Saved.")
+                return request.redirect(f"{GROUPS}/{group_id}")
+        return self._render_reseller(
+            "portal_reseller_group",
+            reseller_sudo,
+            "groups",
+            heading=group_sudo.name,
+            group=group_sudo,
+            clients=group_sudo.env["reseller.client"].search(
+                [("group_id", "in", group_sudo.ids)], limit=200
+            ),
+            done=request.session.pop("reseller_done", None),
+            pricing=(
+                group_sudo._get_pricing(reseller_sudo._today())
+                if reseller_sudo.portal_see_prices
+                else []
+            ),
+            priceable=self._get_priceable(reseller_sudo),
+            errors=errors,
+        )
+
+    # Statements
+
+    @page(f"{HOME}/<int:reseller_id>/brand", methods=["GET", "POST"])
+    def reseller_brand(self, reseller_id, **post):
+        reseller_sudo = self._find_reseller(reseller_id)
+        self._check_right(reseller_sudo, "portal_brand")
+        errors = {}
+        if request.httprequest.method == "POST":
+            vals = self._read_brand(reseller_sudo, post, errors)
+            if not errors:
+                with self._refusals(errors):
+                    reseller_sudo.write(vals)
+            if not errors:
+                request.session["reseller_done"] = request.env._("Saved.")
+                return request.redirect(f"{HOME}/{reseller_id}/brand")
+        return self._render_reseller(
+            "portal_reseller_brand",
+            reseller_sudo,
+            "brand",
+            values=post,
+            errors=errors,
+            done=request.session.pop("reseller_done", None),
+            languages=reseller_sudo._get_statement_langs(),
+        )
+
+    @page(f"{HOME}/<int:reseller_id>/brand/preview", methods=["POST"])
+    def reseller_brand_preview(self, reseller_id, **post):
+        """Show a statement as the form would have it; nothing is saved."""
+        reseller_sudo = self._find_reseller(reseller_id)
+        self._check_right(reseller_sudo, "portal_brand")
+        vals = self._read_brand(reseller_sudo, post, {})
+        body = reseller_sudo._render_brand_preview(vals)
+        return request.make_response(
+            body,
+            [
+                ("Content-Type", "text/html; charset=utf-8"),
+                # A document with pictures and styles, and no scripts.
+                (
+                    "Content-Security-Policy",
+                    "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'",
+                ),
+                ("X-Frame-Options", "SAMEORIGIN"),
+            ],
+        )
+
+    def _read_brand(self, reseller, post, errors):
+        """Return the values of a reseller's brand that a form may set."""
+        vals = {
+            "color_primary": self._read_text(post, "color_primary", 7),
+            "statement_header": self._read_text(post, "statement_header"),
+            "statement_footer": self._read_text(post, "statement_footer", 500),
+            "statement_note": self._read_text(post, "statement_note", 2000),
+            "statement_lang": post.get("statement_lang") or False,
+        }
+        for name in ("quantity", "price", "charts"):
+            vals[f"statement_show_{name}"] = post.get(f"statement_show_{name}") == "1"
+        if vals["statement_lang"] not in (False, *dict(reseller._get_statement_langs())):
+            errors["statement_lang"] = request.env._("Choose one of the languages.")
+            vals["statement_lang"] = False
+        wrong = reseller._explain_color(vals["color_primary"])
+        if wrong:
+            errors["color_primary"] = wrong
+            vals["color_primary"] = reseller.color_primary
+        upload = request.httprequest.files.get("logo")
+        if post.get("remove_logo"):
+            vals["logo"] = False
+        elif upload and upload.filename:
+            logo = reseller._read_logo(upload.stream)
+            if logo:
+                vals["logo"] = logo
+            else:
+                errors["logo"] = request.env._("A PNG, JPEG, GIF or WebP picture of at most 2 MB.")
+        return vals
+
+
+def _make_csv(head, rows):
+    """Return a table as CSV, UTF-8 with a mark; texts that a spreadsheet would run are quoted."""
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerow(head)
+    for row in rows:
+        writer.writerow(f"{one:f}" if isinstance(one, Decimal) else _make_inert(one) for one in row)
+    return stream.getvalue().encode("utf-8-sig")
+
+
+def _make_inert(text):
+    # What spreadsheets take for a formula begins with one of these.
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r\n") else text
+
+
+def _make_xlsx(head, rows):
+    stream = io.BytesIO()
+    book = xlsxwriter.Workbook(
+        stream,
+        {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
+    )
+    sheet = book.add_worksheet()
+    bold = book.add_format({"bold": True})
+    for column, text in enumerate(head):
+        sheet.write_string(0, column, text, bold)
+    for number, row in enumerate(rows, 1):
+        for column, one in enumerate(row):
+            exact = isinstance(one, Decimal) and Decimal(repr(float(one))) == one
+            if exact and len(one.as_tuple().digits) <= 15:
+                sheet.write_number(number, column, float(one))
+            else:
+                sheet.write_string(number, column, f"{one:f}" if isinstance(one, Decimal) else one)
+    sheet.freeze_panes(1, 0)
+    sheet.set_column(0, len(head) - 1, 18)
+    book.close()
+    return stream.getvalue()

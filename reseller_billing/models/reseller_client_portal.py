@@ -1,0 +1,425 @@
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Command
+from odoo.tools import SQL
+
+# Of one download of events.
+MAX_EVENTS = 100_000
+SCOPES = ("client_id", "group_id", "reseller_id")
+
+
+class ResellerClientPortalMixin(models.AbstractModel):
+    """What the portal shows of clients, and what a reseller does with them there.
+
+    Who may is decided before: these work with the rights of the records that they get.
+    """
+
+    _name = "reseller.client.portal.mixin"
+    _description = "Portal of a Client"
+
+    login_ids = fields.One2many("reseller.login", "client_id", string="Log-ins by the Reseller")
+
+    # Who
+
+    def _get_portal_users(self):
+        """Return the portal users that stand for this client."""
+        self.ensure_one()
+        users = self.env["res.users"].search(
+            [
+                ("partner_id", "child_of", self.partner_id.id),
+                ("share", "=", True),
+                ("company_ids", "in", self.company_id.ids),
+            ]
+        )
+        return users.filtered(lambda user: self in user._get_portal_roles()[1])
+
+    def _shows_money(self):
+        """Whether the client may see amounts: not what its reseller pays for it."""
+        self.ensure_one()
+        return self.reseller_id.invoice_to != "reseller"
+
+    def _owns_contact(self):
+        """Whether the contact is this reseller's to change: nobody else stands or works with it."""
+        self.ensure_one()
+        contact = self.partner_id
+        with_archived = contact.with_context(active_test=False)
+        return not (
+            with_archived.reseller_client_ids.reseller_id - self.reseller_id
+            or with_archived.reseller_ids
+            or with_archived.user_ids.filtered(lambda user: not user.share)
+            or self.env["res.company"].search_count([("partner_id", "=", contact.id)], limit=1)
+        )
+
+    # What is owed
+
+    def _load_owed(self):
+        """Return {client id: (open, overdue)} as Decimals: of posted invoices of their statements.
+
+        Offers are not owed; credit notes count off.
+        """
+        self.env["account.move"].flush_model()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT move.reseller_client_id,
+                       sum(line.amount_residual_currency)::text,
+                       COALESCE(sum(line.amount_residual_currency)
+                           FILTER (WHERE line.date_maturity < %s), 0)::text
+                  FROM account_move move
+                  JOIN account_move_line line ON line.move_id = move.id
+                  JOIN account_account account ON account.id = line.account_id
+                 WHERE move.reseller_client_id = ANY(%s) AND move.state = 'posted'
+                   AND move.reseller_is_offer IS NOT TRUE
+                   AND account.account_type = 'asset_receivable'
+                   AND NOT line.reconciled
+                 GROUP BY move.reseller_client_id
+                """,
+                fields.Date.context_today(self),
+                self.ids,
+            )
+        )
+        found = dict.fromkeys(self.ids, (Decimal(0), Decimal(0)))
+        found.update({client: (Decimal(owed), Decimal(late)) for client, owed, late in rows})
+        return found
+
+    @api.model
+    def _search_owing(self):
+        """Return a query of the clients with open invoices."""
+        return SQL(
+            """
+            SELECT move.reseller_client_id FROM account_move move
+             WHERE move.reseller_client_id IS NOT NULL AND move.state = 'posted'
+               AND move.move_type = 'out_invoice' AND move.reseller_is_offer IS NOT TRUE
+               AND move.payment_state IN ('not_paid', 'partial')
+            """
+        )
+
+    def _get_history(self):
+        """Return this account's history, newest first: bills, what they are of, what settled them.
+
+        :return: dicts with ``date``, ``kind`` (invoice, credit, settled), ``name``, ``amount`` and
+            ``balance`` (Decimals, of what is owed), ``statement`` and ``charges``
+        """
+        self.ensure_one()
+        statements = self.statement_ids.filtered(lambda one: one.invoice_id.state == "posted")
+        entries = []
+        for statement in statements:
+            invoice = statement.invoice_id
+            sign = -1 if invoice.move_type == "out_refund" else 1
+            entries.append(
+                {
+                    "date": invoice.invoice_date,
+                    "kind": "credit" if sign < 0 else "invoice",
+                    "id": invoice.id,
+                    "name": invoice.name,
+                    "amount": Decimal(repr(sign * invoice.amount_total)),
+                    "statement": statement,
+                    "charges": statement.charge_ids,
+                }
+            )
+        entries += self._get_settlements(statements.invoice_id)
+        balance = Decimal(0)
+        entries.sort(key=lambda one: (one["date"], one["kind"] == "settled", one["id"]))
+        for entry in entries:
+            balance += entry["amount"]
+            entry["balance"] = balance
+        return entries[::-1]
+
+    def _get_settlements(self, invoices):
+        """Return what has settled invoices, and undone credits: by day and document."""
+        lines = invoices.line_ids.filtered(
+            lambda line: line.account_id.account_type == "asset_receivable"
+        )
+        found = []
+        for partial in lines.matched_credit_ids | lines.matched_debit_ids:
+            debit, credit = partial.debit_move_id, partial.credit_move_id
+            if debit in lines and credit in lines:
+                continue  # a credit note of this account: the balance stays
+            ours, other, sign = (debit, credit, -1) if debit in lines else (credit, debit, 1)
+            amount = partial.debit_amount_currency if sign < 0 else partial.credit_amount_currency
+            found.append(
+                {
+                    "date": partial.max_date,
+                    "kind": "settled",
+                    "id": partial.id,
+                    # The other document may be of more than this account: its name is not shown.
+                    "name": ours.move_id.name,
+                    "by_payment": bool(other.payment_id or other.statement_line_id),
+                    "amount": sign * Decimal(repr(amount)),
+                    "statement": None,
+                    "charges": [],
+                }
+            )
+        return found
+
+    # Use
+
+    def _get_report(self, first, last):
+        """Return this client's use from one local day to another, both inclusive.
+
+        :return: dicts with ``feature`` and ``level`` (records), ``total`` (an exact decimal string),
+            ``events``, and ``days`` {day: exact decimal string}; what is billed by its highest or
+            last value has the highest, or last, of the days as its total
+        """
+        self.ensure_one()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT bucket.feature_id, bucket.level_id, bucket.billing_date, bucket.event_count,
+                       trim_scale(CASE feature.aggregation
+                           WHEN 'count' THEN bucket.event_count
+                           WHEN 'max' THEN bucket.max_quantity
+                           WHEN 'last' THEN bucket.last_quantity
+                           ELSE bucket.quantity END)::text
+                  FROM reseller_usage_daily bucket
+                  JOIN reseller_feature feature ON feature.id = bucket.feature_id
+                 WHERE bucket.client_id = %s AND bucket.billing_date BETWEEN %s AND %s
+                 ORDER BY feature.sequence, feature.id, bucket.level_id NULLS FIRST,
+                       bucket.billing_date
+                """,
+                self.id,
+                first,
+                last,
+            )
+        )
+        found = {}
+        for feature_id, level_id, day, events, quantity in rows:
+            feature = self.env["reseller.feature"].browse(feature_id)
+            entry = found.setdefault(
+                (feature_id, level_id),
+                {
+                    "feature": feature,
+                    "level": self.env["reseller.feature.level"].browse(level_id or []),
+                    "total": Decimal(0),
+                    "events": 0,
+                    "days": {},
+                },
+            )
+            entry["days"][day] = quantity
+            entry["events"] += events
+            amount = Decimal(quantity or 0)
+            match feature.aggregation:
+                case "max":
+                    entry["total"] = max(entry["total"], amount)
+                case "last":
+                    entry["total"] = amount
+                case _:
+                    entry["total"] += amount
+        return list(found.values())
+
+    def _get_events_domain(self, first, last, feature=None):
+        domain = [
+            ("client_id", "=", self.id),
+            ("billing_date", ">=", first),
+            ("billing_date", "<=", last),
+        ]
+        return domain + ([("feature_id", "=", feature.id)] if feature else [])
+
+    # Deleting
+
+    def _has_history(self):
+        """Whether anything of this client has to be kept: bills, use, prices, charges, money."""
+        self.ensure_one()
+        return bool(
+            self.statement_ids.filtered(lambda one: one.state != "preview")
+            or self.env["reseller.usage.daily"].search_count([("client_id", "=", self.id)], limit=1)
+            or self.env["reseller.manual.charge"].search_count(
+                [("client_id", "=", self.id)], limit=1
+            )
+            or self.wallet_lot_ids
+            or self.prepaid_lot_ids
+        )
+
+    def _close_or_delete(self):
+        """Delete a client without history; close one that is served, and archive it.
+
+        Its service ends today, or on its last billed day where that is later; its final bill comes
+        by itself.
+
+        :return: the last day of service, or nothing where it is deleted
+        """
+        self.ensure_one()
+        if not self._has_history():
+            self.price_rule_ids.unlink()
+            self.statement_ids.unlink()
+            contract = self.contract_id
+            self.unlink()
+            contract.unlink()
+            return None
+        if self.state == "active" and not self.close_date:
+            self.action_close(max(self._today(), self.billed_until or self._today()))
+        self.active = False
+        return self.close_date
+
+    # Prices
+
+    def _get_first_free_day(self):
+        """Return the first day on which a price of one of these clients may change."""
+        days = [
+            fields.Date.add(client.billed_until, days=1) for client in self if client.billed_until
+        ]
+        return max(days, default=None)
+
+    @api.model
+    def _set_price(self, base, scope, terms, date):
+        """Give a client, a group or a reseller's clients a price of their own from a day on.
+
+        :param base: the reseller.price.rule that holds there now; its other terms are kept
+        :param dict scope: one of ``client_id``, ``group_id`` and ``reseller_id``
+        :param dict terms: what differs
+        :param date: the first day
+        :return: the new price
+        """
+        nobody = dict.fromkeys(SCOPES, False)
+        target = {**nobody, **scope}
+        there = base._end_before(date, target)
+        same_day = there.filtered(lambda one: one.date_from == date)
+        if same_day:
+            same_day.write(terms)
+            return same_day
+        return there._make_copy(base, date, target, terms)
+
+    @api.model
+    def _drop_price(self, rules, date):
+        """End own prices on the day before, or delete those that had not begun by then."""
+        begun = rules.filtered(lambda one: not one.date_from or one.date_from < date)
+        for rule in begun.filtered(lambda one: not one.date_to or one.date_to >= date):
+            rule.date_to = fields.Date.subtract(date, days=1)
+        (rules - begun).unlink()
+
+    def _get_priced_clients(self):
+        """Return the clients that a price of this client's own reaches."""
+        return self
+
+    def _find_prices(self, feature, day):
+        """Return (this client's own price of a feature, the one that holds) on a day."""
+        self.ensure_one()
+        group = self._membership_on(day).group_id
+        [row] = self.reseller_id._get_pricing(day, group, self, features=feature)
+        winner = row["winner"]
+        return winner.filtered("client_id"), winner
+
+    # Buying ahead
+
+    def _pays_itself(self):
+        """Whether the client is who pays, so that it may buy and have itself charged."""
+        self.ensure_one()
+        return (
+            self.reseller_id.invoice_to == "client"
+            and self._get_payer() == self.partner_id.commercial_partner_id
+        )
+
+    def _get_offered_packages(self):
+        """Return the packages that this client may buy in the portal."""
+        self.ensure_one()
+        products = self.env["product.product"]
+        if self.state != "active" or not self._pays_itself():
+            return products
+        return products.search(
+            [
+                ("reseller_grants", "!=", False),
+                ("reseller_in_portal", "=", True),
+                ("company_id", "in", (False, self.company_id.id)),
+            ],
+            order="name, id",
+        )
+
+    def _get_package_price(self, product):
+        """Return what a package costs this client, as priced, in the currency of its bills."""
+        self.ensure_one()
+        return product.currency_id._convert(
+            product.lst_price, self.currency_id, self.company_id, self._today()
+        )
+
+    def _buy_package(self, product):
+        """Return the invoice of a package that this client wants; an open one is not made twice."""
+        self.ensure_one()
+        self._take_turn()
+        items = self.env["reseller.manual.charge"]
+        open_items = items.search(
+            [
+                ("client_id", "=", self.id),
+                ("product_id", "=", product.id),
+                ("refill_id", "=", False),
+                ("statement_id.invoice_id.reseller_is_offer", "=", True),
+                ("statement_id.invoice_id.state", "=", "posted"),
+                ("statement_id.invoice_id.payment_state", "=", "not_paid"),
+            ],
+            limit=1,
+        )
+        if not open_items:
+            open_items = items.create(
+                {
+                    "client_id": self.id,
+                    "product_id": product.id,
+                    "name": product.display_name,
+                    "date": self._today(),
+                    "quantity": 1,
+                    "unit_price": self._get_package_price(product),
+                }
+            )
+            open_items.action_bill_now()
+        return open_items.statement_id.invoice_id
+
+    def _get_usable_tokens(self):
+        """Return the saved payment methods of this client's own contact and those beneath it."""
+        self.ensure_one()
+        tokens = self.env["payment.token"]
+        if not self._pays_itself():
+            return tokens
+        return tokens.search(
+            [
+                ("partner_id", "child_of", self.partner_id.id),
+                ("provider_id.company_id", "=", self.company_id.id),
+                ("provider_id.state", "!=", "disabled"),
+            ]
+        )
+
+    # Invitation
+
+    def _invite_to_portal(self):
+        """Give this client's contact a user in the portal, or invite it again.
+
+        :raise UserError: without an e-mail address, or with one that cannot be invited
+        """
+        self.ensure_one()
+        contact = self.partner_id
+        if not contact.email:
+            raise UserError(self.env._("Enter an e-mail address first."))
+        wizard = (
+            self.env["portal.wizard"]
+            .with_company(self.company_id)
+            .create({"partner_ids": [Command.set(contact.ids)]})
+        )
+        invited = wizard.user_ids
+        if invited.email_state != "ok" or invited.is_internal:
+            # No word of whose address it is: it may be another reseller's client.
+            raise UserError(self.env._("This address cannot be invited: choose another one."))
+        if invited.is_portal:
+            invited.action_invite_again()
+        else:
+            invited.action_grant_access()
+
+    # Refs
+
+    @api.model
+    def _next_ref(self, reseller):
+        """Return a reference for a reseller's new client: its code and a number of its own."""
+        prefix = f"{reseller.code}-"
+        [[last]] = self.env.execute_query(
+            SQL(
+                """
+                SELECT COALESCE(max(substr(ref, %s)::numeric), 0)
+                  FROM reseller_client
+                 WHERE company_id = %s AND starts_with(ref, %s)
+                   AND substr(ref, %s) ~ '^[0-9]{1,12}$'
+                """,
+                len(prefix) + 1,
+                reseller.company_id.id,
+                prefix,
+                len(prefix) + 1,
+            )
+        )
+        return f"{prefix}{int(last) + 1:04d}"

@@ -1,0 +1,73 @@
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+# The terms that the form in the portal has.
+SETTABLE = ("recurring_fee", "unit_price", "included_quantity")
+
+
+class ResellerPriceFloor(models.Model):
+    """A feature that a reseller may price in the portal, and what it may not go under."""
+
+    _name = "reseller.price.floor"
+    _description = "Price That a Reseller May Set"
+    _order = "reseller_id, feature_id"
+
+    reseller_id = fields.Many2one(
+        "reseller.reseller", required=True, index=True, ondelete="cascade"
+    )
+    company_id = fields.Many2one(related="reseller_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one(related="reseller_id.currency_id")
+    feature_id = fields.Many2one("reseller.feature", required=True, index=True, ondelete="cascade")
+    unit_price = fields.Float(
+        string="Lowest Unit Price",
+        min_display_digits="Product Price",
+        help="In the reseller's currency.",
+    )
+    recurring_fee = fields.Float(string="Lowest Fee", min_display_digits="Product Price")
+    included_quantity = fields.Float(
+        string="Most Included",
+        min_display_digits=0,
+        help="Included units, at most: free ones would go under any floor.",
+    )
+
+    _feature_uniq = models.Constraint(
+        "UNIQUE (reseller_id, feature_id)", "This reseller has a line for this feature already."
+    )
+    _floors_positive = models.Constraint(
+        "CHECK (COALESCE(unit_price, 0) >= 0 AND COALESCE(recurring_fee, 0) >= 0 "
+        "AND COALESCE(included_quantity, 0) >= 0)",
+        "Floors must not be negative.",
+    )
+
+    @api.constrains("feature_id", "reseller_id")
+    def _check_feature_company(self):
+        for floor in self:
+            company = floor.feature_id.company_id
+            if company and company != floor.reseller_id.company_id:
+                raise ValidationError(
+                    self.env._(
+                        "%(feature)s belongs to another company than %(reseller)s.",
+                        feature=floor.feature_id.name,
+                        reseller=floor.reseller_id.display_name,
+                    )
+                )
+
+    def _check_terms(self, terms):
+        """Return {field: what is wrong} of what a reseller wants to set; empty when it may.
+
+        :param dict terms: ``unit_price``, ``recurring_fee`` and ``included_quantity`` as floats
+        """
+        self.ensure_one()
+        money = self.currency_id._format_exact
+        wrong = {}
+        for name in ("unit_price", "recurring_fee"):
+            if terms[name] < self[name]:
+                wrong[name] = self.env._("Not under %s, please.", money(Decimal(repr(self[name]))))
+        if terms["included_quantity"] > self.included_quantity:
+            wrong["included_quantity"] = self.env._(
+                "At most %s, please.",
+                self.env["res.lang"]._format_exact(Decimal(repr(self.included_quantity))),
+            )
+        return wrong

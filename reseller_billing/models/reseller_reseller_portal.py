@@ -1,0 +1,300 @@
+import base64
+import re
+from datetime import timedelta
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tools import SQL, date_utils
+from odoo.tools.image import image_data_uri, image_process
+from odoo.tools.misc import format_date
+
+# What a reseller may do beyond looking: for who may do it in the back end to give.
+RIGHTS = frozenset(
+    (
+        "portal_set_prices",
+        "portal_create_clients",
+        "portal_delete_clients",
+        "portal_login_as",
+        "portal_use_api",
+        "price_floor_ids",
+    )
+)
+MAX_LOGO = 2 * 1024 * 1024
+MONTHS = 12
+COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+class ResellerResellerPortalMixin(models.AbstractModel):
+    """What a reseller may do in the portal, as the provider sets it, and how it looks there."""
+
+    _name = "reseller.reseller.portal.mixin"
+    _description = "Portal of a Reseller"
+
+    portal_see_prices = fields.Boolean(
+        string="Sees Prices",
+        default=True,
+        tracking=True,
+        help="The effective prices of its clients, where they come from, and why a charge is what it is.",
+    )
+    portal_set_prices = fields.Boolean(
+        string="Sets Prices",
+        tracking=True,
+        help="Of its clients and groups, for the features below, not under their floors.",
+    )
+    portal_see_cost = fields.Boolean(
+        string="Sees Own Cost",
+        default=True,
+        tracking=True,
+        help="What it is billed for its clients, where invoices go to the reseller.",
+    )
+    portal_edit_clients = fields.Boolean(
+        string="Edits Clients",
+        default=True,
+        tracking=True,
+        help="Contact data, group and, before the first bill, the cycle of its clients; its groups.",
+    )
+    portal_create_clients = fields.Boolean(
+        string="Creates Clients",
+        tracking=True,
+        help="And invites them to the portal.",
+    )
+    portal_delete_clients = fields.Boolean(
+        string="Deletes Clients",
+        tracking=True,
+        help="Those with history are closed and archived.",
+    )
+    portal_login_as = fields.Boolean(
+        string="Logs In As Clients",
+        tracking=True,
+        help="For 30 minutes at a time, with the client's rights; each time is kept.",
+    )
+    portal_brand = fields.Boolean(string="Brands Statements", default=True, tracking=True)
+    portal_use_api = fields.Boolean(
+        string="Uses the API",
+        tracking=True,
+        help="With keys that read and send use of its own clients and nothing else.",
+    )
+    price_floor_ids = fields.One2many(
+        "reseller.price.floor", "reseller_id", string="Prices It May Set"
+    )
+    login_ids = fields.One2many("reseller.login", "reseller_id", string="Log-ins as Clients")
+
+    # Branding of statements and of the portal
+    color_primary = fields.Char(string="Brand Colour", default="#714B67", required=True)
+    statement_header = fields.Char(translate=True, help="A line under the logo.")
+    statement_note = fields.Text(translate=True, help="A paragraph before the charges.")
+    statement_lang = fields.Selection(
+        selection="_get_statement_langs",
+        string="Language of Statements",
+        help="Empty: that of who gets them.",
+    )
+    statement_show_quantity = fields.Boolean(string="Show Quantities", default=True)
+    statement_show_price = fields.Boolean(string="Show Prices", default=True)
+    statement_show_charts = fields.Boolean(string="Show Charts of Use", default=True)
+
+    @api.model
+    def _get_statement_langs(self):
+        return self.env["res.lang"].get_installed()
+
+    @api.constrains("color_primary")
+    def _check_color_primary(self):
+        # It stands in style attributes of documents and pages.
+        for reseller in self:
+            wrong = self._explain_color(reseller.color_primary)
+            if wrong:
+                raise ValidationError(wrong)
+
+    @api.model
+    def _explain_color(self, text):
+        """Return what is wrong with a colour, or nothing."""
+        if COLOR.fullmatch(text or ""):
+            return None
+        return self.env._("A colour is # and six hexadecimal digits, as in #714B67.")
+
+    @api.model
+    def _read_logo(self, stream):
+        """Return a picture that was uploaded as the value of a field; nothing if it is none."""
+        data = stream.read(MAX_LOGO + 1)
+        # By its first bytes, whatever it is called: a vector picture may hold scripts.
+        known = data.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")) or (
+            data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+        )
+        if len(data) > MAX_LOGO or not known:
+            return None
+        try:
+            # Drawn anew: what else the file carries is left behind.
+            return base64.b64encode(image_process(data, size=(512, 512), output_format="PNG"))
+        except (UserError, ValueError, OSError):
+            return None
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Override of `base`: who may not set prices, say, may not have a reseller do it."""
+        resellers = super().create(vals_list)
+        # By values, or by defaults of a context.
+        if any(reseller[name] for reseller in resellers for name in RIGHTS):
+            self._check_may_give_rights()
+        return resellers
+
+    def write(self, vals):
+        """Override of `base`: as for `create`."""
+        if RIGHTS & vals.keys():
+            self._check_may_give_rights()
+        return super().write(vals)
+
+    def _check_may_give_rights(self):
+        if not self.env.su and not self.env.user.has_group(
+            "reseller_billing.group_billing_manager"
+        ):
+            raise AccessError(
+                self.env._("Billing managers alone say what a reseller may do in the portal.")
+            )
+
+    def _sees_money_of_bills(self):
+        """Whether the reseller may see what its clients' bills come to in the portal."""
+        self.ensure_one()
+        return self.invoice_to != "reseller" or self.portal_see_cost
+
+    def _get_text_color(self):
+        """Return black or white: what is read best on the brand colour (WCAG 2, relative luminance)."""
+        self.ensure_one()
+        channels = [int(self.color_primary[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (
+            one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels
+        )
+        luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+        return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#FFFFFF"
+
+    # Overview
+
+    def _get_overview(self):
+        """Return what the first page of the portal shows of this reseller.
+
+        :return: ``states`` {state: clients}, ``owing`` and ``locked`` (clients), ``overdue``
+            [(client, amount)], ``near`` (usage alerts of running cycles), ``next_bill`` (date,
+            clients) and ``use``: per feature ``name``, ``now`` and ``before`` (units of this month
+            and of the same days of the last one), ``months`` [(label, amount billed)]
+        """
+        self.ensure_one()
+        clients = self.env["reseller.client"]
+        mine = [("reseller_id", "=", self.id)]
+        states = dict(clients._read_group(mine, ["state"], ["__count"]))
+        with_next = clients.search(
+            [*mine, ("state", "=", "active"), ("next_bill_date", "!=", False)],
+            order="next_bill_date",
+            limit=1,
+        )
+        owing = clients.search([*mine, ("id", "in", clients._search_owing())])
+        overdue = sorted(
+            (
+                (client, late)
+                for client, (_open, late) in (
+                    (owing.browse(number), sums) for number, sums in owing._load_owed().items()
+                )
+                if late > 0
+            ),
+            key=lambda pair: -pair[1],
+        )
+        return {
+            "reseller": self,
+            "states": states,
+            "owing": len(owing),
+            "locked": clients.search_count(
+                [*mine, ("lockout_ids.state", "in", ("restricted", "locked"))]
+            ),
+            "overdue": overdue[:5],
+            "overdue_count": len(overdue),
+            "near": self.env["reseller.usage.alert"].search(
+                [
+                    ("client_id.reseller_id", "=", self.id),
+                    ("cycle_end", ">=", self._today()),
+                    ("threshold", ">=", 80),
+                ],
+                order="threshold desc, id desc",
+                limit=8,
+            ),
+            "next_bill": with_next.next_bill_date,
+            "use": self._get_use_of_months(),
+            "months": self._get_billed_months() if self._sees_money_of_bills() else [],
+        }
+
+    def _get_use_of_months(self):
+        """Return each feature's use of this month and of the same days of the one before."""
+        today = self._today()
+        first = today.replace(day=1)
+        before = date_utils.subtract(first, months=1)
+        until = min(date_utils.subtract(today, months=1), first - timedelta(days=1))
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT bucket.feature_id,
+                       COALESCE(sum(bucket.amount) FILTER (WHERE bucket.billing_date >= %(first)s), 0),
+                       COALESCE(sum(bucket.amount) FILTER (WHERE bucket.billing_date < %(first)s), 0)
+                  FROM (
+                    SELECT daily.feature_id, daily.billing_date,
+                           CASE feature.aggregation WHEN 'count' THEN daily.event_count
+                                ELSE daily.quantity END AS amount
+                      FROM reseller_usage_daily daily
+                      JOIN reseller_client client ON client.id = daily.client_id
+                      JOIN reseller_feature feature ON feature.id = daily.feature_id
+                     WHERE client.reseller_id = %(reseller)s
+                       AND feature.aggregation IN ('sum', 'count')
+                       AND (daily.billing_date BETWEEN %(first)s AND %(today)s
+                            OR daily.billing_date BETWEEN %(before)s AND %(until)s)
+                  ) AS bucket
+                 GROUP BY bucket.feature_id
+                """,
+                first=first,
+                today=today,
+                before=before,
+                until=until,
+                reseller=self.id,
+            )
+        )
+        features = self.env["reseller.feature"].browse([row[0] for row in rows])
+        found = {
+            feature: {"name": feature.name, "now": Decimal(now), "before": Decimal(then)}
+            for feature, (_id, now, then) in zip(features, rows, strict=True)
+        }
+        return [found[feature] for feature in features.sorted()]
+
+    def _get_billed_months(self):
+        """Return [(month in words, amount)] of what twelve months' bills came to, before taxes."""
+        month = date_utils.subtract(self._today().replace(day=1), months=MONTHS - 1)
+        sums = dict(
+            self.env["reseller.statement"]._read_group(
+                [
+                    ("reseller_id", "=", self.id),
+                    ("state", "in", ("approved", "invoiced")),
+                    ("bill_date", ">=", month),
+                    ("currency_id", "=", self.currency_id.id),
+                ],
+                ["bill_date:month"],
+                ["amount_total:sum"],
+            )
+        )
+        found = []
+        for _number in range(MONTHS):
+            found.append((format_date(self.env, month, date_format="MMM yy"), sums.get(month, 0.0)))
+            month = date_utils.add(month, months=1)
+        return found
+
+    # Preview of the brand
+
+    def _render_brand_preview(self, vals):
+        """Return a statement of this reseller as HTML, as it would be with other values."""
+        self.ensure_one()
+        statement = self.env["reseller.statement"].search(
+            [("reseller_id", "=", self.id), ("state", "!=", "void")],
+            order="bill_date desc, id desc",
+            limit=1,
+        )
+        return self.env["ir.qweb"]._render(
+            "reseller_billing.report_statement_preview",
+            {
+                "statement": statement,
+                "brand": self.new(vals, origin=self),
+                "image_data_uri": image_data_uri,
+            },
+        )
