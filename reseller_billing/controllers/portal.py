@@ -88,9 +88,14 @@ class ResellerBillingPortal(CustomerPortal):
 
     # What forms hold
 
-    def _read_text(self, post, name, longest=200):
-        """Return a line of text of a form, without characters that control anything."""
-        text = "".join(one for one in (post.get(name) or "") if one.isprintable() or one == "\n")
+    def _read_text(self, post, name, longest=200, lines=False):
+        """Return a text of a form, without characters that control anything.
+
+        :param bool lines: whether it may have several; a line that goes into a mail's header may not
+        """
+        text = "".join(
+            one for one in (post.get(name) or "") if one.isprintable() or (lines and one == "\n")
+        )
         return text.strip()[:longest]
 
     def _read_number(self, post, name, errors):

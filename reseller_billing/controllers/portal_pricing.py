@@ -85,7 +85,7 @@ class ResellerPricingPortal(ResellerPortal):
             heading=owner.name,
             owner=owner,
             feature=feature,
-            floor=floor,
+            limits=floor,
             own=own,
             base=base,
             day=day,

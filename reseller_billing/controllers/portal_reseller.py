@@ -818,7 +818,7 @@ class ResellerPortal(ResellerBillingPortal):
             "color_primary": self._read_text(post, "color_primary", 7),
             "statement_header": self._read_text(post, "statement_header"),
             "statement_footer": self._read_text(post, "statement_footer", 500),
-            "statement_note": self._read_text(post, "statement_note", 2000),
+            "statement_note": self._read_text(post, "statement_note", 2000, lines=True),
             "statement_lang": post.get("statement_lang") or False,
         }
         for name in ("quantity", "price", "charts"):

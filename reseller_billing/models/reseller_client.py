@@ -305,6 +305,16 @@ class ResellerClient(models.Model):
                 )
             )
 
+    def unlink(self):
+        """Override of `base`: an account's contract goes with it."""
+        # Contracts belong to their accounts: rights on these are enough.
+        contracts_sudo = self.contract_id.sudo().with_context(reseller_sync=CLIENT)
+        self._unlink_except_billed()
+        contracts_sudo.reseller_client_id = False
+        done = super().unlink()
+        contracts_sudo.unlink()
+        return done
+
     def _raise_billed(self, what):
         """Refuse a change of days that are billed; name the first free day (rating 23)."""
         client = max(self, key=lambda one: one.billed_until)

@@ -1,0 +1,594 @@
+import base64
+import csv
+import io
+from datetime import timedelta
+
+import pytest
+from freezegun import freeze_time
+from lxml import html
+from odoo import fields
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+from openpyxl import load_workbook
+from PIL import Image
+
+from .common_portal import PortalCommon
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}"
+FORMULA = '=HYPERLINK("http://evil.example","x")'
+
+
+@tagged("post_install", "-at_install")
+class TestPortal(PortalCommon):
+    """What resellers and clients do in the portal, and what becomes of it."""
+
+    FORM = {
+        "lang": "en_US",
+        "interval_count": "1",
+        "interval_unit": "month",
+        "billing_anchor": "month",
+    }
+
+    def setUp(self):
+        super().setUp()
+        self._log_in("R1")
+        self.token = self._token()
+        self.path = f"/my/reseller/clients/{self.client_a.id}"
+
+    def _errors(self, answer):
+        """Return {field: message} of a form that came back."""
+        self.assertEqual(answer.status_code, 200)
+        tree = html.fromstring(answer.text)
+        return {
+            one.get("id")[6:]: one.text_content().strip()
+            for one in tree.xpath("//div[contains(@class, 'invalid-feedback')]")
+        }
+
+    # New client, edit, groups
+
+    def test_a_new_client_is_served_billed_and_the_resellers(self):
+        first = fields.Date.today().replace(day=1)
+        answer = self._post(
+            "/my/reseller/clients/new",
+            self.token,
+            **self.FORM,
+            name="Café Ümlaut & Söhne",
+            email="cafe@example.com",
+            city="Bath",
+            group=str(self.group.id),
+            date=str(fields.Date.today()),
+        )
+        client = self.env["reseller.client"].search([("name", "=", "Café Ümlaut & Söhne")])
+        self.assertEqual(answer.headers["Location"], f"/my/reseller/clients/{client.id}")
+        self.assertEqual(
+            (client.reseller_id, client.state, client.group_id, client.ref, client.company_id),
+            (self.reseller, "active", self.group, "R1-0001", self.company),
+        )
+        self.assertEqual(client.membership_ids.anchor_date, first)
+        self.assertFalse(client.partner_id.user_ids)
+        self._post(
+            "/my/reseller/clients/new", self.token, **self.FORM, name="Next", date=str(first)
+        )
+        self.assertTrue(self.env["reseller.client"].search([("ref", "=", "R1-0002")]))
+
+    def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_lost(self):
+        before = self.env["res.partner"].search_count([])
+        answer = self._post(
+            "/my/reseller/clients/new",
+            self.token,
+            name=" ",
+            email="nobody",
+            city="Bath & <b>Wells</b>",
+            lang="xx",
+            interval_count="0",
+            interval_unit="century",
+            billing_anchor="moon",
+            tz="Mars/Base",
+            date="31.01.2026",
+        )
+        self.assertEqual(
+            set(self._errors(answer)),
+            {
+                "name",
+                "email",
+                "lang",
+                "interval_count",
+                "interval_unit",
+                "billing_anchor",
+                "tz",
+                "date",
+            },
+        )
+        tree = html.fromstring(answer.text)
+        [city] = tree.xpath("//input[@name='city']")
+        self.assertEqual(city.get("value"), "Bath & <b>Wells</b>")
+        [name] = tree.xpath("//input[@name='name']")
+        self.assertEqual(name.get("aria-invalid"), "true")
+        self.assertTrue(tree.xpath(f"//*[@id='{name.get('aria-describedby')}']"))
+        self.assertEqual(self.env["res.partner"].search_count([]), before)
+
+    def test_a_client_is_edited_and_moved_to_a_group(self):
+        self.client_a2.partner_id.user_ids.unlink()
+        path = f"/my/reseller/clients/{self.client_a2.id}"
+        today = fields.Date.today()
+        answer = self._post(
+            path,
+            self.token,
+            **self.FORM,
+            name="Renamed",
+            email="new@example.com",
+            vat="",
+            group=str(self.group.id),
+            date=str(today),
+        )
+        self.assertEqual(answer.status_code, 303)
+        contact = self.client_a2.partner_id
+        self.assertEqual((contact.name, contact.email), ("Renamed", "new@example.com"))
+        # It is billed already: the cycle of the form is not taken.
+        self.assertEqual(self.client_a2.billing_anchor, "activation")
+        self.assertEqual(self.client_a2.group_id, self.group)
+        rows = self.client_a2.membership_ids.sorted("date_from")
+        self.assertEqual(rows[0].date_to, today - timedelta(days=1))
+        # Into days that are billed nobody is moved.
+        answer = self._post(
+            path, self.token, **self.FORM, name="Renamed", group="", date="2024-01-10"
+        )
+        self.assertIn("is billed until", answer.text)
+        self.assertEqual(self.client_a2.group_id, self.group)
+        # Several at once, or none of them.
+        answer = self._post(
+            "/my/reseller/clients/move",
+            self.token,
+            client=[str(self.client_a.id), str(self.client_a2.id)],
+            group="",
+            date="2024-01-10",
+        )
+        self.assertIn("is billed until", self._get("/my/reseller/clients").text)
+        self._post(
+            "/my/reseller/clients/move",
+            self.token,
+            client=[str(self.client_a.id), str(self.client_a2.id)],
+            group=str(self.group.id),
+            date=str(today),
+        )
+        self.assertIn("2 clients moved", self._get("/my/reseller/clients").text)
+        self.assertEqual(self.client_a.group_id, self.group)
+
+    def test_a_users_mail_and_a_shared_contact_stay(self):
+        """Whoever gets a user's mail may set its password: the reseller cannot redirect it."""
+        self._post(self.path, self.token, **self.FORM, name="Client A", email="thief@example.com")
+        self.assertEqual(self.client_a.partner_id.email_normalized, "a.a@example.com")
+        # The contact has an account at another reseller, too.
+        self._create_client(
+            "AB", partner=self.client_a.partner_id, reseller_id=self.second_reseller.id
+        )
+        self._post(self.path, self.token, **self.FORM, name="Thief", street="Thief Street")
+        self.assertEqual(self.client_a.partner_id.name, "Client A")
+        self.assertFalse(self.client_a.partner_id.street)
+
+    def test_a_client_beneath_its_reseller_is_a_client_only(self):
+        self.client_a.partner_id.parent_id = self.reseller.partner_id
+        user = self.env["res.users"].search([("login", "=", "A")])
+        self.assertEqual(user._get_portal_roles(), (self.env["reseller.reseller"], self.client_a))
+        employee = self.env["res.partner"].create(
+            {"name": "Employee", "parent_id": self.reseller.partner_id.id}
+        )
+        user.partner_id = employee
+        self.assertEqual(user._get_portal_roles(), (self.reseller, self.env["reseller.client"]))
+
+    # Delete
+
+    def test_deleting_keeps_what_must_be_kept(self):
+        fresh = self._create_client("FRESH", start=fields.Date.today())
+        path = f"/my/reseller/clients/{fresh.id}/delete"
+        self.assertIn("deleted for good", self._get(path).text)
+        self.assertIn("confirm", self._errors(self._post(path, self.token, confirm="fresh")))
+        self._post(path, self.token, confirm="FRESH")
+        self.assertFalse(fresh.exists())
+        # A is billed for January; today it closes, is archived, and its final bill comes.
+        path = f"{self.path}/delete"
+        self.assertIn("the final bill comes by itself", self._get(path).text)
+        self.assertEqual(self._post(path, self.token, confirm="A").status_code, 303)
+        self.client_a.invalidate_recordset()
+        today = self.client_a._today()
+        self.assertEqual((self.client_a.active, self.client_a.close_date), (False, today))
+        self.assertEqual(len(self.client_a.statement_ids.filtered("invoice_id")), 1)
+        self.assertNotIn("Client A<", self._get("/my/reseller/clients").text)
+        self.assertIn("Client A<", self._get("/my/reseller/clients?filterby=archived").text)
+
+    # Prices
+
+    def test_a_price_within_the_floor_is_what_the_next_bill_has(self):
+        path = f"{self.path}/prices/{self.feature.id}"
+        today = fields.Date.today()
+        errors = self._errors(
+            self._post(
+                path,
+                self.token,
+                unit_price="0.49",
+                recurring_fee="0",
+                included_quantity="101",
+                date=str(today),
+            )
+        )
+        self.assertEqual(set(errors), {"unit_price", "included_quantity"})
+        for bad in ("NaN", "-1", "1e400", "abc", "0.1234567890123456789"):
+            answer = self._post(path, self.token, unit_price=bad, date=str(today))
+            self.assertIn("unit_price", self._errors(answer), bad)
+        self.assertEqual(
+            set(self._errors(self._post(path, self.token, unit_price="1", date="2024-01-31"))),
+            {"date"},
+        )
+        self.assertFalse(self.client_a.price_rule_ids)
+        answer = self._post(
+            path,
+            self.token,
+            unit_price="0.55",
+            recurring_fee="3",
+            included_quantity="0",
+            date=str(today),
+        )
+        self.assertEqual(answer.status_code, 303)
+        self.assertIn("Client</span>", self._get(self.path).text)
+        # 30 units of today at 0.55 are 16.50.
+        self._use(today, 30, client="A", time=fields.Datetime.now().isoformat() + "Z")
+        [entry] = [one for one in self.client_a.current_usage() if one["code"] == "unit"]
+        self.assertEqual((entry["payable"], entry["amount"]), ("30", "16.5"))
+        # Changed again on the same day, then back to what holds for all.
+        self._post(
+            path,
+            self.token,
+            unit_price="0.6",
+            recurring_fee="0",
+            included_quantity="0",
+            date=str(today),
+        )
+        self.assertEqual(self.client_a.price_rule_ids.mapped("unit_price"), [0.6])
+        self._post(path, self.token, drop="1", date=str(today))
+        self.assertFalse(self.client_a.price_rule_ids)
+
+    def test_a_groups_price_reaches_its_clients(self):
+        today = fields.Date.today()
+        self.client_a.action_move_to_group(self.group, today)
+        path = f"/my/reseller/groups/{self.group.id}"
+        self._post(
+            f"{path}/prices/{self.feature.id}",
+            self.token,
+            unit_price="0.8",
+            recurring_fee="0",
+            included_quantity="0",
+            date=str(today),
+        )
+        self.assertIn("$\u00a00.80 per unit", self._get(path).text)
+        own, winner = self.client_a._find_prices(self.feature, today)
+        self.assertEqual((len(own), winner.unit_price, winner.level), (0, 0.8, "group"))
+        _own, winner = self.client_a2._find_prices(self.feature, today)
+        self.assertEqual(winner.unit_price, 1)
+
+    # Rights
+
+    @mute_logger("odoo.http")
+    def test_what_the_provider_has_not_opened_is_refused(self):
+        paths = {
+            "portal_set_prices": [("GET", f"{self.path}/prices/{self.feature.id}")],
+            "portal_see_prices": [("GET", f"{self.path}/prices/{self.feature.id}")],
+            "portal_create_clients": [
+                ("GET", "/my/reseller/clients/new"),
+                ("POST", "/my/reseller/clients/new"),
+                ("POST", f"{self.path}/invite"),
+            ],
+            "portal_delete_clients": [
+                ("GET", f"{self.path}/delete"),
+                ("POST", f"{self.path}/delete"),
+            ],
+            "portal_login_as": [("GET", f"{self.path}/login"), ("POST", f"{self.path}/login")],
+            "portal_edit_clients": [("POST", self.path), ("POST", "/my/reseller/groups")],
+            "portal_brand": [
+                ("GET", f"/my/reseller/{self.reseller.id}/brand"),
+                ("POST", f"/my/reseller/{self.reseller.id}/brand"),
+                ("POST", f"/my/reseller/{self.reseller.id}/brand/preview"),
+            ],
+        }
+        for right, calls in paths.items():
+            self.reseller.write({right: False})
+            for method, path in calls:
+                answer = (
+                    self._get(path)
+                    if method == "GET"
+                    else self._post(path, self.token, confirm="A", reason="x", name="x")
+                )
+                self.assertEqual(answer.status_code, 403, (right, method, path))
+            self.reseller.write({right: True})
+        self.reseller.portal_see_prices = False
+        self.assertNotIn("per unit", self._get(self.path).text)
+        # What is billed to the reseller is its cost.
+        self.reseller.write({"invoice_to": "reseller", "portal_see_cost": False})
+        statement = self.client_a.statement_ids.filtered("invoice_id")
+        page = self._get(f"{self.path}/billing").text
+        self.assertNotIn("7.00", page)
+        answer = self._get(f"{self.path}/statements/{statement.id}.pdf")
+        self.assertEqual(answer.status_code, 403)
+        # And never the client's to see.
+        self._log_in("A")
+        page = self._get(f"/my/service/{self.client_a.id}")
+        self.assertEqual(page.status_code, 200)
+        self.assertNotIn("were it made now", page.text)
+        self.assertNotIn("Packages and wallet", page.text)
+        answer = self._get(f"/my/service/{self.client_a.id}/statements/{statement.id}.pdf")
+        self.assertEqual(answer.status_code, 404)
+
+    # Reporting and billing
+
+    def test_a_report_counts_and_downloads_what_was_used(self):
+        level = self.env["reseller.feature.level"].create(
+            {"feature_id": self.feature.id, "code": "hot", "name": "Hot"}
+        )
+        self._use(
+            "2024-02-10", "2.5", client="A", level=level.code, properties={"to": FORMULA, "n": EVIL}
+        )
+        days = "first=2024-01-01&last=2024-02-29"
+        page = html.fromstring(self._get(f"{self.path}/report?{days}").text)
+        rows = [
+            [cell.text_content().strip() for cell in row.xpath("./th|./td")][:4]
+            for row in page.xpath("//table//tbody/tr")
+        ]
+        self.assertEqual(rows, [["Unit", "", "1", "7"], ["Unit", "Hot", "1", "2.5"]])
+        page = self._get(f"{self.path}/report?{days}&feature={self.feature.id}").text
+        self.assertNotIn("<img src=x", page)
+        self.assertIn("&lt;script&gt;", page)
+        text = self._get(f"{self.path}/report.csv?{days}").content.decode("utf-8-sig")
+        self.assertEqual(
+            list(csv.reader(io.StringIO(text))),
+            [
+                ["Day", "Feature", "Level", "Quantity"],
+                ["2024-01-05", "Unit", "", "7"],
+                ["2024-02-10", "Unit", "Hot", "2.5"],
+            ],
+        )
+        body = self._get(f"{self.path}/report.xlsx?{days}&detail=events").content
+        sheet = load_workbook(io.BytesIO(body)).active
+        self.assertEqual([cell.value for cell in sheet[3]][4], 2.5)
+        self.assertEqual({cell.data_type for row in sheet for cell in row} - {"s", "n"}, set())
+
+    def test_no_cell_of_a_file_is_a_formula(self):
+        self.feature.name = FORMULA
+        self._use("2024-02-11", 1, client="A", id="@SUM(1)")
+        days = "first=2024-01-01&last=2024-02-29"
+        text = self._get(f"{self.path}/report.csv?{days}&detail=events").content.decode("utf-8-sig")
+        for row in csv.reader(io.StringIO(text)):
+            for cell in row:
+                self.assertFalse(cell.startswith(("=", "+", "-", "@")), cell)
+        for detail in ("days", "events"):
+            body = self._get(f"{self.path}/report.xlsx?{days}&detail={detail}").content
+            sheet = load_workbook(io.BytesIO(body)).active
+            self.assertNotIn("f", {cell.data_type for row in sheet for cell in row})
+
+    def test_a_range_that_cannot_be_is_said(self):
+        answer = self._get(f"{self.path}/report?first=2024-02-01&last=2024-01-01")
+        self.assertEqual(set(self._errors(answer)), {"last"})
+        answer = self._get(f"{self.path}/report?first=1900-01-01&last=2024-01-01")
+        self.assertEqual(set(self._errors(answer)), {"last"})
+
+    def test_billing_shows_the_preview_the_bills_and_what_was_paid(self):
+        self._use("2024-02-10", 4, client="A")
+        invoice = self.client_a.statement_ids.invoice_id
+        with freeze_time("2024-02-20"):
+            self._pay(invoice)
+        tree = html.fromstring(self._get(f"{self.path}/billing").text)
+        tables = [
+            [
+                [" ".join(cell.text_content().split()) for cell in row.xpath("./th|./td")]
+                for row in table.xpath("./tbody/tr")
+            ]
+            for table in tree.xpath("//table[contains(@class, 'o_reseller_fold')]")
+        ]
+        _now, preview, statements, history = tables
+        self.assertEqual([row[1:4] for row in preview], [["4", "1.00", "$ 4.00"]])
+        self.assertEqual(
+            [row[2:4] for row in statements],
+            [[f"{invoice.name} Paid", "$ 7.00"], ["", "$ 0.00"]],  # and the opening one
+        )
+        self.assertEqual(
+            [(row[1].split(" Of which")[0], *row[2:]) for row in history],
+            [
+                (f"Payment of {invoice.name}", "$ -7.00", "$ 0.00"),
+                (f"Invoice {invoice.name}", "$ 7.00", "$ 7.00"),
+            ],
+        )
+        # Why? From the trace: 4 units at 1.00, the default price.
+        [why] = tree.xpath("//a[contains(@href, '/why/')]/@href")
+        text = " ".join(html.fromstring(self._get(why).text).text_content().split())
+        self.assertIn("4", text)
+        self.assertIn("Default", text)
+        statement = self.client_a.statement_ids.filtered("invoice_id")
+        answer = self._get(f"{self.path}/statements/{statement.id}.pdf")
+        # Tests print no PDF, but what it is made of.
+        self.assertEqual(answer.headers["Content-Type"], "application/pdf")
+        self.assertIn(b"Client A", answer.content)
+        answer = self._get(f"{self.path}/statements/{statement.id}.xlsx")
+        self.assertEqual(load_workbook(io.BytesIO(answer.content)).sheetnames[0][:4], "A202")
+
+    def test_the_overview_counts(self):
+        text = " ".join(html.fromstring(self._get("/my/reseller").text).text_content().split())
+        self.assertIn("2Active clients", text)
+        # Both owe the 7.00 of January, since years.
+        self.assertIn("2Owing, 2 overdue", text)
+        self.assertIn("Client A $ 7.00", text)
+
+    # Branding
+
+    def test_a_brand_is_previewed_saved_and_printed(self):
+        path = f"/my/reseller/{self.reseller.id}/brand"
+        form = {
+            "color_primary": "#123abc",
+            "statement_header": "Messaging for everybody",
+            "statement_note": "Thank you.",
+            "statement_footer": "bill@r1.example.com",
+            "statement_show_quantity": "1",
+        }
+        preview = self._post(f"{path}/preview", self.token, **form)
+        self.assertIn("sandbox", preview.headers["Content-Security-Policy"])
+        for text in ("#123abc", "Messaging for everybody", "Thank you.", "Quantity"):
+            self.assertIn(text, preview.text)
+        self.assertNotIn("Price</th>", preview.text)
+        self.assertNotEqual(self.reseller.color_primary, "#123abc")
+        self.assertEqual(self._post(path, self.token, **form).status_code, 303)
+        self.assertEqual(self.reseller.color_primary, "#123abc")
+        statement = self.client_a.statement_ids.filtered("invoice_id")
+        document = self.env["ir.qweb"]._render(
+            "reseller_billing.report_statement",
+            {"docs": statement, "image_data_uri": lambda data: "", "explained": False},
+        )
+        self.assertIn("Messaging for everybody", document)
+        self.assertNotIn("Price</th>", document)
+        self.assertIn("Quantity</th>", document)
+
+    def test_pictures_are_drawn_anew_and_others_refused(self):
+        path = f"/my/reseller/{self.reseller.id}/brand"
+        stream = io.BytesIO()
+        Image.new("RGB", (900, 300), "red").save(stream, "PNG")
+        good = stream.getvalue() + b"<script>alert(1)</script>"
+        svg = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
+
+        def send(name, data):
+            return self.url_open(
+                path,
+                data={"csrf_token": self.token, "color_primary": "#714B67"},
+                files={"logo": (name, data)},
+                allow_redirects=False,
+            )
+
+        for name, data in (("a.svg", svg), ("a.png", svg), ("a.png", b"\x89PNG broken")):
+            self.assertIn("logo", self._errors(send(name, data)), name)
+        self.assertFalse(self.reseller.logo)
+        self.assertEqual(send("logo.png", good).status_code, 303)
+        stored = base64.b64decode(self.reseller.logo)
+        self.assertNotIn(b"script", stored)
+        self.assertLessEqual(max(Image.open(io.BytesIO(stored)).size), 512)
+
+    # Hostile texts
+
+    @pytest.mark.isolation
+    def test_texts_of_resellers_and_clients_are_inert(self):
+        path = f"/my/reseller/{self.reseller.id}/brand"
+        answer = self._post(path, self.token, color_primary="red;background:url(//evil)")
+        self.assertEqual(set(self._errors(answer)), {"color_primary"})
+        brand = {
+            "color_primary": "#714B67",
+            "statement_header": EVIL,
+            "statement_note": EVIL + "\nsecond line",
+            "statement_footer": EVIL,
+            "statement_show_quantity": "1",
+            "statement_show_price": "1",
+        }
+        previewed = self._post(f"{path}/preview", self.token, **brand).text
+        self._post(path, self.token, **brand)
+        self.client_a2.partner_id.user_ids.unlink()
+        edit = f"/my/reseller/clients/{self.client_a2.id}"
+        header = "x\r\nBcc: thief@example.com"
+        self._post(edit, self.token, **self.FORM, name=EVIL + header, street=EVIL, city=EVIL)
+        self._post("/my/reseller/groups", self.token, name=EVIL)
+        self._use("2024-02-10", 1, client="A2", properties={EVIL: EVIL})
+        statement = self.client_a2.statement_ids.filtered("invoice_id")
+        printed = str(
+            self.env["ir.qweb"]._render(
+                "reseller_billing.report_statement",
+                {"docs": statement, "image_data_uri": lambda data: "", "explained": True},
+            )
+        )
+        template = self.reseller.statement_template_id
+        mail = template._generate_template(statement.ids, ["subject", "body_html"])[statement.id]
+        self.assertNotIn("\n", self.client_a2.partner_id.name)
+        self.assertNotIn("\n", mail["subject"])
+        pages = {
+            "preview": previewed,
+            "printed": printed,
+            "mail": str(mail["body_html"]),
+            **{
+                one: self._get(one).text
+                for one in (
+                    "/my/reseller",
+                    "/my/reseller/clients",
+                    f"/my/reseller/clients?search={EVIL}",
+                    "/my/reseller/groups",
+                    path,
+                    edit,
+                    f"{edit}/billing",
+                    f"{edit}/delete",
+                    f"{edit}/login",
+                    f"{edit}/report?first=2024-02-01&last=2024-02-29&feature={self.feature.id}",
+                )
+            },
+        }
+        for name, text in pages.items():
+            tree = html.fromstring(text)
+            self.assertFalse(tree.xpath("//img[@src='x'] | //*[@onerror][not(self::script)]"), name)
+            scripts = [one.text or "" for one in tree.xpath("//script")]
+            self.assertFalse([one for one in scripts if "alert(1)" in one], name)
+            self.assertNotIn(">49<", text, name)
+
+    @pytest.mark.isolation
+    @mute_logger("odoo.http")
+    def test_forms_of_other_sites_are_refused(self):
+        for path in (self.path, f"{self.path}/delete", f"{self.path}/login", "/my/reseller/groups"):
+            answer = self.url_open(
+                path, data={"confirm": "A", "reason": "x", "name": "x"}, allow_redirects=False
+            )
+            self.assertEqual(answer.status_code, 400, path)
+        self.assertTrue(self.client_a.active)
+
+    # Clients
+
+    def test_a_client_buys_a_package_once(self):
+        self.package.reseller_in_portal = True
+        self.package.lst_price = 50
+        self._log_in("A")
+        home = f"/my/service/{self.client_a.id}"
+        self.assertIn("100 units", self._get(f"{home}/prepaid").text)
+        first = self._post(f"{home}/buy", product=str(self.package.id))
+        again = self._post(f"{home}/buy", product=str(self.package.id))
+        self.assertEqual(first.headers["Location"], again.headers["Location"])
+        lot = self.client_a.prepaid_lot_ids
+        self.assertEqual((lot.state, lot.granted), ("waiting", 100))
+        invoice = lot.charge_id.statement_id.invoice_id
+        self.assertEqual((invoice.amount_total, invoice.reseller_is_offer), (50, True))
+        self.assertIn(f"/my/invoices/{invoice.id}", first.headers["Location"])
+        self._pay(invoice)
+        self.assertEqual(lot.state, "open")
+        # Where the reseller pays for it, the client cannot buy at its cost.
+        self.reseller.invoice_to = "reseller"
+        answer = self._post(f"{home}/buy", product=str(self.package.id))
+        self.assertEqual(answer.status_code, 404)
+
+    def test_a_client_sets_its_refill(self):
+        self._log_in("A")
+        home = f"/my/service/{self.client_a.id}"
+        self.client_a.wallet_use = "always"
+        answer = self._post(f"{home}/refill", refill_by="card", refill_amount="30")
+        self.assertEqual(set(self._errors(answer)), {"refill_by"})
+        answer = self._post(f"{home}/refill", refill_by="invoice", refill_amount="0")
+        self.assertEqual(set(self._errors(answer)), {"refill_amount"})
+        answer = self._post(
+            f"{home}/refill", refill_by="invoice", refill_amount="30", refill_threshold="5"
+        )
+        self.assertEqual(answer.status_code, 303)
+        self.assertEqual(
+            (self.client_a.refill_by, self.client_a.refill_amount, self.client_a.refill_threshold),
+            ("invoice", 30, 5),
+        )
+
+    def test_an_invitation_makes_a_portal_user_of_an_address_that_is_free(self):
+        client = self._create_client("A4")
+        path = f"/my/reseller/clients/{client.id}/invite"
+        self.assertIn("e-mail address first", self._post(path, self.token).text)
+        client.partner_id.email = self.client_b.partner_id.user_ids.login
+        user = self.client_b.partner_id.user_ids
+        user.login = user.email = "taken@example.com"
+        client.partner_id.email = "taken@example.com"
+        answer = self._post(path, self.token).text
+        self.assertIn("cannot be invited", answer)
+        client.partner_id.email = "free@example.com"
+        self.assertEqual(self._post(path, self.token).status_code, 303)
+        made = client.partner_id.user_ids
+        self.assertEqual((made.login, made._is_portal()), ("free@example.com", True))
+        self.assertEqual(client._get_portal_users(), made)
