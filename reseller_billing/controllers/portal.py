@@ -59,6 +59,7 @@ class ResellerBillingPortal(CustomerPortal):
                 **self._prepare_portal_layout_values(),
                 "page_name": page_name,
                 "errors": {},
+                "html_data": {"lang": (request.env.lang or "en_US").replace("_", "-")},
                 "exact": request.env["res.lang"]._format_exact,
                 "decimal": lambda value: Decimal(repr(value or 0.0)),
                 "decimal_text": Decimal,

@@ -519,7 +519,7 @@ class ResellerPortal(ResellerBillingPortal):
             "events": events,
             "quantities": events._get_exact_quantities(),
             "pager": pages,
-            "url": url,
+            "report_url": url,
             "query": f"first={first}&last={last}",
             "chart": json.dumps(
                 {

@@ -19,6 +19,7 @@ from . import (
     test_portal,
     test_portal_isolation,
     test_portal_login,
+    test_portal_web,
     test_prepaid,
     test_price_tools,
     test_prices,
