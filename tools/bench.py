@@ -306,6 +306,104 @@ class Bench:
         self.empty_usage()
         return mine / base, 1.2, "<=", {"authorize ms": mine * 1000, "search_count ms": base * 1000}
 
+    def portal(self, count=15):
+        """Pages of a reseller with 2,000 clients and 1,000,000 events, against Odoo's /my/invoices.
+
+        Each against a page of as many invoices as it has rows; the worse ratio counts.
+        """
+        clients, features = self.make_accounts(2000)
+        self.empty_usage()
+        reseller, today = clients.reseller_id, date.today()
+        self.cr.execute(
+            """
+            INSERT INTO reseller_usage_daily
+                   (company_id, client_id, feature_id, billing_date, quantity, event_count)
+            SELECT %s, client, feature, %s::date - day, 3, 100
+              FROM unnest(%s) client, unnest(%s) feature, generate_series(0, 19) day
+            """,
+            [self.env.company.id, today, clients[:100].ids, features.ids],
+        )
+        self.cr.execute(
+            """
+            INSERT INTO reseller_usage_line (company_id, client_id, feature_id, quantity,
+                   occurred_at, billing_date, source, external_id)
+            SELECT company_id, client_id, feature_id, 0.03, billing_date, billing_date, 'portal',
+                   concat_ws('-', client_id, feature_id, billing_date, number)
+              FROM reseller_usage_daily, generate_series(1, 100) number
+            """
+        )
+        payers = self.env["res.partner"].create([{"name": "80 rows"}, {"name": "55 rows"}])
+        product = self.env.ref("reseller_billing.product_usage")
+        for payer, number in zip(payers, (80, 55), strict=True):
+            self.env["account.move"].create(
+                [
+                    {
+                        "move_type": "out_invoice",
+                        "partner_id": payer.id,
+                        "invoice_date": JANUARY,
+                        "invoice_line_ids": [(0, 0, {"product_id": product.id, "price_unit": 1})],
+                    }
+                ]
+                * number
+            ).action_post()
+        logins = [self._make_portal_user(partner) for partner in (reseller.partner_id, *payers)]
+        self.cr.commit()
+        self.cr.execute("ANALYZE reseller_usage_line, reseller_usage_daily, reseller_client")
+        self.cr.commit()
+        report = (
+            f"/my/reseller/clients/{clients[0].id}/report"
+            f"?first={today - timedelta(days=19)}&last={today}&feature={features[0].id}"
+        )
+        with serve(self.cr.dbname) as base_url:
+            mine, many, few = (self._log_in(base_url, login) for login in logins)
+            asked = (
+                (mine, "/my/reseller/clients"),
+                (many, "/my/invoices"),
+                (mine, report),
+                (few, "/my/invoices"),
+            )
+            found = {place: [] for place in asked}
+            for turn in range(count + 3):
+                # In turns, so that what slows the machine slows all.
+                for session, path in asked:
+                    began = time.perf_counter()
+                    answer = session.get(base_url + path)
+                    if turn >= 3:
+                        found[session, path].append(time.perf_counter() - began)
+                    assert answer.status_code == 200, answer.text
+        listed, invoices, reported, fewer = (statistics.median(found[one]) for one in asked)
+        self.empty_usage()
+        figures = {
+            "clients ms": listed * 1000,
+            "80 invoices ms": invoices * 1000,
+            "report ms": reported * 1000,
+            "55 invoices ms": fewer * 1000,
+        }
+        return max(listed / invoices, reported / fewer), 1.5, "<=", figures
+
+    def _make_portal_user(self, partner):
+        login = f"portal{partner.id}"
+        self.env["res.users"].with_context(no_reset_password=True).create(
+            {
+                "name": login,
+                "login": login,
+                "password": login,
+                "partner_id": partner.id,
+                "group_ids": [(6, 0, self.env.ref("base.group_portal").ids)],
+            }
+        )
+        return login
+
+    def _log_in(self, base_url, login):
+        session = requests.Session()
+        page = session.get(f"{base_url}/web/login").text
+        token = page.split('name="csrf_token" value="')[1].split('"')[0]
+        session.post(
+            f"{base_url}/web/login",
+            data={"login": login, "password": login, "csrf_token": token},
+        )
+        return session
+
     def live_use(self):
         """What one client has used now, against one indexed SELECT on its buckets."""
         figures, ratios = {}, []
@@ -468,6 +566,7 @@ ROWS = (
     "ingest_batches",
     "ingest_http",
     "gate",
+    "portal",
     "live_use",
     "rating",
     "billing_run",

@@ -2,6 +2,7 @@ import werkzeug.exceptions
 from odoo import models
 from odoo.exceptions import AccessError
 from odoo.http import request
+from werkzeug.datastructures import WWWAuthenticate
 
 OWED = "/my/reseller_billing/owed"
 # What those reach whose portal is closed: what they owe, the pages to pay it, and what pages need.
@@ -36,6 +37,8 @@ OPEN_TREES = (
 LOGIN_AS = "reseller_login"
 RETURN = "/my/reseller_billing/return"
 LOGOUT = "/web/session/logout"
+# Of keys that open the resellers' interface and nothing else.
+API_SCOPE = "reseller_billing.usage"
 # What pages of who works as a client need, beside the routes that say `reseller_login=True`.
 PAGE_TREES = ("/web/assets/", "/web/bundle/", "/web/static/", "/web/webclient/")
 PAGE_PATHS = frozenset(("/logo.png", "/web/offline", "/website/translations"))
@@ -46,6 +49,22 @@ MESSAGES = ("/portal/chatter_init", "/mail/chatter_fetch", "/mail/data")
 
 class IrHttp(models.AbstractModel):
     _inherit = "ir.http"
+
+    @classmethod
+    def _auth_method_reseller_key(cls):
+        """Know the user by a key of a reseller's portal, sent as bearer; never by a session."""
+        kind, _space, key = request.httprequest.headers.get("Authorization", "").partition(" ")
+        keys = request.env["res.users.apikeys"]
+        uid = None
+        if kind.lower() == "bearer" and key.strip():
+            uid = keys._check_credentials(scope=API_SCOPE, key=key.strip())
+        if not uid:
+            raise werkzeug.exceptions.Unauthorized(
+                "Invalid apikey", www_authenticate=WWWAuthenticate("bearer")
+            )
+        request.update_env(user=uid)
+        request.update_context(**request.env.user.context_get())
+        request.session.can_save = False
 
     @classmethod
     def _pre_dispatch(cls, rule, args):

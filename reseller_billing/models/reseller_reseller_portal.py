@@ -73,7 +73,7 @@ class ResellerResellerPortalMixin(models.AbstractModel):
     portal_use_api = fields.Boolean(
         string="Uses the API",
         tracking=True,
-        help="With keys that read and send use of its own clients and nothing else.",
+        help="With keys that read the use of its own clients and nothing else.",
     )
     price_floor_ids = fields.One2many(
         "reseller.price.floor", "reseller_id", string="Prices It May Set"

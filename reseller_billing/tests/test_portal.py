@@ -593,3 +593,72 @@ class TestPortal(PortalCommon):
         made = client.partner_id.user_ids
         self.assertEqual((made.login, made._is_portal()), ("free@example.com", True))
         self.assertEqual(client._get_portal_users(), made)
+
+    @pytest.mark.isolation
+    @mute_logger("odoo.http")
+    def test_a_key_reads_the_use_of_own_clients_and_nothing_else(self):
+        path = f"/my/reseller/{self.reseller.id}/api"
+        self.assertEqual(self._get(path).status_code, 403)
+        self.resellers.portal_use_api = True
+        page = html.fromstring(self._post(path, self.token, name="Dashboard").text)
+        [key] = page.xpath("//code[contains(@class, 'o_reseller_key')]/text()")
+        self.assertNotIn(key, self._get(path).text)  # shown once
+        self.logout()
+
+        def ask(place, key=key, **data):
+            headers = {"Authorization": f"Bearer {key}"}
+            return self.url_open(place, headers=headers, **data)
+
+        usage = "/reseller_billing/v1/clients/%s/usage?first=2024-01-01&last=2024-01-31"
+        answer = ask(usage % "A")
+        self.assertEqual(answer.status_code, 200)
+        self.assertEqual(
+            answer.json()["days"],
+            [{"day": "2024-01-05", "feature": "unit", "level": None, "quantity": "7"}],
+        )
+        self.assertEqual([one["feature"] for one in answer.json()["now"]], ["unit"])
+        refusals = {ask(usage % ref).text for ref in ("B", "C", "nobody")}
+        self.assertEqual(len(refusals), 1)
+        self.assertEqual(ask(usage % "B").status_code, 404)
+        self.assertEqual(ask(usage.replace("2024-01-31", "x") % "A").status_code, 400)
+        self.assertEqual(ask(usage % "A", key="x" * 40).status_code, 401)
+        self.assertEqual(self.url_open(usage % "A").status_code, 401)
+        # Neither Odoo's own interface nor that of meters.
+        answer = ask("/json/2/res.partner/search_read", json={"domain": []})
+        self.assertEqual(answer.status_code, 401)
+        answer = ask("/reseller_billing/v1/authorize", json={"client": "A", "feature": "unit"})
+        self.assertEqual(answer.status_code, 401)
+        self.assertEqual(ask("/my/reseller/clients", allow_redirects=False).status_code, 303)
+        self.reseller.portal_use_api = False
+        self.assertEqual(ask(usage % "A").status_code, 403)
+        # Another's key is not there to be withdrawn.
+        self.reseller.portal_use_api = True
+        keys_sudo = self.env["res.users.apikeys"].sudo()
+        [stored] = keys_sudo.search([("name", "=", "Dashboard")])
+        self._log_in("R2")
+        path2 = f"/my/reseller/{self.second_reseller.id}/api"
+        self.assertEqual(self._post(path2, withdraw=str(stored.id)).status_code, 404)
+        self._log_in("R1")
+        self.assertEqual(self._post(path, withdraw=str(stored.id)).status_code, 303)
+        self.logout()
+        self.assertEqual(ask(usage % "A").status_code, 401)
+
+    def test_lists_take_no_more_queries_for_more_clients(self):
+        for _warm in range(2):
+            self._get("/my/reseller/clients")
+            self._get("/my/reseller")
+
+        def count(path):
+            before = self.cr.sql_log_count
+            self.assertEqual(self._get(path).status_code, 200)
+            return self.cr.sql_log_count - before
+
+        few = count("/my/reseller/clients"), count("/my/reseller")
+        for number in range(20):
+            client = self._create_client(f"Q{number}", start="2024-01-01", group=self.group)
+            self._use("2024-02-05", 3, client=client.ref)
+        self.env.flush_all()
+        self._get("/my/reseller/clients")
+        many = count("/my/reseller/clients"), count("/my/reseller")
+        self.assertLessEqual(many[0] - few[0], 2, (few, many))
+        self.assertLessEqual(many[1] - few[1], 2, (few, many))
