@@ -286,7 +286,7 @@ class TestPortalIsolation(PortalCommon):
         for login in ("R1", "A", "clerk"):
             user = self.env["res.users"].search([("login", "=", login)])
             for name in models:
-                model = self.env[name].with_user(user).with_context({})
+                model = self.env[name].with_user(user)
                 record = self.env[name].sudo().search([], limit=1)
                 for method, args, of_model in self._get_calls(model):
                     for number in (record.id, 999999) if record else (999999,):
