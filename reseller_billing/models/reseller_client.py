@@ -839,6 +839,8 @@ class ResellerClient(models.Model):
     def _get_pricing(self):
         """Return the winning rule of every feature today, with what it overrides."""
         self.ensure_one()
+        if not self.reseller_id:  # of a form that is not filled in yet
+            return []
         day = self._today()
         return self.reseller_id._get_pricing(day, self._membership_on(day).group_id, self)
 

@@ -396,7 +396,7 @@ class TestPortal(PortalCommon):
             ],
         )
         # Why? From the trace: 4 units at 1.00, the default price.
-        [why] = tree.xpath("//a[contains(@href, '/why/')]/@href")
+        why = tree.xpath("//a[contains(@href, '/why/')]/@href")[0]
         text = " ".join(html.fromstring(self._get(why).text).text_content().split())
         self.assertIn("4", text)
         self.assertIn("Default", text)
