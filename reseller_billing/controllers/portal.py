@@ -125,9 +125,17 @@ class ResellerBillingPortal(CustomerPortal):
             errors[name] = request.env._("A day, as in 2026-01-31.")
         return day
 
+    def _read_near_date(self, post, name, errors):
+        """Return a date of a form that service may change on: of the last year or the next."""
+        day = self._read_date(post, name, errors)
+        today = fields.Date.today()
+        if day and abs((day - today).days) > 366:
+            errors[name] = request.env._("Within a year, please.")
+        return day
+
     def _read_id(self, post, name):
         """Return the id that a form names, or nothing: whose it is has to be looked up."""
-        text = (post.get(name) or "").strip()
+        text = str(post.get(name) or "").strip()
         return int(text) if text.isdecimal() and len(text) < 10 else None
 
 

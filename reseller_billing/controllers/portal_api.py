@@ -13,7 +13,7 @@ MAX_KEYS = 20
 
 class ResellerApi(http.Controller):
     @http.route(
-        "/reseller_billing/v1/clients/<path:ref>/usage",
+        "/reseller_billing/v1/clients/usage",
         type="http",
         auth="reseller_key",
         methods=["GET"],
@@ -22,10 +22,10 @@ class ResellerApi(http.Controller):
         readonly=True,
     )
     @answers_json
-    def client_usage(self, ref, first=None, last=None):
+    def client_usage(self, client=None, first=None, last=None, **_unknown):
         """Return the use of one of the key's owner's clients: by day, and what is used now.
 
-        ``first`` and ``last`` are days of the client's time zone, inclusive; without them this month
+        ``client`` is its reference.         ``first`` and ``last`` are days of the client's time zone, inclusive; without them this month
         to today. Quantities are exact decimal strings. 404 for a client of another reseller as for
         none.
         """
@@ -34,7 +34,7 @@ class ResellerApi(http.Controller):
         if not resellers_sudo:
             raise AccessError(request.env._("The key's owner may not use the API."))
         client_sudo = resellers_sudo.env["reseller.client"].search(
-            [("ref", "=", ref), ("reseller_id", "in", resellers_sudo.ids)], limit=1
+            [("ref", "=", client or ""), ("reseller_id", "in", resellers_sudo.ids)], limit=1
         )
         if not client_sudo:
             raise request.not_found()

@@ -40,6 +40,7 @@ class ClientPortal(ResellerPortal):
                 "url": f"{SERVICE}/{client.id}",
                 "acting": bool(request.session.get(LOGIN_AS)),
                 "sees_money": client._shows_money(),
+                "sees_prices": True,
                 "number": lambda text: client.env["res.lang"]._format_exact(Decimal(text)),
                 "done": request.session.pop("reseller_done", None),
                 **values,
@@ -158,7 +159,10 @@ class ClientPortal(ResellerPortal):
 
     @page(f"{SERVICE}/<int:client_id>/prepaid", reseller_login=True)
     def client_prepaid(self, client_id):
-        return self._render_prepaid(self._find_account(client_id), {}, {})
+        client_sudo = self._find_account(client_id)
+        if not client_sudo._shows_money():
+            raise request.not_found()
+        return self._render_prepaid(client_sudo, {}, {})
 
     def _render_prepaid(self, client, values, errors):
         return self._render_service(
@@ -167,7 +171,7 @@ class ClientPortal(ResellerPortal):
             "prepaid",
             packages=client._get_offered_packages(),
             lots=client.prepaid_lot_ids.filtered(lambda lot: lot.state != "canceled"),
-            wallet=client.live_balance if client._shows_money() else 0,
+            wallet=client.live_balance,
             tokens=client._get_usable_tokens(),
             values={
                 "refill_by": client.refill_by,

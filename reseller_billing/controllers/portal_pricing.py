@@ -49,7 +49,7 @@ class ResellerPricingPortal(ResellerPortal):
         errors, terms = {}, {}
         day = earliest
         if request.httprequest.method == "POST":
-            day = self._read_date(post, "date", errors) or earliest
+            day = self._read_near_date(post, "date", errors) or earliest
             if day < earliest:
                 errors["date"] = request.env._("From %s on, please.", earliest)
         own, base = owner._find_prices(feature, day)

@@ -7,7 +7,7 @@ from decimal import Decimal
 import xlsxwriter
 from odoo import fields, http
 from odoo.addons.portal.controllers.portal import pager
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command, Domain
 from odoo.http import content_disposition, request
 from odoo.tools import email_normalize
@@ -74,6 +74,21 @@ class ResellerPortal(ResellerBillingPortal):
             [("id", "=", group_id), ("reseller_id", "in", resellers_sudo.ids)],
         )
 
+    def _read_group(self, post, resellers_sudo, client=None):
+        """Return the group that a form moves clients to, empty for none.
+
+        Groups that are never locked out, or by a policy of their own, are the provider's to fill.
+        """
+        group_id = self._read_id(post, "group")
+        if not group_id:
+            return resellers_sudo.env["reseller.client.group"]
+        group = self._find_group(group_id, resellers_sudo)
+        if group not in group.reseller_id._get_open_groups() and (
+            not client or group != client.group_id
+        ):
+            raise AccessError(request.env._("Your provider alone moves clients to this group."))
+        return group
+
     def _render_reseller(self, template, reseller, tab, **values):
         return self._render(
             template,
@@ -93,6 +108,18 @@ class ResellerPortal(ResellerBillingPortal):
             overviews=[(one, one._get_overview()) for one in resellers_sudo],
             dump=json.dumps,
         )
+
+    @page(f"{HOME}/<int:reseller_id>/unbilled")
+    def reseller_unbilled(self, reseller_id):
+        """Return what is not billed yet, and what the bills before came to, for the overview.
+
+        Apart from the page, since all clients are rated for it.
+        """
+        reseller_sudo = self._find_reseller(reseller_id)
+        self._check_sees_money(reseller_sudo)
+        money = reseller_sudo.currency_id._format_exact
+        now, before = reseller_sudo._get_unbilled()
+        return request.make_json_response({"now": money(now), "before": money(before)})
 
     # Clients
 
@@ -167,7 +194,7 @@ class ResellerPortal(ResellerBillingPortal):
             resellers_sudo[0],
             "clients",
             clients=clients_sudo,
-            groups=resellers_sudo.group_ids,
+            groups=resellers_sudo._get_open_groups(),
             owed=clients_sudo._load_owed(),
             today=resellers_sudo[0]._today(),
             done=done,
@@ -197,14 +224,9 @@ class ResellerPortal(ResellerBillingPortal):
             raise request.not_found()
         for reseller in clients_sudo.reseller_id:
             self._check_right(reseller, "portal_edit_clients")
-        group_id = self._read_id(post, "group")
-        group = (
-            self._find_group(group_id, resellers_sudo)
-            if group_id
-            else resellers_sudo.env["reseller.client.group"]
-        )
+        group = self._read_group(post, resellers_sudo)
         errors = {}
-        day = self._read_date(post, "date", errors)
+        day = self._read_near_date(post, "date", errors)
         if not clients_sudo:
             errors["form"] = request.env._("Choose the clients to move.")
         if not errors:
@@ -305,7 +327,7 @@ class ResellerPortal(ResellerBillingPortal):
             errors["lang"] = request.env._("Choose one of the languages.")
         return vals
 
-    def _read_service(self, post, reseller, errors):
+    def _read_service(self, post, reseller, client, errors):
         """Return (values of the account, group) that a form may set."""
         zones = reseller.env["reseller.reseller"]._fields["tz"].get_values(reseller.env)
         vals = {
@@ -323,18 +345,12 @@ class ResellerPortal(ResellerBillingPortal):
         if not count or count > 1000:
             errors["interval_count"] = request.env._("From 1 to 1000.")
         vals["interval_count"] = count
-        group_id = self._read_id(post, "group")
-        group = (
-            self._find_group(group_id, reseller)
-            if group_id
-            else reseller.env["reseller.client.group"]
-        )
-        return vals, group
+        return vals, self._read_group(post, reseller, client)
 
     def _create_client(self, reseller, post, errors):
         """Make a client with its contact, served from the day of the form on."""
         contact_vals = self._read_contact(post, None, reseller, errors)
-        vals, group = self._read_service(post, reseller, errors)
+        vals, group = self._read_service(post, reseller, None, errors)
         day = self._read_date(post, "date", errors)
         today = reseller._today()
         if day and not today - timedelta(days=31) <= day <= today + timedelta(days=366):
@@ -342,6 +358,7 @@ class ResellerPortal(ResellerBillingPortal):
         if errors:
             return None
         client = reseller.env["reseller.client"]
+        reseller._take_turn()
         with self._refusals(errors):
             contact = reseller.env["res.partner"].create(
                 {
@@ -366,7 +383,7 @@ class ResellerPortal(ResellerBillingPortal):
     def _save_client(self, client, post, errors):
         """Change what a form may change of a client."""
         reseller = client.reseller_id
-        vals, group = self._read_service(post, reseller, errors)
+        vals, group = self._read_service(post, reseller, client, errors)
         if client.billed_until:
             # A billed account keeps its cycle.
             for name in ("interval_count", "interval_unit", "billing_anchor"):
@@ -377,7 +394,7 @@ class ResellerPortal(ResellerBillingPortal):
             contact_vals = self._read_contact(post, client, reseller, errors)
         day = client._today()
         if group != client.group_id:
-            day = self._read_date(post, "date", errors)
+            day = self._read_near_date(post, "date", errors)
         if errors:
             return
         with self._refusals(errors):
@@ -458,18 +475,6 @@ class ResellerPortal(ResellerBillingPortal):
             first, last = today.replace(day=1), today
         return first, last
 
-    def _find_feature(self, client, text):
-        """Return the feature that a page names, if the client has used it; empty for none."""
-        features = client.env["reseller.feature"]
-        number = self._read_id({"feature": text}, "feature")
-        if not number:
-            return features
-        company = client.company_id
-        return self._find(
-            features.with_context(active_test=False),
-            [("id", "=", number), ("company_id", "in", (False, company.id))],
-        )
-
     @page(
         f"{CLIENTS}/<int:client_id>/report", f"{CLIENTS}/<int:client_id>/report/page/<int:number>"
     )
@@ -490,9 +495,11 @@ class ResellerPortal(ResellerBillingPortal):
         """Return what the page of a client's use shows, but for the client itself."""
         errors = {}
         first, last = self._read_range(client, post, errors)
-        chosen = self._find_feature(client, feature)
         args = {"first": str(first), "last": str(last)}
         rows = client._get_report(first, last)
+        wanted = self._read_id({"feature": feature}, "feature")
+        used = client.env["reseller.feature"].union(*(row["feature"] for row in rows))
+        chosen = used.filtered(lambda one: one.id == wanted)
         events, pages = client.env["reseller.usage.line"], None
         if chosen:
             # Counted by the buckets: a count of raw lines would read them all.
@@ -621,6 +628,7 @@ class ResellerPortal(ResellerBillingPortal):
             client=client_sudo,
             preview=preview,
             sees_money=sees_money,
+            sees_prices=reseller_sudo.portal_see_prices,
             usage=client_sudo.current_usage() if client_sudo.state == "active" else [],
             statements=client_sudo.statement_ids.filtered(
                 lambda one: one.state in ("approved", "invoiced")

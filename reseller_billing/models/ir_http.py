@@ -84,7 +84,9 @@ class IrHttp(models.AbstractModel):
         locked_sudo = partner_sudo._get_closed_lockouts()
         if not locked_sudo or cls._is_open_to_locked(path, args, locked_sudo):
             return
-        if rule.endpoint.routing["type"] != "http" or request.httprequest.method != "GET":
+        routing = rule.endpoint.routing
+        is_page = routing["type"] == "http" and routing["auth"] != "reseller_key"
+        if not is_page or request.httprequest.method != "GET":
             raise AccessError(request.env._("The account is locked: pay what it owes first."))
         werkzeug.exceptions.abort(request.redirect(OWED))
 

@@ -389,6 +389,13 @@ class ResellerClientPortalMixin(models.AbstractModel):
         contact = self.partner_id
         if not contact.email:
             raise UserError(self.env._("Enter an e-mail address first."))
+        if self.env["payment.token"].search_count(
+            [("partner_id", "child_of", contact.id)], limit=1
+        ):
+            # Whoever is invited could pay with them.
+            raise UserError(
+                self.env._("It has saved payment methods: ask your provider to invite it.")
+            )
         wizard = (
             self.env["portal.wizard"]
             .with_company(self.company_id)
@@ -402,6 +409,13 @@ class ResellerClientPortalMixin(models.AbstractModel):
             invited.action_invite_again()
         else:
             invited.action_grant_access()
+        self.message_post(
+            body=self.env._(
+                "%(user)s invited %(email)s to the portal.",
+                user=self.env.user.name,
+                email=contact.email,
+            )
+        )
 
     # Refs
 

@@ -8,6 +8,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL, date_utils
 from odoo.tools.image import image_data_uri, image_process
 from odoo.tools.misc import format_date
+from PIL import Image
 
 # What a reseller may do beyond looking: for who may do it in the back end to give.
 RIGHTS = frozenset(
@@ -125,7 +126,7 @@ class ResellerResellerPortalMixin(models.AbstractModel):
         try:
             # Drawn anew: what else the file carries is left behind.
             return base64.b64encode(image_process(data, size=(512, 512), output_format="PNG"))
-        except (UserError, ValueError, OSError):
+        except (UserError, ValueError, OSError, Image.DecompressionBombError):
             return None
 
     @api.model_create_multi
@@ -166,7 +167,46 @@ class ResellerResellerPortalMixin(models.AbstractModel):
         luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
         return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#FFFFFF"
 
+    def _get_open_groups(self):
+        """Return the groups to which a reseller may move clients in the portal."""
+        return self.group_ids.filtered(
+            lambda group: not group.is_lockout_exempt and not group.lockout_policy_id
+        )
+
+    def _take_turn(self):
+        """Let what is added at the same time not pass each other: one of two is repeated."""
+        self.env.cr.execute(
+            SQL("UPDATE reseller_reseller SET code = code WHERE id = ANY(%s)", self.ids)
+        )
+
     # Overview
+
+    def _get_unbilled(self):
+        """Return (what the next bills come to so far, what the last ones came to) as Decimals.
+
+        Of active clients, before added taxes; without charges by hand and contracts' extra lines.
+        """
+        self.ensure_one()
+        clients = self.client_ids.filtered(lambda one: one.state == "active")
+        statements = self.env["reseller.statement"].with_company(self.company_id)
+        bills = {client.id: statements._prepare_bill(client) for client in clients}
+        charges, _covered, _draws = self.env["reseller.rating"]._rate(clients, bills)
+        now = sum((one.amount for found in charges.values() for one in found), Decimal(0))
+        [[before]] = self.env.execute_query(
+            SQL(
+                """
+                SELECT COALESCE(sum(last.amount_total), 0)::text FROM (
+                    SELECT DISTINCT ON (client_id) amount_total
+                      FROM reseller_statement
+                     WHERE client_id = ANY(%s) AND state IN ('approved', 'invoiced')
+                       AND kind = 'cycle'
+                     ORDER BY client_id, bill_date DESC, id DESC
+                ) AS last
+                """,
+                clients.ids,
+            )
+        )
+        return now, Decimal(before)
 
     def _get_overview(self):
         """Return what the first page of the portal shows of this reseller.

@@ -129,11 +129,11 @@ class TestPortal(PortalCommon):
         self.assertEqual(self.client_a2.group_id, self.group)
         rows = self.client_a2.membership_ids.sorted("date_from")
         self.assertEqual(rows[0].date_to, today - timedelta(days=1))
-        # Into days that are billed nobody is moved.
+        # Nor into days of long ago.
         answer = self._post(
             path, self.token, **self.FORM, name="Renamed", group="", date="2024-01-10"
         )
-        self.assertIn("is billed until", answer.text)
+        self.assertIn("date", self._errors(answer))
         self.assertEqual(self.client_a2.group_id, self.group)
         # Several at once, or none of them.
         answer = self._post(
@@ -143,7 +143,7 @@ class TestPortal(PortalCommon):
             group="",
             date="2024-01-10",
         )
-        self.assertIn("is billed until", self._get("/my/reseller/clients").text)
+        self.assertIn("Within a year", self._get("/my/reseller/clients").text)
         self._post(
             "/my/reseller/clients/move",
             self.token,
@@ -153,6 +153,31 @@ class TestPortal(PortalCommon):
         )
         self.assertIn("2 clients moved", self._get("/my/reseller/clients").text)
         self.assertEqual(self.client_a.group_id, self.group)
+
+    @mute_logger("odoo.http")
+    def test_no_reseller_moves_its_clients_out_of_reach_of_lock_outs(self):
+        for vals in (
+            {"is_lockout_exempt": True},
+            {"lockout_policy_id": self.env.ref("reseller_billing.lockout_policy_client").id},
+        ):
+            group = self.env["reseller.client.group"].create(
+                {"name": "Safe", "reseller_id": self.reseller.id, **vals}
+            )
+            today = str(fields.Date.today())
+            self.assertNotIn("Safe<", self._get(self.path).text)
+            answer = self._post(
+                self.path, self.token, **self.FORM, name="A", group=str(group.id), date=today
+            )
+            self.assertEqual(answer.status_code, 403)
+            answer = self._post(
+                "/my/reseller/clients/move",
+                self.token,
+                client=str(self.client_a.id),
+                group=str(group.id),
+                date=today,
+            )
+            self.assertEqual(answer.status_code, 403)
+            self.assertFalse(self.client_a.group_id)
 
     def test_a_users_mail_and_a_shared_contact_stay(self):
         """Whoever gets a user's mail may set its password: the reseller cannot redirect it."""
@@ -306,6 +331,9 @@ class TestPortal(PortalCommon):
         statement = self.client_a.statement_ids.filtered("invoice_id")
         page = self._get(f"{self.path}/billing").text
         self.assertNotIn("7.00", page)
+        for path in ("/my/reseller", "/my/reseller/clients", f"{self.path}/delete"):
+            self.assertNotIn("7.00", self._get(path).text, path)
+        self.assertEqual(self._get(f"/my/reseller/{self.reseller.id}/unbilled").status_code, 403)
         answer = self._get(f"{self.path}/statements/{statement.id}.pdf")
         self.assertEqual(answer.status_code, 403)
         # And never the client's to see.
@@ -415,6 +443,10 @@ class TestPortal(PortalCommon):
         # Both owe the 7.00 of January, since years.
         self.assertIn("2Owing, 2 overdue", text)
         self.assertIn("Client A $ 7.00", text)
+        # 4 units of A are not billed; the last bills of A and A2 came to 7.00 each.
+        self._use("2024-02-10", 4, client="A")
+        answer = self._get(f"/my/reseller/{self.reseller.id}/unbilled").json()
+        self.assertEqual(answer, {"now": "$\u00a04.00", "before": "$\u00a014.00"})
 
     # Branding
 
@@ -593,6 +625,7 @@ class TestPortal(PortalCommon):
         made = client.partner_id.user_ids
         self.assertEqual((made.login, made._is_portal()), ("free@example.com", True))
         self.assertEqual(client._get_portal_users(), made)
+        self.assertIn("free@example.com", str(client.message_ids.mapped("body")))
 
     @pytest.mark.isolation
     @mute_logger("odoo.http")
@@ -609,7 +642,7 @@ class TestPortal(PortalCommon):
             headers = {"Authorization": f"Bearer {key}"}
             return self.url_open(place, headers=headers, **data)
 
-        usage = "/reseller_billing/v1/clients/%s/usage?first=2024-01-01&last=2024-01-31"
+        usage = "/reseller_billing/v1/clients/usage?client=%s&first=2024-01-01&last=2024-01-31"
         answer = ask(usage % "A")
         self.assertEqual(answer.status_code, 200)
         self.assertEqual(

@@ -58,6 +58,24 @@ export class ResellerBrandPreview extends Interaction {
     }
 }
 
+/** Fills in what is not billed yet, for which all clients are rated: the page does not wait. */
+export class ResellerUnbilled extends Interaction {
+    static selector = ".o_reseller_unbilled";
+
+    start() {
+        this.show();
+    }
+
+    async show() {
+        const response = await this.waitFor(fetch(this.el.dataset.url));
+        if (response.ok) {
+            const { now, before } = await response.json();
+            this.el.querySelector(".o_now").textContent = now;
+            this.el.querySelector(".o_before").textContent = before;
+        }
+    }
+}
+
 /** Ticks all clients of the page at once. */
 export class ResellerTickAll extends Interaction {
     static selector = ".o_reseller_clients";
@@ -75,4 +93,5 @@ export class ResellerTickAll extends Interaction {
 const interactions = registry.category("public.interactions");
 interactions.add("reseller_billing.chart", ResellerChart);
 interactions.add("reseller_billing.brand_preview", ResellerBrandPreview);
+interactions.add("reseller_billing.unbilled", ResellerUnbilled);
 interactions.add("reseller_billing.tick_all", ResellerTickAll);
