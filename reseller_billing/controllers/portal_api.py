@@ -25,9 +25,9 @@ class ResellerApi(http.Controller):
     def client_usage(self, client=None, first=None, last=None, **_unknown):
         """Return the use of one of the key's owner's clients: by day, and what is used now.
 
-        ``client`` is its reference.         ``first`` and ``last`` are days of the client's time zone, inclusive; without them this month
-        to today. Quantities are exact decimal strings. 404 for a client of another reseller as for
-        none.
+        ``client`` is its reference; ``first`` and ``last`` are days of the client's time zone,
+        inclusive; without them this month to today. Quantities are exact decimal strings. 404 for
+        a client of another reseller as for none.
         """
         resellers_sudo, _clients = request.env.user._get_portal_roles()
         resellers_sudo = resellers_sudo.filtered("portal_use_api")
