@@ -89,13 +89,20 @@ class ResellerBillingPortal(CustomerPortal):
 
     # What forms hold
 
+    def _read_raw(self, post, name):
+        """Return what a form has under a name as text: files and other things are none."""
+        value = post.get(name)
+        return str(value).strip() if isinstance(value, str | int) else ""
+
     def _read_text(self, post, name, longest=200, lines=False):
         """Return a text of a form, without characters that control anything.
 
         :param bool lines: whether it may have several; a line that goes into a mail's header may not
         """
         text = "".join(
-            one for one in (post.get(name) or "") if one.isprintable() or (lines and one == "\n")
+            one
+            for one in self._read_raw(post, name)
+            if one.isprintable() or (lines and one == "\n")
         )
         return text.strip()[:longest]
 
@@ -105,7 +112,7 @@ class ResellerBillingPortal(CustomerPortal):
         Browsers send what is in a number's field with a point, whatever the language.
         """
         try:
-            number = Decimal((post.get(name) or "").strip() or 0)
+            number = Decimal(self._read_raw(post, name) or 0)
         except InvalidOperation:
             number = None
         if number is None or not number.is_finite() or not 0 <= number < 10**12:
@@ -118,7 +125,7 @@ class ResellerBillingPortal(CustomerPortal):
     def _read_date(self, post, name, errors, required=True):
         """Return a date of a form; note what is none."""
         try:
-            day = fields.Date.to_date((post.get(name) or "").strip() or None)
+            day = fields.Date.to_date(self._read_raw(post, name) or None)
         except ValueError:
             day = None
         if required and not day:
@@ -126,16 +133,17 @@ class ResellerBillingPortal(CustomerPortal):
         return day
 
     def _read_near_date(self, post, name, errors):
-        """Return a date of a form that service may change on: of the last year or the next."""
+        """Return a date of a form that service or a price may change on: not before today."""
         day = self._read_date(post, name, errors)
-        today = fields.Date.today()
-        if day and abs((day - today).days) > 366:
-            errors[name] = request.env._("Within a year, please.")
+        # Somewhere it is yesterday still.
+        days = (day - fields.Date.today()).days if day else 0
+        if not -1 <= days <= 366:
+            errors[name] = request.env._("From today on, within a year, please.")
         return day
 
     def _read_id(self, post, name):
         """Return the id that a form names, or nothing: whose it is has to be looked up."""
-        text = str(post.get(name) or "").strip()
+        text = self._read_raw(post, name)
         return int(text) if text.isdecimal() and len(text) < 10 else None
 
 

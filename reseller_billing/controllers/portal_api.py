@@ -34,7 +34,11 @@ class ResellerApi(http.Controller):
         if not resellers_sudo:
             raise AccessError(request.env._("The key's owner may not use the API."))
         client_sudo = resellers_sudo.env["reseller.client"].search(
-            [("ref", "=", client or ""), ("reseller_id", "in", resellers_sudo.ids)], limit=1
+            [
+                ("ref", "=", (client or "").replace("\0", "")),
+                ("reseller_id", "in", resellers_sudo.ids),
+            ],
+            limit=1,
         )
         if not client_sudo:
             raise request.not_found()

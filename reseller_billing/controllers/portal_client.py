@@ -73,7 +73,6 @@ class ClientPortal(ResellerPortal):
             "home",
             usage=client_sudo.current_usage() if client_sudo.state == "active" else [],
             preview=preview,
-            owed=client_sudo._load_owed()[client_sudo.id],
             to_pay=self._get_payable(client_sudo),
             logins=client_sudo.login_ids[:10],
             errors=errors,
@@ -132,7 +131,9 @@ class ClientPortal(ResellerPortal):
     )
     def client_statement(self, client_id, statement_id, kind):
         client_sudo = self._find_account(client_id)
-        if not client_sudo._shows_money():
+        reseller_sudo = client_sudo.reseller_id
+        whole = reseller_sudo.statement_show_quantity and reseller_sudo.statement_show_price
+        if not client_sudo._shows_money() or (kind == "xlsx" and not whole):
             raise request.not_found()
         return self._send_statement(self._find_statement(client_sudo, statement_id), kind)
 
@@ -142,10 +143,9 @@ class ClientPortal(ResellerPortal):
         client_sudo = self._find_account(client_id)
         if not client_sudo._shows_money():
             raise request.not_found()
-        charge = self._find(
-            client_sudo.env["reseller.charge"],
-            [("id", "=", charge_id), ("client_id", "=", client_sudo.id)],
-        )
+        charge = self._find_charge(client_sudo, charge_id)
+        if not charge:
+            return request.redirect(f"{SERVICE}/{client_id}")
         return self._render_service(
             "portal_service_why",
             client_sudo,
@@ -170,12 +170,31 @@ class ClientPortal(ResellerPortal):
             client,
             "prepaid",
             packages=client._get_offered_packages(),
-            lots=client.prepaid_lot_ids.filtered(lambda lot: lot.state != "canceled"),
+            lots=client._get_shown_lots(),
             wallet=client.live_balance,
-            tokens=client._get_usable_tokens(),
+            methods=[
+                (False, request.env._("none")),
+                *((token.id, token.display_name) for token in client._get_usable_tokens()),
+            ],
+            timings=[
+                ("never", request.env._("I pay by hand")),
+                ("posting", request.env._("Charge at once")),
+                ("due", request.env._("Charge on the due date")),
+            ],
+            ways=[
+                ("off", request.env._("Not")),
+                ("card", request.env._("Charge the saved payment method")),
+                ("invoice", request.env._("Send an invoice")),
+            ],
+            states={
+                name: dict(client._fields[name]._description_selection(request.env))[client[name]]
+                for name in ("charge_state", "refill_state")
+            },
             values={
                 "refill_by": client.refill_by,
-                **{name: f"{client[name]:.2f}" for name in REFILL},
+                **{
+                    name: f"{client[name]:.{client.currency_id.decimal_places}f}" for name in REFILL
+                },
                 "payment_token_id": client.payment_token_id.id,
                 "charge_timing": client.charge_timing,
                 **values,
@@ -217,11 +236,18 @@ class ClientPortal(ResellerPortal):
             errors["refill_by"] = request.env._("Choose how.")
         if vals["refill_by"] == "card" and not client_sudo.payment_token_id:
             errors["refill_by"] = request.env._("Choose a saved payment method first.")
-        if vals["refill_by"] != "off" and not vals["refill_amount"]:
-            errors["refill_amount"] = request.env._("How much?")
+        if vals["refill_by"] != "off":
+            if not vals["refill_max_month"]:
+                errors["refill_max_month"] = request.env._("At most how much a month?")
+            if vals["refill_threshold"] > 10 * vals["refill_amount"]:
+                errors["refill_threshold"] = request.env._(
+                    "At most ten times what it is filled by."
+                )
+        if client_sudo.refill_on == "day":
+            del vals["refill_threshold"]
         if not errors:
             with self._refusals(errors):
-                client_sudo.write({**vals, "refill_on": "threshold"})
+                client_sudo.write(vals)
         if errors:
             return self._render_prepaid(client_sudo, post, errors)
         request.session["reseller_done"] = request.env._("Saved.")

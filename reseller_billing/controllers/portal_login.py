@@ -19,12 +19,10 @@ class ResellerLoginPortal(ResellerPortal):
         users_sudo = client_sudo._get_portal_users()
         errors = {}
         if request.httprequest.method == "POST":
-            target_sudo = (
-                users_sudo.filtered(lambda user: user.id == self._read_id(post, "user"))
-                or users_sudo[:1]
-            )
+            wanted = self._read_id(post, "user")
+            target_sudo = users_sudo.filtered(lambda user: user.id == wanted)
             if not target_sudo:
-                errors["form"] = request.env._("Nobody of this client has a user in the portal.")
+                errors["form"] = request.env._("Choose one of the client's users.")
             else:
                 with self._refusals(errors):
                     self._become(client_sudo, target_sudo, post)
@@ -69,8 +67,14 @@ class ResellerLoginPortal(ResellerPortal):
         # The log is the system's to keep.
         log_sudo = request.env["reseller.login"].sudo().browse(kept["id"]).exists()
         user_sudo = log_sudo.by_user_id
+        cause = log_sudo and log_sudo._find_end(kept)
         if log_sudo:
-            log_sudo._end(log_sudo._find_end(kept) or "returned")
+            log_sudo._end(cause or "returned")
+        if cause:
+            causes = dict(log_sudo._fields["end_cause"]._description_selection(request.env))
+            request.session["reseller_wrong"] = request.env._(
+                "You are logged in as the client no more: %s.", causes[cause].lower()
+            )
         request.session.pop(LOGIN_AS)
         if not log_sudo or user_sudo.id != kept["uid"] or not log_sudo._knows(kept):
             # Its password was changed, or it is no user any more.

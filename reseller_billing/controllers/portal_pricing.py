@@ -1,4 +1,5 @@
 from odoo.http import request
+from odoo.tools.misc import format_date
 
 from ..models.reseller_price_floor import SETTABLE
 from .portal_reseller import CLIENTS, GROUPS, ResellerPortal, page
@@ -51,13 +52,28 @@ class ResellerPricingPortal(ResellerPortal):
         if request.httprequest.method == "POST":
             day = self._read_near_date(post, "date", errors) or earliest
             if day < earliest:
-                errors["date"] = request.env._("From %s on, please.", earliest)
-        own, base = owner._find_prices(feature, day)
+                errors["date"] = request.env._(
+                    "From %s on, please.", format_date(request.env, earliest)
+                )
+        _own, base = owner._find_prices(feature, day)
+        [(scope_name, scope_id)] = scope.items()
+        own = owner.env["reseller.price.rule"].search(
+            [
+                (scope_name, "=", scope_id),
+                ("feature_id", "=", feature.id),
+                "|",
+                ("date_to", "=", False),
+                ("date_to", ">=", reseller._today()),
+            ],
+            order="date_from nulls first",
+        )
         values = dict.fromkeys(SETTABLE, 0.0)
         if not base:
             errors["form"] = request.env._(
                 "%s has no price yet: ask your provider for one.", feature.name
             )
+        elif base.level == scope_name[:-3] and not base.is_of_portal:
+            errors["form"] = request.env._("Your provider has set this price: ask there.")
         elif base.pricing_model != "per_unit" or base.level_price_ids:
             errors["form"] = request.env._(
                 "%s has a price of several parts: ask your provider to change it.", feature.name

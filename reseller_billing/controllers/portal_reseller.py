@@ -14,7 +14,6 @@ from odoo.tools import email_normalize
 from odoo.tools.misc import format_date
 
 from ..models.reseller_client_portal import MAX_EVENTS
-from ..models.reseller_price_rule import INTERVAL_UNITS
 from .portal import ResellerBillingPortal
 
 HOME = "/my/reseller"
@@ -24,6 +23,8 @@ EVENTS = 50
 # A range of a report, at most.
 MAX_DAYS = 800
 CONTACT = ("name", "email", "phone", "street", "street2", "zip", "city", "vat")
+# Of the cycles that a reseller may choose.
+MONTHS = (1, 3, 6, 12)
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -145,7 +146,7 @@ class ResellerPortal(ResellerBillingPortal):
                 "domain": Domain("state", "=", "closed"),
             },
             "owing": {
-                "label": request.env._("Owing"),
+                "label": request.env._("With open invoices"),
                 "domain": Domain("id", "in", clients._search_owing()),
             },
             "locked": {
@@ -172,6 +173,9 @@ class ResellerPortal(ResellerBillingPortal):
         sortby = sortby if sortby in sortings else "name"
         filterby = filterby if filterby in filters else "all"
         domain = Domain("reseller_id", "in", resellers_sudo.ids) & filters[filterby]["domain"]
+        if filterby == "owing":  # also those that are archived
+            domain &= Domain("active", "in", (True, False))
+        search = self._read_text({"search": search}, "search")
         if search:
             domain &= Domain("name", "ilike", search) | Domain("ref", "ilike", search)
         clients_sudo = resellers_sudo.env["reseller.client"]
@@ -217,7 +221,8 @@ class ResellerPortal(ResellerBillingPortal):
             for one in request.httprequest.form.getlist("client")
             if one.isdecimal() and len(one) < 10
         }
-        clients_sudo = resellers_sudo.env["reseller.client"].search(
+        clients_sudo = resellers_sudo.env["reseller.client"].with_context(active_test=False)
+        clients_sudo = clients_sudo.search(
             [("id", "in", list(wanted)), ("reseller_id", "in", resellers_sudo.ids)]
         )
         if len(clients_sudo) != len(wanted):
@@ -227,6 +232,7 @@ class ResellerPortal(ResellerBillingPortal):
         group = self._read_group(post, resellers_sudo)
         errors = {}
         day = self._read_near_date(post, "date", errors)
+        self._check_may_move(clients_sudo)
         if not clients_sudo:
             errors["form"] = request.env._("Choose the clients to move.")
         if not errors:
@@ -238,11 +244,18 @@ class ResellerPortal(ResellerBillingPortal):
             request.session["reseller_done"] = request.env._("%s clients moved.", len(clients_sudo))
         return request.redirect(CLIENTS)
 
+    def _check_may_move(self, clients):
+        """Refuse to take clients out of groups that the provider fills, now or later."""
+        today = fields.Date.today()
+        rows = clients.membership_ids.filtered(lambda row: not row.date_to or row.date_to >= today)
+        if rows.group_id - clients.reseller_id._get_open_groups():
+            raise AccessError(request.env._("Your provider alone moves clients from this group."))
+
     # New and edit
 
     @page(f"{CLIENTS}/new", methods=["GET", "POST"])
     def reseller_client_new(self, reseller=None, **post):
-        number = int(reseller) if reseller and reseller.isdecimal() else None
+        number = self._read_id({"reseller": reseller}, "reseller")
         reseller_sudo = self._find_reseller(number)
         self._check_right(reseller_sudo, "portal_create_clients")
         errors = {}
@@ -275,8 +288,7 @@ class ResellerPortal(ResellerBillingPortal):
                 "lang": contact.lang or request.env.lang,
                 "group": client.group_id.id if client else False,
                 "tz": client.tz if client else "",
-                "interval_count": client.interval_count if client else 1,
-                "interval_unit": client.interval_unit if client else "month",
+                "months": client.interval_count if client else 1,
                 "billing_anchor": client.billing_anchor if client else "activation",
                 "date": reseller._today(),
             }
@@ -295,13 +307,26 @@ class ResellerPortal(ResellerBillingPortal):
             done=request.session.pop("reseller_done", None),
             may_edit=reseller.portal_edit_clients if client else True,
             own_contact=not client or client._owns_contact(),
+            own_email=not client or client._owns_email(),
+            own_vat=not client or contact.can_edit_vat(),
+            own_country=not client or contact._can_edit_country(),
+            invitable=not client or not any(user.login_date for user in client._get_portal_users()),
             users=client._get_portal_users() if client else [],
             pricing=client._get_pricing() if client and reseller.portal_see_prices else [],
             priceable=self._get_priceable(reseller),
             countries=reseller.env["res.country"].search([]),
             languages=reseller.env["res.lang"].get_installed(),
             zones=reseller.env["reseller.reseller"]._fields["tz"].get_values(reseller.env),
-            units=INTERVAL_UNITS,
+            cycles=[
+                (1, request.env._("each month")),
+                *((months, request.env._("every %s months", months)) for months in MONTHS[1:]),
+            ],
+            may_set_cycle=reseller.portal_set_cycles
+            and not (client and (client.billed_until or client.interval_unit != "month")),
+            anchors=[
+                ("activation", request.env._("The first day of service")),
+                ("month", request.env._("The first of the month")),
+            ],
             today=reseller._today(),
         )
 
@@ -315,13 +340,19 @@ class ResellerPortal(ResellerBillingPortal):
             errors["name"] = request.env._("A client has a name.")
         if vals["email"] and not email_normalize(vals["email"]):
             errors["email"] = request.env._("This is no e-mail address.")
-        if client and client.partner_id.with_context(active_test=False).user_ids:
-            # Whoever gets a user's mail may set its password.
+        contact = client.partner_id if client else reseller.env["res.partner"]
+        if client and not client._owns_email():
             del vals["email"]
+        if client and not contact.can_edit_vat():
+            del vals["vat"]
         country_id = self._read_id(post, "country")
         vals["country_id"] = (
             country_id and reseller.env["res.country"].browse(country_id).exists().id
         )
+        if client and not contact._can_edit_country():
+            del vals["country_id"]
+        elif contact.state_id.country_id.id != vals["country_id"]:
+            vals["state_id"] = False
         vals["lang"] = post.get("lang")
         if vals["lang"] not in dict(reseller.env["res.lang"].get_installed()):
             errors["lang"] = request.env._("Choose one of the languages.")
@@ -330,21 +361,18 @@ class ResellerPortal(ResellerBillingPortal):
     def _read_service(self, post, reseller, client, errors):
         """Return (values of the account, group) that a form may set."""
         zones = reseller.env["reseller.reseller"]._fields["tz"].get_values(reseller.env)
-        vals = {
-            "tz": post.get("tz") or False,
-            "interval_unit": post.get("interval_unit"),
-            "billing_anchor": post.get("billing_anchor"),
-        }
+        vals = {"tz": self._read_raw(post, "tz") or False}
         if vals["tz"] and vals["tz"] not in zones:
             errors["tz"] = request.env._("Choose one of the time zones.")
-        if vals["interval_unit"] not in dict(INTERVAL_UNITS):
-            errors["interval_unit"] = request.env._("Choose days, weeks, months or years.")
-        if vals["billing_anchor"] not in ("activation", "month"):
-            errors["billing_anchor"] = request.env._("Choose when cycles begin.")
-        count = self._read_id(post, "interval_count")
-        if not count or count > 1000:
-            errors["interval_count"] = request.env._("From 1 to 1000.")
-        vals["interval_count"] = count
+        if reseller.portal_set_cycles and not (client and client.billed_until):
+            months = self._read_id(post, "months")
+            if months not in MONTHS:
+                errors["months"] = request.env._("Choose one of the cycles.")
+            vals |= {"interval_count": months, "interval_unit": "month"}
+        if not (client and client.billed_until):
+            vals["billing_anchor"] = self._read_raw(post, "billing_anchor")
+            if vals["billing_anchor"] not in ("activation", "month"):
+                errors["billing_anchor"] = request.env._("Choose when cycles begin.")
         return vals, self._read_group(post, reseller, client)
 
     def _create_client(self, reseller, post, errors):
@@ -384,16 +412,12 @@ class ResellerPortal(ResellerBillingPortal):
         """Change what a form may change of a client."""
         reseller = client.reseller_id
         vals, group = self._read_service(post, reseller, client, errors)
-        if client.billed_until:
-            # A billed account keeps its cycle.
-            for name in ("interval_count", "interval_unit", "billing_anchor"):
-                del vals[name]
-                errors.pop(name, None)
         contact_vals = None
         if client._owns_contact():
             contact_vals = self._read_contact(post, client, reseller, errors)
         day = client._today()
         if group != client.group_id:
+            self._check_may_move(client)
             day = self._read_near_date(post, "date", errors)
         if errors:
             return
@@ -469,7 +493,7 @@ class ResellerPortal(ResellerBillingPortal):
         last = self._read_date(post, "last", errors, required=False) or today
         if last < first:
             errors["last"] = request.env._("Not before the first day.")
-        elif (last - first).days > MAX_DAYS:
+        elif (last - first).days >= MAX_DAYS:
             errors["last"] = request.env._("At most %s days at once.", MAX_DAYS)
         if errors:
             first, last = today.replace(day=1), today
@@ -530,7 +554,7 @@ class ResellerPortal(ResellerBillingPortal):
             "query": f"first={first}&last={last}",
             "chart": json.dumps(
                 {
-                    "labels": [day.isoformat() for day in days],
+                    "labels": [format_date(request.env, day) for day in days],
                     "datasets": [
                         {"label": one.name, "data": [float(value) for value in line.values()]}
                         for one, line in series.items()
@@ -652,10 +676,9 @@ class ResellerPortal(ResellerBillingPortal):
         client_sudo = self._find_client(client_id)
         self._check_right(client_sudo.reseller_id, "portal_see_prices")
         self._check_sees_money(client_sudo.reseller_id)
-        charge = self._find(
-            client_sudo.env["reseller.charge"],
-            [("id", "=", charge_id), ("client_id", "=", client_sudo.id)],
-        )
+        charge = self._find_charge(client_sudo, charge_id)
+        if not charge:
+            return request.redirect(f"{CLIENTS}/{client_id}/billing")
         return self._render_reseller(
             "portal_reseller_why",
             client_sudo.reseller_id,
@@ -667,6 +690,12 @@ class ResellerPortal(ResellerBillingPortal):
             back=f"{CLIENTS}/{client_id}/billing",
         )
 
+    def _find_charge(self, client, charge_id):
+        """Return a charge of a client; nothing where there is none, as of a preview made anew."""
+        return client.env["reseller.charge"].search(
+            [("id", "=", charge_id), ("client_id", "=", client.id)], limit=1
+        )
+
     def _check_sees_money(self, reseller):
         if not reseller._sees_money_of_bills():
             self._check_right(reseller, "portal_see_cost")
@@ -675,6 +704,7 @@ class ResellerPortal(ResellerBillingPortal):
     def reseller_client_statement(self, client_id, statement_id, kind):
         client_sudo = self._find_client(client_id)
         self._check_sees_money(client_sudo.reseller_id)
+        self._check_right(client_sudo.reseller_id, "portal_see_prices")
         return self._send_statement(self._find_statement(client_sudo, statement_id), kind)
 
     def _send_statement(self, statement, kind):
@@ -705,7 +735,7 @@ class ResellerPortal(ResellerBillingPortal):
 
     @page(GROUPS, methods=["GET", "POST"])
     def reseller_groups(self, reseller=None, **post):
-        number = int(reseller) if reseller and reseller.isdecimal() else None
+        number = self._read_id({"reseller": reseller}, "reseller")
         reseller_sudo = self._find_reseller(number)
         errors = {}
         if request.httprequest.method == "POST":
@@ -753,7 +783,8 @@ class ResellerPortal(ResellerBillingPortal):
             if not name:
                 errors["name"] = request.env._("A group has a name.")
             else:
-                group_sudo.name = name
+                for language, _name in group_sudo.env["res.lang"].get_installed():
+                    group_sudo.with_context(lang=language).name = name
                 request.session["reseller_done"] = request.env._("Saved.")
                 return request.redirect(f"{GROUPS}/{group_id}")
         return self._render_reseller(
@@ -786,7 +817,9 @@ class ResellerPortal(ResellerBillingPortal):
             vals = self._read_brand(reseller_sudo, post, errors)
             if not errors:
                 with self._refusals(errors):
-                    reseller_sudo.write(vals)
+                    # Its clients read them in any language: the form has one text for all.
+                    for language, _name in reseller_sudo._get_statement_langs():
+                        reseller_sudo.with_context(lang=language).write(vals)
             if not errors:
                 request.session["reseller_done"] = request.env._("Saved.")
                 return request.redirect(f"{HOME}/{reseller_id}/brand")
@@ -797,7 +830,15 @@ class ResellerPortal(ResellerBillingPortal):
             values=post,
             errors=errors,
             done=request.session.pop("reseller_done", None),
-            languages=reseller_sudo._get_statement_langs(),
+            languages=[
+                (False, request.env._("That of the client")),
+                *reseller_sudo._get_statement_langs(),
+            ],
+            columns=[
+                ("statement_show_quantity", request.env._("Quantities")),
+                ("statement_show_price", request.env._("Prices")),
+                ("statement_show_charts", request.env._("Charts of use")),
+            ],
         )
 
     @page(f"{HOME}/<int:reseller_id>/brand/preview", methods=["POST"])

@@ -112,6 +112,9 @@ class IrHttp(models.AbstractModel):
         )
         if over and routing["type"] == "http" and request.httprequest.method == "GET":
             werkzeug.exceptions.abort(request.redirect(RETURN))
+        if path in ("/my", "/my/home") and not over:
+            # The portal's home has more than this client's.
+            werkzeug.exceptions.abort(request.redirect("/my/service"))
         if over or not routing.get("reseller_login"):
             raise AccessError(
                 request.env._("This is not possible while you are logged in as a client.")

@@ -20,22 +20,27 @@ class ResUsers(models.Model):
         """Return (resellers, clients) that this portal user stands for, as the system.
 
         Of the user's contact and those above it the nearest one that is a reseller or a client
-        decides: a client that is filed beneath its reseller stays a client. Users of the back end,
+        decides, archived or not: a client that is filed beneath its reseller stays a client. Users of the back end,
         and those of other companies, stand for nobody.
         """
         self.ensure_one()
         # Portal users have no rights on any model of the addon: pages show what they may see.
-        resellers_sudo = self.env["reseller.reseller"].sudo()
+        resellers_sudo = self.env["reseller.reseller"].sudo().with_context(active_test=False)
         clients_sudo = self.env["reseller.client"].sudo()  # as above
+        clients_sudo = clients_sudo.with_context(active_test=False)
         user_sudo = self.sudo()  # the same of whoever asks
         contact_sudo = user_sudo.partner_id if user_sudo._is_portal() else None
         while contact_sudo:
-            mine = [
-                ("partner_id", "=", contact_sudo.id),
-                ("company_id", "in", user_sudo.company_ids.ids),
-            ]
+            mine = [("partner_id", "=", contact_sudo.id)]
             resellers_sudo, clients_sudo = resellers_sudo.search(mine), clients_sudo.search(mine)
             if resellers_sudo or clients_sudo:
                 break
             contact_sudo = contact_sudo.parent_id
-        return resellers_sudo, clients_sudo
+        # Clients that are archived read their past; a reseller that is stands for nobody.
+        ours, active = user_sudo.company_ids, {"active_test": True}
+        return (
+            resellers_sudo.filtered(lambda one: one.active and one.company_id in ours).with_context(
+                **active
+            ),
+            clients_sudo.filtered(lambda one: one.company_id in ours).with_context(**active),
+        )

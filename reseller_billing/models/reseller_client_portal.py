@@ -41,16 +41,42 @@ class ResellerClientPortalMixin(models.AbstractModel):
         return self.reseller_id.invoice_to != "reseller"
 
     def _owns_contact(self):
-        """Whether the contact is this reseller's to change: nobody else stands or works with it."""
+        """Whether the contact is this reseller's to change, and to invite.
+
+        It is not where others stand or work with it, or with contacts above or beneath it, to
+        which Odoo copies addresses, and whose documents its users read; nor where the provider
+        does business with it that is not the reseller's.
+        """
         self.ensure_one()
         contact = self.partner_id
-        with_archived = contact.with_context(active_test=False)
+        if contact.parent_id:
+            return False
+        family = contact.with_context(active_test=False).search([("id", "child_of", contact.id)])
         return not (
-            with_archived.reseller_client_ids.reseller_id - self.reseller_id
-            or with_archived.reseller_ids
-            or with_archived.user_ids.filtered(lambda user: not user.share)
-            or self.env["res.company"].search_count([("partner_id", "=", contact.id)], limit=1)
+            family.reseller_client_ids.reseller_id - self.reseller_id
+            or family.reseller_ids
+            or family.user_ids.filtered(lambda user: not user.share)
+            or (family - contact).user_ids
+            or self.env["res.company"].search_count([("partner_id", "in", family.ids)], limit=1)
+            or self.env["account.move"].search_count(
+                [
+                    ("partner_id", "in", family.ids),
+                    ("move_type", "!=", "entry"),
+                    "|",
+                    ("reseller_client_id", "=", False),
+                    ("reseller_client_id.reseller_id", "!=", self.reseller_id.id),
+                ],
+                limit=1,
+            )
         )
+
+    def _owns_email(self):
+        """Whether the contact's address is the reseller's to change: who gets a user's mail may set
+        its password.
+        """
+        self.ensure_one()
+        users = self.env["res.users"].with_context(active_test=False)
+        return not users.search_count([("partner_id", "child_of", self.partner_id.id)], limit=1)
 
     # What is owed
 
@@ -76,7 +102,7 @@ class ResellerClientPortalMixin(models.AbstractModel):
                    AND NOT line.reconciled
                  GROUP BY move.reseller_client_id
                 """,
-                fields.Date.context_today(self),
+                self[:1]._today() if self else None,
                 self.ids,
             )
         )
@@ -99,8 +125,9 @@ class ResellerClientPortalMixin(models.AbstractModel):
     def _get_history(self):
         """Return this account's history, newest first: bills, what they are of, what settled them.
 
-        :return: dicts with ``date``, ``kind`` (invoice, credit, settled), ``name``, ``amount`` and
-            ``balance`` (Decimals, of what is owed), ``statement`` and ``charges``
+        :return: dicts with ``date``, ``kind`` (invoice, credit, settled), ``id``, ``name``,
+            ``amount`` and ``balance`` (Decimals, of what is owed), ``statement``, ``charges``, and
+            ``by_payment`` of what is settled
         """
         self.ensure_one()
         statements = self.statement_ids.filtered(lambda one: one.invoice_id.state == "posted")
@@ -108,13 +135,19 @@ class ResellerClientPortalMixin(models.AbstractModel):
         for statement in statements:
             invoice = statement.invoice_id
             sign = -1 if invoice.move_type == "out_refund" else 1
+            amount = invoice.amount_total
+            if invoice.reseller_is_offer:
+                # Nobody owes it: it counts as far as it is taken.
+                amount -= invoice.amount_residual
+            if not amount:
+                continue
             entries.append(
                 {
                     "date": invoice.invoice_date,
                     "kind": "credit" if sign < 0 else "invoice",
                     "id": invoice.id,
                     "name": invoice.name,
-                    "amount": Decimal(repr(sign * invoice.amount_total)),
+                    "amount": Decimal(repr(invoice.currency_id.round(sign * amount))),
                     "statement": statement,
                     "charges": statement.charge_ids,
                 }
@@ -214,16 +247,22 @@ class ResellerClientPortalMixin(models.AbstractModel):
             ("client_id", "=", self.id),
             ("billing_date", ">=", first),
             ("billing_date", "<=", last),
+            ("voided_at", "=", False),
         ]
         return domain + ([("feature_id", "=", feature.id)] if feature else [])
 
     # Deleting
 
     def _has_history(self):
-        """Whether anything of this client has to be kept: bills, use, prices, charges, money."""
+        """Whether anything of this client has to be kept: bills, also prepared ones, served days,
+        use, charges, money, log-ins.
+        """
         self.ensure_one()
+        served = self.state != "draft" and self.activation_date < self._today()
         return bool(
-            self.statement_ids.filtered(lambda one: one.state != "preview")
+            served
+            or self.statement_ids.filtered(lambda one: one.state != "preview" or one.run_id)
+            or self.login_ids
             or self.env["reseller.usage.daily"].search_count([("client_id", "=", self.id)], limit=1)
             or self.env["reseller.manual.charge"].search_count(
                 [("client_id", "=", self.id)], limit=1
@@ -242,9 +281,12 @@ class ResellerClientPortalMixin(models.AbstractModel):
         """
         self.ensure_one()
         if not self._has_history():
+            users = self._get_portal_users()
             self.price_rule_ids.unlink()
             self.statement_ids.unlink()
             self.unlink()
+            # Nobody's user any more: it must not come to stand for whom its contact is beneath.
+            users.filtered(lambda user: not user._get_portal_roles()[1]).active = False
             return None
         if self.state == "active" and not self.close_date:
             self.action_close(max(self._today(), self.billed_until or self._today()))
@@ -272,16 +314,22 @@ class ResellerClientPortalMixin(models.AbstractModel):
         """
         nobody = dict.fromkeys(SCOPES, False)
         target = {**nobody, **scope}
+        terms = {**terms, "is_of_portal": True}
         there = base._end_before(date, target)
         same_day = there.filtered(lambda one: one.date_from == date)
         if same_day:
             same_day.write(terms)
             return same_day
-        return there._make_copy(base, date, target, terms)
+        made = there._make_copy(base, date, target, terms)
+        if base.date_to and (not made.date_to or made.date_to > base.date_to):
+            # Its other terms are those of a price that ends.
+            made.date_to = base.date_to
+        return made
 
     @api.model
     def _drop_price(self, rules, date):
-        """End own prices on the day before, or delete those that had not begun by then."""
+        """End prices that the reseller set on the day before; delete those that begin later."""
+        rules = rules.filtered("is_of_portal")
         begun = rules.filtered(lambda one: not one.date_from or one.date_from < date)
         for rule in begun.filtered(lambda one: not one.date_to or one.date_to >= date):
             rule.date_to = fields.Date.subtract(date, days=1)
@@ -298,6 +346,24 @@ class ResellerClientPortalMixin(models.AbstractModel):
         [row] = self.reseller_id._get_pricing(day, group, self, features=feature)
         winner = row["winner"]
         return winner.filtered("client_id"), winner
+
+    # Packages
+
+    def _get_shown_lots(self):
+        """Return [(lot, state in words, whether it may be used)] for the client, newest first."""
+        self.ensure_one()
+        today = self._today()
+        found = []
+        for lot in self.prepaid_lot_ids.filtered(lambda one: one.state != "canceled"):
+            if lot.state == "waiting":
+                found.append((lot, self.env._("Waits for payment"), False))
+            elif lot.date_until and lot.date_until < today:
+                found.append((lot, self.env._("Expired"), False))
+            elif lot.left <= 0:
+                found.append((lot, self.env._("Used up"), False))
+            else:
+                found.append((lot, self.env._("Usable"), True))
+        return found
 
     # Buying ahead
 
@@ -319,10 +385,19 @@ class ResellerClientPortalMixin(models.AbstractModel):
             [
                 ("reseller_grants", "!=", False),
                 ("reseller_in_portal", "=", True),
+                # Others would be owed, and usable, with one press.
+                ("reseller_release", "!=", "invoiced"),
+                ("list_price", ">", 0),
                 ("company_id", "in", (False, self.company_id.id)),
             ],
             order="name, id",
         )
+
+    def _get_package_total(self, product):
+        """Return what a package costs this client with taxes, a Decimal in its bills' currency."""
+        self.ensure_one()
+        price = Decimal(repr(self.currency_id.round(self._get_package_price(product))))
+        return self._with_taxes(product, price)
 
     def _get_package_price(self, product):
         """Return what a package costs this client, as priced, in the currency of its bills."""
@@ -346,7 +421,7 @@ class ResellerClientPortalMixin(models.AbstractModel):
                 ("refill_id", "=", False),
                 ("statement_id.invoice_id.reseller_is_offer", "=", True),
                 ("statement_id.invoice_id.state", "=", "posted"),
-                ("statement_id.invoice_id.payment_state", "=", "not_paid"),
+                ("statement_id.invoice_id.payment_state", "in", ("not_paid", "partial")),
             ],
             limit=1,
         )

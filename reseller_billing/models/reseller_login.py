@@ -20,7 +20,7 @@ class ResellerLogin(models.Model):
         "reseller.reseller", required=True, readonly=True, index=True, ondelete="restrict"
     )
     client_id = fields.Many2one(
-        "reseller.client", required=True, readonly=True, index=True, ondelete="cascade"
+        "reseller.client", required=True, readonly=True, index=True, ondelete="restrict"
     )
     company_id = fields.Many2one(related="reseller_id.company_id", store=True, index=True)
     by_user_id = fields.Many2one(
@@ -90,6 +90,7 @@ class ResellerLogin(models.Model):
             or target not in client._get_portal_users()
             # Who is locked out reaches what it owes, and that need not be with this reseller.
             or target.partner_id._get_closed_lockouts()
+            or user.partner_id.sudo()._get_closed_lockouts()
         ):
             raise AccessError(self.env._("You may not log in as this client."))
 

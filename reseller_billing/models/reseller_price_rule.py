@@ -50,6 +50,12 @@ class ResellerPriceRule(models.Model):
     client_id = fields.Many2one(
         "reseller.client", index=True, ondelete="restrict", check_company=True
     )
+    is_of_portal = fields.Boolean(
+        string="Set by the Reseller",
+        readonly=True,
+        copy=False,
+        help="In the portal, where it may change and drop it.",
+    )
     level = fields.Selection(LEVELS, compute="_compute_level", store=True)
     date_from = fields.Date(string="From", help="First day, inclusive. Empty: since ever.")
     date_to = fields.Date(string="To", help="Last day, inclusive. Empty: open.")

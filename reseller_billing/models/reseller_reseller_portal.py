@@ -18,6 +18,7 @@ RIGHTS = frozenset(
         "portal_delete_clients",
         "portal_login_as",
         "portal_use_api",
+        "portal_set_cycles",
         "price_floor_ids",
     )
 )
@@ -53,7 +54,13 @@ class ResellerResellerPortalMixin(models.AbstractModel):
         string="Edits Clients",
         default=True,
         tracking=True,
-        help="Contact data, group and, before the first bill, the cycle of its clients; its groups.",
+        help="Contact data and group of its clients; its groups.",
+    )
+    portal_set_cycles = fields.Boolean(
+        string="Chooses Cycles",
+        tracking=True,
+        help="Of clients that are not billed yet: 1, 3, 6 or 12 months. Fees and included units of "
+        "prices without a cycle of their own are per cycle, however long it is.",
     )
     portal_create_clients = fields.Boolean(
         string="Creates Clients",
@@ -219,13 +226,15 @@ class ResellerResellerPortalMixin(models.AbstractModel):
         self.ensure_one()
         clients = self.env["reseller.client"]
         mine = [("reseller_id", "=", self.id)]
+        # Who is archived may owe all the same.
+        all_clients = clients.with_context(active_test=False)
         states = dict(clients._read_group(mine, ["state"], ["__count"]))
         with_next = clients.search(
             [*mine, ("state", "=", "active"), ("next_bill_date", "!=", False)],
             order="next_bill_date",
             limit=1,
         )
-        owing = clients.search([*mine, ("id", "in", clients._search_owing())])
+        owing = all_clients.search([*mine, ("id", "in", clients._search_owing())])
         overdue = sorted(
             (
                 (client, late)
@@ -245,19 +254,27 @@ class ResellerResellerPortalMixin(models.AbstractModel):
             ),
             "overdue": overdue[:5],
             "overdue_count": len(overdue),
-            "near": self.env["reseller.usage.alert"].search(
-                [
-                    ("client_id.reseller_id", "=", self.id),
-                    ("cycle_end", ">=", self._today()),
-                    ("threshold", ">=", 80),
-                ],
-                order="threshold desc, id desc",
-                limit=8,
-            ),
+            "near": self._get_near(),
             "next_bill": with_next.next_bill_date,
             "use": self._get_use_of_months(),
             "months": self._get_billed_months() if self._sees_money_of_bills() else [],
         }
+
+    def _get_near(self):
+        """Return the alerts of running cycles: of each client's feature and limit the highest."""
+        alerts = self.env["reseller.usage.alert"].search(
+            [
+                ("client_id.reseller_id", "=", self.id),
+                ("cycle_end", ">=", self._today()),
+                ("threshold", ">=", 80),
+            ],
+            order="threshold desc, id desc",
+            limit=100,
+        )
+        highest = {}
+        for alert in alerts:
+            highest.setdefault((alert.client_id, alert.feature_id, alert.kind), alert)
+        return alerts.union(*highest.values())[:8]
 
     def _get_use_of_months(self):
         """Return each feature's use of this month and of the same days of the one before."""
@@ -308,6 +325,10 @@ class ResellerResellerPortalMixin(models.AbstractModel):
                     ("reseller_id", "=", self.id),
                     ("state", "in", ("approved", "invoiced")),
                     ("bill_date", ">=", month),
+                    # What is only offered is not billed.
+                    "|",
+                    ("invoice_id.reseller_is_offer", "!=", True),
+                    ("invoice_id.payment_state", "!=", "not_paid"),
                     ("currency_id", "=", self.currency_id.id),
                 ],
                 ["bill_date:month"],
@@ -325,11 +346,21 @@ class ResellerResellerPortalMixin(models.AbstractModel):
     def _render_brand_preview(self, vals):
         """Return a statement of this reseller as HTML, as it would be with other values."""
         self.ensure_one()
-        statement = self.env["reseller.statement"].search(
-            [("reseller_id", "=", self.id), ("state", "!=", "void")],
-            order="bill_date desc, id desc",
-            limit=1,
-        )
+        statement = self.env["reseller.statement"]
+        # It shows what bills come to, and at which prices.
+        if self._sees_money_of_bills() and self.portal_see_prices:
+            statement = statement.search(
+                [
+                    ("reseller_id", "=", self.id),
+                    "|",
+                    ("state", "in", ("approved", "invoiced")),
+                    "&",
+                    ("state", "=", "preview"),
+                    ("run_id", "=", False),
+                ],
+                order="bill_date desc, id desc",
+                limit=1,
+            )
         return self.env["ir.qweb"]._render(
             "reseller_billing.report_statement_preview",
             {

@@ -22,12 +22,7 @@ FORMULA = '=HYPERLINK("http://evil.example","x")'
 class TestPortal(PortalCommon):
     """What resellers and clients do in the portal, and what becomes of it."""
 
-    FORM = {
-        "lang": "en_US",
-        "interval_count": "1",
-        "interval_unit": "month",
-        "billing_anchor": "month",
-    }
+    FORM = {"lang": "en_US", "billing_anchor": "month"}
 
     def setUp(self):
         super().setUp()
@@ -73,6 +68,7 @@ class TestPortal(PortalCommon):
 
     def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_lost(self):
         before = self.env["res.partner"].search_count([])
+        self.reseller.portal_set_cycles = True
         answer = self._post(
             "/my/reseller/clients/new",
             self.token,
@@ -80,24 +76,14 @@ class TestPortal(PortalCommon):
             email="nobody",
             city="Bath & <b>Wells</b>",
             lang="xx",
-            interval_count="0",
-            interval_unit="century",
+            months="5",
             billing_anchor="moon",
             tz="Mars/Base",
             date="31.01.2026",
         )
         self.assertEqual(
             set(self._errors(answer)),
-            {
-                "name",
-                "email",
-                "lang",
-                "interval_count",
-                "interval_unit",
-                "billing_anchor",
-                "tz",
-                "date",
-            },
+            {"name", "email", "lang", "months", "billing_anchor", "tz", "date"},
         )
         tree = html.fromstring(answer.text)
         [city] = tree.xpath("//input[@name='city']")
@@ -143,7 +129,7 @@ class TestPortal(PortalCommon):
             group="",
             date="2024-01-10",
         )
-        self.assertIn("Within a year", self._get("/my/reseller/clients").text)
+        self.assertIn("From today on, within a year", self._get("/my/reseller/clients").text)
         self._post(
             "/my/reseller/clients/move",
             self.token,
@@ -178,6 +164,18 @@ class TestPortal(PortalCommon):
             )
             self.assertEqual(answer.status_code, 403)
             self.assertFalse(self.client_a.group_id)
+            # Nor out of it, where the provider has put somebody.
+            self.client_a2.action_move_to_group(group, fields.Date.today())
+            answer = self._post(
+                "/my/reseller/clients/move",
+                self.token,
+                client=str(self.client_a2.id),
+                group="",
+                date=today,
+            )
+            self.assertEqual(answer.status_code, 403)
+            self.assertEqual(self.client_a2.group_id, group)
+            self.client_a2.action_move_to_group(group.browse(), fields.Date.today())
 
     def test_a_users_mail_and_a_shared_contact_stay(self):
         """Whoever gets a user's mail may set its password: the reseller cannot redirect it."""
@@ -200,6 +198,78 @@ class TestPortal(PortalCommon):
         )
         user.partner_id = employee
         self.assertEqual(user._get_portal_roles(), (self.reseller, self.env["reseller.client"]))
+
+    def test_who_loses_its_account_does_not_become_its_reseller(self):
+        self.client_a.partner_id.parent_id = self.reseller.partner_id
+        user = self.env["res.users"].search([("login", "=", "A")])
+        self.client_a.action_close(fields.Date.today())
+        self.client_a.active = False
+        nobody = self.env["reseller.reseller"]
+        self.assertEqual(user._get_portal_roles(), (nobody, self.client_a))
+        self._log_in("A")
+        self.assertEqual(self._get("/my/reseller").status_code, 404)
+        # Its past stays open to it.
+        home = f"/my/service/{self.client_a.id}"
+        self.assertEqual(self._get(f"{home}/statements").status_code, 200)
+        fresh = self._create_client("NEW", start=fields.Date.today())
+        fresh.partner_id.parent_id = self.reseller.partner_id
+        other = self._create_portal_user("fresh", fresh)
+        fresh._close_or_delete()
+        self.assertFalse(fresh.exists())
+        self.assertFalse(other.active)
+
+    def test_contacts_with_which_others_deal_are_left_alone(self):
+        def edited(client):
+            self._post(
+                f"/my/reseller/clients/{client.id}",
+                self.token,
+                **self.FORM,
+                name="Mine",
+                street="X",
+            )
+            return client.partner_id.street == "X"
+
+        free = self._create_client("F1")
+        self.assertTrue(edited(free))
+        beneath = self._create_client("F2")
+        beneath.partner_id.parent_id = self.client_b.partner_id
+        self.assertFalse(edited(beneath))
+        above = self._create_client("F3")
+        self.client_b2.partner_id.parent_id = above.partner_id
+        self.assertFalse(edited(above))
+        customer = self._create_client("F4")
+        self.env["account.move"].create(
+            {
+                "move_type": "out_invoice",
+                "partner_id": customer.partner_id.id,
+                "invoice_date": "2024-01-01",
+                "invoice_line_ids": [
+                    fields.Command.create({"product_id": self.product.id, "price_unit": 1})
+                ],
+            }
+        ).action_post()
+        self.assertFalse(edited(customer))
+        self.assertFalse(customer._owns_contact())
+
+    @mute_logger("odoo.http")
+    def test_strange_input_is_no_server_error(self):
+        self.assertEqual(self._get("/my/reseller/clients?search=%00x").status_code, 200)
+        huge = "9" * 5000
+        for path in (
+            f"/my/reseller/clients?search={huge[:2000]}",
+            f"/my/reseller/clients/new?reseller={huge}",
+            f"{self.path}/report?feature={huge}&first=0001-01-01&last=0001-01-02",
+            "/my/reseller/clients?sortby=x&filterby=y",
+        ):
+            self.assertLess(self._get(path).status_code, 500, path)
+        files = {name: (name, b"x") for name in ("name", "email", "date", "group", "tz", "lang")}
+        answer = self.url_open(
+            "/my/reseller/clients/new",
+            data={"csrf_token": self.token, **self.FORM},
+            files=files,
+            allow_redirects=False,
+        )
+        self.assertIn("name", self._errors(answer))
 
     # Delete
 
@@ -272,6 +342,26 @@ class TestPortal(PortalCommon):
         self._post(path, self.token, drop="1", date=str(today))
         self.assertFalse(self.client_a.price_rule_ids)
 
+    def test_what_the_provider_has_set_stays(self):
+        today = fields.Date.today()
+        rule = self._create_rule(
+            client_id=self.client_a.id, unit_price=2, minimum_amount=500, date_from=today
+        )
+        path = f"{self.path}/prices/{self.feature.id}"
+        self.assertIn("Your provider has set this price", self._get(path).text)
+        for form in ({"drop": "1"}, {"unit_price": "0.5"}):
+            self._post(path, self.token, date=str(today), **form)
+            self.assertTrue(rule.exists().active)
+            self.assertFalse(rule.date_to)
+        # A price for a time does not become one for ever.
+        rule.unlink()
+        ends = today + timedelta(days=20)
+        self._create_rule(
+            reseller_id=self.reseller.id, unit_price=0.9, date_from=today, date_to=ends
+        )
+        self._post(path, self.token, unit_price="0.8", date=str(today))
+        self.assertEqual(self.client_a.price_rule_ids.date_to, ends)
+
     def test_a_groups_price_reaches_its_clients(self):
         today = fields.Date.today()
         self.client_a.action_move_to_group(self.group, today)
@@ -326,9 +416,19 @@ class TestPortal(PortalCommon):
             self.reseller.write({right: True})
         self.reseller.portal_see_prices = False
         self.assertNotIn("per unit", self._get(self.path).text)
+        statement = self.client_a.statement_ids.filtered("invoice_id")
+        answer = self._get(f"{self.path}/statements/{statement.id}.pdf")
+        self.assertEqual(answer.status_code, 403)
+        preview = self._post(
+            f"/my/reseller/{self.reseller.id}/brand/preview",
+            self.token,
+            color_primary="#714B67",
+            statement_show_price="1",
+        )
+        self.assertNotIn("7.00", preview.text)
+        self.reseller.portal_see_prices = True
         # What is billed to the reseller is its cost.
         self.reseller.write({"invoice_to": "reseller", "portal_see_cost": False})
-        statement = self.client_a.statement_ids.filtered("invoice_id")
         page = self._get(f"{self.path}/billing").text
         self.assertNotIn("7.00", page)
         for path in ("/my/reseller", "/my/reseller/clients", f"{self.path}/delete"):
@@ -441,7 +541,7 @@ class TestPortal(PortalCommon):
         text = " ".join(html.fromstring(self._get("/my/reseller").text).text_content().split())
         self.assertIn("2Active clients", text)
         # Both owe the 7.00 of January, since years.
-        self.assertIn("2Owing, 2 overdue", text)
+        self.assertIn("2With open invoices, 2 overdue", text)
         self.assertIn("Client A $ 7.00", text)
         # 4 units of A are not billed; the last bills of A and A2 came to 7.00 each.
         self._use("2024-02-10", 4, client="A")
@@ -585,6 +685,9 @@ class TestPortal(PortalCommon):
         self.assertEqual((lot.state, lot.granted), ("waiting", 100))
         invoice = lot.charge_id.statement_id.invoice_id
         self.assertEqual((invoice.amount_total, invoice.reseller_is_offer), (50, True))
+        # An offer is not owed: the history's balance is what is.
+        owed = self.client_a._load_owed()[self.client_a.id][0]
+        self.assertEqual(self.client_a._get_history()[0]["balance"], owed)
         self.assertIn(f"/my/invoices/{invoice.id}", first.headers["Location"])
         self._pay(invoice)
         self.assertEqual(lot.state, "open")
@@ -598,11 +701,18 @@ class TestPortal(PortalCommon):
         home = f"/my/service/{self.client_a.id}"
         self.client_a.wallet_use = "always"
         answer = self._post(f"{home}/refill", refill_by="card", refill_amount="30")
-        self.assertEqual(set(self._errors(answer)), {"refill_by"})
-        answer = self._post(f"{home}/refill", refill_by="invoice", refill_amount="0")
-        self.assertEqual(set(self._errors(answer)), {"refill_amount"})
+        self.assertEqual(set(self._errors(answer)), {"refill_by", "refill_max_month"})
+        # Without a limit, or with a threshold out of proportion, one day's refill could be anything.
         answer = self._post(
-            f"{home}/refill", refill_by="invoice", refill_amount="30", refill_threshold="5"
+            f"{home}/refill", refill_by="invoice", refill_amount="0.01", refill_threshold="9999999"
+        )
+        self.assertEqual(set(self._errors(answer)), {"refill_max_month", "refill_threshold"})
+        answer = self._post(
+            f"{home}/refill",
+            refill_by="invoice",
+            refill_amount="30",
+            refill_threshold="5",
+            refill_max_month="90",
         )
         self.assertEqual(answer.status_code, 303)
         self.assertEqual(

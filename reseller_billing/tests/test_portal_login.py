@@ -25,7 +25,6 @@ FORBIDDEN = (
     ("GET", "/my/invoices"),
     ("GET", "/my/reseller"),
     ("GET", "/my/reseller/clients"),
-    ("GET", "/my"),
     ("GET", "/web/login"),
     ("GET", "/web/reset_password"),
 )
@@ -46,7 +45,9 @@ class TestPortalLogin(PortalCommon):
     def _begin(self, client=None, login="R1", reason="A question about the bill"):
         client = client or self.client_a
         self._log_in(login)
-        return self._post(f"/my/reseller/clients/{client.id}/login", reason=reason)
+        user = client.partner_id.user_ids[:1]
+        path = f"/my/reseller/clients/{client.id}/login"
+        return self._post(path, reason=reason, user=str(user.id))
 
     def _log(self):
         self.env.invalidate_all()
@@ -116,6 +117,8 @@ class TestPortalLogin(PortalCommon):
         # Its other accounts, and those of others, are not reached by it.
         for client in self.clients - self.client_a:
             self.assertEqual(self._get(f"/my/service/{client.id}").status_code, 404)
+        # The portal's home has more than this account's.
+        self.assertEqual(self._get("/my").headers["Location"], "/my/service")
         # A client's user that is a reseller elsewhere has no more than the client.
         self.assertEqual(self._get(f"/my/reseller/clients/{self.client_a2.id}").status_code, 403)
         self.assertEqual(
@@ -138,6 +141,7 @@ class TestPortalLogin(PortalCommon):
         self.assertEqual((answer.status_code, answer.headers["Location"]), (303, RETURN))
         self._get(RETURN)
         self.assertEqual(self._log().end_cause, "expired")
+        self.assertIn("time was up", self._get("/my/reseller/clients").text)
         self.assertEqual(self._get("/my/reseller/clients").status_code, 200)
         # The session of then is no key to anything.
         self._use_session(tab)

@@ -68,11 +68,9 @@ export class ResellerUnbilled extends Interaction {
 
     async show() {
         const response = await this.waitFor(fetch(this.el.dataset.url));
-        if (response.ok) {
-            const { now, before } = await response.json();
-            this.el.querySelector(".o_now").textContent = now;
-            this.el.querySelector(".o_before").textContent = before;
-        }
+        const { now, before } = response.ok ? await response.json() : { now: "–", before: "–" };
+        this.el.querySelector(".o_now").textContent = now;
+        this.el.querySelector(".o_before").textContent = before;
     }
 }
 

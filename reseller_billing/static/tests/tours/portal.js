@@ -141,6 +141,7 @@ registry.category("web_tour.tours").add("reseller_billing.portal_client", {
         { content: "Refill by the card", trigger: "select[name=refill_by]", run: "select card" },
         count("refill_amount", "25"),
         count("refill_threshold", "5"),
+        count("refill_max_month", "100"),
         go("Save", "button:contains('Save refill')"),
         see("It is saved", ".alert-success:contains('Saved')"),
     ],
