@@ -39,7 +39,7 @@ class ResellerBillingPortal(CustomerPortal):
         return self._find(
             resellers_sudo.env["reseller.client"].with_context(active_test=False),
             [("id", "=", client_id), ("reseller_id", "in", resellers_sudo.ids)],
-        )
+        ).with_context(active_test=True)
 
     def _find(self, records, domain):
         found = records.search(domain, limit=1)

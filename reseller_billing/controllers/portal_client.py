@@ -114,15 +114,13 @@ class ClientPortal(ResellerPortal):
     @page(f"{SERVICE}/<int:client_id>/statements", reseller_login=True)
     def client_statements(self, client_id):
         client_sudo = self._find_account(client_id)
-        sees_money = client_sudo._shows_money()
+        statements = client_sudo._get_own_statements()
         return self._render_service(
             "portal_service_statements",
             client_sudo,
             "statements",
-            statements=client_sudo.statement_ids.filtered(
-                lambda one: one.state in ("approved", "invoiced") and sees_money
-            ),
-            history=client_sudo._get_history() if sees_money else [],
+            statements=statements,
+            history=client_sudo._get_history(statements),
         )
 
     @page(
@@ -133,9 +131,10 @@ class ClientPortal(ResellerPortal):
         client_sudo = self._find_account(client_id)
         reseller_sudo = client_sudo.reseller_id
         whole = reseller_sudo.statement_show_quantity and reseller_sudo.statement_show_price
-        if not client_sudo._shows_money() or (kind == "xlsx" and not whole):
+        statement = client_sudo._get_own_statements().filtered(lambda one: one.id == statement_id)
+        if not statement or (kind == "xlsx" and not whole):
             raise request.not_found()
-        return self._send_statement(self._find_statement(client_sudo, statement_id), kind)
+        return self._send_statement(statement, kind)
 
     @page(f"{SERVICE}/<int:client_id>/why/<int:charge_id>", reseller_login=True)
     def client_why(self, client_id, charge_id):
@@ -144,7 +143,8 @@ class ClientPortal(ResellerPortal):
         if not client_sudo._shows_money():
             raise request.not_found()
         charge = self._find_charge(client_sudo, charge_id)
-        if not charge:
+        shown = client_sudo._get_own_statements()
+        if charge.statement_id.state != "preview" and charge.statement_id not in shown:
             return request.redirect(f"{SERVICE}/{client_id}")
         return self._render_service(
             "portal_service_why",
@@ -174,7 +174,10 @@ class ClientPortal(ResellerPortal):
             wallet=client.live_balance,
             methods=[
                 (False, request.env._("none")),
-                *((token.id, token.display_name) for token in client._get_usable_tokens()),
+                *(
+                    (token.id, token.display_name)
+                    for token in client._get_usable_tokens(request.env.user)
+                ),
             ],
             timings=[
                 ("never", request.env._("I pay by hand")),
@@ -261,7 +264,7 @@ class ClientPortal(ResellerPortal):
             raise request.not_found()
         errors = {}
         token_id = self._read_id(post, "payment_token_id")
-        tokens_sudo = client_sudo._get_usable_tokens()
+        tokens_sudo = client_sudo._get_usable_tokens(request.env.user)
         token_sudo = tokens_sudo.filtered(lambda one: one.id == token_id)
         if token_id and not token_sudo:
             raise request.not_found()

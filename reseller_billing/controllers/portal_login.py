@@ -56,6 +56,8 @@ class ResellerLoginPortal(ResellerPortal):
         session.login = user.login
         session.context = dict(user.with_user(user).context_get())
         session.pop("portal_counters", None)
+        # The list of the user's devices has this session, too, and can end it.
+        session["_trace"] = []
         session.should_rotate = True
 
     @http.route(RETURN, type="http", auth="user", methods=["GET", "POST"], website=True)

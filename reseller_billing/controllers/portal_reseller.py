@@ -227,6 +227,7 @@ class ResellerPortal(ResellerBillingPortal):
         )
         if len(clients_sudo) != len(wanted):
             raise request.not_found()
+        clients_sudo = clients_sudo.with_context(active_test=True)
         for reseller in clients_sudo.reseller_id:
             self._check_right(reseller, "portal_edit_clients")
         group = self._read_group(post, resellers_sudo)
@@ -248,7 +249,7 @@ class ResellerPortal(ResellerBillingPortal):
         """Refuse to take clients out of groups that the provider fills, now or later."""
         today = fields.Date.today()
         rows = clients.membership_ids.filtered(lambda row: not row.date_to or row.date_to >= today)
-        if rows.group_id - clients.reseller_id._get_open_groups():
+        if rows.group_id.filtered(lambda one: one.is_lockout_exempt or one.lockout_policy_id):
             raise AccessError(request.env._("Your provider alone moves clients from this group."))
 
     # New and edit
@@ -657,7 +658,7 @@ class ResellerPortal(ResellerBillingPortal):
             statements=client_sudo.statement_ids.filtered(
                 lambda one: one.state in ("approved", "invoiced")
             ),
-            history=client_sudo._get_history() if sees_money else [],
+            history=client_sudo._get_history(client_sudo.statement_ids) if sees_money else [],
             owed=client_sudo._load_owed()[client_sudo.id],
             errors=errors,
             number=lambda text: client_sudo.env["res.lang"]._format_exact(Decimal(text)),

@@ -5,11 +5,13 @@ from odoo.http import request
 from werkzeug.datastructures import WWWAuthenticate
 
 OWED = "/my/reseller_billing/owed"
+RETURN = "/my/reseller_billing/return"
 # What those reach whose portal is closed: what they owe, the pages to pay it, and what pages need.
 # Paths, and all below those that end in a slash.
 OPEN_PATHS = frozenset(
     (
         OWED,
+        RETURN,
         "/my/invoices/overdue",
         "/my/payment_method",
         "/web/image",
@@ -35,7 +37,6 @@ OPEN_TREES = (
 )
 # The session's key for a reseller's user who works as a client's, see reseller.login.
 LOGIN_AS = "reseller_login"
-RETURN = "/my/reseller_billing/return"
 LOGOUT = "/web/session/logout"
 # Of keys that open the resellers' interface and nothing else.
 API_SCOPE = "reseller_billing.usage"

@@ -281,7 +281,11 @@ class ResellerClient(models.Model):
                             client.display_name,
                         )
                     )
-        done = super().write(vals)
+        if "partner_id" in vals:
+            with self._keep_users_apart():
+                done = super().write(vals)
+        else:
+            done = super().write(vals)
         if "billing_start" in vals:
             self._follow_service()
         if {"interval_count", "interval_unit", "membership_ids"} & vals.keys():
@@ -311,7 +315,8 @@ class ResellerClient(models.Model):
         contracts_sudo = self.contract_id.sudo().with_context(reseller_sync=CLIENT)
         self._unlink_except_billed()
         contracts_sudo.reseller_client_id = False
-        done = super().unlink()
+        with self._keep_users_apart():
+            done = super().unlink()
         contracts_sudo.unlink()
         return done
 

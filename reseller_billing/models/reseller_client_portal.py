@@ -1,3 +1,4 @@
+from contextlib import contextmanager
 from decimal import Decimal
 
 from odoo import SUPERUSER_ID, api, fields, models
@@ -34,6 +35,21 @@ class ResellerClientPortalMixin(models.AbstractModel):
             ]
         )
         return users.filtered(lambda user: self in user._get_portal_roles()[1])
+
+    @contextmanager
+    def _keep_users_apart(self):
+        """Close the portal, at the end, to users that lose their account.
+
+        Their contact may lie beneath the reseller's, or another client's: they are not to come to
+        stand for that.
+        """
+        users_sudo = self.env["res.users"].union(
+            *(client.sudo()._get_portal_users() for client in self)  # whoever changes the account
+        )
+        users_sudo = users_sudo.filtered(lambda user: not user._get_portal_roles()[0])
+        yield
+        self.env.flush_all()
+        users_sudo.sudo().filtered(lambda user: not user._get_portal_roles()[1]).active = False
 
     def _shows_money(self):
         """Whether the client may see amounts: not what its reseller pays for it."""
@@ -122,15 +138,29 @@ class ResellerClientPortalMixin(models.AbstractModel):
             """
         )
 
-    def _get_history(self):
+    def _get_own_statements(self):
+        """Return the statements of bills that were this client's to pay, not its reseller's."""
+        self.ensure_one()
+        payer = self._get_payer()
+        return self.statement_ids.filtered(
+            lambda one: (
+                one.state in ("approved", "invoiced")
+                and self._shows_money()
+                and (not one.invoice_id or one.invoice_id.commercial_partner_id == payer)
+            )
+        )
+
+    def _get_history(self, statements):
         """Return this account's history, newest first: bills, what they are of, what settled them.
+
+        :param statements: those of this account to show
 
         :return: dicts with ``date``, ``kind`` (invoice, credit, settled), ``id``, ``name``,
             ``amount`` and ``balance`` (Decimals, of what is owed), ``statement``, ``charges``, and
             ``by_payment`` of what is settled
         """
         self.ensure_one()
-        statements = self.statement_ids.filtered(lambda one: one.invoice_id.state == "posted")
+        statements = statements.filtered(lambda one: one.invoice_id.state == "posted")
         entries = []
         for statement in statements:
             invoice = statement.invoice_id
@@ -263,6 +293,7 @@ class ResellerClientPortalMixin(models.AbstractModel):
             served
             or self.statement_ids.filtered(lambda one: one.state != "preview" or one.run_id)
             or self.login_ids
+            or self.contract_id.contract_line_ids
             or self.env["reseller.usage.daily"].search_count([("client_id", "=", self.id)], limit=1)
             or self.env["reseller.manual.charge"].search_count(
                 [("client_id", "=", self.id)], limit=1
@@ -281,12 +312,9 @@ class ResellerClientPortalMixin(models.AbstractModel):
         """
         self.ensure_one()
         if not self._has_history():
-            users = self._get_portal_users()
-            self.price_rule_ids.unlink()
             self.statement_ids.unlink()
+            self.price_rule_ids.unlink()
             self.unlink()
-            # Nobody's user any more: it must not come to stand for whom its contact is beneath.
-            users.filtered(lambda user: not user._get_portal_roles()[1]).active = False
             return None
         if self.state == "active" and not self.close_date:
             self.action_close(max(self._today(), self.billed_until or self._today()))
@@ -315,15 +343,16 @@ class ResellerClientPortalMixin(models.AbstractModel):
         nobody = dict.fromkeys(SCOPES, False)
         target = {**nobody, **scope}
         terms = {**terms, "is_of_portal": True}
+        ends = base.date_to  # ending this scope's own price may be ending the base
         there = base._end_before(date, target)
         same_day = there.filtered(lambda one: one.date_from == date)
         if same_day:
             same_day.write(terms)
             return same_day
         made = there._make_copy(base, date, target, terms)
-        if base.date_to and (not made.date_to or made.date_to > base.date_to):
+        if ends and (not made.date_to or made.date_to > ends):
             # Its other terms are those of a price that ends.
-            made.date_to = base.date_to
+            made.date_to = ends
         return made
 
     @api.model
@@ -439,15 +468,18 @@ class ResellerClientPortalMixin(models.AbstractModel):
             open_items.action_bill_now()
         return open_items.statement_id.invoice_id
 
-    def _get_usable_tokens(self):
-        """Return the saved payment methods of this client's own contact and those beneath it."""
+    def _get_usable_tokens(self, user):
+        """Return the saved payment methods of this client's own contact and of its user's.
+
+        Contacts beneath it may be other clients, with methods of their own.
+        """
         self.ensure_one()
         tokens = self.env["payment.token"]
         if not self._pays_itself():
             return tokens
         return tokens.search(
             [
-                ("partner_id", "child_of", self.partner_id.id),
+                ("partner_id", "in", (self.partner_id | user.partner_id).ids),
                 ("provider_id.company_id", "=", self.company_id.id),
                 ("provider_id.state", "!=", "disabled"),
             ]
@@ -471,6 +503,9 @@ class ResellerClientPortalMixin(models.AbstractModel):
             raise UserError(
                 self.env._("It has saved payment methods: ask your provider to invite it.")
             )
+        users = contact.with_context(active_test=False).user_ids
+        if users.filtered(lambda user: not user.active or not user._is_portal()):
+            raise UserError(self.env._("Its access was withdrawn: ask your provider to open it."))
         wizard = (
             self.env["portal.wizard"]
             .with_company(self.company_id)
@@ -512,4 +547,6 @@ class ResellerClientPortalMixin(models.AbstractModel):
                 len(prefix) + 1,
             )
         )
-        return f"{prefix}{int(last) + 1:04d}"
+        # No reference twice: late use of one that was deleted would find the other.
+        reseller.portal_last_number = max(int(last), reseller.portal_last_number) + 1
+        return f"{prefix}{reseller.portal_last_number:04d}"

@@ -24,11 +24,14 @@ class ResellerLogin(models.Model):
     )
     company_id = fields.Many2one(related="reseller_id.company_id", store=True, index=True)
     by_user_id = fields.Many2one(
-        "res.users", string="Who", required=True, readonly=True, ondelete="restrict"
+        "res.users", string="User", readonly=True, index=True, ondelete="set null"
     )
     user_id = fields.Many2one(
-        "res.users", string="As", required=True, readonly=True, ondelete="restrict"
+        "res.users", string="User of the Client", readonly=True, index=True, ondelete="set null"
     )
+    # The users may be deleted one day.
+    by_name = fields.Char(string="Who", required=True, readonly=True)
+    as_name = fields.Char(string="As", required=True, readonly=True)
     reason = fields.Char(required=True, readonly=True)
     date_from = fields.Datetime(string="From", required=True, readonly=True)
     date_until = fields.Datetime(string="At Latest Until", required=True, readonly=True)
@@ -66,6 +69,8 @@ class ResellerLogin(models.Model):
                 "client_id": client.id,
                 "by_user_id": user.id,
                 "user_id": target.id,
+                "by_name": user.name,
+                "as_name": target.name,
                 "reason": reason[:MAX_REASON],
                 "date_from": now,
                 "date_until": now + LASTS,

@@ -445,6 +445,12 @@ class ResellerPriceRule(models.Model):
     def _unlink_except_billed(self):
         # Charges of every company's accounts count, seen or not.
         charges = self.env["reseller.charge"].sudo().search([("price_rule_id", "in", self.ids)])
+        # Previews that name it are made anew.
+        previews = charges.statement_id.filtered(
+            lambda one: one.state == "preview" and not one.run_id
+        )
+        charges -= previews.charge_ids
+        previews.unlink()
         billed = charges.client_id.filtered("billed_until")
         if billed:
             billed._raise_billed(self.env._("this price"))

@@ -1,12 +1,14 @@
 import base64
+import io
+import logging
 import re
 from datetime import timedelta
 from decimal import Decimal
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import AccessError, ValidationError
 from odoo.tools import SQL, date_utils
-from odoo.tools.image import image_data_uri, image_process
+from odoo.tools.image import image_data_uri
 from odoo.tools.misc import format_date
 from PIL import Image
 
@@ -23,6 +25,8 @@ RIGHTS = frozenset(
     )
 )
 MAX_LOGO = 2 * 1024 * 1024
+MAX_PIXELS = 25_000_000
+_logger = logging.getLogger(__name__)
 MONTHS = 12
 COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -86,6 +90,9 @@ class ResellerResellerPortalMixin(models.AbstractModel):
     price_floor_ids = fields.One2many(
         "reseller.price.floor", "reseller_id", string="Prices It May Set"
     )
+    portal_last_number = fields.Integer(
+        readonly=True, copy=False, help="Of the references of clients made in the portal."
+    )
     login_ids = fields.One2many("reseller.login", "reseller_id", string="Log-ins as Clients")
 
     # Branding of statements and of the portal
@@ -124,17 +131,22 @@ class ResellerResellerPortalMixin(models.AbstractModel):
     def _read_logo(self, stream):
         """Return a picture that was uploaded as the value of a field; nothing if it is none."""
         data = stream.read(MAX_LOGO + 1)
-        # By its first bytes, whatever it is called: a vector picture may hold scripts.
-        known = data.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")) or (
-            data[:4] == b"RIFF" and data[8:12] == b"WEBP"
-        )
-        if len(data) > MAX_LOGO or not known:
+        if len(data) > MAX_LOGO:
             return None
+        drawn = io.BytesIO()
         try:
-            # Drawn anew: what else the file carries is left behind.
-            return base64.b64encode(image_process(data, size=(512, 512), output_format="PNG"))
-        except (UserError, ValueError, OSError, Image.DecompressionBombError):
+            # Drawn anew, in one of these formats: what else the file carries is left behind.
+            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "GIF", "WEBP")) as picture:
+                if picture.width * picture.height > MAX_PIXELS:
+                    return None
+                picture = picture.convert("RGBA")
+            picture.thumbnail((512, 512))
+            picture.save(drawn, "PNG")
+        except Exception:
+            # Pillow raises what it meets: whatever that is, it is no picture.
+            _logger.info("A logo could not be read", exc_info=True)
             return None
+        return base64.b64encode(drawn.getvalue())
 
     @api.model_create_multi
     def create(self, vals_list):

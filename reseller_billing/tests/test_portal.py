@@ -214,9 +214,13 @@ class TestPortal(PortalCommon):
         fresh = self._create_client("NEW", start=fields.Date.today())
         fresh.partner_id.parent_id = self.reseller.partner_id
         other = self._create_portal_user("fresh", fresh)
-        fresh._close_or_delete()
-        self.assertFalse(fresh.exists())
+        fresh.unlink()  # in the back end, or by the reseller
         self.assertFalse(other.active)
+        # Another contact for the account leaves its users without one.
+        kept = self.env["res.users"].search([("login", "=", "A2")])
+        self.client_a2.partner_id.parent_id = self.reseller.partner_id
+        self.client_a2.partner_id = self.env["res.partner"].create({"name": "Another"})
+        self.assertFalse(kept.active)
 
     def test_contacts_with_which_others_deal_are_left_alone(self):
         def edited(client):
@@ -339,6 +343,17 @@ class TestPortal(PortalCommon):
             date=str(today),
         )
         self.assertEqual(self.client_a.price_rule_ids.mapped("unit_price"), [0.6])
+        # A look at the bill, which names the price, keeps nobody from changing or dropping it.
+        self._get(f"{self.path}/billing")
+        later = today + timedelta(days=3)
+        answer = self._post(path, self.token, unit_price="0.7", date=str(later))
+        self.assertEqual(answer.status_code, 303)
+        self.assertEqual(
+            self.client_a.price_rule_ids.sorted("date_from").mapped(
+                lambda rule: (rule.unit_price, rule.date_from, rule.date_to)
+            ),
+            [(0.6, today, later - timedelta(days=1)), (0.7, later, False)],
+        )
         self._post(path, self.token, drop="1", date=str(today))
         self.assertFalse(self.client_a.price_rule_ids)
 
@@ -353,6 +368,10 @@ class TestPortal(PortalCommon):
             self._post(path, self.token, date=str(today), **form)
             self.assertTrue(rule.exists().active)
             self.assertFalse(rule.date_to)
+        # What is archived is no price: neither shown nor in the way.
+        rule.active = False
+        self.assertNotIn("Your provider has set this price", self._get(path).text)
+        self.assertIn("$\u00a01.00 per unit", self._get(self.path).text)
         # A price for a time does not become one for ever.
         rule.unlink()
         ends = today + timedelta(days=20)
@@ -579,7 +598,7 @@ class TestPortal(PortalCommon):
     def test_pictures_are_drawn_anew_and_others_refused(self):
         path = f"/my/reseller/{self.reseller.id}/brand"
         stream = io.BytesIO()
-        Image.new("RGB", (900, 300), "red").save(stream, "PNG")
+        Image.new("RGB", (300, 100), "red").save(stream, "PNG")
         good = stream.getvalue() + b"<script>alert(1)</script>"
         svg = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
 
@@ -591,7 +610,8 @@ class TestPortal(PortalCommon):
                 allow_redirects=False,
             )
 
-        for name, data in (("a.svg", svg), ("a.png", svg), ("a.png", b"\x89PNG broken")):
+        broken = (b"\x89PNG broken", b"RIFF\0\0\0\0WEBPVP8 junk")
+        for name, data in (("a.svg", svg), ("a.png", svg), *(("a.png", one) for one in broken)):
             self.assertIn("logo", self._errors(send(name, data)), name)
         self.assertFalse(self.reseller.logo)
         self.assertEqual(send("logo.png", good).status_code, 303)
@@ -687,7 +707,9 @@ class TestPortal(PortalCommon):
         self.assertEqual((invoice.amount_total, invoice.reseller_is_offer), (50, True))
         # An offer is not owed: the history's balance is what is.
         owed = self.client_a._load_owed()[self.client_a.id][0]
-        self.assertEqual(self.client_a._get_history()[0]["balance"], owed)
+        self.assertEqual(
+            self.client_a._get_history(self.client_a.statement_ids)[0]["balance"], owed
+        )
         self.assertIn(f"/my/invoices/{invoice.id}", first.headers["Location"])
         self._pay(invoice)
         self.assertEqual(lot.state, "open")
@@ -695,6 +717,43 @@ class TestPortal(PortalCommon):
         self.reseller.invoice_to = "reseller"
         answer = self._post(f"{home}/buy", product=str(self.package.id))
         self.assertEqual(answer.status_code, 404)
+
+    def test_bills_that_the_reseller_paid_stay_its_own(self):
+        self.reseller.invoice_to = "reseller"
+        self._use("2024-02-10", 3, client="A")
+        self._run("2024-03-01")
+        self.reseller.invoice_to = "client"
+        january, february = self.client_a.statement_ids.filtered("invoice_id").sorted("bill_date")
+        self._log_in("A")
+        home = f"/my/service/{self.client_a.id}"
+        text = self._get(f"{home}/statements").text
+        self.assertIn(january.name, text)
+        self.assertNotIn(february.name, text)
+        self.assertNotIn(february.invoice_id.name, text)
+        answer = self._get(f"{home}/statements/{february.id}.pdf")
+        self.assertEqual(answer.status_code, 404)
+        self.assertEqual(self._get(f"{home}/why/{february.charge_ids.id}").status_code, 303)
+
+    def test_cards_of_contacts_beneath_are_not_offered(self):
+        method = self.env.ref("payment.payment_method_unknown").sudo()  # another company's
+        provider = self.env.ref("payment.payment_provider_demo").sudo()  # as above
+        provider = provider.copy({"company_id": self.company.id, "state": "test"})
+        tokens = self.env["payment.token"].sudo()  # of somebody else
+        self.client_b.partner_id.parent_id = self.client_a.partner_id
+        for client in (self.client_a, self.client_b):
+            tokens.create(
+                {
+                    "provider_id": provider.id,
+                    "payment_method_id": method.id,
+                    "partner_id": client.partner_id.id,
+                    "provider_ref": client.ref,
+                    "payment_details": client.ref,
+                }
+            )
+        user = self.env["res.users"].search([("login", "=", "A")])
+        self.assertEqual(
+            self.client_a.sudo()._get_usable_tokens(user).mapped("provider_ref"), ["A"]
+        )
 
     def test_a_client_sets_its_refill(self):
         self._log_in("A")

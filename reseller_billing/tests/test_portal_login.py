@@ -150,22 +150,22 @@ class TestPortalLogin(PortalCommon):
 
     @mute_logger("odoo.http")
     def test_it_ends_with_the_right(self):
-        changes = {
-            "right": lambda: self.reseller.write({"portal_login_as": False}),
-            "moved": lambda: self.client_a.sudo().write({"partner_id": self.client_b2.partner_id}),
-        }
-        for name, change in changes.items():
-            with self.subTest(name), self.env.cr.savepoint() as savepoint:
-                self._begin()
-                change()
-                self.env.flush_all()
-                answer = self._get(f"/my/service/{self.client_a.id}")
-                self.assertEqual((answer.status_code, answer.headers["Location"]), (303, RETURN))
-                self._get(RETURN)
-                self.assertEqual(self._log().end_cause, "right")
-                # The reseller's user goes on as itself.
-                self.assertEqual(self._get("/my/reseller/clients").status_code, 200)
-                savepoint.rollback()
+        self._begin()
+        self.reseller.portal_login_as = False
+        self.env.flush_all()
+        answer = self._get(f"/my/service/{self.client_a.id}")
+        self.assertEqual((answer.status_code, answer.headers["Location"]), (303, RETURN))
+        self._get(RETURN)
+        self.assertEqual(self._log().end_cause, "right")
+        # The reseller's user goes on as itself.
+        self.assertEqual(self._get("/my/reseller/clients").status_code, 200)
+        # The account goes to another contact: its user is none any more, nor who works as it.
+        self.reseller.portal_login_as = True
+        self._begin()
+        self.client_a.partner_id = self.client_b2.partner_id
+        self.env.flush_all()
+        answer = self._get(f"/my/service/{self.client_a.id}")
+        self.assertIn("/web/login", answer.headers["Location"])
 
     @mute_logger("odoo.http")
     def test_there_is_no_return_to_a_user_that_is_another_by_now(self):
@@ -235,18 +235,20 @@ class TestPortalLogin(PortalCommon):
 
     @mute_logger("odoo.http")
     def test_a_locked_client_is_left_alone(self):
-        with (
-            patch.object(
-                type(self.env["res.partner"]),
-                "_get_closed_lockouts",
-                lambda partner: partner.env["reseller.lockout"].new({}),
+        self._begin()
+        with patch.object(
+            type(self.env["res.partner"]),
+            "_get_closed_lockouts",
+            lambda partner: (
+                partner.env["reseller.lockout"].new({})
+                if partner in (self.client_a.partner_id, self.client_a2.partner_id)
+                else partner.env["reseller.lockout"]
             ),
-            self.assertRaises(AccessError),
         ):
-            users = self.env["res.users"]
-            self.env["reseller.login"]._begin(
-                users.search([("login", "=", "R1")]),
-                self.client_a,
-                users.search([("login", "=", "A")]),
-                "why",
-            )
+            # It is over, and there is a way back.
+            answer = self._get(f"/my/service/{self.client_a.id}")
+            self.assertEqual(answer.headers["Location"], RETURN)
+            answer = self._get(RETURN)
+            self.assertIn("/my/reseller/clients", answer.headers["Location"])
+            self.assertEqual(self._log().end_cause, "right")
+            self.assertIn("You may not log in", self._begin(self.client_a2).text)
