@@ -2,9 +2,8 @@ from odoo import http
 from odoo.http import request
 
 from ..models.ir_http import LOGIN_AS, RETURN
+from .portal_client import SERVICE
 from .portal_reseller import CLIENTS, ResellerPortal, page
-
-SERVICE = "/my/service"
 
 
 class ResellerLoginPortal(ResellerPortal):
