@@ -1,7 +1,9 @@
 import inspect
 import re
+from datetime import timedelta
 
 import pytest
+from odoo import fields
 from odoo.exceptions import AccessDenied, AccessError, UserError
 from odoo.service.model import call_kw
 from odoo.tests import new_test_user, tagged
@@ -319,3 +321,35 @@ class TestPortalIsolation(PortalCommon):
         if opens or found in (None, False, True, [], {}, 0, ""):
             return "useless"
         return ("answered", method, repr(found)[:200])
+
+    @mute_logger("odoo.http")
+    def test_json2_answers_alike_for_what_is_not_theirs_and_what_is_not_there(self):
+        for login in ("R1", "A"):
+            user = self.env["res.users"].search([("login", "=", login)])
+            keys = self.env["res.users.apikeys"].with_user(user).sudo()  # lasting a day
+            key = keys._generate(None, "rpc", fields.Datetime.now() + timedelta(days=1))
+            calls = {
+                "search_read": {"domain": [], "fields": ["display_name"]},
+                "read": {"ids": None, "fields": ["display_name"]},
+                "write": {"ids": None, "vals": {"active": False}},
+                "unlink": {"ids": None},
+                "export_data": {"ids": None, "fields_to_export": ["id"]},
+                "current_usage": {"ids": None},
+                "preview_statement": {"ids": None, "date": "2024-03-01"},
+                "authorize": {"ids": None, "feature": "unit"},
+                "action_close": {"ids": None, "date": "2024-03-01"},
+            }
+            for method, body in calls.items():
+                answers = set()
+                for number in (self.client_a.id, self.client_b.id, self.client_c.id, 999999):
+                    asked = {**body, "ids": [number]} if "ids" in body else body
+                    answer = self.url_open(
+                        f"/json/2/reseller.client/{method}",
+                        json=asked,
+                        headers={"Authorization": f"Bearer {key}"},
+                    )
+                    # 422: Odoo lets portal users export nothing at all.
+                    refused = 422 if method == "export_data" else 403
+                    self.assertEqual(answer.status_code, refused, (login, method, number))
+                    answers.add(re.sub(r"\d+", "#", answer.json()["message"]))
+                self.assertEqual(len(answers), 1, (login, method, answers))
