@@ -36,12 +36,12 @@ class ResellerBillingPortal(CustomerPortal):
         :raise NotFound: when it is another's, and when there is none
         """
         resellers_sudo, _clients = self._get_roles()
-        return self._find(
+        return self._find_own(
             resellers_sudo.env["reseller.client"].with_context(active_test=False),
             [("id", "=", client_id), ("reseller_id", "in", resellers_sudo.ids)],
         ).with_context(active_test=True)
 
-    def _find(self, records, domain):
+    def _find_own(self, records, domain):
         found = records.search(domain, limit=1)
         if not found:
             raise request.not_found()
@@ -52,7 +52,7 @@ class ResellerBillingPortal(CustomerPortal):
         if not reseller[name]:
             raise AccessError(request.env._("Your provider has not opened this to you."))
 
-    def _render(self, template, page_name, **values):
+    def _render_portal(self, template, page_name, **values):
         return request.render(
             f"reseller_billing.{template}",
             {

@@ -1,5 +1,5 @@
 from odoo import fields, http
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessDenied, AccessError, UserError
 from odoo.http import request
 
 from ..models.ir_http import API_SCOPE
@@ -95,13 +95,15 @@ class ResellerApiPortal(ResellerPortal):
             number = self._read_id(post, "withdraw")
             name = self._read_text(post, "name", 80)
             if number:
-                self._find(keys_sudo, [*mine, ("id", "=", number)]).unlink()
+                self._find_own(keys_sudo, [*mine, ("id", "=", number)]).unlink()
                 return request.redirect(f"{HOME}/{reseller_id}/api")
+            if not self._knows_password(post):
+                errors["password"] = request.env._("This is not your password.")
             if not name:
                 errors["name"] = request.env._("Say what the key is for.")
             elif keys_sudo.search_count(mine) >= MAX_KEYS:
                 errors["name"] = request.env._("There are %s keys: withdraw one first.", MAX_KEYS)
-            else:
+            elif not errors:
                 until = fields.Datetime.add(fields.Datetime.now(), days=LASTS)
                 made = keys_sudo._generate(API_SCOPE, name, until)
         return self._render_reseller(
@@ -113,3 +115,17 @@ class ResellerApiPortal(ResellerPortal):
             errors=errors,
             base_url=reseller_sudo.get_base_url(),
         )
+
+    def _knows_password(self, post):
+        """Whether the form has the user's password: a key outlasts the session that made it."""
+        user = request.env.user
+        credential = {
+            "type": "password",
+            "login": user.login,
+            "password": self._read_raw(post, "password"),
+        }
+        try:
+            user._check_credentials(credential, {"interactive": True})
+        except AccessDenied:
+            return False
+        return True

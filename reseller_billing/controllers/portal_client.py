@@ -30,7 +30,7 @@ class ClientPortal(ResellerPortal):
         return found
 
     def _render_service(self, template, client, tab, **values):
-        return self._render(
+        return self._render_portal(
             template,
             "reseller_service",
             **{
@@ -54,7 +54,7 @@ class ClientPortal(ResellerPortal):
             raise request.not_found()
         if len(clients_sudo) == 1:
             return request.redirect(f"{SERVICE}/{clients_sudo.id}")
-        return self._render(
+        return self._render_portal(
             "portal_service_accounts", "reseller_service", clients=clients_sudo, brand=None
         )
 

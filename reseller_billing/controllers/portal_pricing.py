@@ -40,7 +40,7 @@ class ResellerPricingPortal(ResellerPortal):
         """
         self._check_right(reseller, "portal_see_prices")
         self._check_right(reseller, "portal_set_prices")
-        floor = self._find(
+        floor = self._find_own(
             reseller.env["reseller.price.floor"],
             [("reseller_id", "=", reseller.id), ("feature_id", "=", feature_id)],
         )

@@ -70,12 +70,12 @@ class ResellerPortal(ResellerBillingPortal):
         return found
 
     def _find_group(self, group_id, resellers_sudo):
-        return self._find(
+        return self._find_own(
             resellers_sudo.env["reseller.client.group"],
             [("id", "=", group_id), ("reseller_id", "in", resellers_sudo.ids)],
         )
 
-    def _read_group(self, post, resellers_sudo, client=None):
+    def _read_form_group(self, post, resellers_sudo, client=None):
         """Return the group that a form moves clients to, empty for none.
 
         Groups that are never locked out, or by a policy of their own, are the provider's to fill.
@@ -91,7 +91,7 @@ class ResellerPortal(ResellerBillingPortal):
         return group
 
     def _render_reseller(self, template, reseller, tab, **values):
-        return self._render(
+        return self._render_portal(
             template,
             "reseller_portal",
             **{"reseller": reseller, "brand": reseller, "tab": tab, "heading": "", **values},
@@ -230,7 +230,7 @@ class ResellerPortal(ResellerBillingPortal):
         clients_sudo = clients_sudo.with_context(active_test=True)
         for reseller in clients_sudo.reseller_id:
             self._check_right(reseller, "portal_edit_clients")
-        group = self._read_group(post, resellers_sudo)
+        group = self._read_form_group(post, resellers_sudo)
         errors = {}
         day = self._read_near_date(post, "date", errors)
         self._check_may_move(clients_sudo)
@@ -374,7 +374,7 @@ class ResellerPortal(ResellerBillingPortal):
             vals["billing_anchor"] = self._read_raw(post, "billing_anchor")
             if vals["billing_anchor"] not in ("activation", "month"):
                 errors["billing_anchor"] = request.env._("Choose when cycles begin.")
-        return vals, self._read_group(post, reseller, client)
+        return vals, self._read_form_group(post, reseller, client)
 
     def _create_client(self, reseller, post, errors):
         """Make a client with its contact, served from the day of the form on."""
@@ -666,7 +666,7 @@ class ResellerPortal(ResellerBillingPortal):
         )
 
     def _find_statement(self, client, statement_id):
-        return self._find(
+        return self._find_own(
             client.env["reseller.statement"],
             [("id", "=", statement_id), ("client_id", "=", client.id)],
         )

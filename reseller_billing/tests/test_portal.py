@@ -802,7 +802,10 @@ class TestPortal(PortalCommon):
         path = f"/my/reseller/{self.reseller.id}/api"
         self.assertEqual(self._get(path).status_code, 403)
         self.resellers.portal_use_api = True
-        page = html.fromstring(self._post(path, self.token, name="Dashboard").text)
+        answer = self._post(path, self.token, name="Dashboard", password="guessed")
+        self.assertEqual(set(self._errors(answer)), {"password"})
+        answer = self._post(path, self.token, name="Dashboard", password="R1-password")
+        page = html.fromstring(answer.text)
         [key] = page.xpath("//code[contains(@class, 'o_reseller_key')]/text()")
         self.assertNotIn(key, self._get(path).text)  # shown once
         self.logout()
