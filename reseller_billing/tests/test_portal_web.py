@@ -54,7 +54,7 @@ class PortalTours(PortalCommon):
             .search([("ref", "=", "R1-0001")])
         )
         self.assertEqual(
-            self.group._find_prices(self.feature, self.reseller._today())[0].unit_price, 0.9
+            self.group._find_price(self.feature, self.reseller._today()).unit_price, 0.9
         )
         self.assertEqual(self.reseller.statement_header, "Messaging for everybody")
         log = self.env["reseller.login"].search([])
@@ -106,6 +106,8 @@ class TestPortalTours(PortalTours):
             }
         )
         self.package.reseller_in_portal = True
+        self.reseller.write({"portal_use_api": True, "portal_set_cycles": True})
+        self._create_client("A5", partner=self.client_a.partner_id)
         client = f"/my/reseller/clients/{self.client_a.id}"
         statement = self.client_a.statement_ids.filtered("invoice_id")
         pages = {
@@ -124,8 +126,11 @@ class TestPortalTours(PortalTours):
                 "/my/reseller/groups",
                 f"/my/reseller/groups/{self.group.id}",
                 f"/my/reseller/{self.reseller.id}/brand",
+                f"/my/reseller/{self.reseller.id}/api",
             ],
             "A": [
+                "/my/service",
+                f"/my/service/{self.client_a.id}/why/{statement.charge_ids[0].id}",
                 f"/my/service/{self.client_a.id}",
                 f"/my/service/{self.client_a.id}/report?first=2024-01-01&last=2024-01-31",
                 f"/my/service/{self.client_a.id}/statements",

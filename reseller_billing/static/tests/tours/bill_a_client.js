@@ -1,17 +1,13 @@
 import { registry } from "@web/core/registry";
 import { stepUtils } from "@web_tour/tour_utils";
-import { openMenu } from "./menu_steps";
+import { openMenu, openRecord } from "./menu_steps";
 
 // What a billing manager does: check a client's prices and use, then bill.
 registry.category("web_tour.tours").add("reseller_billing.start_a_run", {
     steps: () => [
         ...stepUtils.goToAppSteps("reseller_billing.menu_root", "Open the app"),
         ...openMenu("Customers", "Clients"),
-        {
-            content: "Open the client",
-            trigger: ".o_data_cell:contains('Client A')",
-            run: "click",
-        },
+        openRecord("Client A"),
         {
             content: "Look at its prices",
             trigger: ".nav-link:contains('Pricing')",

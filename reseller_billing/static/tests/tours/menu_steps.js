@@ -12,3 +12,10 @@ export const openMenu = (section, item) => [
     },
     { content: `${item} are open`, trigger: `.o_breadcrumb:contains("${item}")` },
 ];
+
+/** A step that opens a record of a list. */
+export const openRecord = (name) => ({
+    content: `Open ${name}`,
+    trigger: `.o_data_cell:contains("${name}")`,
+    run: "click",
+});

@@ -1,6 +1,6 @@
 import { registry } from "@web/core/registry";
 import { stepUtils } from "@web_tour/tour_utils";
-import { openMenu } from "./menu_steps";
+import { openMenu, openRecord } from "./menu_steps";
 
 const openPage = (page) => ({
     content: `Open the page ${page}`,
@@ -13,11 +13,7 @@ registry.category("web_tour.tours").add("reseller_billing.sell_ahead", {
     steps: () => [
         ...stepUtils.goToAppSteps("reseller_billing.menu_root", "Open the app"),
         ...openMenu("Customers", "Clients"),
-        {
-            content: "Open the client",
-            trigger: ".o_data_cell:contains('Client A')",
-            run: "click",
-        },
+        openRecord("Client A"),
         openPage("Packages"),
         {
             content: "Sell a package",
@@ -48,11 +44,7 @@ registry.category("web_tour.tours").add("reseller_billing.sell_ahead", {
             trigger: ".o_form_view:has(.o_arrow_button_current:contains('Posted')) td[name=price_unit]:contains('50.00')",
         },
         ...openMenu("Customers", "Clients"),
-        {
-            content: "Open the client again",
-            trigger: ".o_data_cell:contains('Client A')",
-            run: "click",
-        },
+        openRecord("Client A"),
         openPage("Packages"),
         {
             content: "Its units wait for the payment",
