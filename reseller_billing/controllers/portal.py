@@ -25,8 +25,8 @@ class ResellerBillingPortal(CustomerPortal):
         resellers_sudo, clients_sudo = request.env.user._get_portal_roles()
         kept = request.session.get(LOGIN_AS)
         if kept:
-            # The log is not for portal users to read.
-            log_sudo = request.env["reseller.login"].sudo().browse(kept["id"])
+            logs_sudo = request.env["reseller.login"].sudo()  # not for portal users to read
+            log_sudo = logs_sudo.browse(kept["id"])
             return resellers_sudo.browse(), clients_sudo & log_sudo.client_id
         return resellers_sudo, clients_sudo
 

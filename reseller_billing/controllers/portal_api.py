@@ -3,7 +3,7 @@ from odoo.exceptions import AccessDenied, AccessError, UserError
 from odoo.http import request
 
 from ..models.ir_http import API_SCOPE
-from .answer import answers_json
+from .answer import answers_json, metering_route
 from .portal_reseller import HOME, MAX_DAYS, ResellerPortal, page
 
 # Days that a key works.
@@ -12,14 +12,8 @@ MAX_KEYS = 20
 
 
 class ResellerApi(http.Controller):
-    @http.route(
-        "/reseller_billing/v1/clients/usage",
-        type="http",
-        auth="reseller_key",
-        methods=["GET"],
-        csrf=False,
-        save_session=False,
-        readonly=True,
+    @metering_route(
+        "/reseller_billing/v1/clients/usage", auth="reseller_key", methods=["GET"], readonly=True
     )
     @answers_json
     def client_usage(self, client=None, first=None, last=None, **_unknown):
@@ -48,8 +42,8 @@ class ResellerApi(http.Controller):
             last = fields.Date.to_date(last) or today
         except ValueError as error:
             raise UserError(request.env._("Give days as in 2026-01-31.")) from error
-        if not 0 <= (last - first).days <= MAX_DAYS:
-            raise UserError(request.env._("Ask for 1 to %s days at once.", MAX_DAYS + 1))
+        if not 0 <= (last - first).days < MAX_DAYS:
+            raise UserError(request.env._("Ask for 1 to %s days at once.", MAX_DAYS))
         now = client_sudo.current_usage() if client_sudo.state == "active" else []
         return {
             "client": client_sudo.ref,
@@ -87,8 +81,8 @@ class ResellerApiPortal(ResellerPortal):
         reseller_sudo = self._find_reseller(reseller_id)
         self._check_right(reseller_sudo, "portal_use_api")
         user = request.env.user
-        # Not every key of the user: those of this scope. Portal users read none.
-        keys_sudo = request.env["res.users.apikeys"].sudo()
+        keys_sudo = request.env["res.users.apikeys"].sudo()  # portal users read none, own neither
+        # Not every key of the user: those of this scope.
         mine = [("user_id", "=", user.id), ("scope", "=", API_SCOPE)]
         errors, made = {}, None
         if request.httprequest.method == "POST":

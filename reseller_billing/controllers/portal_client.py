@@ -63,16 +63,12 @@ class ClientPortal(ResellerPortal):
         """What is used and what it comes to now; what is to be paid."""
         client_sudo = self._find_account(client_id)
         errors = {}
-        preview = client_sudo.env["reseller.statement"]
-        if client_sudo.state == "active" and client_sudo._shows_money():
-            with self._refusals(errors):
-                preview = client_sudo.preview_statement(client_sudo.next_bill_date).sudo()
         return self._render_service(
             "portal_service_home",
             client_sudo,
             "home",
             usage=client_sudo.current_usage() if client_sudo.state == "active" else [],
-            preview=preview,
+            preview=self._preview(client_sudo, client_sudo._shows_money(), errors),
             to_pay=self._get_payable(client_sudo),
             logins=client_sudo.login_ids[:10],
             errors=errors,

@@ -40,11 +40,9 @@ class ResellerLoginPortal(ResellerPortal):
 
     def _become(self, client, target, post):
         """Turn this session into one of a client's user, which knows the way back."""
-        # The log is the system's to keep.
-        logs_sudo = request.env["reseller.login"].sudo()
-        user = request.env.user
-        _log, kept = logs_sudo._begin(user, client, target, self._read_text(post, "reason", 500))
-        kept["uid"] = user.id
+        logs_sudo = request.env["reseller.login"].sudo()  # the system keeps the log
+        reason = self._read_text(post, "reason", 500)
+        kept = logs_sudo._begin(request.env.user, client, target, reason)
         self._switch(target)
         request.session[LOGIN_AS] = kept
 
@@ -65,9 +63,8 @@ class ResellerLoginPortal(ResellerPortal):
         kept = request.session.get(LOGIN_AS)
         if not kept:
             return request.redirect(CLIENTS)
-        # The log is the system's to keep.
-        log_sudo = request.env["reseller.login"].sudo().browse(kept["id"]).exists()
-        user_sudo = log_sudo.by_user_id
+        logs_sudo = request.env["reseller.login"].sudo()  # the system keeps the log
+        log_sudo = logs_sudo.browse(kept["id"]).exists()
         cause = log_sudo and log_sudo._find_end(kept)
         if log_sudo:
             log_sudo._end(cause or "returned")
@@ -77,9 +74,9 @@ class ResellerLoginPortal(ResellerPortal):
                 "You are logged in as the client no more: %s.", causes[cause].lower()
             )
         request.session.pop(LOGIN_AS)
-        if not log_sudo or user_sudo.id != kept["uid"] or not log_sudo._knows(kept):
+        if not log_sudo or not log_sudo._knows(kept):
             # Its password was changed, or it is no user any more.
             request.session.logout(keep_db=True)
             return request.redirect("/web/login")
-        self._switch(user_sudo)
+        self._switch(log_sudo.by_user_id)
         return request.redirect(f"{CLIENTS}?filterby=all")

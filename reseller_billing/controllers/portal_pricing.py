@@ -55,7 +55,7 @@ class ResellerPricingPortal(ResellerPortal):
                 errors["date"] = request.env._(
                     "From %s on, please.", format_date(request.env, earliest)
                 )
-        _own, base = owner._find_prices(feature, day)
+        base = owner._find_price(feature, day)
         [(scope_name, scope_id)] = scope.items()
         own = owner.env["reseller.price.rule"].search(
             [

@@ -25,7 +25,11 @@ MAX_DAYS = 800
 CONTACT = ("name", "email", "phone", "street", "street2", "zip", "city", "vat")
 # Of the cycles that a reseller may choose.
 MONTHS = (1, 3, 6, 12)
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "pdf": "application/pdf",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
 
 
 def page(*paths, **routing):
@@ -192,7 +196,6 @@ class ResellerPortal(ResellerBillingPortal):
             limit=self._items_per_page,
             offset=pages["offset"],
         )
-        done = request.session.pop("reseller_done", None)
         return self._render_reseller(
             "portal_reseller_clients",
             resellers_sudo[0],
@@ -201,7 +204,7 @@ class ResellerPortal(ResellerBillingPortal):
             groups=resellers_sudo._get_open_groups(),
             owed=clients_sudo._load_owed(),
             today=resellers_sudo[0]._today(),
-            done=done,
+            done=request.session.pop("reseller_done", None),
             wrong=request.session.pop("reseller_wrong", None),
             pager=pages,
             default_url=CLIENTS,
@@ -282,6 +285,7 @@ class ResellerPortal(ResellerBillingPortal):
 
     def _render_client_form(self, reseller, client, post, errors):
         contact = client.partner_id if client else reseller.env["res.partner"]
+        users = client._get_portal_users() if client else contact.user_ids
         values = {name: contact[name] or "" for name in CONTACT}
         values.update(
             {
@@ -311,8 +315,8 @@ class ResellerPortal(ResellerBillingPortal):
             own_email=not client or client._owns_email(),
             own_vat=not client or contact.can_edit_vat(),
             own_country=not client or contact._can_edit_country(),
-            invitable=not client or not any(user.login_date for user in client._get_portal_users()),
-            users=client._get_portal_users() if client else [],
+            invitable=not any(user.login_date for user in users),
+            users=users,
             pricing=client._get_pricing() if client and reseller.portal_see_prices else [],
             priceable=self._get_priceable(reseller),
             countries=reseller.env["res.country"].search([]),
@@ -576,13 +580,17 @@ class ResellerPortal(ResellerBillingPortal):
             raise UserError(next(iter(errors.values())))
         rows = self._get_event_rows if detail == "events" else self._get_day_rows
         head, found = rows(client, first, last)
-        name = f"{client.ref}-{first}-{last}.{kind}".replace("/", "-")
+        name = f"{client.ref}-{first}-{last}"
         body = _make_csv(head, found) if kind == "csv" else _make_xlsx(head, found)
+        return self._send_file(body, name, kind)
+
+    def _send_file(self, body, name, kind):
+        """Return a file of a kind of TYPES to be kept under a name."""
         return request.make_response(
             body,
             [
-                ("Content-Type", "text/csv; charset=utf-8" if kind == "csv" else XLSX),
-                ("Content-Disposition", content_disposition(name)),
+                ("Content-Type", TYPES[kind]),
+                ("Content-Disposition", content_disposition(f"{name.replace('/', '-')}.{kind}")),
                 ("X-Content-Type-Options", "nosniff"),
             ],
         )
@@ -640,18 +648,14 @@ class ResellerPortal(ResellerBillingPortal):
         client_sudo = self._find_client(client_id)
         reseller_sudo = client_sudo.reseller_id
         errors = {}
-        preview = client_sudo.env["reseller.statement"]
         sees_money = reseller_sudo._sees_money_of_bills()
-        if client_sudo.state == "active" and sees_money:
-            with self._refusals(errors):
-                preview = client_sudo.preview_statement(client_sudo.next_bill_date).sudo()
         return self._render_reseller(
             "portal_reseller_billing",
             reseller_sudo,
             "clients",
             heading=client_sudo.name,
             client=client_sudo,
-            preview=preview,
+            preview=self._preview(client_sudo, sees_money, errors),
             sees_money=sees_money,
             sees_prices=reseller_sudo.portal_see_prices,
             usage=client_sudo.current_usage() if client_sudo.state == "active" else [],
@@ -664,6 +668,14 @@ class ResellerPortal(ResellerBillingPortal):
             number=lambda text: client_sudo.env["res.lang"]._format_exact(Decimal(text)),
             url=f"{CLIENTS}/{client_id}",
         )
+
+    def _preview(self, client, sees_money, errors):
+        """Return what a client's next bill would be, were it made now; empty where it is not shown."""
+        preview = client.env["reseller.statement"]
+        if client.state == "active" and sees_money:
+            with self._refusals(errors):
+                preview = client.preview_statement(client.next_bill_date)
+        return preview
 
     def _find_statement(self, client, statement_id):
         return self._find_own(
@@ -720,19 +732,15 @@ class ResellerPortal(ResellerBillingPortal):
                 active_model=statement._name
             )
             body, _type = book.create_xlsx_report(statement.ids, {})
-        return request.make_response(
-            body,
-            [
-                ("Content-Type", "application/pdf" if kind == "pdf" else XLSX),
-                (
-                    "Content-Disposition",
-                    content_disposition(f"{statement.name.replace('/', '-')}.{kind}"),
-                ),
-                ("X-Content-Type-Options", "nosniff"),
-            ],
-        )
+        return self._send_file(body, statement.name, kind)
 
     # Groups
+
+    def _read_group_name(self, post, errors):
+        name = self._read_text(post, "name", 80)
+        if not name:
+            errors["name"] = request.env._("A group has a name.")
+        return name
 
     @page(GROUPS, methods=["GET", "POST"])
     def reseller_groups(self, reseller=None, **post):
@@ -741,10 +749,8 @@ class ResellerPortal(ResellerBillingPortal):
         errors = {}
         if request.httprequest.method == "POST":
             self._check_right(reseller_sudo, "portal_edit_clients")
-            name = self._read_text(post, "name", 80)
-            if not name:
-                errors["name"] = request.env._("A group has a name.")
-            else:
+            name = self._read_group_name(post, errors)
+            if name:
                 reseller_sudo.env["reseller.client.group"].create(
                     {"name": name, "reseller_id": reseller_sudo.id}
                 )
@@ -780,10 +786,8 @@ class ResellerPortal(ResellerBillingPortal):
         errors = {}
         if request.httprequest.method == "POST":
             self._check_right(reseller_sudo, "portal_edit_clients")
-            name = self._read_text(post, "name", 80)
-            if not name:
-                errors["name"] = request.env._("A group has a name.")
-            else:
+            name = self._read_group_name(post, errors)
+            if name:
                 for language, _name in group_sudo.env["res.lang"].get_installed():
                     group_sudo.with_context(lang=language).name = name
                 request.session["reseller_done"] = request.env._("Saved.")

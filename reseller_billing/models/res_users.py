@@ -20,14 +20,13 @@ class ResUsers(models.Model):
         """Return (resellers, clients) that this portal user stands for, as the system.
 
         Of the user's contact and those above it the nearest one that is a reseller or a client
-        decides, archived or not: a client that is filed beneath its reseller stays a client. Users of the back end,
-        and those of other companies, stand for nobody.
+        decides, archived or not: a client that is filed beneath its reseller stays a client. Users
+        of the back end, and those of other companies, stand for nobody.
         """
         self.ensure_one()
-        # Portal users have no rights on any model of the addon: pages show what they may see.
-        resellers_sudo = self.env["reseller.reseller"].sudo().with_context(active_test=False)
-        clients_sudo = self.env["reseller.client"].sudo()  # as above
-        clients_sudo = clients_sudo.with_context(active_test=False)
+        env = self.with_context(active_test=False).env
+        resellers_sudo = env["reseller.reseller"].sudo()  # portal users have no rights on them
+        clients_sudo = env["reseller.client"].sudo()  # nor on these: pages show what they may see
         user_sudo = self.sudo()  # the same of whoever asks
         contact_sudo = user_sudo.partner_id if user_sudo._is_portal() else None
         while contact_sudo:

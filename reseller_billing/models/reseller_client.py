@@ -311,9 +311,8 @@ class ResellerClient(models.Model):
 
     def unlink(self):
         """Override of `base`: an account's contract goes with it."""
-        # Contracts belong to their accounts: rights on these are enough.
-        contracts_sudo = self.contract_id.sudo().with_context(reseller_sync=CLIENT)
-        self._unlink_except_billed()
+        contracts_sudo = self.contract_id.sudo()  # they belong to their accounts
+        contracts_sudo = contracts_sudo.with_context(reseller_sync=CLIENT)
         contracts_sudo.reseller_client_id = False
         with self._keep_users_apart():
             done = super().unlink()

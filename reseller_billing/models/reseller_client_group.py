@@ -47,9 +47,8 @@ class ResellerClientGroup(models.Model):
         """Return the clients that a price of this group reaches, or may: now, before or later."""
         return self.membership_ids.client_id
 
-    def _find_prices(self, feature, day):
-        """Return (this group's own price of a feature, the one that holds) on a day."""
+    def _find_price(self, feature, day):
+        """Return the price of a feature that holds on a day for clients without one of their own."""
         self.ensure_one()
         [row] = self.reseller_id._get_pricing(day, self, features=feature)
-        winner = row["winner"]
-        return winner.filtered("group_id"), winner
+        return row["winner"]

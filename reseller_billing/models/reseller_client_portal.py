@@ -43,13 +43,14 @@ class ResellerClientPortalMixin(models.AbstractModel):
         Their contact may lie beneath the reseller's, or another client's: they are not to come to
         stand for that.
         """
-        users_sudo = self.env["res.users"].union(
-            *(client.sudo()._get_portal_users() for client in self)  # whoever changes the account
+        clients_sudo = self.sudo()  # whoever changes the account
+        users_sudo = clients_sudo.env["res.users"].union(
+            *(client._get_portal_users() for client in clients_sudo)
         )
         users_sudo = users_sudo.filtered(lambda user: not user._get_portal_roles()[0])
         yield
         self.env.flush_all()
-        users_sudo.sudo().filtered(lambda user: not user._get_portal_roles()[1]).active = False
+        users_sudo.filtered(lambda user: not user._get_portal_roles()[1]).active = False
 
     def _shows_money(self):
         """Whether the client may see amounts: not what its reseller pays for it."""
@@ -99,17 +100,22 @@ class ResellerClientPortalMixin(models.AbstractModel):
     def _load_owed(self):
         """Return {client id: (open, overdue)} as Decimals: of posted invoices of their statements.
 
-        Offers are not owed; credit notes count off.
+        Offers are not owed; credit notes count off. Overdue is what was due before today where the
+        client is.
         """
-        self.env["account.move"].flush_model()
+        self.env.flush_all()
         rows = self.env.execute_query(
             SQL(
                 """
                 SELECT move.reseller_client_id,
                        sum(line.amount_residual_currency)::text,
                        COALESCE(sum(line.amount_residual_currency)
-                           FILTER (WHERE line.date_maturity < %s), 0)::text
+                           FILTER (WHERE line.date_maturity < (
+                               %s::timestamp AT TIME ZONE 'UTC'
+                               AT TIME ZONE COALESCE(client.tz, reseller.tz))::date), 0)::text
                   FROM account_move move
+                  JOIN reseller_client client ON client.id = move.reseller_client_id
+                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
                   JOIN account_move_line line ON line.move_id = move.id
                   JOIN account_account account ON account.id = line.account_id
                  WHERE move.reseller_client_id = ANY(%s) AND move.state = 'posted'
@@ -118,7 +124,7 @@ class ResellerClientPortalMixin(models.AbstractModel):
                    AND NOT line.reconciled
                  GROUP BY move.reseller_client_id
                 """,
-                self[:1]._today() if self else None,
+                fields.Datetime.now(),
                 self.ids,
             )
         )
@@ -153,8 +159,10 @@ class ResellerClientPortalMixin(models.AbstractModel):
     def _get_history(self, statements):
         """Return this account's history, newest first: bills, what they are of, what settled them.
 
-        :param statements: those of this account to show
+        Not the payer's ledger, as `reseller.account.entry` has it: that may hold accounts at other
+        resellers.
 
+        :param statements: those of this account to show
         :return: dicts with ``date``, ``kind`` (invoice, credit, settled), ``id``, ``name``,
             ``amount`` and ``balance`` (Decimals, of what is owed), ``statement``, ``charges``, and
             ``by_payment`` of what is settled
@@ -368,13 +376,12 @@ class ResellerClientPortalMixin(models.AbstractModel):
         """Return the clients that a price of this client's own reaches."""
         return self
 
-    def _find_prices(self, feature, day):
-        """Return (this client's own price of a feature, the one that holds) on a day."""
+    def _find_price(self, feature, day):
+        """Return the price of a feature that holds for this client on a day, empty for none."""
         self.ensure_one()
         group = self._membership_on(day).group_id
         [row] = self.reseller_id._get_pricing(day, group, self, features=feature)
-        winner = row["winner"]
-        return winner.filtered("client_id"), winner
+        return row["winner"]
 
     # Packages
 

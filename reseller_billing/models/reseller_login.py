@@ -48,13 +48,14 @@ class ResellerLogin(models.Model):
 
     @api.model
     def _begin(self, user, client, target, reason):
-        """Enter that a reseller's user begins to work as a client's; return (log, what to keep).
+        """Enter that a reseller's user begins to work as a client's.
 
         :param user: the reseller's user
         :param client: a client of the reseller
         :param target: the client's user
         :param str reason: why, for the provider and the client to read
-        :return: the log, and a dict for the session by which `_find_end` knows the user again
+        :return: a dict for the session: the ``id`` of the log, and by what `_find_end` knows the
+            user again
         :raise AccessError: without the right
         :raise UserError: without a reason
         """
@@ -77,11 +78,7 @@ class ResellerLogin(models.Model):
             }
         )
         nonce = str(uuid.uuid4())
-        return log, {
-            "id": log.id,
-            "nonce": nonce,
-            "token": user.sudo()._compute_session_token(nonce),  # a hash of nobody's to read
-        }
+        return {"id": log.id, "nonce": nonce, "token": user._compute_session_token(nonce)}
 
     @api.model
     def _check_may(self, user, client, target):
@@ -95,7 +92,7 @@ class ResellerLogin(models.Model):
             or target not in client._get_portal_users()
             # Who is locked out reaches what it owes, and that need not be with this reseller.
             or target.partner_id._get_closed_lockouts()
-            or user.partner_id.sudo()._get_closed_lockouts()
+            or user.partner_id._get_closed_lockouts()
         ):
             raise AccessError(self.env._("You may not log in as this client."))
 
@@ -117,8 +114,8 @@ class ResellerLogin(models.Model):
 
     def _knows(self, kept):
         """Whether the reseller's user is who it was: active, and with the same password."""
-        user_sudo = self.by_user_id.sudo()  # its session is to be given back
-        return user_sudo.active and kept["token"] == user_sudo._compute_session_token(kept["nonce"])
+        user = self.by_user_id
+        return user.active and kept["token"] == user._compute_session_token(kept["nonce"])
 
     def _end(self, cause):
         self.filtered(lambda log: not log.end_cause).write(

@@ -230,10 +230,11 @@ class ResellerResellerPortalMixin(models.AbstractModel):
     def _get_overview(self):
         """Return what the first page of the portal shows of this reseller.
 
-        :return: ``states`` {state: clients}, ``owing`` and ``locked`` (clients), ``overdue``
-            [(client, amount)], ``near`` (usage alerts of running cycles), ``next_bill`` (date,
-            clients) and ``use``: per feature ``name``, ``now`` and ``before`` (units of this month
-            and of the same days of the last one), ``months`` [(label, amount billed)]
+        :return: ``states`` {state: clients}; ``owing``, ``overdue_count`` and ``locked`` (numbers of
+            clients); ``overdue``, the five highest as (client, amount); ``near`` (usage alerts of
+            running cycles); ``next_bill`` (date); ``use``, of each feature its ``name``, ``now`` and
+            ``before`` (units of this month and of the same days of the last one); ``months``
+            [(label, amount billed)], empty where the reseller may not see it
         """
         self.ensure_one()
         clients = self.env["reseller.client"]
@@ -258,7 +259,6 @@ class ResellerResellerPortalMixin(models.AbstractModel):
             key=lambda pair: -pair[1],
         )
         return {
-            "reseller": self,
             "states": states,
             "owing": len(owing),
             "locked": clients.search_count(
@@ -337,11 +337,13 @@ class ResellerResellerPortalMixin(models.AbstractModel):
                     ("reseller_id", "=", self.id),
                     ("state", "in", ("approved", "invoiced")),
                     ("bill_date", ">=", month),
+                    ("currency_id", "=", self.currency_id.id),
                     # What is only offered is not billed.
                     "|",
-                    ("invoice_id.reseller_is_offer", "!=", True),
+                    ("invoice_id", "=", False),
+                    "|",
+                    ("invoice_id.reseller_is_offer", "=", False),
                     ("invoice_id.payment_state", "!=", "not_paid"),
-                    ("currency_id", "=", self.currency_id.id),
                 ],
                 ["bill_date:month"],
                 ["amount_total:sum"],

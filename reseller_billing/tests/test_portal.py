@@ -394,10 +394,11 @@ class TestPortal(PortalCommon):
             date=str(today),
         )
         self.assertIn("$\u00a00.80 per unit", self._get(path).text)
-        own, winner = self.client_a._find_prices(self.feature, today)
-        self.assertEqual((len(own), winner.unit_price, winner.level), (0, 0.8, "group"))
-        _own, winner = self.client_a2._find_prices(self.feature, today)
-        self.assertEqual(winner.unit_price, 1)
+        winner = self.client_a._find_price(self.feature, today)
+        self.assertEqual((winner.unit_price, winner.level), (0.8, "group"))
+        self.assertFalse(self.client_a.price_rule_ids)
+        winner = self.client_a2._find_price(self.feature, today)
+        self.assertEqual((winner.unit_price, winner.level), (1, "default"))
 
     # Rights
 
@@ -566,6 +567,32 @@ class TestPortal(PortalCommon):
         self._use("2024-02-10", 4, client="A")
         answer = self._get(f"/my/reseller/{self.reseller.id}/unbilled").json()
         self.assertEqual(answer, {"now": "$\u00a04.00", "before": "$\u00a014.00"})
+
+    def test_months_count_bills_without_invoices_and_no_offers(self):
+        today = self.reseller._today()
+        self.reseller.invoice_to = "none"
+        self._use("2024-02-10", 4, client="A")
+        self._run("2024-03-01")
+        self.reseller.invoice_to = "client"
+        with freeze_time("2024-03-20"):
+            self.client_a.sudo()._buy_package(self.package)
+            months = dict(self.reseller._get_billed_months())
+        # January: 7 units each of A and A2, with invoices. February: 4 of A, without.
+        self.assertEqual((months["Feb 24"], months["Mar 24"]), (14, 4))
+        self.assertEqual(len(months), 12)
+        self.assertGreater(today.year, 2024)
+
+    def test_overdue_is_what_was_due_before_today_where_the_client_is(self):
+        self.client_a.statement_ids.invoice_id.invoice_date_due = "2024-02-10"
+        self.client_a.tz = "Pacific/Auckland"
+        # It is the 11th there already, and the 10th where the other one is.
+        self.client_a2.statement_ids.invoice_id.invoice_date_due = "2024-02-10"
+        with freeze_time("2024-02-10 15:00:00"):
+            owed = (self.client_a | self.client_a2)._load_owed()
+        self.assertEqual(
+            {client: tuple(map(str, sums)) for client, sums in owed.items()},
+            {self.client_a.id: ("7.00", "7.00"), self.client_a2.id: ("7.00", "0")},
+        )
 
     # Branding
 
