@@ -575,7 +575,7 @@ class TestPortal(PortalCommon):
         self._run("2024-03-01")
         self.reseller.invoice_to = "client"
         with freeze_time("2024-03-20"):
-            self.client_a.sudo()._buy_package(self.package)
+            self.client_a.sudo()._buy_package(self.package)  # as the page does
             months = dict(self.reseller._get_billed_months())
         # January: 7 units each of A and A2, with invoices. February: 4 of A, without.
         self.assertEqual((months["Feb 24"], months["Mar 24"]), (14, 4))
@@ -778,9 +778,8 @@ class TestPortal(PortalCommon):
                 }
             )
         user = self.env["res.users"].search([("login", "=", "A")])
-        self.assertEqual(
-            self.client_a.sudo()._get_usable_tokens(user).mapped("provider_ref"), ["A"]
-        )
+        client_sudo = self.client_a.sudo()  # as the page does
+        self.assertEqual(client_sudo._get_usable_tokens(user).mapped("provider_ref"), ["A"])
 
     def test_a_client_sets_its_refill(self):
         self._log_in("A")
@@ -865,7 +864,7 @@ class TestPortal(PortalCommon):
         self.assertEqual(ask(usage % "A").status_code, 403)
         # Another's key is not there to be withdrawn.
         self.reseller.portal_use_api = True
-        keys_sudo = self.env["res.users.apikeys"].sudo()
+        keys_sudo = self.env["res.users.apikeys"].sudo()  # of somebody else
         [stored] = keys_sudo.search([("name", "=", "Dashboard")])
         self._log_in("R2")
         path2 = f"/my/reseller/{self.second_reseller.id}/api"

@@ -289,7 +289,7 @@ class TestPortalIsolation(PortalCommon):
             user = self.env["res.users"].search([("login", "=", login)])
             for name in models:
                 model = self.env[name].with_user(user)
-                record = self.env[name].sudo().search([], limit=1)
+                record = self.env[name].sudo().search([], limit=1)  # whoever may read it
                 for method, args, of_model in self._get_calls(model):
                     for number in (record.id, 999999) if record else (999999,):
                         ids = [] if of_model else [[number]]

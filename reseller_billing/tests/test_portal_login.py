@@ -133,7 +133,7 @@ class TestPortalLogin(PortalCommon):
         tab = self.opener.cookies["session_id"]
         token = self._token()
         log = self._log()
-        log.sudo().date_until = fields.Datetime.now()
+        log.sudo().date_until = fields.Datetime.now()  # nobody may change it
         self.env.flush_all()
         # A tab left open: its form is refused, its page leads back.
         self.assertEqual(self._post(f"{home}/refill", token).status_code, 403)
