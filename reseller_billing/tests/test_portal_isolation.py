@@ -353,3 +353,21 @@ class TestPortalIsolation(PortalCommon):
                     self.assertEqual(answer.status_code, refused, (login, method, number))
                     answers.add(re.sub(r"\d+", "#", answer.json()["message"]))
                 self.assertEqual(len(answers), 1, (login, method, answers))
+
+    @mute_logger("odoo.http")
+    def test_tokens_of_others_open_nothing(self):
+        mine, theirs = (
+            client.statement_ids.invoice_id for client in (self.client_a, self.client_b)
+        )
+        path = f"/my/invoices/{theirs.id}"
+        self._log_in("A")
+        for token in ("", mine._portal_ensure_token(), theirs._portal_ensure_token()[:-1] + "0"):
+            answer = self._get(f"{path}?access_token={token}")
+            self.assertEqual((answer.status_code, answer.headers["Location"]), (303, "/my"), token)
+        # A form that is signed for another session, and one for nobody's.
+        stolen = self._token()
+        self._log_in("R1")
+        for token in (stolen, stolen[:-1] + "0", "x"):
+            answer = self._post(f"/my/reseller/clients/{self.client_a.id}", token, name="Stolen")
+            self.assertEqual(answer.status_code, 400)
+        self.assertEqual(self.client_a.name, "Client A")
