@@ -2,43 +2,47 @@
 
 import os
 import pathlib
-import subprocess
+import sys
+
+import processes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import postgres  # noqa: E402
+from postgres import psql  # noqa: E402, F401
+
+# What all tests clone and nobody opens: PostgreSQL clones no database that is in use.
 TEMPLATE = os.environ.get("RB_TEST_DATABASE")
-
-
-def psql(sql, database="postgres"):
-    done = subprocess.run(
-        ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 
 
 class Databases:
-    """Makes and removes databases by name."""
+    """Makes and removes a test's databases.
+
+    They have the names of the test before: a registry that was loaded for it serves this one.
+    """
 
     def __init__(self):
         self.made = []
 
-    def clone(self, name, template=TEMPLATE):
-        name = f"{TEMPLATE}_{name}"
-        psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        self.made.append(name)
-        psql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    def _add_name(self):
+        self.made.append(f"{TEMPLATE}_{WORKER}_{len(self.made)}")
+        return self.made[-1]
+
+    def clone(self, template=None):
+        """Return the name of a clone of the tests' database, or of another one of this test."""
+        name = self._add_name()
+        postgres.create(name, template or TEMPLATE)
+        processes.load(name)
         return name
 
-    def empty(self, name):
-        name = f"{TEMPLATE}_{name}"
-        psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        self.made.append(name)
-        psql(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'")
+    def empty(self):
+        """Return the name of an empty database."""
+        name = self._add_name()
+        postgres.create(name)
         return name
 
     def drop(self):
         for name in self.made:
-            psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            postgres.drop(name)

@@ -18,10 +18,21 @@ from odoo.service.model import retrying
 
 
 def load(database):
-    """Load a database's registry once, for all children."""
-    odoo.tools.config.parse_config(["-d", database, "--log-level", "critical"])
-    Registry(database)
+    """Load a database's registry for all children, unless a clone of the same name had it."""
+    if not odoo.tools.config["db_name"]:
+        odoo.tools.config.parse_config(["-d", database, "--log-level", "critical"])
+    registry = Registry(database)
+    # What was read in the clone before is not this one's.
+    registry.clear_all_caches()
+    registry.cache_invalidated.clear()
+    registry.setup_signaling()
     odoo.sql_db.close_all()
+
+
+def reload(database):
+    """Load a database's registry anew, after addons were installed in it."""
+    Registry.delete(database)
+    load(database)
 
 
 @contextlib.contextmanager
@@ -73,6 +84,18 @@ class Child:
         os.close(self._reader)
         _pid, status = os.waitpid(self.pid, 0)
         return os.waitstatus_to_exitcode(status)
+
+    def kill_when(self, happened, patience=60):
+        """Kill the child once something has happened; return whether it was still at work.
+
+        :param happened: a function that is asked again and again
+        :param patience: seconds after which the test fails
+        """
+        deadline = time.monotonic() + patience
+        while not happened():
+            assert time.monotonic() < deadline, "it did not happen"
+            time.sleep(0.05)
+        return self.kill_after(0)
 
     def kill_after(self, seconds):
         """Kill the child at a moment; return whether it was still at work."""

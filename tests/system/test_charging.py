@@ -2,9 +2,7 @@
 
 from functools import partial
 
-import processes
 import pytest
-from databases import TEMPLATE
 from freezegun import freeze_time
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.service.model import retrying
@@ -15,14 +13,9 @@ from shop import Shop, charge
 pytestmark = pytest.mark.race
 
 
-@pytest.fixture(scope="module", autouse=True)
-def loaded():
-    processes.load(TEMPLATE)
-
-
 @pytest.fixture
 def shop(databases, tmp_path):
-    return Shop(databases.clone("charging"), tmp_path / "calls")
+    return Shop(databases.clone(), tmp_path / "calls")
 
 
 @pytest.mark.parametrize("behaviour", ["done", "twice"])

@@ -12,18 +12,13 @@ import processes
 import pytest
 import requests
 import xlsxwriter
-from databases import TEMPLATE
+from databases import psql
 from processes import Child
 from test_http import serve
 from test_race import CLIENTS, fill, make_events
 
 ROWS = 200_000
 FIRST = datetime(2024, 1, 1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def loaded():
-    processes.load(TEMPLATE)
 
 
 def rows():
@@ -65,7 +60,7 @@ def take_in(env):
 @pytest.mark.race
 @pytest.mark.parametrize("write", [as_csv, as_workbook])
 def test_two_hundred_thousand_rows_are_taken_in_once_though_killed(databases, write):
-    database = databases.clone("import")
+    database = databases.clone()
     with processes.environment(database) as env:
         fill(env)
         one = env["reseller.usage.import"].create(
@@ -79,7 +74,12 @@ def test_two_hundred_thousand_rows_are_taken_in_once_though_killed(databases, wr
         one.action_import()
         assert (one.state, one.row_count) == ("running", ROWS)
         number = one.id
-    killed = Child(database, take_in).kill_after(6)
+    child = Child(database, take_in)
+    killed = child.kill_when(
+        lambda: int(
+            psql(f"SELECT rows_done FROM reseller_usage_import WHERE id = {number}", database)
+        )
+    )
     with processes.environment(database) as env:
         done = env["reseller.usage.import"].browse(number).rows_done
     assert killed and 0 < done < ROWS, done
@@ -101,13 +101,14 @@ def test_two_hundred_thousand_rows_are_taken_in_once_though_killed(databases, wr
         assert sum(1 for _row in found) == 200
 
 
-def login(base, database):
+def login(base, database, user="admin", password="admin"):
+    """Return a session of a user's."""
     session = requests.Session()
     session.post(
         f"{base}/web/session/authenticate",
         json={
             "jsonrpc": "2.0",
-            "params": {"db": database, "login": "admin", "password": "admin"},
+            "params": {"db": database, "login": user, "password": password},
         },
         timeout=60,
     ).raise_for_status()
@@ -116,7 +117,7 @@ def login(base, database):
 
 @pytest.mark.reports
 def test_a_hundred_statements_from_a_running_server(databases):
-    database = databases.clone("documents")
+    database = databases.clone()
     with processes.environment(database) as env:
         fill(env)
         env["reseller.usage.line"].ingest(make_events(2000))

@@ -5,7 +5,6 @@ from datetime import date, timedelta
 
 import processes
 import pytest
-from databases import TEMPLATE
 from dateutil.relativedelta import relativedelta
 from freezegun import freeze_time
 
@@ -13,11 +12,6 @@ HISTORIES = 12
 MONTHS = 8
 # Name, units, price and months of validity: prices that divide badly.
 PACKAGES = [("Fifty", 50, 20, 0), ("Month", 30, 9.99, 1), ("Gift", 7, 0, 2)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def loaded():
-    processes.load(TEMPLATE)
 
 
 def set_up(env):
@@ -301,7 +295,7 @@ class History:
 
 @pytest.mark.laws
 def test_lots_and_books_agree_after_every_step_of_any_history(databases):
-    database = databases.clone("wallets")
+    database = databases.clone()
     with processes.environment(database) as env:
         set_up(env)
     with processes.environment(database) as env:

@@ -7,7 +7,6 @@ from functools import partial
 import odoo.sql_db
 import processes
 import pytest
-from databases import TEMPLATE
 from odoo import SUPERUSER_ID, api
 from odoo.exceptions import UserError
 from odoo.modules.registry import Registry
@@ -19,11 +18,6 @@ from psycopg2.errors import SerializationFailure
 pytestmark = pytest.mark.race
 
 CLIENTS = 40
-
-
-@pytest.fixture(scope="module", autouse=True)
-def loaded():
-    processes.load(TEMPLATE)
 
 
 def fill(env):
@@ -152,7 +146,7 @@ def check_whole(database):
 
 
 def test_four_processes_ingest_overlapping_batches(databases):
-    database = databases.clone("ingest")
+    database = databases.clone()
     with processes.environment(database) as env:
         fill(env)
     events = make_events(2000)
@@ -181,9 +175,9 @@ def test_four_processes_ingest_overlapping_batches(databases):
 
 
 def test_two_processes_run_the_same_billing_run(databases):
-    database = databases.clone("run")
+    database = databases.clone()
     run = prepare(database, make_events(3000))
-    twin = databases.clone("run_twin", database)
+    twin = databases.clone(database)
     for child in [Child(database, processes.bill, run, 4) for _process in range(2)]:
         child.result()
     Child(twin, processes.bill, run, 100).result()
@@ -191,9 +185,9 @@ def test_two_processes_run_the_same_billing_run(databases):
 
 
 def test_twenty_kills_leave_what_an_undisturbed_run_does(databases):
-    database = databases.clone("kill")
+    database = databases.clone()
     run = prepare(database, make_events(3000))
-    twin = databases.clone("kill_twin", database)
+    twin = databases.clone(database)
     Child(twin, processes.bill, run, 100).result()
     chance, killed = random.Random(11), 0
     for _attempt in range(60):
@@ -207,7 +201,7 @@ def test_twenty_kills_leave_what_an_undisturbed_run_does(databases):
 
 
 def test_use_that_comes_in_while_it_is_billed_is_billed_once(databases):
-    database = databases.clone("late")
+    database = databases.clone()
     events = make_events(1500)
     run = prepare(database, events)
     late = make_events(1500, tag="late")
@@ -243,7 +237,7 @@ def test_use_that_comes_in_while_it_is_billed_is_billed_once(databases):
 
 
 def test_a_price_cannot_change_while_a_run_starts(databases):
-    database = databases.clone("prices")
+    database = databases.clone()
     with processes.environment(database) as env:
         fill(env)
         run_id = env["reseller.billing.run"].create({"date": "2024-02-01"}).id
@@ -274,7 +268,7 @@ def test_two_senders_and_a_kill_send_each_statement_once(databases, monkeypatch)
     from odoo.addons.reseller_billing.models import reseller_statement_send
 
     monkeypatch.setattr(reseller_statement_send, "BATCH", 2)
-    database = databases.clone("mail")
+    database = databases.clone()
     with processes.environment(database) as env:
         fill(env)
         run = env["reseller.billing.run"].create({"date": "2024-01-01"})
@@ -315,7 +309,7 @@ def take(env, worker):
 
 
 def test_eight_at_once_consume_a_maximum_to_the_unit(databases):
-    database = databases.clone("gate")
+    database = databases.clone()
     with processes.environment(database) as env:
         fill(env)
         rule = env["reseller.price.rule"].search([("unit_price", "=", 0.333)])

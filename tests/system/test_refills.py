@@ -2,9 +2,7 @@
 
 from functools import partial
 
-import processes
 import pytest
-from databases import TEMPLATE
 from freezegun import freeze_time
 from odoo.exceptions import UserError
 from odoo.service.model import retrying
@@ -13,11 +11,6 @@ from processes import Child
 from shop import Shop, charge
 
 pytestmark = pytest.mark.race
-
-
-@pytest.fixture(scope="module", autouse=True)
-def loaded():
-    processes.load(TEMPLATE)
 
 
 class PrepaidShop(Shop):
@@ -76,7 +69,7 @@ class PrepaidShop(Shop):
 
 @pytest.fixture
 def shop(databases, tmp_path):
-    return PrepaidShop(databases.clone("refill"), tmp_path / "calls")
+    return PrepaidShop(databases.clone(), tmp_path / "calls")
 
 
 def use(env, worker, number):
