@@ -7,8 +7,12 @@ from calendar import monthrange
 from collections import defaultdict
 from datetime import date, timedelta
 from fractions import Fraction
+from functools import cache
 
 DAY = timedelta(days=1)
+
+# What the walks ask again for every day and unit; a text or number as the fraction that it is.
+exact = cache(Fraction)
 
 
 def half_up(value):
@@ -17,6 +21,13 @@ def half_up(value):
     return sign * ((abs(Fraction(value)) * 2 + 1) // 2)
 
 
+@cache
+def running(value, days, length):
+    """Return what a value comes to after some of so many days, rounded."""
+    return half_up(Fraction(value) * days / length)
+
+
+@cache
 def add(anchor, interval, times):
     count, unit = interval
     if unit in ("day", "week"):
@@ -64,8 +75,14 @@ class Oracle:
         self.service, self.interval, self.rules = service, interval, rules
         self.enrolments, self.cents = enrolments, cents
         self.aggregation, self.billing_start = aggregation, billing_start
+        self.winners = {}
 
     def winner(self, when, group):
+        if (when, group) not in self.winners:
+            self.winners[when, group] = self.find_winner(when, group)
+        return self.winners[when, group]
+
+    def find_winner(self, when, group):
         best = None
         for rule in self.rules:
             if (rule["since"] and when < rule["since"]) or (rule["until"] and when > rule["until"]):
@@ -199,9 +216,6 @@ class Oracle:
             self.stocks.append(stock)
             stock = self.use_of(rows, use, until, stock)[2]
 
-    def running(self, value, days, length):
-        return half_up(Fraction(value) * days / length)
-
     # Fees
 
     def block_start(self, number, terms):
@@ -263,8 +277,8 @@ class Oracle:
                     continue
                 cents = Fraction(rule["fee"]) * self.cents * day.enrolled
                 if rule["prorated"] and rule["enrolment"] != "on_use":
-                    found[start] += self.running(cents, day.index + 1, day.length)
-                    found[start] -= self.running(cents, day.index, day.length)
+                    found[start] += running(cents, day.index + 1, day.length)
+                    found[start] -= running(cents, day.index, day.length)
                 elif rule["terms"] not in whole:
                     whole.add(rule["terms"])
                     found[start] += half_up(cents)
@@ -405,18 +419,18 @@ class Oracle:
                 state["entered"] = [(0, enrolled.rule, 0)]
             for number, rule, _low in state["entered"]:
                 tier = rule["tiers"][number]
-                amounts[rule["terms"], "flat", number] += Fraction(tier[2])
+                amounts[rule["terms"], "flat", number] += exact(tier[2])
         if model == "volume":
             rule = state["last"] or (enrolled and enrolled.rule)
             if not state["position"] and not enrolled:
                 rule = None
             if rule:
                 number = self.tier(rule, state["position"])
-                amounts[rule["terms"], "flat", number] += Fraction(rule["tiers"][number][2])
+                amounts[rule["terms"], "flat", number] += exact(rule["tiers"][number][2])
             for (terms, rule_id), count in volume.items():
                 rule = next(day.rule for day in rows if id(day.rule) == rule_id)
                 number = self.tier(rule, state["position"])
-                amounts[terms, "volume", number] += count * Fraction(rule["tiers"][number][1])
+                amounts[terms, "volume", number] += count * exact(rule["tiers"][number][1])
         cents = sum(half_up(amount * self.cents) for amount in amounts.values())
         return cents, sum(state["payable"].values()), self.leftovers(rows, state)
 
@@ -471,9 +485,7 @@ class Oracle:
         if not day.enrolled:
             return 0
         value = self.allotment(pool, rule)
-        return self.running(value, day.index + 1, day.length) - self.running(
-            value, day.index, day.length
-        )
+        return running(value, day.index + 1, day.length) - running(value, day.index, day.length)
 
     def allotment(self, pool, rule):
         if pool is None:
@@ -542,7 +554,7 @@ class Oracle:
         model = rule["model"]
         if price is not None or model == "per_unit":
             unit_price = price if price is not None else rule["price"]
-            amounts[rule["terms"], lane, 0] += change * Fraction(unit_price)
+            amounts[rule["terms"], lane, 0] += change * exact(unit_price)
             return
         before = state["position"]
         state["position"] += change
@@ -550,12 +562,12 @@ class Oracle:
         state["last"] = rule
         if model == "package":
             if (number - 1) % rule["size"] == 0:
-                amounts[rule["terms"], None, 0] += change * Fraction(rule["price"])
+                amounts[rule["terms"], None, 0] += change * exact(rule["price"])
         elif model == "volume":
             volume[rule["terms"], id(rule)] += change
         else:
             tier = self.tier(rule, number)
-            amounts[rule["terms"], None, tier] += change * Fraction(rule["tiers"][tier][1])
+            amounts[rule["terms"], None, tier] += change * exact(rule["tiers"][tier][1])
             while change > 0 and tier >= len(state["entered"]):
                 low = rule["tiers"][len(state["entered"]) - 1][0] if state["entered"] else 0
                 state["entered"].append((len(state["entered"]), rule, low))
@@ -599,18 +611,18 @@ class Oracle:
         length = (end - start).days + 1
         if not final.rule["prorated"]:
             required = final.rule["min_quantity"]
-            least = half_up(Fraction(final.rule["min_amount"]) * self.cents)
+            least = half_up(exact(final.rule["min_amount"]) * self.cents)
         else:
             required = least = 0
             for day in days:
                 if day.rule["prorated"]:
                     place = (day.when - start).days
                     units = day.rule["min_quantity"]
-                    cents = Fraction(day.rule["min_amount"]) * self.cents
-                    required += self.running(units, place + 1, length)
-                    required -= self.running(units, place, length)
-                    least += self.running(cents, place + 1, length)
-                    least -= self.running(cents, place, length)
+                    cents = exact(day.rule["min_amount"]) * self.cents
+                    required += running(units, place + 1, length)
+                    required -= running(units, place, length)
+                    least += running(cents, place + 1, length)
+                    least -= running(cents, place, length)
         amount = payable = 0
         for rows, stock in zip(self.all_cycles, self.stocks, strict=False):
             if rows[0].when <= last and rows[-1].when >= start:
