@@ -8,7 +8,6 @@
     "license": "AGPL-3",
     "application": True,
     "depends": ["account", "account_payment", "portal", "contract", "report_xlsx"],
-    "external_dependencies": {"python": ["ijson"]},
     "data": [
         "security/res_groups.xml",
         "security/ir.model.access.csv",
@@ -26,6 +25,7 @@
         "wizards/reseller_month_end_views.xml",
         "wizards/reseller_price_change_views.xml",
         "wizards/reseller_price_simulation_views.xml",
+        "wizards/reseller_privacy_views.xml",
         "wizards/reseller_usage_entry_views.xml",
         "wizards/reseller_usage_repair_views.xml",
         "views/reseller_feature_views.xml",
@@ -35,6 +35,7 @@
         "views/reseller_statement_views.xml",
         "views/reseller_usage_views.xml",
         "views/reseller_usage_import_views.xml",
+        "views/reseller_usage_key_views.xml",
         "views/reseller_manual_charge_views.xml",
         "views/reseller_account_entry_views.xml",
         "views/reseller_analysis_views.xml",

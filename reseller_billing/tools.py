@@ -1,9 +1,21 @@
 import contextlib
+import re
 
 # How long to wait for those who are at work on the same at the same time.
 PATIENCE = "30s"
+# A request that waits keeps a server process from all others.
+HTTP_PATIENCE = "1s"
 # The turn of usage that comes in in bulk, and of the bills that cover it; by company.
 USAGE_TURN = "reseller_billing/usage"
+
+# Where a spreadsheet program, whichever sign parts its columns, may see a formula begin; and a number.
+FORMULA = re.compile(r"(^|[;,|\t\r\n])(?=[ ]*[=+\-@\t\r])")
+NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?")
+
+
+def make_inert(text):
+    """Return the text of a CSV cell as one that no spreadsheet program runs, in any locale."""
+    return text if NUMBER.fullmatch(text) else FORMULA.sub(r"\1'", text)
 
 
 @contextlib.contextmanager

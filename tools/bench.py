@@ -6,14 +6,18 @@ times its seconds.
 """
 
 import argparse
+import collections
 import contextlib
+import gzip
 import io
+import itertools
 import json
 import pathlib
 import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from datetime import date, datetime, timedelta
@@ -35,16 +39,17 @@ def timed(function, *arguments):
 
 
 @contextlib.contextmanager
-def serve(database):
-    """Run Odoo on a database; yield its address."""
+def serve(database, *options):
+    """Run Odoo on a database, with options of its command line; yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen(
         [
-            *(sys.executable, "-W", "ignore", "-m", "odoo", "-d", database),
+            *(sys.executable, "-W", "ignore", TOOLS / "odoo_server.py", "-d", database),
             *("--http-port", str(port), "--db-filter", f"^{database}$", "--log-level", "error"),
             *("--addons-path", f"{TOOLS.parent},{TOOLS / 'addons'}"),
+            *options,
         ]
     )
     base = f"http://127.0.0.1:{port}"
@@ -306,6 +311,79 @@ class Bench:
         self.empty_usage()
         return mine / base, 1.2, "<=", {"authorize ms": mine * 1000, "search_count ms": base * 1000}
 
+    def hostile(self, count=200):
+        """The log-in page's 95th percentile while three senders do their worst, against idle.
+
+        Two server processes; the senders have keys, send what takes long to read, and start again
+        as soon as they are answered.
+        """
+        self.make_accounts(10)
+        self.empty_usage()
+        keys = [
+            self.env["reseller.usage.key"]
+            .create({"name": f"Hostile {number}"})
+            .action_make_key()["context"]["default_key"]
+            for number in range(3)
+        ]
+        self.cr.commit()
+        bodies = [
+            ("application/x-ndjson", "\n".join(f"x{number}" for number in range(100_000))),
+            ("application/cloudevents-batch+json", f'[{{"a":"{"x" * 100_000_000}"}}]'),
+            ("application/cloudevents-batch+json", "[" * 50_000_000),
+            ("text/csv", "," * 50_000_000),
+            (
+                "application/x-ndjson",
+                "\n".join(
+                    json.dumps({"id": f"h{number}", "source": "h", "client": "none"})
+                    for number in range(50_000)
+                ),
+            ),
+        ]
+        packed = [(kind, gzip.compress(text.encode(), 1)) for kind, text in bodies]
+        over, answers = threading.Event(), collections.Counter()
+
+        def attack(base_url, key):
+            with requests.Session() as session:
+                for kind, body in itertools.cycle(packed):
+                    if over.is_set():
+                        return
+                    answer = session.post(
+                        f"{base_url}/reseller_billing/v1/usage",
+                        data=body,
+                        headers={
+                            "Authorization": f"Bearer {key}",
+                            "Content-Type": kind,
+                            "Content-Encoding": "gzip",
+                        },
+                    )
+                    answers[answer.status_code] += 1
+
+        def open_login(base_url):
+            times = sorted(timed(requests.get, f"{base_url}/web/login") for _time in range(count))
+            return times[int(count * 0.95)]
+
+        with serve(self.cr.dbname, "--workers", "2", "--max-cron-threads", "0") as base_url:
+            open_login(base_url)
+            idle = open_login(base_url)
+            senders = [threading.Thread(target=attack, args=(base_url, key)) for key in keys]
+            for sender in senders:
+                sender.start()
+            attacked = open_login(base_url)
+            over.set()
+            for sender in senders:
+                sender.join()
+        self.empty_usage()
+        return (
+            attacked / idle,
+            3.0,
+            "<=",
+            {
+                "ms attacked": attacked * 1000,
+                "ms idle": idle * 1000,
+                **{f"answers {status}": number for status, number in sorted(answers.items())},
+            },
+        )
+
     def portal(self, count=15):
         """Pages of a reseller with 2,000 clients and 1,000,000 events, against Odoo's /my/invoices.
 
@@ -566,6 +644,7 @@ ROWS = (
     "ingest_batches",
     "ingest_http",
     "gate",
+    "hostile",
     "portal",
     "live_use",
     "rating",

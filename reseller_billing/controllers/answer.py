@@ -1,41 +1,81 @@
 import functools
+import time
 
 from odoo import http
-from odoo.exceptions import AccessError, UserError
 from odoo.http import request
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
-# What systems that meter call, with an API key as bearer.
+# What systems that meter call, with a key as bearer; whatever goes wrong is told as JSON, see
+# `ir.http._handle_error`.
 metering_route = functools.partial(
-    http.route, type="http", auth="bearer", methods=["POST"], csrf=False, save_session=False
+    http.route,
+    type="http",
+    auth="reseller_ingest",
+    methods=["POST"],
+    csrf=False,
+    save_session=False,
 )
-RETRY_AFTER = 5  # seconds
+RETRY_AFTER = 2  # seconds
 
 
 def answers_json(endpoint):
-    """Let an endpoint return what becomes a JSON answer, and tell errors as JSON.
+    """Let an endpoint return what becomes a JSON answer.
 
-    The error's text is the member ``message``: 400 for bad input, 403 without the right, 503 with
-    a Retry-After where others were at work on the same records for too long.
+    Where others are at work on the same records, the sender is asked to come again: a request that
+    waited, or were repeated here, would keep a server's process from all others.
     """
 
     @functools.wraps(endpoint)
     def answer(*args, **kwargs):
-        headers = []
         try:
             return request.make_json_response(endpoint(*args, **kwargs))
-        except HTTPException as error:
-            message, status = error.description, error.code
-        except AccessError as error:
-            message, status = str(error), 403
-        except UserError as error:
-            message, status = str(error), 400
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            message, status = request.env._("Others are at work on this: send it again."), 503
-            headers = [("Retry-After", str(RETRY_AFTER))]
-        # A message may repeat what came from outside, which need not be text that can be sent.
-        message = message.encode(errors="replace").decode()
-        return request.make_json_response({"message": message}, headers, status=status)
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY as error:
+            raise ServiceUnavailable(
+                request.env._("Others are at work on this: send it again."),
+                retry_after=RETRY_AFTER,
+            ) from error
 
     return answer
+
+
+class Sender:
+    """Who sends this request, and how much of the minute is left: a key's limits, by `count`.
+
+    A user without a key of `reseller.usage.key` has the limits of the settings.
+    """
+
+    def __init__(self):
+        key_sudo = request.env["reseller.usage.key"]._get_current()
+        self._name = f"key {key_sudo.id}" if key_sudo else f"user {request.env.uid}"
+        self._tallies_sudo = request.env["reseller.usage.tally"].sudo()  # nobody may write them
+        self._requests, self._rejections = key_sudo._get_limits(request.env.company.sudo())
+        self._rejected = 0
+        key_sudo._note_use()
+
+    def count_request(self):
+        """Count this request; refuse it, before it is read, where it is one too many."""
+        if self._tallies_sudo._is_exhausted(self._name):
+            self._refuse()
+        requests, self._rejected = self._tallies_sudo._count(self._name, requests=1)
+        if self._requests and requests > self._requests:
+            self._refuse()
+        if self._rejections and self._rejected >= self._rejections:
+            self._refuse()
+
+    def check_rejected(self, number):
+        """Refuse the request as a whole where so many rejected events are too many."""
+        if self._rejections and self._rejected + number > self._rejections:
+            self.count_rejected(number)
+            self._refuse()
+
+    def count_rejected(self, number):
+        if number:
+            self._tallies_sudo._count(self._name, rejected=number)
+
+    def _refuse(self):
+        self._tallies_sudo._exhaust(self._name)
+        raise TooManyRequests(
+            request.env._("Too many requests or rejected events: nothing of this was stored."),
+            retry_after=60 - int(time.time() % 60),
+        )

@@ -1,9 +1,14 @@
 import werkzeug.exceptions
 from odoo import models
-from odoo.exceptions import AccessError
-from odoo.http import request
+from odoo.exceptions import AccessDenied, AccessError, UserError
+from odoo.http import SessionExpiredException, request
 from werkzeug.datastructures import WWWAuthenticate
 
+from .reseller_usage_key import CONTEXT_KEY, PREFIX
+
+# The interface for systems: what goes wrong below it is told as JSON.
+API = "/reseller_billing/v1/"
+PRIVATE_TREES = (API, "/my/reseller", "/my/service")
 OWED = "/my/reseller_billing/owed"
 RETURN = "/my/reseller_billing/return"
 # What those reach whose portal is closed: what they owe, the pages to pay it, and what pages need.
@@ -54,18 +59,116 @@ class IrHttp(models.AbstractModel):
     @classmethod
     def _auth_method_reseller_key(cls):
         """Know the user by a key of a reseller's portal, sent as bearer; never by a session."""
-        kind, _space, key = request.httprequest.headers.get("Authorization", "").partition(" ")
+        key = cls._get_bearer()
         keys = request.env["res.users.apikeys"]
-        uid = None
-        if kind.lower() == "bearer" and key.strip():
-            uid = keys._check_credentials(scope=API_SCOPE, key=key.strip())
+        uid = keys._check_credentials(scope=API_SCOPE, key=key) if key else None
         if not uid:
-            raise werkzeug.exceptions.Unauthorized(
-                "Invalid apikey", www_authenticate=WWWAuthenticate("bearer")
-            )
+            cls._refuse_key()
         request.update_env(user=uid)
         request.update_context(**request.env.user.context_get())
         request.session.can_save = False
+
+    @classmethod
+    def _auth_method_reseller_ingest(cls):
+        """Know a metering system by its key (reseller.usage.key), or by one of Odoo's own API keys,
+        whose user may send usage.
+        """
+        key = cls._get_bearer()
+        if not key.startswith(PREFIX):
+            cls._auth_method_bearer()
+            return
+        keys_sudo = request.env["reseller.usage.key"].sudo()  # nobody is known yet
+        key_sudo = keys_sudo._find(key)
+        if not key_sudo:
+            cls._refuse_key()
+        request.update_env(user=request.env.ref("reseller_billing.user_usage_meters").id)
+        request.update_context(
+            allowed_company_ids=key_sudo.company_id.ids, **{CONTEXT_KEY: key_sudo.id}
+        )
+        request.session.can_save = False
+
+    @classmethod
+    def _get_bearer(cls):
+        """Return the key that a request bears; empty without one."""
+        kind, _space, key = request.httprequest.headers.get("Authorization", "").partition(" ")
+        return key.strip() if kind.lower() == "bearer" else ""
+
+    @classmethod
+    def _refuse_key(cls):
+        raise werkzeug.exceptions.Unauthorized(
+            "Invalid apikey", www_authenticate=WWWAuthenticate("bearer")
+        )
+
+    # Headers of what is personal
+
+    @classmethod
+    def _post_dispatch(cls, response):
+        """Override of `base`: pages of ours are kept by nobody and framed by nobody else.
+
+        No script-src or form-action: Odoo's client compiles its templates, and payment forms post to
+        their providers.
+        """
+        done = super()._post_dispatch(response)
+        path = request.httprequest.path
+        if path.startswith(PRIVATE_TREES):
+            response.headers["Cache-Control"] = "no-store"
+            response.headers["Referrer-Policy"] = "same-origin"
+            response.headers.setdefault("X-Content-Type-Options", "nosniff")
+            if not path.startswith(API):
+                # A page that says more says it itself.
+                response.headers.setdefault(
+                    "Content-Security-Policy",
+                    "frame-ancestors 'self'; object-src 'none'; base-uri 'self'",
+                )
+        return done
+
+    # Errors of the interface for systems
+
+    @classmethod
+    def _match(cls, path_info):
+        """Override of `base`: a method that an address does not take is told as JSON, too."""
+        try:
+            return super()._match(path_info)
+        except werkzeug.exceptions.MethodNotAllowed as error:
+            if path_info.startswith(API):
+                error.error_response = cls._answer_error(error)
+            raise
+
+    @classmethod
+    def _handle_error(cls, exception):
+        """Override of `base`: systems get JSON, whatever went wrong."""
+        if request.httprequest.path.startswith(API):
+            return cls._answer_error(exception)
+        return super()._handle_error(exception)
+
+    @classmethod
+    def _answer_error(cls, error):
+        """Return an error as a JSON answer, its text as the member ``message``.
+
+        400 for bad input, 403 without the right; what a werkzeug exception says of itself; 500 for
+        what nobody foresaw, without its text.
+        """
+        headers = [("Cache-Control", "no-store")]
+        if isinstance(error, werkzeug.exceptions.HTTPException):
+            if error.response is not None:
+                return error
+            message, status = error.description or error.name, error.code
+            headers += [
+                (name, value)
+                for name, value in error.get_headers()
+                if name.lower() not in ("content-type", "content-length")
+            ]
+        elif isinstance(error, (SessionExpiredException, AccessDenied)):
+            message, status = "Invalid apikey", 401
+        elif isinstance(error, AccessError):
+            message, status = str(error), 403
+        elif isinstance(error, UserError):
+            message, status = str(error), 400
+        else:
+            message, status = "The server failed: its log says why.", 500
+        # A message may repeat what came from outside, which need not be text that can be sent.
+        message = message.encode(errors="replace").decode()
+        return request.make_json_response({"message": message}, headers, status=status)
 
     @classmethod
     def _pre_dispatch(cls, rule, args):

@@ -2,6 +2,9 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+# Odoo lets portal users read companies: how these bill is not theirs to know.
+OFFICE = "base.group_user"
+
 
 class ResCompany(models.Model):
     _inherit = "res.company"
@@ -13,47 +16,68 @@ class ResCompany(models.Model):
             "reseller_billing.product_usage", raise_if_not_found=False
         ),
         help="Gives taxes and income account to charges of features without a product of their own.",
+        groups=OFFICE,
     )
     reseller_billing_delay = fields.Integer(
         string="Billing Delay (hours)",
         default=24,
         help="A bill is due this many hours after its date has begun in the client's time zone, "
         "so that usage that comes in a little late is still on it.",
+        groups=OFFICE,
     )
     reseller_late_days = fields.Integer(
         string="Late Usage Window (days)",
         default=62,
         help="Usage of days that are billed already is taken, and billed as an adjustment, "
         "while it is not older than this. Older events are rejected, for a person to decide.",
+        groups=OFFICE,
     )
 
     reseller_refuse_unpriced = fields.Boolean(
         string="Refuse Unpriced Use",
         help="Systems that ask before they deliver are refused what has no price. Use that was made "
         "is taken in all the same.",
+        groups=OFFICE,
+    )
+    reseller_key_requests = fields.Integer(
+        string="Requests per Minute",
+        default=6000,
+        help="That a metering system may send, with one key. More are refused with 429. 0: any.",
+        groups=OFFICE,
+    )
+    reseller_key_rejections = fields.Integer(
+        string="Rejected Events per Minute",
+        default=10000,
+        help="Of one key: a request with more of them is refused as a whole with 429, and nothing of "
+        "it is stored. 0: any.",
+        groups=OFFICE,
     )
     reseller_lockout_policy_id = fields.Many2one(
         "reseller.lockout.policy",
         string="Lock-out of New Resellers' Clients",
         check_company=True,
         help="What new resellers begin with. Empty: nobody is locked out.",
+        groups=OFFICE,
     )
     reseller_own_lockout_policy_id = fields.Many2one(
         "reseller.lockout.policy",
         string="Lock-out of New Resellers",
         check_company=True,
         help="For debts of their own. Empty: none is locked out.",
+        groups=OFFICE,
     )
     reseller_charge_retry_days = fields.Integer(
         string="Days Between Tries",
         default=3,
         help="After a declined charge of a saved payment method. After three declines it is paused.",
+        groups=OFFICE,
     )
     reseller_wallet_journal_id = fields.Many2one(
         "account.journal",
         string="Journal of Wallets",
         check_company=True,
         domain="[('type', '=', 'general')]",
+        groups=OFFICE,
     )
     reseller_deposit_account_id = fields.Many2one(
         "account.account",
@@ -61,6 +85,7 @@ class ResCompany(models.Model):
         check_company=True,
         domain="[('account_type', '=', 'liability_current')]",
         help="What clients have paid in and not used. Wallets alone book on it.",
+        groups=OFFICE,
     )
     reseller_prepaid_account_id = fields.Many2one(
         "account.account",
@@ -69,45 +94,76 @@ class ResCompany(models.Model):
         domain="[('account_type', '=', 'liability_current')]",
         help="Deferred income: what packages of units cost, until they are used. They alone book "
         "on it.",
+        groups=OFFICE,
     )
     reseller_breakage_account_id = fields.Many2one(
         "account.account",
         string="Breakage",
         check_company=True,
         help="Income from deposits that expired or were taken out by hand.",
+        groups=OFFICE,
     )
     reseller_bonus_account_id = fields.Many2one(
         "account.account",
         string="Bonuses",
         check_company=True,
         help="What is given on top of payments, or for nothing, once a bill draws it.",
+        groups=OFFICE,
     )
     reseller_wallet_limit = fields.Float(
         string="Approval Above",
         digits="Product Price",
         help="Credits and debits of wallets by hand above this amount, in the currency of the bills, "
-        "wait for a second person. 0: none does.",
+        "wait for a second person; what one account had within a day counts together. 0: none does.",
+        groups=OFFICE,
     )
     reseller_review_runs = fields.Boolean(
         string="Review Billing Runs",
         help="New runs are prepared and compared with the last bills, and posted once approved.",
+        groups=OFFICE,
     )
     reseller_approver_differs = fields.Boolean(
         string="Approver Is Another Person",
         help="Whoever prepared a run may not approve it.",
+        groups=OFFICE,
     )
     reseller_review_factor = fields.Float(
         string="Outlier Factor",
         default=2.0,
         help="A bill is listed as an outlier when it is so many times its predecessor, or more; "
         "or so many times smaller.",
+        groups=OFFICE,
+    )
+
+    # How long things are kept; 0: for good.
+    reseller_keep_rejections = fields.Integer(
+        string="Rejected Events (months)",
+        groups=OFFICE,
+    )
+    reseller_keep_imports = fields.Integer(
+        string="Files of Imports (months)",
+        groups=OFFICE,
+    )
+    reseller_keep_logins = fields.Integer(
+        string="Log-ins as Clients (months)",
+        groups=OFFICE,
+    )
+    reseller_keep_properties = fields.Integer(
+        string="Properties of Events (months)",
+        groups=OFFICE,
     )
 
     reseller_accrued_account_id = fields.Many2one(
-        "account.account", string="Accrued Income of Resellers", check_company=True
+        "account.account",
+        string="Accrued Income of Resellers",
+        check_company=True,
+        groups=OFFICE,
     )
     reseller_deferred_account_id = fields.Many2one(
-        "account.account", string="Deferred Income of Resellers", check_company=True
+        "account.account",
+        string="Deferred Income of Resellers",
+        check_company=True,
+        groups=OFFICE,
     )
 
     def write(self, vals):

@@ -14,6 +14,12 @@ class ResConfigSettings(models.TransientModel):
     reseller_refuse_unpriced = fields.Boolean(
         related="company_id.reseller_refuse_unpriced", readonly=False
     )
+    reseller_key_requests = fields.Integer(
+        related="company_id.reseller_key_requests", readonly=False
+    )
+    reseller_key_rejections = fields.Integer(
+        related="company_id.reseller_key_rejections", readonly=False
+    )
     reseller_lockout_policy_id = fields.Many2one(
         related="company_id.reseller_lockout_policy_id", readonly=False
     )
@@ -39,6 +45,16 @@ class ResConfigSettings(models.TransientModel):
         related="company_id.reseller_bonus_account_id", readonly=False
     )
     reseller_wallet_limit = fields.Float(related="company_id.reseller_wallet_limit", readonly=False)
+    reseller_keep_rejections = fields.Integer(
+        related="company_id.reseller_keep_rejections", readonly=False
+    )
+    reseller_keep_imports = fields.Integer(
+        related="company_id.reseller_keep_imports", readonly=False
+    )
+    reseller_keep_logins = fields.Integer(related="company_id.reseller_keep_logins", readonly=False)
+    reseller_keep_properties = fields.Integer(
+        related="company_id.reseller_keep_properties", readonly=False
+    )
     reseller_review_runs = fields.Boolean(related="company_id.reseller_review_runs", readonly=False)
     reseller_approver_differs = fields.Boolean(
         related="company_id.reseller_approver_differs", readonly=False

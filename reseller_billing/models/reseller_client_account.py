@@ -8,6 +8,9 @@ from odoo.tools import SQL
 from .. import rating
 from .reseller_usage_line import _is_key
 
+# What an event of `consume` may say.
+CONSUMED = frozenset(("id", "source", "feature", "quantity", "level", "properties"))
+
 
 class ResellerClient(models.Model):
     """What an account owes, and whether it may use more."""
@@ -162,7 +165,8 @@ class ResellerClient(models.Model):
         asked = gate_sudo._load(self, _as_key(feature), _as_key(level) or None)
         if asked.company_id not in self.env.companies.ids:
             raise AccessError(self.env._("This client is another company's."))
-        if not asked.feature_id:
+        key_sudo = self.env["reseller.usage.key"]._get_current()
+        if not asked.feature_id or not key_sudo._allows_feature(asked.feature_id):
             raise UserError(self.env._("There is no feature with code %s.", feature))
         if level and not asked.level_id:
             raise UserError(
@@ -279,6 +283,12 @@ class ResellerClient(models.Model):
             raise AccessError(self.env._("This client is another company's."))
         if not isinstance(event, dict):
             raise UserError(self.env._("An event is an object with named values."))
+        unknown = sorted(str(name) for name in event.keys() - CONSUMED)
+        if unknown:
+            # A correction, say, would be use of another day.
+            raise UserError(
+                self.env._("These members are not known here: %s", ", ".join(unknown)[:200])
+            )
         feature = client._find_feature(event.get("feature"))
         asked = client._parse_quantity(event.get("quantity"))
         if not (_as_key(event.get("id")) and _as_key(event.get("source"))):
@@ -327,9 +337,11 @@ class ResellerClient(models.Model):
         self.flush_model(["company_id", "ref", "active"])
         found = self.env.execute_query(
             SQL(
-                "SELECT id FROM reseller_client WHERE company_id = %s AND ref = %s AND active",
+                "SELECT client.id FROM reseller_client client "
+                "WHERE client.company_id = %s AND client.ref = %s AND client.active AND %s",
                 self.env.company.id,
                 _as_key(ref),
+                self.env["reseller.usage.key"]._get_current()._clients_sql(),
             )
         )
         if not found:

@@ -11,7 +11,9 @@ from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import OrderedSet
 
-from .reseller_usage_reader import MAX_UNPACKED
+from ..tools import make_inert
+from ..untrusted import MAX_EVENT, Unreadable, bounded_lines
+from .reseller_usage_reader import MAX_COLUMNS, MAX_UNPACKED
 
 DELIMITERS = [("auto", "By the first line"), (",", ","), (";", ";"), ("\t", "Tab"), ("|", "|")]
 ENCODINGS = [
@@ -24,6 +26,8 @@ ENCODINGS = [
 ZIP = b"PK\x03\x04"
 OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 CHUNK = 1 << 20
+# What a spreadsheet may have.
+MAX_ROWS = 1 << 20
 # Of a number format: the language, colours and conditions, and literal text.
 LITERAL = re.compile(r"\[[^\]hms][^\]]*\]|\"[^\"]*\"|\\.")
 
@@ -89,9 +93,27 @@ class ResellerUsageFile(models.AbstractModel):
             if delimiter == "auto":
                 delimiter = _guess_delimiter(lines.readline(65536))
                 lines.seek(0)
-            rows = csv.reader(lines, delimiter=delimiter, strict=True)
+            bounded, complete = bounded_lines(lines, MAX_EVENT)
+            rows = csv.reader(bounded, delimiter=delimiter, strict=True)
             for row in rows:
+                complete()
+                if len(row) > MAX_COLUMNS:
+                    raise UserError(
+                        self.env._(
+                            "Line %(number)s has more than %(limit)s columns.",
+                            number=rows.line_num,
+                            limit=MAX_COLUMNS,
+                        )
+                    )
                 yield rows.line_num, [text.strip() for text in row]
+        except Unreadable as error:
+            raise UserError(
+                self.env._(
+                    "Line %(number)s is larger than %(limit)s KiB.",
+                    number=rows.line_num + 1,
+                    limit=MAX_EVENT >> 10,
+                )
+            ) from error
         except UnicodeError as error:
             raise UserError(
                 self.env._("The file is not in the encoding that was chosen: %s", error)
@@ -136,7 +158,21 @@ class ResellerUsageFile(models.AbstractModel):
             sheet = book.worksheets[0]
             # What a program noted as the sheet's extent may be wrong.
             sheet.reset_dimensions()
-            for number, cells in enumerate(sheet.iter_rows(), 1):
+            # Rows that a file leaves out are made up: a number beyond all sheets would make them for ever.
+            for number, cells in enumerate(sheet.iter_rows(max_row=MAX_ROWS + 1), 1):
+                if number > MAX_ROWS:
+                    raise UserError(
+                        self.env._("The workbook numbers rows beyond %s.", f"{MAX_ROWS:,}")
+                    )
+                if len(cells) > MAX_COLUMNS:
+                    raise UserError(
+                        self.env._(
+                            "Row %(number)s has cells beyond column %(limit)s: delete what is not "
+                            "part of the table.",
+                            number=number,
+                            limit=MAX_COLUMNS,
+                        )
+                    )
                 yield number, [_cell_text(cell) for cell in cells]
             book.close()
         except UserError:
@@ -167,7 +203,9 @@ class ResellerUsageFile(models.AbstractModel):
         stream = io.StringIO()
         if delimiter == "auto":
             delimiter = _guess_delimiter(content[:65536].decode(encoding, errors="replace"))
-        csv.writer(stream, delimiter=delimiter).writerows(table)
+        csv.writer(stream, delimiter=delimiter).writerows(
+            [make_inert(text) for text in row] for row in table
+        )
         return stream.getvalue().encode(encoding, errors="replace"), "csv"
 
 

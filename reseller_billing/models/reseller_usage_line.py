@@ -90,6 +90,8 @@ class ResellerUsageLine(models.Model):
         "UNIQUE (company_id, source, external_id)", "This event is stored already."
     )
     _client_day = models.Index("(client_id, billing_date)")
+    # Finds what corrected an event already.
+    _corrections = models.Index("(company_id, source, corrects) WHERE corrects IS NOT NULL")
 
     def _get_exact_quantities(self):
         """Return {id: quantity as an exact decimal string}."""
@@ -222,7 +224,7 @@ class ResellerUsageLine(models.Model):
 
         :param kept: for each event, values of its rejection should it be rejected
         """
-        company = self.env.company
+        company = self.env.company.sudo()  # who sends reads no settings
         rows, rejected = self._parse_events(events, company)
         accepted, duplicates = 0, 0
         if rows:
@@ -261,20 +263,79 @@ class ResellerUsageLine(models.Model):
         clients, features, levels = self._load_codes(events, company)
         corrected = self._load_corrected(events, company)
         limits = self._get_oldest_day(company), datetime.now(UTC) + AHEAD
+        permit = self.env["reseller.usage.key"]._get_current()._get_permit()
         zones, rows, rejected = {}, [], []
         for index, event in enumerate(events):
             try:
-                row = self._parse_event(event, clients, features, levels, corrected, zones, limits)
+                self._check_permit(event, permit)
+                row = self._parse_event(
+                    event,
+                    clients,
+                    features,
+                    levels,
+                    corrected,
+                    zones,
+                    limits,
+                    permit.may_correct,
+                )
+                if corrected is not None:
+                    self._take_from_corrected(row, corrected)
             except Refusal as error:
                 rejected.append((index, _printable(str(error)), error.kind))
                 continue
             rows.append((index, *row))
-            if corrected is not None:
-                client, feature, level, _quantity, _time, day, source, external_id, *_rest = row
-                corrected.setdefault((source, external_id), (client, feature, level, day))
         return rows, rejected
 
-    def _parse_event(self, event, clients, features, levels, corrected, zones, limits):
+    @api.model
+    def _has_key(self, event):
+        """Whether an event from outside has an id and a source, by which it is known again."""
+        return type(event) is dict and _is_key(event.get("id")) and _is_key(event.get("source"))
+
+    def _check_permit(self, event, permit):
+        """Refuse what the key by which events come may not send.
+
+        :param permit: a Permit of reseller.usage.key
+        """
+        if type(event) is not dict:
+            return
+        source = event.get("source")
+        if permit.sources and not (type(source) is str and source in permit.sources):
+            raise Refusal("key", self.env._("The key may not send events of source %s.", source))
+        if not permit.may_correct and event.get("corrects"):
+            raise Refusal("key", self.env._("The key may not send corrections."))
+
+    def _take_from_corrected(self, row, corrected):
+        """Count a correction off what is left of its event; refuse one that is more than that.
+
+        The corrections of one event together leave zero at least (rating 14).
+
+        :param row: the correction, or another event, as a row
+        :param corrected: as of `_load_corrected`, which it updates
+        """
+        client, feature, level, quantity, _time, day, source, external_id, corrects, *_rest = row
+        key = (source, external_id)
+        if key not in corrected:
+            corrected[key] = [client, feature, level, day, max(quantity, Decimal(0)), set()]
+        if not corrects or quantity >= 0:
+            return
+        found = corrected[source, corrects]
+        if external_id in found[5]:
+            return  # it is counted already
+        if found[4] + quantity < 0:
+            raise Refusal(
+                "corrects",
+                self.env._(
+                    "Of the event %(number)s only %(left)s are left to correct.",
+                    number=corrects,
+                    left=f"{found[4]:f}",
+                ),
+            )
+        found[4] += quantity
+        found[5].add(external_id)
+
+    def _parse_event(
+        self, event, clients, features, levels, corrected, zones, limits, may_correct=True
+    ):
         """Return one event as a row; raise Refusal with the reason if it cannot be taken.
 
         :param limits: the first day that takes late use, and the last moment of any
@@ -318,6 +379,8 @@ class ResellerUsageLine(models.Model):
         oldest, latest = limits
         occurred_at = self._parse_time(event.get("time"), latest)
         quantity = self._parse_quantity(event.get("quantity"))
+        if quantity < 0 and not may_correct:
+            raise Refusal("key", self.env._("The key may not send negative use."))
         properties = event.get("properties")
         if properties is not None:
             properties = self._parse_properties(properties)
@@ -415,7 +478,7 @@ class ResellerUsageLine(models.Model):
                     origin=event["source"],
                 ),
             )
-        if found[:2] != (client, feature):
+        if found[:2] != [client, feature]:
             raise Refusal(
                 "corrects",
                 self.env._(
@@ -432,10 +495,12 @@ class ResellerUsageLine(models.Model):
                     event["feature"],
                 ),
             )
-        return found[2:]
+        return found[2:4]
 
     def _load_corrected(self, events, company):
-        """Return {(source, id): (client, feature, level, day)} of events that others correct.
+        """Return {(source, id): [client, feature, level, day, left, ids]} of events that others
+        correct: what their corrections have left of their quantity, and the ids of corrections that
+        are counted off it.
 
         None where no event corrects another.
         """
@@ -448,18 +513,29 @@ class ResellerUsageLine(models.Model):
             if _is_key(event.get("source")) and _is_key(event["corrects"])
         }
         return {
-            (source, number): tuple(row)
-            for source, number, *row in self.env.execute_query(
+            (source, number): [*row, max(Decimal(left), Decimal(0)), set(ids)]
+            for source, number, *row, left, ids in self.env.execute_query(
                 SQL(
                     """
                     SELECT line.source, line.external_id, line.client_id, line.feature_id,
-                           line.level_id, line.billing_date
+                           line.level_id, line.billing_date,
+                           (line.quantity + COALESCE(made.quantity, 0))::text,
+                           COALESCE(made.ids, '{}')
                       FROM unnest(%s::varchar[], %s::varchar[]) AS wanted (source, external_id)
                       JOIN reseller_usage_line line
                         ON line.company_id = %s
                        AND line.source = wanted.source
                        AND line.external_id = wanted.external_id
                        AND line.voided_at IS NULL
+                      LEFT JOIN LATERAL (
+                           SELECT sum(other.quantity) AS quantity,
+                                  array_agg(other.external_id) AS ids
+                             FROM reseller_usage_line other
+                            WHERE other.company_id = line.company_id
+                              AND other.source = line.source
+                              AND other.corrects = line.external_id
+                              AND other.voided_at IS NULL
+                           ) made ON TRUE
                     """,
                     [source for source, _number in keys],
                     [number for _source, number in keys],
@@ -546,6 +622,7 @@ class ResellerUsageLine(models.Model):
         objects = [event for event in events if type(event) is dict]
         refs = {event.get("client") for event in objects if _is_key(event.get("client"))}
         codes = {event.get("feature") for event in objects if _is_key(event.get("feature"))}
+        key_sudo = self.env["reseller.usage.key"]._get_current()
         self.env.flush_all()
         clients = {}
         for (
@@ -571,11 +648,13 @@ class ResellerUsageLine(models.Model):
                   JOIN reseller_client_membership membership ON membership.client_id = client.id
                  WHERE client.company_id = %(company)s AND client.state != 'draft'
                    AND (client.ref = ANY(%(refs)s) OR client.former_ref = ANY(%(refs)s))
+                   AND %(allowed)s
                  GROUP BY client.id, reseller.tz
                  ORDER BY client.former_ref IS NULL, client.id
                 """,
                 company=company.id,
                 refs=list(refs),
+                allowed=key_sudo._clients_sql(),
                 locked_at=self.env["reseller.lockout"]._rejects_events_sql(),
             )
         ):
@@ -608,6 +687,9 @@ class ResellerUsageLine(models.Model):
                 )
             )
         )
+        features = {
+            code: feature for code, feature in features.items() if key_sudo._allows_feature(feature)
+        }
         levels = {
             (feature, code): level
             for feature, code, level in self.env.execute_query(
@@ -706,10 +788,13 @@ class ResellerUsageLine(models.Model):
                AND line.source = batch.source
                AND line.external_id = batch.external_id
              WHERE (line.client_id, line.feature_id, line.level_id, line.quantity,
-                    line.occurred_at, line.corrects, line.properties)
+                    line.occurred_at, line.corrects)
                    IS DISTINCT FROM
                    (batch.client_id, batch.feature_id, batch.level_id, batch.quantity,
-                    batch.occurred_at, batch.corrects, batch.properties)
+                    batch.occurred_at, batch.corrects)
+                -- What properties said may have been forgotten since.
+                OR line.properties != batch.properties
+                OR (line.properties IS NOT NULL AND batch.properties IS NULL)
             """,
             company.id,
         )

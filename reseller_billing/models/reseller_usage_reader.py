@@ -2,17 +2,26 @@ import csv
 import io
 import json
 import zlib
-from decimal import Decimal
 
-import ijson
 from odoo import api, models
 from odoo.exceptions import UserError
 
-# Of one event as text: more is a broken meter, not use.
-MAX_EVENT = 256 * 1024
+from ..untrusted import (
+    MAX_BROKEN,
+    MAX_DEPTH,
+    MAX_EVENT,
+    MAX_NUMBER,
+    ArrayReader,
+    Unreadable,
+    bounded_lines,
+    loads,
+)
+
 # Of a body or file when it is unpacked, and what it may hold.
 MAX_UNPACKED = 256 * 1024 * 1024
 MAX_EMPTY = 1000
+# Of a table: more is none of usage.
+MAX_COLUMNS = 1000
 FIELDS = ("id", "source", "client", "feature", "time", "quantity", "level", "corrects")
 
 
@@ -116,52 +125,84 @@ class ResellerUsageReader(models.AbstractModel):
                 begin = raw
                 while raw and not raw.endswith(b"\n"):
                     raw = stream.readline(MAX_EVENT)
-                yield self._too_large(begin, self.env._("Line %s", number))
+                yield UnreadableEvent(
+                    begin[:1000].decode(errors="replace"),
+                    self._explain(Unreadable("size"), self.env._("Line %s", number)),
+                )
                 continue
             text = raw.decode(errors="replace").strip()
             if number == 1:
                 text = text.removeprefix("\N{BYTE ORDER MARK}")
             if text:
-                yield self._loads(text, number)
+                try:
+                    yield loads(text)
+                except Unreadable as error:
+                    yield UnreadableEvent(text, self._explain(error, self.env._("Line %s", number)))
                 continue
             empty += 1
             if empty > MAX_EMPTY:
                 raise UserError(self.env._("The body has more than %s empty lines.", MAX_EMPTY))
 
-    def _loads(self, text, number):
-        try:
-            return DECODER.decode(text)
-        except (ValueError, RecursionError) as error:
-            reason = self.env._("Line %(number)s is no JSON: %(error)s", number=number, error=error)
-            return UnreadableEvent(text, reason)
+    def _explain(self, error, where):
+        """Return why something cannot be read, in words.
 
-    def _too_large(self, raw, where):
-        return UnreadableEvent(
-            raw[:1000].decode(errors="replace"),
-            self.env._(
-                "%(where)s is larger than %(limit)s KiB.", where=where, limit=MAX_EVENT >> 10
-            ),
-        )
+        :param Unreadable error: why
+        :param str where: what cannot be read, as the sentence's first words
+        """
+        match error.code:
+            case "size":
+                return self.env._(
+                    "%(where)s is larger than %(limit)s KiB.", where=where, limit=MAX_EVENT >> 10
+                )
+            case "depth":
+                return self.env._(
+                    "%(where)s is nested deeper than %(limit)s levels, or has too many parts.",
+                    where=where,
+                    limit=MAX_DEPTH,
+                )
+            case "number":
+                return self.env._(
+                    "%(where)s has a number of more than %(limit)s digits, or out of range.",
+                    where=where,
+                    limit=MAX_NUMBER,
+                )
+            case "broken":
+                return self.env._(
+                    "More than %(limit)s elements of the body cannot be read, or large ones: "
+                    "nothing of it was stored.",
+                    limit=MAX_BROKEN,
+                )
+            case "array":
+                return self.env._("%s is no JSON array of events.", where)
+        return self.env._("%(where)s is no JSON: %(error)s", where=where, error=error.detail)
 
     def _read_cloudevents_batch(self, stream):
         try:
-            for number, event in enumerate(ijson.items(stream, "item", use_float=False), 1):
-                yield self._from_cloudevent(event, number)
-        except (ijson.JSONError, ValueError) as error:
-            raise UserError(
-                self.env._("The body is no JSON array of CloudEvents: %s", _brief(error))
-            ) from error
+            for number, event in enumerate(ArrayReader(stream), 1):
+                if isinstance(event, Unreadable):
+                    reason = self._explain(event, self.env._("Event %s", number))
+                    yield UnreadableEvent(event.text, reason)
+                else:
+                    yield self._from_cloudevent(event, number)
+        except Unreadable as error:
+            raise UserError(self._explain(error, self.env._("The body"))) from error
 
     def _read_cloudevent(self, stream):
-        raw = stream.read(MAX_EVENT + 1)
-        if len(raw) > MAX_EVENT:
-            raise UserError(
-                self.env._("The event is larger than %s KiB.", MAX_EVENT >> 10),
-            )
-        event = self._loads(raw.decode("utf-8-sig", errors="replace"), 1)
-        if isinstance(event, UnreadableEvent):
-            raise UserError(event.reason)
-        yield self._from_cloudevent(event, 1)
+        yield self._from_cloudevent(self._read_json(stream.read(MAX_EVENT + 1)), 1)
+
+    @api.model
+    def _read_json(self, raw):
+        """Return the value of a body that is one JSON text.
+
+        :param bytes raw: the body, or its beginning where it is larger than MAX_EVENT
+        :raise UserError: when it is no JSON, or beyond the bounds
+        """
+        try:
+            if len(raw) > MAX_EVENT:
+                raise Unreadable("size")
+            return loads(raw.decode("utf-8-sig", errors="replace"))
+        except Unreadable as error:
+            raise UserError(self._explain(error, self.env._("The body"))) from error
 
     def _from_cloudevent(self, event, number):
         """Return a CloudEvent as an event of ours.
@@ -194,7 +235,8 @@ class ResellerUsageReader(models.AbstractModel):
         return found
 
     def _read_csv(self, stream):
-        lines = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+        lines, complete = bounded_lines(text, MAX_EVENT)
         rows = csv.reader(lines, strict=True)
         try:
             header = [name.strip() for name in next(rows, [])]
@@ -203,9 +245,20 @@ class ResellerUsageReader(models.AbstractModel):
                 raise UserError(
                     self.env._("The first line lacks these columns: %s", ", ".join(missing))
                 )
+            complete()
+            if len(header) > MAX_COLUMNS:
+                raise UserError(self.env._("The first line has more than %s columns.", MAX_COLUMNS))
+            empty = 0
             for row in rows:
+                complete()
+                empty += not row
+                if empty > MAX_EMPTY:
+                    raise UserError(self.env._("The body has more than %s empty lines.", MAX_EMPTY))
                 if row:
                     yield self._from_row(header, row, rows.line_num)
+        except Unreadable as error:
+            where = self.env._("Line %s", rows.line_num + 1)
+            raise UserError(self._explain(error, where)) from error
         except csv.Error as error:
             raise UserError(
                 self.env._(
@@ -228,15 +281,3 @@ class ResellerUsageReader(models.AbstractModel):
         if properties:
             event["properties"] = properties
         return event
-
-
-def _refuse_constant(name):
-    raise ValueError(f"{name} is no number")
-
-
-# Made once: numbers stay what they are written as.
-DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
-
-
-def _brief(error):
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,8 +1,10 @@
 import hashlib
 import json
+from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
 from odoo.tools.misc import split_every
 
 # Of an event that is kept to be mended: more is no event, and kept by its beginning only.
@@ -45,6 +47,7 @@ class ResellerUsageRejection(models.Model):
             ("locked", "Locked out"),
             ("late", "Too late"),
             ("conflict", "Sent with other content"),
+            ("key", "Not the key's to send"),
         ],
         string="What Is Wrong",
         readonly=True,
@@ -109,9 +112,8 @@ class ResellerUsageRejection(models.Model):
                 event = json.loads(rejection.payload or "")
             except ValueError:
                 event = None
-            event = event if isinstance(event, dict) else {}
-            for field, name in PARTS.items():
-                rejection[field] = _brief(event.get(name)) or False
+            for field, text in _get_parts(event if isinstance(event, dict) else {}).items():
+                rejection[field] = text or False
 
     def _inverse_parts(self):
         """Write the parts that were changed into the event."""
@@ -137,21 +139,41 @@ class ResellerUsageRejection(models.Model):
         by_digest = {}
         for event, vals in rejected:
             payload, digest = _digest(event)
-            by_digest[digest] = {"payload": payload, **vals}
-        # The group Usage Ingestion adds rejections, but reads and changes none.
-        rejections_sudo = self.sudo()
-        there = rejections_sudo.search(
-            [("company_id", "=", company.id), ("digest", "in", list(by_digest))]
+            parts = _get_parts(event if type(event) is dict else {})
+            by_digest[digest] = {"payload": payload, "digest": digest, **vals, **parts}
+        names = ["payload", "digest", "reason", "kind", "import_id", "import_row", "import_key"]
+        names += PARTS
+        rows = [{name: row.get(name) or None for name in names} for row in by_digest.values()]
+        columns = SQL(", ").join(map(SQL.identifier, names))
+        self.flush_model()
+        # A meter gone wrong may have many thousands rejected at once.
+        self.env.cr.execute(
+            SQL(
+                """
+                INSERT INTO reseller_usage_rejection AS there (
+                    company_id, state, create_uid, create_date, write_uid, write_date, %(columns)s)
+                SELECT %(company)s, 'open', %(uid)s, %(now)s, %(uid)s, %(now)s, %(columns)s
+                  FROM jsonb_to_recordset(%(rows)s::jsonb) AS new (%(typed)s)
+                    ON CONFLICT (company_id, digest) DO UPDATE
+                   SET state = 'open', write_uid = excluded.write_uid,
+                       write_date = excluded.write_date, reason = excluded.reason,
+                       kind = excluded.kind,
+                       import_id = COALESCE(excluded.import_id, there.import_id),
+                       import_row = COALESCE(excluded.import_row, there.import_row),
+                       import_key = COALESCE(excluded.import_key, there.import_key)
+                """,
+                columns=columns,
+                company=company.id,
+                uid=self.env.uid,
+                now=fields.Datetime.now(),
+                rows=json.dumps(rows),
+                typed=SQL(", ").join(
+                    SQL("%s %s", SQL.identifier(name), SQL(self._fields[name].column_type[1]))
+                    for name in names
+                ),
+            )
         )
-        for rejection in there:
-            vals = by_digest.pop(rejection.digest)
-            rejection.write({**vals, "payload": rejection.payload, "state": "open"})
-        rejections_sudo.create(
-            [
-                {"company_id": company.id, "digest": digest, **vals}
-                for digest, vals in by_digest.items()
-            ]
-        )
+        self.invalidate_model()
 
     def write(self, vals):
         if "payload" in vals:
@@ -223,11 +245,21 @@ class ResellerUsageRejection(models.Model):
         return {**action, "context": {"default_rejection_ids": self.ids}}
 
 
+def _get_parts(event):
+    """Return {field: text} of an event's parts."""
+    return {field: _brief(event.get(name)) for field, name in PARTS.items()}
+
+
 def _brief(value):
     """Return a part of an event, which may be of any type, as a text that a field can hold."""
     if value is None:
         return ""
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = value
+    if not isinstance(value, str):
+        try:
+            text = str(value) if isinstance(value, Decimal) else json.dumps(value, default=str)
+        except (RecursionError, TypeError, ValueError):
+            text = type(value).__name__
     return text.replace("\0", "").encode(errors="replace").decode()[:255]
 
 

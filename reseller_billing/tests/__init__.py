@@ -6,6 +6,7 @@ from . import (
     test_exactness,
     test_explanation,
     test_focus,
+    test_guards,
     test_i18n,
     test_import,
     test_ingest,
@@ -25,6 +26,7 @@ from . import (
     test_prices,
     test_refill,
     test_reports,
+    test_retention,
     test_review,
     test_run,
     test_security,
@@ -33,6 +35,7 @@ from . import (
     test_story,
     test_time,
     test_usage_http,
+    test_usage_keys,
     test_wallet,
     test_web,
 )

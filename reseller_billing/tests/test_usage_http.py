@@ -30,6 +30,8 @@ class TestUsageHttp(ResellerBillingCommon, HttpCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        # One key sends what is broken for many tests within a minute.
+        cls.company.reseller_key_rejections = 0
         cls.key = cls._create_key("meter", "reseller_billing.group_usage_ingestion")
 
     @classmethod
@@ -200,7 +202,7 @@ class TestUsageHttp(ResellerBillingCommon, HttpCase):
             ({"time": "1980-01-05T12:00:00Z"}, "not served on 1980-01-05"),
             ({"time": "2100-01-05T12:00:00Z"}, "lies in the future"),
             ({"time": 1704456000}, "not RFC 3339"),
-            ({"id": "x" * 10_000_000}, "larger than 256 KiB"),
+            ({"id": "x" * 10_000_000}, "larger than 128 KiB"),
             ({"properties": {"x": "y" * 100_000}}, "longer than 65536"),
             ({"id": "x\0y"}, "no text"),
             ({"id": "\ud800"}, "no text"),
@@ -212,7 +214,7 @@ class TestUsageHttp(ResellerBillingCommon, HttpCase):
         broken = [
             ('{"id": "b1", "quantity": NaN}', "Line 19 is no JSON: NaN is no number"),
             ('{"id": "b2", "quantity": 1', "Line 20 is no JSON"),
-            ("[" * 100_000 + "]" * 100_000, "Line 21 is no JSON"),
+            ("[" * 50_000 + "]" * 50_000, "Line 21 is nested deeper than 32 levels"),
             ("[]", "An event is an object"),
             ("\udcff not utf-8", "Line 23 is no JSON"),
         ]
@@ -245,7 +247,7 @@ class TestUsageHttp(ResellerBillingCommon, HttpCase):
         self.assertEqual(outcome["accepted"], 1)
         for one, words in zip(
             outcome["rejected"],
-            ("version 1.0", "no object with a quantity", "no object", "longer than", "no JSON"),
+            ("version 1.0", "no object with a quantity", "no object", "larger than", "deeper than"),
             strict=True,
         ):
             self.assertIn(words, one["reason"])
@@ -262,7 +264,7 @@ class TestUsageHttp(ResellerBillingCommon, HttpCase):
             ("", BATCH, {}, 400, "no JSON array"),
             ("[]", BATCH, {}, 400, "no events"),
             (cloud[:-3], BATCH, {}, 400, "no JSON array"),
-            (cloud[:-1] + ', {"quantity": NaN}]', BATCH, {}, 400, "no JSON array"),
+            (cloud[:-1] + ', {"quantity": NaN]', BATCH, {}, 400, "no JSON array"),
             ("{", "application/cloudevents+json", {}, 400, "no JSON"),
             ("", "text/csv", {}, 400, "no events"),
             ("a,b\n1,2\n", "text/csv", {}, 400, "lacks these columns: id, source"),

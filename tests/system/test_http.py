@@ -9,12 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import datetime, timedelta
 
 import processes
 import pytest
 import requests
-from databases import ROOT, TEMPLATE
+from databases import ROOT, psql
 from processes import Child
 from test_race import CLIENTS, buckets, expected_buckets, fill, make_events
 
@@ -22,19 +21,16 @@ USAGE = "/reseller_billing/v1/usage"
 SENDERS = 10
 
 
-@pytest.fixture(scope="module", autouse=True)
-def loaded():
-    processes.load(TEMPLATE)
-
-
 @contextlib.contextmanager
-def serve(database):
-    """Run Odoo on a database; yield its address and its process."""
+def serve(database, *options):
+    """Run Odoo on a database, with options of its command line; yield its address and process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-W", "ignore", "-m", "odoo", "-d", database, "--log-level", "error"]
+    script = ROOT / "tools" / "odoo_server.py"
+    command = [sys.executable, "-W", "ignore", script, "-d", database, "--log-level", "error"]
     command += ["--http-port", str(port), "--db-filter", f"^{database}$", "--db_maxconn", "64"]
+    command += options
     server = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "ODOO_RC": str(ROOT / "var" / "odoo.conf")}
     )
@@ -51,25 +47,19 @@ def serve(database):
         server.wait(30)
 
 
-def create_key(env):
-    user = env["res.users"].create(
-        {
-            "name": "Meter",
-            "login": "meter",
-            "group_ids": [
-                (
-                    6,
-                    0,
-                    [
-                        env.ref("base.group_user").id,
-                        env.ref("reseller_billing.group_usage_ingestion").id,
-                    ],
-                )
-            ],
-        }
-    )
-    tomorrow = datetime.now() + timedelta(days=1)
-    return env["res.users.apikeys"].with_user(user)._generate("rpc", "meter", tomorrow)
+def create_meter_key(env, name="meter", **values):
+    """Return a key of *Usage / Connect*."""
+    key = env["reseller.usage.key"].create({"name": name, **values})
+    return key.action_make_key()["context"]["default_key"]
+
+
+def post_until_taken(session, *arguments, **options):
+    """Send as a meter does that is asked to come again; return the answer."""
+    while True:
+        answer = session.post(*arguments, **options)
+        if answer.status_code != 503:
+            return answer
+        time.sleep(float(answer.headers["Retry-After"]) / 10)
 
 
 def peak_memory(process):
@@ -81,7 +71,7 @@ def peak_memory(process):
 
 @pytest.mark.race
 def test_ten_senders_resend_while_a_run_bills(databases):
-    database = databases.clone("senders")
+    database = databases.clone()
     events = make_events(70_000)
     late = random.Random(3)
     # 100,000 in all: 30 in 100 come a second time, from any sender and at any moment.
@@ -90,7 +80,7 @@ def test_ten_senders_resend_while_a_run_bills(databases):
     bodies = ["\n".join(map(json.dumps, sent[n : n + 1000])) for n in range(0, len(sent), 1000)]
     with processes.environment(database) as env:
         fill(env)
-        key = create_key(env)
+        key = create_meter_key(env)
         run = env["reseller.billing.run"].create({"date": "2024-02-01"})
         run.state = "running"
         run_id = run.id
@@ -101,7 +91,9 @@ def test_ten_senders_resend_while_a_run_bills(databases):
             found = []
             with requests.Session() as session:
                 for body in bodies[sender::SENDERS]:
-                    answer = session.post(base + USAGE, data=body, headers=headers, timeout=300)
+                    answer = post_until_taken(
+                        session, base + USAGE, data=body, headers=headers, timeout=300
+                    )
                     assert answer.status_code == 200, answer.text[:500]
                     found.append(answer.json())
             return found
@@ -117,7 +109,8 @@ def test_ten_senders_resend_while_a_run_bills(databases):
         before = peak_memory(server)
         with concurrent.futures.ThreadPoolExecutor(SENDERS) as pool:
             at_work = [pool.submit(send, sender) for sender in range(SENDERS)]
-            time.sleep(1)
+            while not int(psql("SELECT count(*) FROM reseller_usage_line", database)):
+                time.sleep(0.05)
             biller = Child(database, processes.bill, run_id, 4)
             outcomes = [one for future in at_work for one in future.result()]
             biller.result()
@@ -165,10 +158,10 @@ def test_ten_senders_resend_while_a_run_bills(databases):
 
 
 def test_nothing_that_the_description_makes_up_ends_in_a_server_error(databases, tmp_path):
-    database = databases.clone("schema")
+    database = databases.clone()
     with processes.environment(database) as env:
         fill(env)
-        key = create_key(env)
+        key = create_meter_key(env, requests_per_minute=10**6, rejections_per_minute=10**6)
     with serve(database) as (base, _server):
         done = subprocess.run(
             [

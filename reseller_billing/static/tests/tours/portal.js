@@ -83,7 +83,7 @@ registry.category("web_tour.tours").add("reseller_billing.portal_reseller", {
         go("Log in", "button:contains('Log in')"),
         see("Every page says so", ".o_reseller_acting:contains('Client A')"),
         see("It is the client's page", "h1:contains('Client A')"),
-        go("Return", ".o_reseller_acting a"),
+        go("Return", ".o_reseller_acting button"),
         see("Back among the clients", "h1:contains('Clients')"),
         // D
         go("Delete", `${row("Harbour Dental")} a[title='Delete']`),
