@@ -56,6 +56,13 @@ class ResellerClient(models.Model):
     _order = "reseller_id, name, id"
     _check_company_auto = True
     _rec_names_search = ["name", "ref"]
+    _billing_user_writes = frozenset(
+        (
+            *("active", "ref", "tz", "interval_count", "interval_unit", "billing_anchor"),
+            *("billing_start", "membership_ids", "enrolment_ids"),
+        )
+    )
+    _billing_user_gives = frozenset(("partner_id", "reseller_id"))
 
     active = fields.Boolean(default=True)
     name = fields.Char(related="partner_id.name", store=True)
@@ -291,6 +298,12 @@ class ResellerClient(models.Model):
         if {"interval_count", "interval_unit", "membership_ids"} & vals.keys():
             self._sync_contracts()
         return done
+
+    def _check_billing_user_writes(self, names):
+        """Override of `base`: what is not served yet may be entered anew."""
+        if all(client.state == "draft" for client in self):
+            names -= self._billing_user_gives
+        return super()._check_billing_user_writes(names)
 
     def _check_billing_owned(self, names):
         owned = BILLING_OWNED & names
@@ -601,7 +614,8 @@ class ResellerClient(models.Model):
                 {"former_ref": ref, "former_until": fields.Date.subtract(date, days=1)}
             )
             client.flush_recordset(["ref"])  # the new account takes the reference
-            following = client.copy(
+            # What a manager has set for it goes along, whoever moves it.
+            following_sudo = client.sudo().copy(
                 {
                     "reseller_id": reseller.id,
                     "ref": ref,
@@ -627,6 +641,7 @@ class ResellerClient(models.Model):
                     ],
                 }
             )
+            following = following_sudo.with_env(self.env)
             following.action_activate()
             following._take_over(client, date)
             following.message_post(

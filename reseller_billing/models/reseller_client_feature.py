@@ -10,6 +10,8 @@ class ResellerClientFeature(models.Model):
     _inherit = "reseller.client.part.mixin"
     _order = "client_id, feature_id, date_from, id"
     _check_company_auto = True
+    _billing_user_writes = frozenset(("feature_id", "date_from", "date_to", "quantity"))
+    _billing_user_gives = frozenset(("client_id",))
 
     client_id = fields.Many2one("reseller.client", required=True, index=True, ondelete="cascade")
     company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)

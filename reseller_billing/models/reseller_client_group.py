@@ -7,6 +7,8 @@ class ResellerClientGroup(models.Model):
     _description = "Client Group"
     _order = "reseller_id, name, id"
     _check_company_auto = True
+    _billing_user_writes = frozenset(("active", "name", "membership_ids"))
+    _billing_user_gives = frozenset(("reseller_id",))
 
     active = fields.Boolean(default=True)
     name = fields.Char(required=True, translate=True)

@@ -22,6 +22,16 @@ class ResellerReseller(models.Model):
     _order = "name, id"
     _check_company_auto = True
     _rec_names_search = ["name", "code"]
+    _billing_user_writes = frozenset(
+        (
+            *("user_id", "logo", "color_primary", "statement_header", "statement_note"),
+            *("statement_footer", "statement_lang", "statement_show_quantity"),
+            *("statement_show_price", "statement_show_charts", "group_ids"),
+        )
+    )
+    _billing_user_gives = frozenset(
+        ("partner_id", "company_id", "currency_id", "code", "tz", "invoice_to", "client_ids")
+    )
 
     active = fields.Boolean(default=True)
     name = fields.Char(related="partner_id.name", store=True)

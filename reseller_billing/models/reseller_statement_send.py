@@ -1,7 +1,7 @@
 import logging
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command, Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 
@@ -119,9 +119,28 @@ class ResellerStatementSend(models.AbstractModel):
                 self.env._("%s has no mail template: choose one.", self.reseller_id.display_name)
             )
         documents = template.attachment_ids | self._get_invoice_documents()
-        template.send_mail(
-            self.id, email_values={"attachment_ids": [Command.link(one.id) for one in documents]}
-        )
+        # Its words are made with the rights of who wrote it last, not with the scheduler's. Who gets
+        # it is no matter of the template's.
+        writer = template.write_uid
+        try:
+            template.with_user(writer).send_mail(
+                self.id,
+                email_values={
+                    "attachment_ids": [Command.link(one.id) for one in documents],
+                    "recipient_ids": [Command.set(partner.ids)],
+                    "email_to": False,
+                    "email_cc": False,
+                },
+            )
+        except AccessError as error:
+            raise UserError(
+                self.env._(
+                    "The mail template %(template)s was last saved by %(user)s, who may not read "
+                    "this statement: have a Billing Manager of the company save it.",
+                    template=template.name,
+                    user=writer.name,
+                )
+            ) from error
         self.write({"send_state": "sent", "sent_at": fields.Datetime.now(), "send_failure": False})
 
     def _get_invoice_documents(self):

@@ -44,6 +44,8 @@ class ResellerWalletRequest(models.Model):
     )
     asked_by_id = fields.Many2one("res.users", readonly=True, copy=False)
     approved_by_id = fields.Many2one("res.users", readonly=True, copy=False)
+    done_at = fields.Datetime(string="Done On", readonly=True, copy=False)
+    done_amount = fields.Monetary(string="Amount Done", readonly=True, copy=False)
 
     _amount_positive = models.Constraint(
         "CHECK (COALESCE(amount, 0) >= 0)", "Amounts are above zero."
@@ -65,7 +67,7 @@ class ResellerWalletRequest(models.Model):
     def write(self, vals):
         """Override of `base`: what was asked for stays as it was asked for."""
         if not self.env.su and (
-            {"state", "asked_by_id", "approved_by_id"} & vals.keys()
+            {"state", "asked_by_id", "approved_by_id", "done_at", "done_amount"} & vals.keys()
             or any(request.state != "draft" for request in self)
         ):
             raise UserError(self.env._("This was asked for as it is: make a new one."))
@@ -76,7 +78,13 @@ class ResellerWalletRequest(models.Model):
         for vals in vals_list:
             if not self.env.su:
                 # Neither by values nor by defaults of a context: the buttons alone do it.
-                vals.update(state="draft", asked_by_id=False, approved_by_id=False)
+                vals.update(
+                    state="draft",
+                    asked_by_id=False,
+                    approved_by_id=False,
+                    done_at=False,
+                    done_amount=0,
+                )
         return super().create(vals_list)
 
     def action_do(self):
@@ -89,11 +97,32 @@ class ResellerWalletRequest(models.Model):
             request_sudo = request.sudo()  # only these buttons write the state
             request_sudo.asked_by_id = self.env.user
             limit = request.company_id.reseller_wallet_limit
-            refunded = request.kind == "refund" and request.client_id.wallet_balance
-            if limit and max(request.amount, refunded) > limit:
+            if limit and request._get_amount() + request._get_amount_of_today() > limit:
                 request_sudo.state = "waiting"
             else:
                 request._do()
+
+    def _get_amount(self):
+        """Return what this gives, takes out or refunds."""
+        self.ensure_one()
+        refunded = self.kind == "refund" and self.client_id.wallet_balance
+        return max(self.amount, refunded)
+
+    def _get_amount_of_today(self):
+        """Return what was given to and taken from this account today without approval: many small
+        requests are one large one.
+        """
+        self.ensure_one()
+        self.client_id._take_turn()
+        done_sudo = self.sudo().search(  # those of users of other companies as well
+            [
+                ("client_id", "=", self.client_id.id),
+                ("state", "=", "done"),
+                ("approved_by_id", "=", False),
+                ("done_at", ">=", fields.Datetime.subtract(fields.Datetime.now(), days=1)),
+            ]
+        )
+        return sum(done_sudo.mapped("done_amount"))
 
     def action_approve(self):
         """Approve what waits, as another person than the one who asked.
@@ -119,6 +148,9 @@ class ResellerWalletRequest(models.Model):
     def _do(self):
         self.ensure_one()
         client = self.client_id
+        self.sudo().write(  # only the buttons write these
+            {"done_amount": self._get_amount(), "done_at": fields.Datetime.now()}
+        )
         if self.kind == "payment":
             client._fund_wallet(self.payment_line_id, self.reason, self.amount, self.date_until)
         elif self.kind == "gift":
