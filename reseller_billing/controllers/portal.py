@@ -6,6 +6,7 @@ from odoo.addons.portal.controllers.portal import CustomerPortal
 from odoo.exceptions import AccessError, UserError
 from odoo.http import request
 from psycopg2 import IntegrityError
+from werkzeug.exceptions import TooManyRequests
 
 from ..models.ir_http import LOGIN_AS, OWED
 
@@ -86,6 +87,29 @@ class ResellerBillingPortal(CustomerPortal):
             else:
                 text = str(error)
             errors["form"] = text
+
+    # How often
+
+    def _count_pace(self, what):
+        """Count something that the user does; return how often it was in this minute."""
+        tallies_sudo = request.env["reseller.usage.tally"].sudo()  # nobody may write them
+        return tallies_sudo._count(f"{what}, user {request.env.uid}", requests=1)[0]
+
+    def _check_pace(self, what, most):
+        """Refuse what a user does more often than so many times a minute."""
+        if self._count_pace(what) > most:
+            raise TooManyRequests(request.env._("Too often: wait a minute."))
+
+    def _take_export(self):
+        """Let a user have one file made at a time: others are to be served meanwhile."""
+        request.env.cr.execute(
+            "SELECT pg_try_advisory_xact_lock(hashtext('reseller_billing/export'), %s)",
+            [request.env.uid],
+        )
+        if request.env.cr.fetchone() != (True,):
+            raise TooManyRequests(
+                request.env._("Another file of yours is being made: wait for it.")
+            )
 
     # What forms hold
 

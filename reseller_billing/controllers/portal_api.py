@@ -119,7 +119,9 @@ class ResellerApiPortal(ResellerPortal):
             "password": self._read_raw(post, "password"),
         }
         try:
-            user._check_credentials(credential, {"interactive": True})
+            # As at the log-in: who guesses has to wait.
+            with user._assert_can_auth(user=user.id):
+                user._check_credentials(credential, {"interactive": True})
         except AccessDenied:
             return False
         return True

@@ -75,7 +75,11 @@ class ClientPortal(ResellerPortal):
         )
 
     def _get_payable(self, client):
-        """Return the client's open invoices that the user's company pays."""
+        """Return the client's open invoices that the user's company pays; none where the reseller
+        does, even if the contact lies beneath the reseller's.
+        """
+        if not client._shows_money():
+            return request.env["account.move"]
         payer = request.env.user.partner_id.commercial_partner_id
         return client.statement_ids.invoice_id.filtered(
             lambda move: (
@@ -242,6 +246,7 @@ class ClientPortal(ResellerPortal):
                 errors["refill_threshold"] = request.env._(
                     "At most ten times what it is filled by."
                 )
+            errors.update(client_sudo._check_refill_ceilings(vals))
         if client_sudo.refill_on == "day":
             del vals["refill_threshold"]
         if not errors:

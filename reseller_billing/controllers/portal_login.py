@@ -58,11 +58,14 @@ class ResellerLoginPortal(ResellerPortal):
         session.should_rotate = True
 
     @http.route(RETURN, type="http", auth="user", methods=["GET", "POST"], website=True)
-    def reseller_return(self):
+    def reseller_return(self, **_post):
         """End working as a client, for whatever reason, and give the user its own session back."""
         kept = request.session.get(LOGIN_AS)
         if not kept:
             return request.redirect(CLIENTS)
+        if request.httprequest.method != "POST":
+            # A link that somebody else made ends nobody's work.
+            return self._render_portal("portal_reseller_return", "reseller_return", brand=None)
         logs_sudo = request.env["reseller.login"].sudo()  # the system keeps the log
         log_sudo = logs_sudo.browse(kept["id"]).exists()
         cause = log_sudo and log_sudo._find_end(kept)

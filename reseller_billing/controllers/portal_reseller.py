@@ -14,6 +14,7 @@ from odoo.tools import email_normalize
 from odoo.tools.misc import format_date
 
 from ..models.reseller_client_portal import MAX_EVENTS
+from ..tools import make_inert
 from .portal import ResellerBillingPortal
 
 HOME = "/my/reseller"
@@ -440,9 +441,12 @@ class ResellerPortal(ResellerBillingPortal):
         """Give a client's contact a portal user, and mail it the invitation."""
         client_sudo = self._find_client(client_id)
         self._check_right(client_sudo.reseller_id, "portal_create_clients")
+        self._check_pace("invitations", 10)
         errors = {}
         if not client_sudo._owns_contact():
             errors["form"] = request.env._("Your provider keeps this contact: ask there.")
+        elif self._count_pace(f"invitations of client {client_id}") > 3:
+            errors["form"] = request.env._("It was invited a moment ago: wait a minute.")
         else:
             with self._refusals(errors):
                 client_sudo._invite_to_portal()
@@ -578,6 +582,7 @@ class ResellerPortal(ResellerBillingPortal):
         first, last = self._read_range(client, post, errors)
         if errors:
             raise UserError(next(iter(errors.values())))
+        self._take_export()
         rows = self._get_event_rows if detail == "events" else self._get_day_rows
         head, found = rows(client, first, last)
         name = f"{client.ref}-{first}-{last}"
@@ -723,6 +728,7 @@ class ResellerPortal(ResellerBillingPortal):
     def _send_statement(self, statement, kind):
         if statement.state not in ("approved", "invoiced"):
             raise request.not_found()
+        self._take_export()
         if kind == "pdf":
             report = statement.env.ref("reseller_billing.action_report_statement")
             body, _type = report._render_qweb_pdf(report.report_name, statement.ids)
@@ -902,13 +908,8 @@ def _make_csv(head, rows):
     writer = csv.writer(stream)
     writer.writerow(head)
     for row in rows:
-        writer.writerow(f"{one:f}" if isinstance(one, Decimal) else _make_inert(one) for one in row)
+        writer.writerow(f"{one:f}" if isinstance(one, Decimal) else make_inert(one) for one in row)
     return stream.getvalue().encode("utf-8-sig")
-
-
-def _make_inert(text):
-    # What spreadsheets take for a formula begins with one of these.
-    return f"'{text}" if text[:1] in tuple("=+-@\t\r\n") else text
 
 
 def _make_xlsx(head, rows):

@@ -16,6 +16,20 @@ class ResUsers(models.Model):
             raise AccessDenied(self.env._("The account is locked: pay what it owes first."))
         return done
 
+    def _get_own_contacts(self):
+        """Return the contacts of which this portal user, a client's, may read documents; None where
+        Odoo's own rules are right: for others, and for clients that stand on their own.
+        """
+        self.ensure_one()
+        user_sudo = self.sudo()  # the same of whoever asks
+        if not user_sudo.partner_id.parent_id:
+            return None
+        resellers_sudo, clients_sudo = self._get_portal_roles()
+        contacts_sudo = clients_sudo.partner_id
+        if resellers_sudo or contacts_sudo.commercial_partner_id <= contacts_sudo:
+            return None
+        return contacts_sudo
+
     def _get_portal_roles(self):
         """Return (resellers, clients) that this portal user stands for, as the system.
 

@@ -462,6 +462,7 @@ class ResellerClientPortalMixin(models.AbstractModel):
             limit=1,
         )
         if not open_items:
+            self._check_purchase(self._get_package_price(product))
             open_items = items.create(
                 {
                     "client_id": self.id,
@@ -474,6 +475,45 @@ class ResellerClientPortalMixin(models.AbstractModel):
             )
             open_items.action_bill_now()
         return open_items.statement_id.invoice_id
+
+    def _check_purchase(self, price):
+        """Refuse a package for a price where too much is ordered and not paid yet.
+
+        :raise UserError: then
+        """
+        ceiling = self.reseller_id.portal_max_purchase
+        open_offers = self.env["account.move"].search(
+            [
+                ("reseller_client_id", "=", self.id),
+                ("reseller_is_offer", "=", True),
+                ("state", "=", "posted"),
+                ("payment_state", "in", ("not_paid", "partial")),
+            ]
+        )
+        if ceiling and sum(open_offers.mapped("amount_residual")) + price > ceiling:
+            raise UserError(
+                self.env._(
+                    "At most %s may be ordered and not paid yet: pay what is open first.",
+                    self.currency_id.format(ceiling),
+                )
+            )
+
+    def _check_refill_ceilings(self, vals):
+        """Return {field: what is wrong} of how this client wants its wallet refilled.
+
+        :param dict vals: ``refill_amount``, ``refill_max_charge`` and ``refill_max_month``
+        """
+        self.ensure_one()
+        ceilings = {
+            "refill_amount": self.reseller_id.portal_max_refill,
+            "refill_max_charge": self.reseller_id.portal_max_refill,
+            "refill_max_month": self.reseller_id.portal_max_month,
+        }
+        return {
+            name: self.env._("At most %s, please.", self.currency_id.format(ceiling))
+            for name, ceiling in ceilings.items()
+            if ceiling and vals[name] > ceiling
+        }
 
     def _get_usable_tokens(self, user):
         """Return the saved payment methods of this client's own contact and of its user's.

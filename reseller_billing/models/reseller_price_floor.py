@@ -32,13 +32,24 @@ class ResellerPriceFloor(models.Model):
         help="Included units, at most: free ones would go under any floor.",
     )
 
+    max_unit_price = fields.Float(
+        string="Highest Unit Price",
+        min_display_digits="Product Price",
+        default=1000,
+        help="A slip of the hand is refused, not billed. 0: any.",
+    )
+    max_recurring_fee = fields.Float(
+        string="Highest Fee", min_display_digits="Product Price", default=10000, help="0: any."
+    )
+
     _feature_uniq = models.Constraint(
         "UNIQUE (reseller_id, feature_id)", "This reseller has a line for this feature already."
     )
     _floors_positive = models.Constraint(
         "CHECK (COALESCE(unit_price, 0) >= 0 AND COALESCE(recurring_fee, 0) >= 0 "
-        "AND COALESCE(included_quantity, 0) >= 0)",
-        "Floors must not be negative.",
+        "AND COALESCE(included_quantity, 0) >= 0 AND COALESCE(max_unit_price, 0) >= 0 "
+        "AND COALESCE(max_recurring_fee, 0) >= 0)",
+        "Lowest and highest prices must not be negative.",
     )
 
     @api.constrains("feature_id", "reseller_id")
@@ -65,6 +76,9 @@ class ResellerPriceFloor(models.Model):
         for name in ("unit_price", "recurring_fee"):
             if terms[name] < self[name]:
                 wrong[name] = self.env._("Not under %s, please.", money(Decimal(repr(self[name]))))
+            highest = self[f"max_{name}"]
+            if highest and terms[name] > highest:
+                wrong[name] = self.env._("Not above %s, please.", money(Decimal(repr(highest))))
         if terms["included_quantity"] > self.included_quantity:
             wrong["included_quantity"] = self.env._(
                 "At most %s, please.",

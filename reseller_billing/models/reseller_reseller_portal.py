@@ -90,6 +90,28 @@ class ResellerResellerPortalMixin(models.AbstractModel):
     price_floor_ids = fields.One2many(
         "reseller.price.floor", "reseller_id", string="Prices It May Set"
     )
+    # Against slips of the hand, and of malice, in the portal; in the reseller's currency.
+    portal_max_refill = fields.Float(
+        string="Highest Refill",
+        digits="Product Price",
+        default=1000,
+        tracking=True,
+        help="The most that a client may have its wallet refilled by at once. 0: any.",
+    )
+    portal_max_month = fields.Float(
+        string="Highest Refills per Month",
+        digits="Product Price",
+        default=10000,
+        tracking=True,
+        help="The most that a client may allow refills to come to in a month. 0: any.",
+    )
+    portal_max_purchase = fields.Float(
+        string="Most Bought Ahead",
+        digits="Product Price",
+        default=10000,
+        tracking=True,
+        help="What a client may have ordered in packages and not paid yet. 0: any.",
+    )
     portal_last_number = fields.Integer(
         readonly=True, copy=False, help="Of the references of clients made in the portal."
     )

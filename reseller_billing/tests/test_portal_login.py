@@ -77,7 +77,10 @@ class TestPortalLogin(PortalCommon):
             (self.reseller, self.client_a, "R1", "A", "A question about the bill"),
         )
         self.assertEqual(log.date_until - log.date_from, timedelta(minutes=30))
-        back = self._get(RETURN)
+        # A link ends nothing.
+        self.assertEqual(self._get(RETURN).status_code, 200)
+        self.assertFalse(self._log().end_cause)
+        back = self._post(RETURN)
         self.assertEqual(back.headers["Location"].split("?")[0], "/my/reseller/clients")
         self.assertEqual(self._get("/my/reseller/clients").status_code, 200)
         self.assertEqual(self._get(home).status_code, 404)
@@ -139,7 +142,7 @@ class TestPortalLogin(PortalCommon):
         self.assertEqual(self._post(f"{home}/refill", token).status_code, 403)
         answer = self._get(home)
         self.assertEqual((answer.status_code, answer.headers["Location"]), (303, RETURN))
-        self._get(RETURN)
+        self._post(RETURN)
         self.assertEqual(self._log().end_cause, "expired")
         self.assertIn("time was up", self._get("/my/reseller/clients").text)
         self.assertEqual(self._get("/my/reseller/clients").status_code, 200)
@@ -155,7 +158,7 @@ class TestPortalLogin(PortalCommon):
         self.env.flush_all()
         answer = self._get(f"/my/service/{self.client_a.id}")
         self.assertEqual((answer.status_code, answer.headers["Location"]), (303, RETURN))
-        self._get(RETURN)
+        self._post(RETURN)
         self.assertEqual(self._log().end_cause, "right")
         # The reseller's user goes on as itself.
         self.assertEqual(self._get("/my/reseller/clients").status_code, 200)
@@ -174,7 +177,7 @@ class TestPortalLogin(PortalCommon):
         user.password = "changed-by-the-owner"
         self.env.flush_all()
         self.assertEqual(self._get(f"/my/service/{self.client_a.id}").status_code, 303)
-        answer = self._get(RETURN)
+        answer = self._post(RETURN)
         self.assertIn("/web/login", answer.headers["Location"])
         self.assertIn("/web/login", self._get("/my/reseller/clients").headers["Location"])
 
@@ -248,7 +251,7 @@ class TestPortalLogin(PortalCommon):
             # It is over, and there is a way back.
             answer = self._get(f"/my/service/{self.client_a.id}")
             self.assertEqual(answer.headers["Location"], RETURN)
-            answer = self._get(RETURN)
+            answer = self._post(RETURN)
             self.assertIn("/my/reseller/clients", answer.headers["Location"])
             self.assertEqual(self._log().end_cause, "right")
             self.assertIn("You may not log in", self._begin(self.client_a2).text)
