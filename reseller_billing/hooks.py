@@ -1,36 +1,8 @@
-from odoo.tools import SQL
+from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
-# Children before parents: each table may be emptied once those above it are.
-TABLES = (
-    "reseller_billing_run_line",
-    "reseller_prepaid_entry",
-    "reseller_prepaid_lot",
-    "reseller_wallet_entry",
-    "reseller_wallet_lot",
-    "reseller_wallet_request",
-    "reseller_charge",
-    "reseller_refill",
-    "reseller_manual_charge",
-    "reseller_usage_alert",
-    "reseller_usage_column",
-    "reseller_usage_import",
-    "reseller_usage_mapping",
-    "reseller_usage_daily",
-    "reseller_usage_line",
-    "reseller_usage_rejection",
-    "reseller_statement",
-    "reseller_billing_run",
-    "reseller_price_tier",
-    "reseller_price_level",
-    "reseller_price_rule",
-    "reseller_client_feature",
-    "reseller_client_membership",
-    "reseller_client",
-    "reseller_client_group",
-    "reseller_reseller",
-    "reseller_feature_level",
-    "reseller_feature",
-)
+from odoo.tools import SQL
 
 
 def uninstall_hook(env):
@@ -43,25 +15,11 @@ def uninstall_hook(env):
     env["ir.attachment"].search(
         [("res_model", "=", "reseller.usage.import"), ("res_field", "!=", False)]
     ).unlink()
-    cr.execute("UPDATE account_move SET reseller_statement_id = NULL, reseller_client_id = NULL")
-    cr.execute("UPDATE account_move_line SET charge_id = NULL WHERE charge_id IS NOT NULL")
     cr.execute(
-        "UPDATE contract_contract SET reseller_client_id = NULL, generation_type = NULL "
-        "WHERE generation_type = 'reseller'"
+        "UPDATE contract_contract SET generation_type = NULL WHERE generation_type = 'reseller'"
     )
-    cr.execute(
-        "UPDATE payment_transaction SET reseller_client_id = NULL "
-        "WHERE reseller_client_id IS NOT NULL"
-    )
-    cr.execute(
-        "UPDATE product_template SET reseller_feature_id = NULL "
-        "WHERE reseller_feature_id IS NOT NULL"
-    )
-    # These two name each other.
-    cr.execute("UPDATE reseller_manual_charge SET refill_id = NULL, refund_lot_id = NULL")
-    cr.execute("UPDATE res_company SET reseller_usage_product_id = NULL")
-    for table in TABLES:
-        cr.execute(SQL("DELETE FROM %s", SQL.identifier(table)))
+    env.flush_all()
+    _empty_tables(env)
     # What books and contracts name outlives the addon: Odoo removes only what it still knows as ours.
     cr.execute(
         """
@@ -86,3 +44,60 @@ def uninstall_hook(env):
     )
     env.invalidate_all()
     env.registry.clear_cache()
+
+
+def _empty_tables(env):
+    """Empty the tables of this addon's models, and whatever names their rows elsewhere."""
+    tables = {
+        env[model.model]._table
+        for model in env["ir.model"].search([("model", "=like", "reseller.%")])
+        if model.model in env and env[model.model]._auto
+    }
+    parents = {table: set() for table in tables}
+    links, firm = defaultdict(list), set()
+    for child, column, parent, is_nullable in env.execute_query(
+        SQL(
+            """
+            SELECT key.conrelid::regclass::text, col.attname, key.confrelid::regclass::text,
+                   NOT col.attnotnull
+              FROM pg_constraint key
+              JOIN pg_attribute col ON col.attrelid = key.conrelid AND col.attnum = key.conkey[1]
+             WHERE key.contype = 'f' AND key.confrelid::regclass::text = ANY(%s)
+            """,
+            list(tables),
+        )
+    ):
+        if child not in tables or child == parent:
+            if is_nullable:
+                _forget(env, child, column)
+        else:
+            parents[child].add(parent)
+            if is_nullable:
+                links[child, parent].append(column)
+            else:
+                firm.add((child, parent))
+    while True:
+        try:
+            order = list(TopologicalSorter(parents).static_order())
+            break
+        except CycleError as error:
+            # Tables that name each other: where a name may be missing, it is.
+            cycle = error.args[1]
+            child, parent = next(
+                pair for pair in pairwise(reversed(cycle)) if pair in links and pair not in firm
+            )
+            for column in links[child, parent]:
+                _forget(env, child, column)
+            parents[child].discard(parent)
+    for table in reversed(order):
+        env.cr.execute(SQL("DELETE FROM %s", SQL.identifier(table)))
+
+
+def _forget(env, table, column):
+    env.cr.execute(
+        SQL(
+            "UPDATE %(table)s SET %(column)s = NULL WHERE %(column)s IS NOT NULL",
+            table=SQL.identifier(table),
+            column=SQL.identifier(column),
+        )
+    )

@@ -5,6 +5,7 @@ from . import (
     reseller_month_end,
     reseller_price_change,
     reseller_price_simulation,
+    reseller_privacy,
     reseller_usage_entry,
     reseller_usage_repair,
 )

@@ -29,8 +29,53 @@ def odoo(*arguments, stdin=None):
     return [line for line in done.stderr.splitlines() if not NOISE.search(line)]
 
 
+# Gives every table of the addon a row: of what its columns must have, and a first row of each other
+# table that they name.
+FILL = """
+def fill_empty_tables():
+    cr = env.cr
+    tables = [
+        env[name]._table for name in env.registry if name.startswith("reseller.") and env[name]._auto
+        and not env[name]._abstract
+    ]
+    kinds = {"integer": "1", "numeric": "1", "double precision": "1", "boolean": "false",
+             "date": "now()", "timestamp without time zone": "now()", "jsonb": "'{}'"}
+    for _round in range(len(tables)):
+        empty = []
+        for table in tables:
+            cr.execute(f"SELECT 1 FROM {table} LIMIT 1")
+            if cr.fetchone():
+                continue
+            empty.append(table)
+            cr.execute(
+                '''
+                SELECT col.attname, format_type(col.atttypid, NULL), key.confrelid::regclass::text
+                  FROM pg_attribute col
+                  LEFT JOIN pg_constraint key
+                    ON key.conrelid = col.attrelid AND key.contype = 'f'
+                   AND key.conkey = ARRAY[col.attnum]
+                 WHERE col.attrelid = %s::regclass AND col.attnum > 0 AND NOT col.attisdropped
+                   AND (col.attnotnull OR key.oid IS NOT NULL) AND col.attname != 'id'
+                ''', [table])
+            columns = {
+                name: f"(SELECT min(id) FROM {parent})" if parent else kinds.get(kind, "'draft'")
+                for name, kind, parent in cr.fetchall()
+            }
+            cr.execute("SAVEPOINT one")
+            try:
+                cr.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+                           f"({', '.join(columns.values())})", log_exceptions=False)
+            except Exception as error:
+                cr.execute("ROLLBACK TO SAVEPOINT one")
+                last = table, str(error)
+        if not empty:
+            return
+    raise AssertionError((empty, last))
+"""
+
+
 def test_the_cycle_of_an_addon(databases):
-    name = databases.empty("install")
+    name = databases.empty()
     assert odoo("-d", name, "-i", "reseller_billing", "--with-demo", "--stop-after-init") == []
     # Odoo does not wait for the lock that vacuuming may hold for a moment.
     psql("ALTER TABLE ir_module_module SET (autovacuum_enabled = off)", name)
@@ -42,10 +87,12 @@ def test_the_cycle_of_an_addon(databases):
         while run._process_batch():
             pass
         assert run.statement_ids and not run.parked_line_ids
+        env.flush_all()
+        fill_empty_tables()
         env.cr.commit()
         env["ir.module.module"].search([("name", "=", "reseller_billing")]).button_immediate_uninstall()
     """
-    assert odoo("shell", "-d", name, stdin=textwrap.dedent(code)) == []
+    assert odoo("shell", "-d", name, stdin=FILL + textwrap.dedent(code)) == []
     leftovers = {
         "tables": "SELECT count(*) FROM pg_class WHERE relname LIKE 'reseller%'",
         "columns": "SELECT count(*) FROM information_schema.columns WHERE column_name LIKE '%reseller%'",
