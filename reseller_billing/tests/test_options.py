@@ -233,8 +233,10 @@ class TestCorrections(ResellerBillingCommon):
         return self.env["reseller.usage.line"].ingest(list(events))
 
     def test_a_correction_takes_the_day_and_level_of_its_event(self):
-        level = self.env["reseller.feature.level"].create(
-            {"feature_id": self.feature.id, "code": "hot", "name": "Hot"}
+        level = (
+            self.env["reseller.feature.level"]
+            .sudo()
+            .create({"feature_id": self.feature.id, "code": "hot", "name": "Hot"})
         )
         self._ingest(self._event("2024-01-31", 10, id="wrong", level="hot"))
         self._run("2024-02-01")

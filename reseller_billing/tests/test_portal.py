@@ -468,8 +468,10 @@ class TestPortal(PortalCommon):
     # Reporting and billing
 
     def test_a_report_counts_and_downloads_what_was_used(self):
-        level = self.env["reseller.feature.level"].create(
-            {"feature_id": self.feature.id, "code": "hot", "name": "Hot"}
+        level = (
+            self.env["reseller.feature.level"]
+            .sudo()
+            .create({"feature_id": self.feature.id, "code": "hot", "name": "Hot"})
         )
         self._use(
             "2024-02-10", "2.5", client="A", level=level.code, properties={"to": FORMULA, "n": EVIL}

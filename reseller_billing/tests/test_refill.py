@@ -115,8 +115,10 @@ class TestRefill(PrepaidCommon):
             self.client_a.wallet_use = "never"
 
     def test_levels_are_asked_at_their_own_price(self):
-        level = self.env["reseller.feature.level"].create(
-            {"feature_id": self.feature.id, "code": "gold", "name": "Gold"}
+        level = (
+            self.env["reseller.feature.level"]
+            .sudo()
+            .create({"feature_id": self.feature.id, "code": "gold", "name": "Gold"})
         )
         self._create_rule(
             reseller_id=self.reseller.id,

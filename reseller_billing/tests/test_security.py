@@ -53,8 +53,10 @@ class TestSecurity(ResellerBillingCommon):
 
     def _fill(self):
         """Leave a record of every model."""
-        level = self.env["reseller.feature.level"].create(
-            {"feature_id": self.feature.id, "code": "l", "name": "L"}
+        level = (
+            self.env["reseller.feature.level"]
+            .sudo()
+            .create({"feature_id": self.feature.id, "code": "l", "name": "L"})
         )
         self._create_rule(
             pricing_model="graduated", tiers=[(None, 1, 0)], levels=[(level, 2)], recurring_fee=1
