@@ -49,7 +49,8 @@ def fill_empty_tables():
             empty.append(table)
             cr.execute(
                 '''
-                SELECT col.attname, format_type(col.atttypid, NULL), key.confrelid::regclass::text
+                SELECT col.attname, format_type(col.atttypid, NULL), key.confrelid::regclass::text,
+                       col.attnotnull
                   FROM pg_attribute col
                   LEFT JOIN pg_constraint key
                     ON key.conrelid = col.attrelid AND key.contype = 'f'
@@ -57,17 +58,23 @@ def fill_empty_tables():
                  WHERE col.attrelid = %s::regclass AND col.attnum > 0 AND NOT col.attisdropped
                    AND (col.attnotnull OR key.oid IS NOT NULL) AND col.attname != 'id'
                 ''', [table])
-            columns = {
-                name: f"(SELECT min(id) FROM {parent})" if parent else kinds.get(kind, "'draft'")
-                for name, kind, parent in cr.fetchall()
-            }
-            cr.execute("SAVEPOINT one")
-            try:
-                cr.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
-                           f"({', '.join(columns.values())})", log_exceptions=False)
-            except Exception as error:
-                cr.execute("ROLLBACK TO SAVEPOINT one")
-                last = table, str(error)
+            found = cr.fetchall()
+            # A row may name one of several parents alone.
+            spare = [name for name, _kind, _parent, needed in found if not needed]
+            for without in [set(), *({name} for name in spare), set(spare)]:
+                columns = {
+                    name: f"(SELECT min(id) FROM {parent})" if parent else kinds.get(kind, "'draft'")
+                    for name, kind, parent, _needed in found
+                    if name not in without
+                }
+                cr.execute("SAVEPOINT one")
+                try:
+                    cr.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+                               f"({', '.join(columns.values())})", log_exceptions=False)
+                    break
+                except Exception as error:
+                    cr.execute("ROLLBACK TO SAVEPOINT one")
+                    last = table, str(error)
         if not empty:
             return
     raise AssertionError((empty, last))
