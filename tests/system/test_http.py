@@ -24,12 +24,15 @@ SENDERS = 10
 @contextlib.contextmanager
 def serve(database, *options):
     """Run Odoo on a database, with options of its command line; yield its address and process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    with socket.socket() as one, socket.socket() as other:
+        # The second one is for the process that keeps connections open, of servers with workers.
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        port, kept_open = one.getsockname()[1], other.getsockname()[1]
     script = ROOT / "tools" / "odoo_server.py"
     command = [sys.executable, "-W", "ignore", script, "-d", database, "--log-level", "error"]
-    command += ["--http-port", str(port), "--db-filter", f"^{database}$", "--db_maxconn", "64"]
+    command += ["--gevent-port", str(kept_open), "--http-port", str(port)]
+    command += ["--db-filter", f"^{database}$", "--db_maxconn", "64"]
     command += options
     server = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "ODOO_RC": str(ROOT / "var" / "odoo.conf")}
