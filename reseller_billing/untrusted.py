@@ -239,7 +239,7 @@ class ArrayReader:
 
 
 def bounded_lines(stream, limit):
-    """Yield the lines of a text stream to a reader of records, which calls `begin` with each record.
+    """Return the lines of a text stream for a reader of records that may span several of them.
 
     :param stream: a text stream
     :param int limit: the most characters that one record may have

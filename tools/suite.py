@@ -195,7 +195,7 @@ def run(parts, folder, lanes, out, say):
                         say(f"{current.name} {current.verdict} (its output is in {current.log})")
                     shown, stream = shown + 1, None
                     continue
-            time.sleep(0.1)
+            time.sleep(0.1)  # between two looks at the parts and their output
     finally:
         for part in parts:
             part.stop()

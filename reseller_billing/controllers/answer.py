@@ -49,7 +49,8 @@ class Sender:
         key_sudo = request.env["reseller.usage.key"]._get_current()
         self._name = f"key {key_sudo.id}" if key_sudo else f"user {request.env.uid}"
         self._tallies_sudo = request.env["reseller.usage.tally"].sudo()  # nobody may write them
-        self._requests, self._rejections = key_sudo._get_limits(request.env.company.sudo())
+        company_sudo = request.env.company.sudo()  # who sends reads no settings
+        self._requests, self._rejections = key_sudo._get_limits(company_sudo)
         self._rejected = 0
         key_sudo._note_use()
 

@@ -615,7 +615,7 @@ class ResellerClient(models.Model):
             )
             client.flush_recordset(["ref"])  # the new account takes the reference
             # What a manager has set for it goes along, whoever moves it.
-            following_sudo = client.sudo().copy(
+            following_sudo = client.sudo().copy(  # as the line above says
                 {
                     "reseller_id": reseller.id,
                     "ref": ref,

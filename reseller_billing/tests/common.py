@@ -14,7 +14,8 @@ class ResellerBillingCommon(AccountTestInvoicingCommon):
     def setUpClass(cls):
         super().setUpClass()
         # Of every company: what they share is this user's to change as well.
-        cls.env.user.company_ids |= cls.env["res.company"].sudo().search([])
+        companies_sudo = cls.env["res.company"].sudo()  # also those that it does not see yet
+        cls.env.user.company_ids |= companies_sudo.search([])
         cls.env = cls.env(context=dict(cls.env.context, tracking_disable=True, mail_notrack=True))
         cls.company = cls.env.company
         cls.env.user.group_ids |= cls.env.ref("reseller_billing.group_billing_manager")
@@ -73,7 +74,7 @@ class ResellerBillingCommon(AccountTestInvoicingCommon):
     @classmethod
     def _create_feature(cls, code, **values):
         # As those that come with the addon: of no company.
-        features_sudo = cls.env["reseller.feature"].sudo()
+        features_sudo = cls.env["reseller.feature"].sudo()  # no single company's user makes them
         vals = {"name": code.title(), "code": code, "quantity_digits": 0, **values}
         return features_sudo.create(vals).sudo(False)
 

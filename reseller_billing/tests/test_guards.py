@@ -83,6 +83,7 @@ class TestGuards(PortalCommon):
     def test_the_company_of_a_record_is_that_of_its_creation(self):
         tried = 0
         for name in sorted(self.env.registry):
+            # Not even the system moves a record.
             model = self.env[name].sudo().with_context(active_test=False)
             field = model._fields.get("company_id")
             if not name.startswith("reseller.") or model._abstract or not model._auto:
@@ -157,6 +158,7 @@ class TestGuards(PortalCommon):
                     continue
                 if field.name.startswith(("message_", "activity_")):
                     continue
+                # It need not read what it tries to write.
                 value = field.convert_to_write(record.sudo()[field.name], record)
                 written = self._try(lambda r=record, f=field, v=value: r.write({f.name: v}))
                 if field.name not in WRITES[name]:

@@ -94,7 +94,7 @@ class Child:
         deadline = time.monotonic() + patience
         while not happened():
             assert time.monotonic() < deadline, "it did not happen"
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two looks at a state
         return self.kill_after(0)
 
     def kill_after(self, seconds):

@@ -62,6 +62,7 @@ def post_until_taken(session, *arguments, **options):
         answer = session.post(*arguments, **options)
         if answer.status_code != 503:
             return answer
+        # As the server asks, but for a test's patience.
         time.sleep(float(answer.headers["Retry-After"]) / 10)
 
 
@@ -113,7 +114,7 @@ def test_ten_senders_resend_while_a_run_bills(databases):
         with concurrent.futures.ThreadPoolExecutor(SENDERS) as pool:
             at_work = [pool.submit(send, sender) for sender in range(SENDERS)]
             while not int(psql("SELECT count(*) FROM reseller_usage_line", database)):
-                time.sleep(0.05)
+                time.sleep(0.05)  # until the first request is stored
             biller = Child(database, processes.bill, run_id, 4)
             outcomes = [one for future in at_work for one in future.result()]
             biller.result()
