@@ -41,6 +41,8 @@ class Part:
         self.width = width
         self.title = title
         self.needs = set(needs)
+        self.after = set()  # names of parts that must have ended, however, before it starts
+        self.tests = tests
         self.log = pathlib.Path(folder) / f"{name}.log"
         self.report = pathlib.Path(folder) / f"{name}.xml" if tests else None
         self.command = [str(word) for word in command]
@@ -178,7 +180,7 @@ def run(parts, folder, lanes, out, say):
             for part in list(waiting):
                 if part.needs & failed:
                     waiting.remove(part)
-                elif at_work < lanes and part.needs <= done:
+                elif at_work < lanes and part.needs | part.after <= done:
                     waiting.remove(part)
                     part.start(folder)
                     at_work += part.width
@@ -203,14 +205,33 @@ def run(parts, folder, lanes, out, say):
 
 
 def run_here(parts, folder):
-    """Run parts one after the other, the terminal theirs; return whether all passed."""
+    """Run parts one after the other, the terminal theirs; return whether all passed.
+
+    Those that are no tests are begun at once, beside them; tests get their processes' ids, as
+    RB_TEST_BESIDE, to wait for.
+    """
+    beside = [part for part in parts if not part.tests]
+    for part in beside:
+        part.start(folder)
+    ids = " ".join(str(part.process.pid) for part in beside)
+    try:
+        for part in parts:
+            if part.tests:
+                environment = {**part.environment, "RB_TEST_BESIDE": ids}
+                part.status = subprocess.run(part.command, cwd=folder, env=environment).returncode
+        for part in beside:
+            part.process.wait()
+            part.poll()
+    finally:
+        for part in beside:
+            part.stop()
     for part in parts:
-        part.status = subprocess.run(part.command, cwd=folder, env=part.environment).returncode
         if part.verdict:
+            if not part.tests:
+                print(part.log.read_text(), end="")
             if part.status != 1:
                 print(f"{part.name} {part.verdict}", flush=True)
-            return False
-    return True
+    return not any(part.verdict for part in parts)
 
 
 def summarise(parts):
