@@ -9,7 +9,7 @@ from .bill import Account, Bill, Charge, Feature, FeatureBill, Usage, rate_bill
 from .cycles import DAY, Cycle, Interval, bill_dates_after, cycle_of
 from .money import exact, round_to, text
 from .prepaid import Draw, Prepaid, UnitLot
-from .quantity import CycleUse, Key
+from .quantity import FREE_KINDS, CycleUse, Key
 from .rules import Enrolment, LevelTerms, Membership, Rule, Terms, Tier
 from .timeline import Timeline
 from .trace import amount_from_trace, unserved_from_trace

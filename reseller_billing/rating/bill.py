@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
+from itertools import pairwise
 
 from .cycles import DAY, Cycle, Interval
-from .money import ZERO, digits_unit, exact, round_to
-from .prepaid import NOTHING, PrepaidUse
+from .money import ZERO, digits_unit, exact, quotient, round_to
+from .prepaid import NOTHING, Draw, PrepaidUse
 from .quantity import EMPTY, ONE, CycleUse, Key, Rated, Stock, net_use, rate_fees, share
 from .rules import Enrolment, Membership, Rule
 from .timeline import RatedCycle, Timeline, within, without
@@ -44,6 +45,7 @@ class Account:
     """A client as the bill sees it; `scopes` maps rank 1 (reseller) and 3 (client) to ids.
 
     Nothing before `billing_start` is billed; trial and bonus count from activation all the same.
+    `extension` is (day or None, last day or None): trials that would end on the day or later last until the last.
     """
 
     interval: Interval
@@ -51,6 +53,7 @@ class Account:
     scopes: dict[int, int]
     enrolments: dict[int, tuple[Enrolment, ...]] = field(default_factory=dict)
     billing_start: date | None = None
+    extension: tuple[date | None, date | None] = (None, None)
 
     def timeline(self, feature, horizon):
         """Return this account's Timeline of a Feature, as far as cycles open on `horizon` reach.
@@ -66,6 +69,7 @@ class Account:
             self.scopes,
             max(interval.after(horizon, 1) for interval in [self.interval, *intervals]),
             self.billing_start,
+            self.extension,
         )
 
     def get_fee_horizon(self, feature, horizon):
@@ -105,6 +109,10 @@ class Feature:
     @cached_property
     def has_once(self):
         return any(rule.terms.has_once for rule in self.rules)
+
+    @cached_property
+    def has_setup(self):
+        return any(rule.terms.setup_fee for rule in self.rules)
 
     @cached_property
     def has_on_use(self):
@@ -164,20 +172,16 @@ class FeatureBill:
         first = min([bill.since, *late_days])
         late_days = [day for day in late_days if day < bill.since]
         if feature.is_linked and late_days:
-            billed = [
-                cycle
-                for cycle in self._timeline.cycles(first, horizon)
-                if cycle.last_served >= first
-            ]
+            billed = self._timeline.cycles(first, horizon)
         else:
-            # A cycle that a new rule has cut short just where the last bill ended was open to
-            # that bill.
+            # A cycle that was open to the last bill counts, also where service ended, or a new rule
+            # cut it short, just where that bill ended: what is due of it is settled now.
+            last = bill.since - DAY
             billed = [
                 cycle
-                for cycle in self._timeline.cycles(bill.since - DAY, horizon, late_days)
+                for cycle in self._timeline.cycles(last, horizon, late_days)
                 if (
-                    cycle.last_served >= bill.since
-                    or cycle.cycle.last < cycle.cycle.end
+                    cycle.cycle.last >= last
                     or any(cycle.first_served <= day <= cycle.last_served for day in late_days)
                 )
             ]
@@ -229,7 +233,9 @@ class FeatureBill:
     # Enrolment that use decides, and the trial (rating 5 and 7)
 
     def _settle(self, usage, until):
-        """Return the cycles with enrolment on use and trial settled by use up to a day, and the Once."""
+        """Return the cycles with enrolment on use and trial settled by use up to a day, the Once, and
+        the Rises of units that set-up fees are due for.
+        """
         cycles, feature = self.cycles, self.feature
 
         def is_used(cycle):
@@ -238,12 +244,14 @@ class FeatureBill:
 
         if feature.has_on_use:
             cycles = [cycle if is_used(cycle) else self._leave_out(cycle) for cycle in cycles]
-        once = None
+        once, rises = None, ()
         if feature.has_once:
             once = self._timeline.first_enrolled(is_used)
+        if once and feature.has_setup:
+            rises = tuple(self._timeline.rises(is_used))
         if once and once.rule.terms.trial_days:
             cycles = [self._mark_trial(cycle, once) for cycle in cycles]
-        return cycles, once
+        return cycles, once, rises
 
     @staticmethod
     def _leave_out(cycle):
@@ -285,43 +293,62 @@ class FeatureBill:
         :param Prepaid prepaid: the lots of units bought ahead
         """
         with exact():
-            cycles, uses, once = self._rate_use(usage, self.bill.period_end, prepaid)
+            cycles, uses, rises = self._rate_use(usage, self.bill.period_end, prepaid)
             found, draws = [], []
             for cycle, use in zip(cycles, uses, strict=True):
                 if cycle.cycle in self._billed:
-                    rated = rate_fees(cycle, self.bill, once)
+                    rated, pending = rate_fees(cycle, self.bill, rises)
                     if use:
                         rated.update(use.components)
                         draws += use.prepaid.get_changes()
-                    found += self._cycle_charges(cycle, rated, prior)
+                    found += self._cycle_charges(cycle, rated, prior, pending)
             for period in self._periods:
                 if self.feature.has_on_use:
                     # Use after the period enrols nobody in it.
-                    cycles, uses, _once = self._rate_use(usage, period.last, prepaid)
+                    cycles, uses, _rises = self._rate_use(usage, period.last, prepaid)
                 found += self._minimum_charges(period, cycles, uses, usage, prior)
             starts = {cycle.start for cycle in self._billed}
+            periods = {period.start for period in self._periods}
             for key, before in prior.items():
-                if (
-                    key.kind != "minimum"
-                    and key.cycle_start not in starts
-                    and before[2] >= self.bill.period_start
-                    and not self._stands(key, before[2])
-                ):
+                if before[2] < self.bill.since:
+                    continue
+                if key.kind == "minimum":
+                    gone = before[2] <= self.bill.period_end and key.cycle_start not in periods
+                else:
+                    gone = key.cycle_start not in starts and not self._stands(key, before[2])
+                if gone:
                     found.append(self._refund(None, key, before))
+            draws += self._return_lots(prepaid, {(draw.day, draw.level) for draw in draws})
             return [charge for charge in found if charge], draws
+
+    def _return_lots(self, prepaid, changed):
+        """Return Draws that give lots back what they paid for days that are rated again and are no
+        days of service any more.
+
+        :param changed: {(day, level)} that have Draws already
+        """
+        return [
+            Draw(lot, day, level, -units)
+            for (day, level), lots in prepaid.recorded.items()
+            if self.bill.since <= day <= self.bill.period_end
+            and (day, level) not in changed
+            and not self._timeline.is_served(day)
+            for lot, units in lots.items()
+            if units
+        ]
 
     def state(self, usage, prepaid=NOTHING):
         """Return (cycle, CycleUse) of the cycle that holds the bill's last day, or None."""
         with exact():
-            cycles, uses, _once = self._rate_use(usage, self.bill.period_end, prepaid)
+            cycles, uses, _rises = self._rate_use(usage, self.bill.period_end, prepaid)
             for cycle, use in zip(cycles, uses, strict=True):
                 if use and cycle.first_served <= self.bill.period_end <= cycle.cycle.last:
                     return cycle, use
         return None
 
     def _rate_use(self, usage, until, prepaid):
-        """Return the settled cycles, the CycleUse of each (None where it has not begun), the Once."""
-        cycles, once = self._settle(usage, until)
+        """Return the settled cycles, the CycleUse of each (None where it has not begun), the Rises."""
+        cycles, once, rises = self._settle(usage, until)
         uses = []
         stock = Stock(once.rule.terms.bonus) if once else EMPTY
         lots = PrepaidUse(prepaid)
@@ -333,7 +360,7 @@ class FeatureBill:
             lots = uses[-1].prepaid
             if self.feature.is_linked:
                 stock = uses[-1].get_stock_after()
-        return cycles, uses, once
+        return cycles, uses, rises
 
     def _use_until(self, until, cycle, usage, once, stock, lots, further=None):
         rows = usage.between(cycle.first_served, min(cycle.last_served, until))
@@ -356,7 +383,11 @@ class FeatureBill:
             for cycle in self._timeline.cycles(key.cycle_start, end)
         )
 
-    def _cycle_charges(self, cycle, rated, prior):
+    def _cycle_charges(self, cycle, rated, prior, pending):
+        """Return the charges that bring a cycle to what it is rated at now.
+
+        :param pending: the keys of fees that are due later: what a closing has made due before stays
+        """
         found, silent = [], {}
         for key, component in rated.items():
             quantity, amount, _end = prior.get(key, (ZERO, ZERO, None))
@@ -366,7 +397,8 @@ class FeatureBill:
             elif component.fresh:
                 silent[key.rule, key.level] = self._charge(cycle, key, component, change, amount)
         for key, before in prior.items():
-            if key.cycle_start == cycle.cycle.start and key not in rated and key.kind != "minimum":
+            gone = key not in rated and key not in pending and key.kind != "minimum"
+            if gone and key.cycle_start == cycle.cycle.start:
                 found.append(self._refund(cycle, key, before))
         # Use that costs nothing more is shown all the same, once.
         shown = {(charge.key.rule, charge.key.level) for charge in found if charge}
@@ -478,16 +510,20 @@ class FeatureBill:
             served = cycle.served or cycle.segments
             begun = [one for one in served if one.first <= bill.period_end] or served
             first, last = cycle.first_served, min(begun[-1].last, cycle_end)
-            closed = last if last < bill.period_start else None
+            # A cycle of kept days alone was not served: no bill closed it.
+            closed = last if cycle.served and last < bill.period_start else None
             if not closed and key.kind not in ("recurring", "minimum"):
-                first = next(one.first for one in begun if one.last >= bill.period_start)
+                open_days = (one.first for one in begun if one.last >= bill.period_start)
+                first = next(open_days, first)
         elif isinstance(cycle, Cycle):
             cycle_end = last = cycle.last
             first = max(cycle.start, self._timeline.first_day)
             closed = cycle_end if cycle_end < bill.period_start else None
         else:
+            # Of days that are no days of service any more.
             cycle_end = before[2]
-            first, last, closed = key.cycle_start, cycle_end, None
+            first, last = key.cycle_start, cycle_end
+            closed = last if last < bill.period_start else None
         rated = component and {
             **component.explanation,
             "kind": key.kind,
@@ -497,9 +533,11 @@ class FeatureBill:
         if key.kind == "recurring" and component:
             parts = component.explanation["parts"]
             first, last = parts[0]["first"], parts[-1]["last"]
+            if change[1] < 0:
+                first, last = self._get_given_back(cycle, parts) or (first, last)
         elif key.kind == "setup" and component:
             first = last = component.explanation["day"]
-        elif key.kind not in ("recurring", "minimum") and not closed:
+        elif cycle and key.kind not in ("recurring", "minimum") and not closed:
             first, last = max(first, bill.period_start), min(last, bill.period_end)
         trace = {
             "rounding": bill.rounding,
@@ -516,11 +554,28 @@ class FeatureBill:
             first,
             max(first, last),
             change[0],
-            component.unit_price if component else ZERO,
+            # A whole charge is given back at the price that it was billed at.
+            component.unit_price if component else quotient(change[1], change[0]),
             change[1],
             closed,
             trace,
         )
+
+    @staticmethod
+    def _get_given_back(cycle, parts):
+        """Return the first and last day of a cycle that parts of its fee leave out, or None.
+
+        The last ones, since earlier bills may have given earlier ones back; or those with fewer units.
+        """
+        last = parts[-1]["last"]
+        if last < cycle.cycle.end:
+            return last + DAY, cycle.cycle.end
+        for one, following in reversed(list(pairwise(parts))):
+            if one["last"] + DAY < following["first"]:
+                return one["last"] + DAY, following["first"] - DAY
+            if following["units"] < one["units"]:
+                return following["first"], last
+        return None
 
     def _considered(self, cycle, rule, day):
         """Return the rules considered on the first day of a rule as they are, the winner first."""

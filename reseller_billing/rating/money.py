@@ -26,6 +26,36 @@ def round_to(value, unit):
     return unit * (whole if steps >= 0 else -whole)
 
 
+def prorate(value, parts, days, unit):
+    """Return what of a value for each unit and cycle falls on parts of a cycle (rating 17, 19).
+
+    Parts without days between them are rounded together, as the difference of two running totals, so
+    that the shares of several components always add up to the whole.
+
+    :param value: a Decimal, for one unit on all days of the cycle
+    :param parts: in order: (days of the cycle before it, and up to its end, units)
+    :param int days: the days of the cycle
+    :param Decimal unit: the currency's rounding
+    :return Decimal: rounded
+    """
+    total, reached = ZERO, None
+    before = upto = Fraction(0)
+    for begin, end, units in parts:
+        rate = Fraction(value) * Fraction(units) / days
+        if begin != reached:
+            total += round_to(upto, unit) - round_to(before, unit)
+            before = upto = rate * begin
+        upto += rate * (end - begin)
+        reached = end
+    return total + round_to(upto, unit) - round_to(before, unit)
+
+
+def quotient(amount, quantity, digits=12):
+    """Return amount / quantity as a Decimal, or zero where so many digits do not hold it exactly."""
+    scaled = Fraction(amount) / Fraction(quantity) * 10**digits if quantity else Fraction(0)
+    return Decimal(scaled.numerator).scaleb(-digits) if scaled.denominator == 1 else ZERO
+
+
 def digits_unit(digits):
     """Return the unit that a number of decimal places stands for: 2 gives 0.01."""
     return Decimal(1).scaleb(-digits)

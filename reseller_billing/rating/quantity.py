@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from .cycles import DAY
-from .money import ZERO, digits_unit, round_to
+from .money import ZERO, digits_unit, prorate, round_to
 from .prepaid import NOTHING, PrepaidUse
 from .rules import Rule
 from .timeline import within
@@ -27,6 +27,11 @@ class Key(NamedTuple):
     level: int | None = None
     tier: int = 0
     flat: bool = False
+
+
+# What is used without being paid with the bill, in the order in which it is drawn (rating 9), as
+# explanations name it.
+FREE_KINDS = ("trial", "rolled_over", "included", "bonus", "prepaid")
 
 
 @dataclass
@@ -243,33 +248,40 @@ def canonical_rules(segments):
 # Fees --------------------------------------------------------------------------------------
 
 
-def rate_fees(rated_cycle, bill, once=None):
-    """Return {Key: Rated} of the recurring and set-up fees of a cycle that are due by a bill.
+def rate_fees(rated_cycle, bill, rises=()):
+    """Return {Key: Rated} of the recurring and set-up fees of a cycle that are due by a bill, and the
+    keys of recurring fees that are due later.
 
     :param RatedCycle rated_cycle: the cycle, enrolment on use and trial settled
     :param Bill bill: dates and rounding
-    :param Once once: the client's first enrolled day, where something is due once
+    :param rises: the Rises of the client's units, where a set-up fee may be due
     """
     cycle = rated_cycle.cycle
     segments, canonical = canonical_rules(rated_cycle.segments)
     components = {}
-    parts, accrued = defaultdict(list), defaultdict(list)
-    on_use = [one for one in segments if one.rule.terms.enrolment == "on_use" and one.enrolled]
+    parts, accrued, pending = defaultdict(list), defaultdict(list), set()
+    on_use = [
+        one
+        for one in segments
+        if one.rule.terms.enrolment == "on_use"
+        and one.enrolled
+        and rated_cycle.get_stretch_end(one.last) <= bill.period_end
+    ]
     for segment in segments:
         terms = segment.rule.terms
         if not terms.recurring_fee:
             continue
         if terms.enrolment == "on_use":
-            # One fee a cycle, by the last rule in force.
-            due = (
-                bool(on_use)
-                and segment.rule is on_use[-1].rule
-                and rated_cycle.last_served <= bill.period_end
-            )
+            # One fee a cycle, by the last rule in force of the days that are over.
+            due = bool(on_use) and segment.rule is on_use[-1].rule
         elif terms.in_advance:
             due = rated_cycle.due_from(terms) < bill.next_date
         else:
-            due = rated_cycle.last_served <= bill.period_end
+            # At the end of the cycle, or where service ends before: if it goes on in the same
+            # cycle, what was due stays so.
+            due = rated_cycle.get_stretch_end(segment.last) <= bill.period_end
+        if not due and segment.enrolled and not (terms.in_advance and terms.enrolment != "on_use"):
+            pending.add(Key(cycle.start, canonical[segment.rule].id, "recurring"))
         if due:
             parts[canonical[segment.rule]] += segment.enrolled
         elif bill.accrues and not (terms.in_advance and terms.enrolment != "on_use"):
@@ -281,17 +293,20 @@ def rate_fees(rated_cycle, bill, once=None):
                 components[Key(cycle.start, rule.id, "recurring")] = _rate_fee(
                     rule, ranges, cycle, bill.rounding, whole
                 )
-    if (
-        once
-        and once.rule.terms.setup_fee
-        and rated_cycle.first_served <= once.day <= min(rated_cycle.last_served, bill.date)
-    ):
-        fee = once.rule.terms.setup_fee
-        rule = canonical.get(once.rule, once.rule)
+    until = min(rated_cycle.last_served, bill.date)
+    setups = defaultdict(list)
+    for rise in rises:
+        if rise.rule.terms.setup_fee and rated_cycle.first_served <= rise.day <= until:
+            setups[canonical.get(rise.rule, rise.rule)].append(rise)
+    for rule, found in setups.items():
+        fee = rule.terms.setup_fee
+        units = sum((rise.units for rise in found), ZERO)
+        # Rises up to the day of the last bill were on that.
+        day = next((rise.day for rise in found if rise.day > bill.period_start), found[-1].day)
         components[Key(cycle.start, rule.id, "setup")] = Rated(
-            rule, once.units, fee, round_to(once.units * fee, bill.rounding), {"day": once.day}
+            rule, units, fee, round_to(units * fee, bill.rounding), {"day": day}
         )
-    return components
+    return components, pending
 
 
 def _rate_fee(rule, ranges, cycle, rounding, whole=None):
@@ -304,37 +319,33 @@ def _rate_fee(rule, ranges, cycle, rounding, whole=None):
     if whole:
         # Amounts apply whole; a change of quantity waits for the next cycle.
         quantity = ranges[0][2]
-        shares = [(ranges[0][0], ranges[-1][1], quantity, round_to(fee * quantity, rounding))]
+        ranges = [(ranges[0][0], ranges[-1][1], quantity)]
+        amount = round_to(fee * quantity, rounding)
     else:
-        shares = [
-            (first, last, units, share(fee * units, first, last, cycle, rounding))
-            for first, last, units in ranges
-        ]
         quantity = sum(
             Fraction(units) * ((last - first).days + 1) / cycle.days
-            for first, last, units, _amount in shares
+            for first, last, units in ranges
         )
         quantity = round_to(quantity, SHOWN)
+    parts = [
+        {
+            "first": first,
+            "last": last,
+            "before": (first - cycle.start).days,
+            "until": (last - cycle.start).days + 1,
+            "units": units,
+        }
+        for first, last, units in ranges
+    ]
+    if not whole:
+        places = [(part["before"], part["until"], part["units"]) for part in parts]
+        amount = prorate(fee, places, cycle.days, rounding)
     return Rated(
         rule,
         quantity,
         fee,
-        sum((amount for *_days, amount in shares), ZERO),
-        {
-            "fee": fee,
-            "cycle_days": cycle.days,
-            "prorated": not whole,
-            "parts": [
-                {
-                    "first": first,
-                    "last": last,
-                    "before": (first - cycle.start).days,
-                    "until": (last - cycle.start).days + 1,
-                    "units": units,
-                }
-                for first, last, units, _amount in shares
-            ],
-        },
+        amount,
+        {"fee": fee, "cycle_days": cycle.days, "prorated": not whole, "parts": parts},
     )
 
 

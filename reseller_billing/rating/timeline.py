@@ -53,6 +53,14 @@ class RatedCycle:
     def first_served(self):
         return self.segments[0].first
 
+    def get_stretch_end(self, day):
+        """Return the last day of the days of service without a gap that a day is one of."""
+        for segment in self.served:
+            if segment.first > day + DAY:
+                break
+            day = max(day, segment.last)
+        return day
+
     def rule_on(self, day):
         """Return the rule in force on a day of service, or None."""
         return next((one.rule for one in self.served if one.first <= day <= one.last), None)
@@ -71,17 +79,30 @@ class RatedCycle:
 
 
 @dataclass(frozen=True)
-class Once:
-    """The first enrolled day of a client and feature: trial, set-up fee and bonus (rating 7)."""
+class Rise:
+    """A day on which a client has more units than ever before, by how many, by which rule."""
 
     day: date
     rule: Rule
     units: Decimal
 
+
+@dataclass(frozen=True)
+class Once:
+    """The first enrolled day of a client and feature: trial and bonus (rating 7)."""
+
+    day: date
+    rule: Rule
+    extension: tuple[date | None, date | None] = (None, None)
+
     @property
     def trial_end(self):
         """The last day of the trial; the day before the first where there is none."""
-        return self.day + (self.rule.terms.trial_days - 1) * DAY
+        end = self.day + (self.rule.terms.trial_days - 1) * DAY
+        since, until = self.extension
+        if until and self.rule.terms.trial_days and (since is None or end >= since):
+            return max(end, until)
+        return end
 
     @property
     def bonus_end(self):
@@ -123,10 +144,20 @@ class Timeline:
     :param scopes: the client's scope id by rank, for ranks 1 (reseller) and 3 (client)
     :param date horizon: the last day that is looked at; an open membership ends there
     :param date billing_start: nothing before this day is rated; cycles count from activation still
+    :param extension: (day or None, last day or None): a trial that would end on the day or later lasts
+        until the last
     """
 
     def __init__(
-        self, interval, memberships, rules, enrolments, scopes, horizon, billing_start=None
+        self,
+        interval,
+        memberships,
+        rules,
+        enrolments,
+        scopes,
+        horizon,
+        billing_start=None,
+        extension=(None, None),
     ):
         self._interval = interval
         self._memberships = memberships
@@ -135,6 +166,7 @@ class Timeline:
         self._scopes = scopes
         self._horizon = horizon
         self._billing_start = billing_start
+        self._extension = extension
         self._pauses = [
             (row.date_from, row.date_to or horizon) for row in memberships if row.paused
         ]
@@ -189,16 +221,18 @@ class Timeline:
             if first >= self.first_day:
                 yield first, last, rule
 
+    def is_served(self, day):
+        return self._membership_on(day) is not None
+
+    def _membership_on(self, day):
+        for row in self._memberships:
+            if row.date_from <= day and (row.date_to is None or day <= row.date_to):
+                return row
+        return None
+
     def considered(self, day):
         """Return the rules that are valid on a day of service, the winning one first."""
-        row = next(
-            (
-                row
-                for row in self._memberships
-                if row.date_from <= day and (row.date_to is None or day <= row.date_to)
-            ),
-            None,
-        )
+        row = self._membership_on(day)
         if row is None:
             return []
         valid = [rule for rule in self._rules if rule.valid_on(day) and self._matching(rule, row)]
@@ -234,28 +268,39 @@ class Timeline:
 
         :param used: tells of a RatedCycle whether it has net use; asked where enrolment is on use
         """
+        first = next(self.rises(used), None)
+        return first and Once(first.day, first.rule, self._extension)
+
+    def rises(self, used=None):
+        """Yield the Rises of the client's units, in order (rating 7).
+
+        :param used: as of `first_enrolled`
+        """
         since = None
         if all(rule.terms.enrolment == "opt_in" for rule in self._rules):
             rows = [row.date_from for row in self._enrolments if row.quantity]
             if not rows:
-                return None
+                return
             since = min(rows)
-        spans = self._days()
-        for cycle in self._rated(self._walk(since or date.min, spans)):
+        highest = ZERO
+        for cycle in self._rated(self._walk(since or date.min, self._days())):
             for segment in cycle.segments:
                 if not segment.enrolled or segment.kept:
                     continue
-                if segment.rule.terms.enrolment != "on_use" or used(cycle):
-                    day, _last, units = segment.enrolled[0]
-                    return Once(day, segment.rule, units)
-        return None
+                if segment.rule.terms.enrolment == "on_use" and not used(cycle):
+                    continue
+                for day, _last, units in segment.enrolled:
+                    if units > highest:
+                        yield Rise(day, segment.rule, units - highest)
+                        highest = units
 
     # Cycles
 
     def cycles(self, since, until, days=()):
-        """Return the cycles that touch [since, until] or hold one of `days`, in order.
+        """Return the cycles that reach into [since, until] or hold one of `days`, in order.
 
-        Each comes with all its segments. Cycles in between are walked over, not returned.
+        A cycle reaches to its last day also where service ends before. Each comes with all its segments.
+        Cycles in between are walked over, not returned.
         """
         days = sorted(days)
         wanted = []
@@ -266,7 +311,8 @@ class Timeline:
                 break
             while days and days[0] < first:
                 days.pop(0)
-            if (first <= until and last >= since) or (days and days[0] <= last):
+            reach = max(last, cycle.cycle.last)
+            if (first <= until and reach >= since) or (days and days[0] <= last):
                 wanted.append(cycle)
         return wanted
 

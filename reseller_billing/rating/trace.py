@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from .money import ZERO, exact, round_to, text
+from .money import ZERO, exact, prorate, round_to, text
 
 
 def plain(value):
@@ -80,12 +80,5 @@ def _rated_amount(rated, rounding):
     fee = Decimal(rated["fee"])
     if not rated["prorated"]:
         return round_to(fee * Decimal(rated["parts"][0]["units"]), rounding)
-    days = rated["cycle_days"]
-    return sum(
-        (
-            round_to(Fraction(fee) * Fraction(part["units"]) * part["until"] / days, rounding)
-            - round_to(Fraction(fee) * Fraction(part["units"]) * part["before"] / days, rounding)
-            for part in rated["parts"]
-        ),
-        ZERO,
-    )
+    parts = [(part["before"], part["until"], part["units"]) for part in rated["parts"]]
+    return prorate(fee, parts, rated["cycle_days"], rounding)

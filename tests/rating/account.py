@@ -54,17 +54,20 @@ class Account:
         digits=0,
         aggregation="sum",
         billing_start=None,
+        extension=(None, None),
     ):
         self.start = day(start) if isinstance(start, str) else start
         self.anchor = anchor or self.start
         self.rules = list(rules)
         self.interval = rating.Interval.of(*interval)
         self.memberships = [rating.Membership(self.start, None, None, self.anchor)]
+        self.believed = set()  # what memberships were at any bill
         self.enrolments = []
         self.rounding = rounding
         self.digits = digits
         self.aggregation = aggregation
         self.billing_start = billing_start
+        self.extension = extension
         self.events = defaultdict(list)  # (day, level): quantities, as they came
         self.buckets = {}  # (day, level): quantity
         self.uncovered = set()
@@ -160,6 +163,7 @@ class Account:
     def bill(self, bill=None):
         """Bill the next bill date; return its charges."""
         bill = bill or self.prepare_bill()
+        self.believed.update(self.memberships)
         part, rows = self._prepare_part(bill)
         prior = {}
         for charge in self.charges:
@@ -169,6 +173,16 @@ class Account:
                 amount + charge.amount,
                 charge.cycle_end,
             )
+        # As in Odoo, what ended before all that the bill looks at is not read.
+        bound = min([bill.since - DAY, *self._get_late_days(bill)])
+        ends = defaultdict(lambda: date.min)
+        for charge in self.charges:
+            ends[charge.key] = max(ends[charge.key], charge.cycle_end)
+        prior = {
+            key: before
+            for key, before in prior.items()
+            if ends[key] >= bound or key.kind == "minimum"
+        }
         charges, draws = part.charges(rating.Usage(rows), prior, self.prepaid())
         self.charges += charges
         self.draws.append(draws)
@@ -184,6 +198,9 @@ class Account:
         _cycle, use = part.state(rating.Usage(rows), self.prepaid())
         return use.prepaid.get_left(when)
 
+    def _get_late_days(self, bill):
+        return sorted({when for when, _level in self.uncovered if when < bill.period_start})
+
     def _prepare_part(self, bill):
         """Return the FeatureBill, and the rows of use that it wants."""
         account = rating.Account(
@@ -192,9 +209,10 @@ class Account:
             {1: RESELLER, 3: CLIENT},
             {FEATURE: tuple(self.enrolments)},
             self.billing_start,
+            self.extension,
         )
         feature = rating.Feature(FEATURE, tuple(self.rules), self.digits, self.aggregation)
-        late = sorted({when for when, _level in self.uncovered if when < bill.period_start})
+        late = self._get_late_days(bill)
         part = FeatureBill(account, feature, bill, late)
         rows = [
             (when, level, quantity, (when, level) in self.uncovered)

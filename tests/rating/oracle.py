@@ -50,6 +50,19 @@ def same_length(one, other):
 class Day:
     """One day of one feature: the rule in force, its cycle, and what the client has."""
 
+    __slots__ = (
+        "anchor",
+        "cycle",
+        "index",
+        "kept",
+        "length",
+        "number",
+        "rule",
+        "trial",
+        "units",
+        "when",
+    )
+
     def __init__(self, when, rule, cycle, length, units, anchor, number):
         self.when, self.rule, self.cycle, self.length = when, rule, cycle, length
         self.units, self.anchor, self.number = units, anchor, number
@@ -69,13 +82,24 @@ class Oracle:
     :param rules: dicts with rank, scope, since, until and the terms, in plain Python values
     :param enrolments: [(first, last, quantity)]
     :param billing_start: nothing before this day is billed
+    :param extended: (day, last day): trials that end on the day or later last until the last; None
     """
 
-    def __init__(self, service, interval, rules, enrolments, cents, aggregation, billing_start):
+    def __init__(
+        self, service, interval, rules, enrolments, cents, aggregation, billing_start, extended=None
+    ):
         self.service, self.interval, self.rules = service, interval, rules
         self.enrolments, self.cents = enrolments, cents
         self.aggregation, self.billing_start = aggregation, billing_start
+        self.extended = extended
         self.winners = {}
+        # Days after which no cycle begins that a bill of today touches, be it paid ahead.
+        longest = {"day": 1, "week": 7, "month": 31, "year": 366}
+        self.ahead = DAY * max(
+            count * longest[unit] * (rule["advance_cycles"] + 1)
+            for rule in [{"interval": None, "advance_cycles": 1}, *rules]
+            for count, unit in [rule["interval"] or interval]
+        )
 
     def winner(self, when, group):
         if (when, group) not in self.winners:
@@ -178,18 +202,17 @@ class Oracle:
         :param until: the last day of use
         :param fees_until: advance fees of cycles begun by then are due
         """
-        self.prepare(use, until, max(until, fees_until) + DAY * 400)
+        self.prepare(use, until, max(until, fees_until) + self.ahead)
         result = defaultdict(int)
         for number, rows in enumerate(self.all_cycles):
             for start, cents in self.fees(number, until, fees_until).items():
                 result["cycle", start] += cents
-            if (
-                self.once
-                and self.once.when <= bill_date
-                and any(day.when == self.once.when for day in rows)
-            ):
-                fee = Fraction(self.once.rule["setup"]) * self.once.units * self.cents
-                result["cycle", rows[0].cycle] += half_up(fee)
+            added = defaultdict(int)
+            for day in rows:
+                if day.when in self.rises and day.when <= bill_date:
+                    fee, units = self.rises[day.when]
+                    added[day.rule["terms"]] += Fraction(fee) * units * self.cents
+            result["cycle", rows[0].cycle] += sum(map(half_up, added.values()))
         for rows, stock in zip(self.all_cycles, self.stocks, strict=False):
             result["cycle", rows[0].cycle] += self.use_of(rows, use, until, stock)[0]
         for start, cents in self.minimums(use, until).items():
@@ -202,10 +225,16 @@ class Oracle:
         ever = self.days(horizon)
         self.drop_unused(self.cycles(ever), use, until)
         self.once = next((day for day in ever if day.units), None)
+        # A set-up fee is due for each unit more than there ever were.
+        self.rises, highest = {}, 0
+        for day in ever:
+            if day.units > highest:
+                self.rises[day.when] = day.rule["setup"], day.units - highest
+                highest = day.units
         days = [day for day in ever if day.when >= self.billing_start]
         self.all_cycles = self.cycles(days)
         if self.once:
-            trial_until = self.once.when + DAY * (self.once.rule["trial"] - 1)
+            trial_until = self.trial_until()
             for day in days:
                 day.trial = bool(day.units) and self.once.when <= day.when <= trial_until
         bonus = self.once.rule["bonus"] if self.once else 0
@@ -252,36 +281,67 @@ class Oracle:
         """Return {cycle start: cents}: of a cycle, and of kept ones that were bought with it."""
         rows = self.all_cycles[number]
         found = defaultdict(int)
-        on_use = [day for day in rows if day.enrolled and day.rule["enrolment"] == "on_use"]
+        on_use = [
+            day
+            for day in rows
+            if day.enrolled
+            and day.rule["enrolment"] == "on_use"
+            and self.served_until(rows, day) <= until
+        ]
         paid = defaultdict(list)
         for day in rows:
             paid[rows[0].cycle].append(day)
             for kept in self.kept_days(number, day):
                 paid[kept.cycle].append(kept)
         for start, bought in paid.items():
-            whole = set()
+            whole, spans = set(), defaultdict(list)
             for day in bought:
                 rule = day.rule
                 if not rule or not rule["fee"] or not day.enrolled:
                     continue
                 if rule["enrolment"] == "on_use":
-                    due = rows[-1].when <= until and rule is on_use[-1].rule
+                    due = on_use and rule is on_use[-1].rule
                 elif rule["advance"]:
                     begun = rows[0].when
                     if rule["advance_cycles"] > 1:
                         begun = self.block_start(number, rule["terms"])[0]
                     due = begun <= fees_until
                 else:
-                    due = rows[-1].when <= until
+                    due = self.served_until(rows, day) <= until
                 if not due:
                     continue
                 cents = Fraction(rule["fee"]) * self.cents * day.enrolled
                 if rule["prorated"] and rule["enrolment"] != "on_use":
-                    found[start] += running(cents, day.index + 1, day.length)
-                    found[start] -= running(cents, day.index, day.length)
+                    spans[rule["terms"]].append((day.index, cents / day.length))
                 elif rule["terms"] not in whole:
                     whole.add(rule["terms"])
                     found[start] += half_up(cents)
+            for rows_of_terms in spans.values():
+                found[start] += self.round_spans(rows_of_terms)
+        return found
+
+    @staticmethod
+    def round_spans(days):
+        """Return the cents of (index, cents of a day), rounded once for each run of days.
+
+        A run's cents are counted from the cycle's first day, as if it had begun there.
+        """
+        total = sofar = 0
+        for position, (index, cents) in enumerate(days):
+            if not position or days[position - 1][0] != index - 1:
+                total += half_up(sofar)
+                sofar = cents * index
+                total -= half_up(sofar)
+            sofar += cents
+        return total + half_up(sofar)
+
+    @staticmethod
+    def served_until(rows, day):
+        """Return the last of the days that are served without a gap, from a day on."""
+        served = {one.when for one in rows}
+        found = day.when
+        while found + DAY in served:
+            found += DAY
         return found
 
     def kept_days(self, number, day):
@@ -312,9 +372,15 @@ class Oracle:
 
     def keep(self, day, when, cycle, length):
         kept = Day(when, day.rule, cycle, length, day.units, day.anchor, day.number)
-        trial_until = self.once.when + DAY * (self.once.rule["trial"] - 1)
-        kept.kept, kept.trial = True, when <= trial_until
+        kept.kept, kept.trial = True, when <= self.trial_until()
         return kept
+
+    def trial_until(self):
+        days = self.once.rule["trial"]
+        until = self.once.when + DAY * (days - 1)
+        if days and self.extended and until >= self.extended[0]:
+            until = max(until, self.extended[1])
+        return until
 
     # Use
 
@@ -437,6 +503,8 @@ class Oracle:
     def leftovers(self, rows, state):
         """Return lots of included units left, by the rules of the days that granted them."""
         lots, drawn, whole = [], dict(state["drawn"]), set()
+        if not any(day.rule["rollover"] for day in rows):
+            return lots
         for day in rows:
             for pool in (None, 7, 8):
                 if day.rule["prorated"]:
@@ -598,7 +666,7 @@ class Oracle:
 
     def minimum(self, start, end, last, use):
         """Use after the period enrols nobody in it, and counts for nothing."""
-        self.prepare(use, last, last + DAY * 400)
+        self.prepare(use, last, last + self.ahead)
         days = [
             day
             for rows in self.all_cycles
@@ -623,6 +691,8 @@ class Oracle:
                     required -= running(units, place, length)
                     least += running(cents, place + 1, length)
                     least -= running(cents, place, length)
+        if not required and not least:
+            return 0
         amount = payable = 0
         for rows, stock in zip(self.all_cycles, self.stocks, strict=False):
             if rows[0].when <= last and rows[-1].when >= start:

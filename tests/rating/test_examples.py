@@ -1,5 +1,6 @@
 """The worked examples of the rating rules, amounts derived by hand."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -38,13 +39,13 @@ def test_fee_per_enrolled_unit():
 
 
 def test_fee_is_prorated_when_the_quantity_changes():
-    # 3 until 10 January, then 5: 15 × 10/31 = 4.8387…, and 25 − 25 × 10/31 = 16.9354….
+    # 3 until 10 January, then 5: 15 × 10/31 + 25 × 21/31 = 21.7741…, rounded once.
     account = Account(rule(recurring_fee="5.00", enrolment="opt_in"))
     account.enrolments = [
         Enrolment(day("01-01"), day("01-10"), Decimal(3)),
         Enrolment(day("01-11"), None, Decimal(5)),
     ]
-    assert amounts(account.bill()) == [str(Decimal("4.84") + Decimal("16.94"))]
+    assert amounts(account.bill()) == ["21.77"]
 
 
 def test_opt_in_without_enrolment_has_no_fee_but_prices_use():
@@ -383,6 +384,26 @@ def test_trial_leaves_its_share_of_the_allotment():
     assert amounts(account.bill()) == []
 
 
+def test_a_trial_that_is_extended_lasts_until_that_day():
+    # 15 of 30 days instead of 10: half of the allotment and of the fee.
+    terms = {"trial_days": 10, "included": "100", "unit_price": "1", "recurring_fee": "30"}
+    longer = day("04-10"), day("04-15")
+    account = Account(rule(**terms), start="04-01", extension=longer)
+    assert amounts(account.bill()) == ["15.00"]
+    account.use("04-15", 500)
+    account.use("04-16", 80)
+    assert amounts(account.bill()) == ["30.00", "30.00"]
+    # Known only after the fee of 20.00 was paid in advance: 5.00 of it come back.
+    account = Account(rule(**terms), start="04-01")
+    assert amounts(account.bill()) == ["20.00"]
+    account.extension = longer
+    assert amounts(account.bill()) == ["-5.00", "30.00"]
+    # One that was over by then stays so, and without a trial there is none to extend.
+    for days, first in ((9, "21.00"), (0, "30.00"), (20, "10.00")):
+        account = Account(rule(**terms | {"trial_days": days}), start="04-01", extension=longer)
+        assert amounts(account.bill()) == [first]
+
+
 def test_a_trial_happens_once_ever():
     # Switched off and on again, and a new version with a trial of its own: no second one.
     account = Account(
@@ -613,3 +634,197 @@ def test_cycles_of_an_account_that_is_taken_over_count_from_activation():
         ("2024-01-23", "7.00"),
         ("2024-01-30", "7.00"),
     ]
+
+
+YEAR = rating.Interval.of(1, "year")
+
+
+@pytest.mark.parametrize(
+    "values, use, expected",
+    [
+        # 31 of 366 days are served.
+        ({"recurring_fee": "366.00"}, 0, "31.00"),
+        ({"recurring_fee": "366.00", "in_advance": False}, 0, "31.00"),
+        # Of 366 units 31 are left to be free.
+        ({"included": Decimal(366), "unit_price": "1.00"}, 50, "19.00"),
+        # A fee on use is whole.
+        (
+            {
+                "recurring_fee": "30.00",
+                "enrolment": "on_use",
+                "in_advance": False,
+                "unit_price": "1.00",
+            },
+            4,
+            "34.00",
+        ),
+    ],
+)
+def test_a_closing_on_the_last_billed_day_settles_a_longer_cycle(values, use, expected):
+    account = Account(rule(interval=YEAR, **values))
+    if use:
+        account.use("01-10", use)
+    account.bill_until("02-01")
+    account.close("01-31")
+    account.next_bill = day("02-01")
+    account.bill()
+    assert total(account.charges) == Decimal(expected)
+
+
+def reopened(first_rule, *more):
+    """Return an account by calendar months, closed on 20 May and open again from 27 May."""
+    account = Account(first_rule, *more, start="05-01")
+    account.bill()
+    account.close("05-20")
+    account.next_bill = day("05-21")
+    account.bill()
+    account.memberships.append(Membership(day("05-27"), None, None, day("05-01")))
+    account.next_bill = day("05-27")
+    return account
+
+
+def test_what_was_billed_in_arrears_stays_where_the_account_reopens_in_the_same_cycle():
+    account = reopened(rule(recurring_fee="31.00", in_advance=False))
+    assert amounts(account.charges) == ["20.00"]
+    assert amounts(account.bill()) == []
+    assert amounts(account.bill()) == ["5.00"]
+
+
+def test_a_fee_on_use_stays_where_the_account_reopens_in_the_same_cycle():
+    account = Account(
+        rule(recurring_fee="30.00", enrolment="on_use", in_advance=False, unit_price="1.00"),
+        start="05-01",
+    )
+    account.use("05-10", 4)
+    account.bill()
+    account.close("05-20")
+    account.next_bill = day("05-21")
+    assert total(account.bill()) == Decimal("34.00")
+    account.memberships.append(Membership(day("05-27"), None, None, day("05-01")))
+    account.next_bill = day("05-27")
+    assert amounts(account.bill()) == []
+    assert amounts(account.bill()) == []
+
+
+def test_what_was_billed_in_arrears_stays_where_a_longer_cycle_begins_with_the_reopening():
+    account = reopened(
+        rule(1, recurring_fee="31.00", in_advance=False, until="05-26"),
+        rule(2, recurring_fee="366.00", in_advance=False, interval=YEAR, since="05-27"),
+    )
+    account.bill()
+    assert total(account.charges) == Decimal("20.00")
+
+
+def test_a_fee_in_advance_of_days_that_another_cycle_takes_is_given_back():
+    # Closed on 2 May and open again on 16 May, as known on 1 May: 2 + 16 days of 31.00.
+    account = Account(rule(1, recurring_fee="31.00"), start="05-01")
+    account.memberships = [
+        Membership(day("05-01"), day("05-02"), None, day("05-01")),
+        Membership(day("05-16"), None, None, day("05-01")),
+    ]
+    assert amounts(account.bill()) == ["18.00"]
+    assert amounts(account.bill()) == []
+    week = rating.Interval.of(7, "day")
+    account.rules = [
+        rule(1, recurring_fee="31.00", until="05-15"),
+        rule(2, recurring_fee="7.00", interval=week, since="05-16"),
+    ]
+    charges = account.bill()
+    assert sorted(charge.amount for charge in charges if charge.key.rule == 1) == [-16]
+
+
+def test_a_fee_whose_quantity_changes_is_rounded_once():
+    # 2, 5 and 1 units for ten days each of thirty: 10.00 × 80 / 30.
+    account = Account(rule(recurring_fee="10.00", enrolment="opt_in"), start="04-01")
+    account.enrolments = [
+        Enrolment(day("04-01"), day("04-10"), Decimal(2)),
+        Enrolment(day("04-11"), day("04-20"), Decimal(5)),
+        Enrolment(day("04-21"), None, Decimal(1)),
+    ]
+    assert amounts(account.bill()) == ["26.67"]
+
+
+def test_a_set_up_fee_is_due_for_each_unit_more_than_there_ever_were():
+    account = Account(rule(setup_fee="10.00", enrolment="opt_in"))
+    account.enrolments = [
+        Enrolment(day("01-01"), day("01-31"), Decimal(1)),
+        Enrolment(day("02-01"), day("02-29"), Decimal(3)),
+        Enrolment(day("03-01"), day("03-31"), Decimal(1)),
+        Enrolment(day("04-01"), None, Decimal(3)),
+    ]
+    assert [amounts(account.bill()) for _month in range(5)] == [["10.00"], ["20.00"], [], [], []]
+
+
+def test_a_cycle_that_a_new_rule_has_cut_short_is_billed_once():
+    # A yearly rule ends on 14 March: 74 of 366 days.
+    account = Account(
+        rule(1, recurring_fee="366.00", in_advance=False, interval=YEAR, until="03-14"),
+        rule(2, recurring_fee="31.00", in_advance=False, since="03-15"),
+    )
+    for _month in range(7):
+        account.bill()
+    assert total(one for one in account.charges if one.key.rule == 1) == Decimal("74.00")
+
+
+def test_a_fee_in_arrears_stays_where_the_account_reopens_the_day_after():
+    account = Account(rule(recurring_fee="366.00", in_advance=False, interval=YEAR))
+    account.bill_until("05-01")
+    account.close("05-20")
+    account.next_bill = day("05-21")
+    # 141 of 366 days.
+    assert amounts(account.bill()) == ["141.00"]
+    account.memberships.append(Membership(day("05-21"), None, None, day("01-01")))
+    account.next_bill = day("06-01")
+    assert amounts(account.bill()) == []
+    account.bill_until("12-31")
+    assert total(account.charges) == Decimal("141.00")
+
+
+def test_what_is_given_back_names_its_days():
+    account = Account(rule(recurring_fee="31.00"), start="05-01")
+    account.bill()
+    account.memberships = [
+        Membership(day("05-01"), day("05-04"), None, day("05-01")),
+        Membership(day("05-05"), day("05-09"), None, day("05-01"), True),
+        Membership(day("05-10"), day("05-20"), None, day("05-01")),
+    ]
+    account.next_bill = day("05-21")
+    [back] = account.bill()
+    assert (str(back.amount), back.first, back.last) == ("-16.00", day("05-21"), day("05-31"))
+
+
+def test_fewer_units_name_the_days_from_which_there_are_fewer():
+    account = Account(rule(recurring_fee="31.00", enrolment="opt_in"), start="05-01")
+    account.enrolments = [Enrolment(day("05-01"), None, Decimal(3))]
+    account.bill()
+    account.enrolments = [
+        Enrolment(day("05-01"), day("05-15"), Decimal(3)),
+        Enrolment(day("05-16"), None, Decimal(2)),
+    ]
+    [back] = [one for one in account.bill() if one.amount < 0]
+    assert (str(back.amount), back.first, back.last) == ("-16.00", day("05-16"), day("05-31"))
+
+
+def test_a_set_up_fee_names_the_day_of_its_rise():
+    account = Account(rule(setup_fee="10.00", enrolment="opt_in"), start="05-01")
+    account.enrolments = [
+        Enrolment(day("05-01"), day("05-19"), Decimal(1)),
+        Enrolment(day("05-20"), None, Decimal(3)),
+    ]
+    account.bill()
+    [more] = account.bill()
+    assert (str(more.amount), more.first) == ("20.00", day("05-20"))
+
+
+def test_late_use_in_a_cycle_of_kept_days_is_rated():
+    account = Account(
+        rule(recurring_fee="10.00", advance_cycles=3, refund_on_close=False, unit_price="1.00"),
+        start="05-01",
+    )
+    account.bill_until("06-01")
+    account.use("06-10", 8)
+    account.bill_until("07-01")
+    account.close("05-20")
+    account.next_bill = day("07-05")
+    charges = account.bill(replace(account.prepare_bill(), rerate_from=day("05-20")))
+    assert Decimal("-8.00") in [one.amount for one in charges]

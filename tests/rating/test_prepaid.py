@@ -2,6 +2,7 @@
 
 import os
 from collections import defaultdict
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ import rating
 from account import Account, amounts, day, terms, total
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from strategies import integers, sample
 
 pytestmark = pytest.mark.rating
 
@@ -159,6 +161,23 @@ def test_what_could_not_be_drawn_again_stays_billed():
     assert client.left(lot) == 8
 
 
+def test_a_closing_dated_back_returns_units():
+    client = account(unit_price="1")
+    lot = client.buy(100, "01-01")
+    for when, units in (("02-05", 10), ("02-20", 20), ("03-10", 30)):
+        client.use(when, units)
+    client.bill_until("04-01")
+    assert client.left(lot) == 40
+    client.close("02-10")
+    client.next_bill = client.billed_until + timedelta(days=1)
+    client.bill(replace(client.prepare_bill(), rerate_from=day("02-11")))
+    # What it paid for the 20 and 30 of days that are no days of service any more.
+    assert client.left(lot) == 90
+    assert total(client.charges) == 0
+    client.bill()
+    assert client.left(lot) == 90
+
+
 # Laws ----------------------------------------------------------------------------------------
 
 START = date(2024, 1, 1)
@@ -168,33 +187,32 @@ def on(offset):
     return START + timedelta(days=offset)
 
 
+LOTS = st.lists(
+    st.tuples(
+        integers(0, 80),  # bought on
+        integers(1, 60),  # units
+        sample(None, None, 5, 30),  # valid for days
+    ),
+    max_size=4,
+)
+USES = st.lists(
+    st.tuples(
+        integers(0, 100),  # day
+        sample(None, None, 7),
+        st.one_of(integers(1, 60), integers(1, 60), integers(-40, -1)),
+        sample(0, 0, 0, 20, 45),  # known so many days later
+        sample(None, None, 40, 60),  # … and voided, so many days later
+    ),
+    max_size=14,
+)
+
+
 @st.composite
 def histories(draw):
-    lots = draw(
-        st.lists(
-            st.tuples(
-                st.integers(0, 80),  # bought on
-                st.integers(1, 60),  # units
-                st.sampled_from([None, None, 5, 30]),  # valid for days
-            ),
-            max_size=4,
-        )
-    )
-    uses = draw(
-        st.lists(
-            st.tuples(
-                st.integers(0, 100),  # day
-                st.sampled_from([None, None, 7]),
-                st.one_of(st.integers(1, 60), st.integers(1, 60), st.integers(-40, -1)),
-                st.sampled_from([0, 0, 0, 20, 45]),  # known so many days later
-                st.sampled_from([None, None, 40, 60]),  # … and voided, so many days later
-            ),
-            max_size=14,
-        )
-    )
-    included = draw(st.sampled_from([0, 0, 25]))
-    rollover = draw(st.sampled_from([0, 0, 1])) if included else 0
-    interval = draw(st.sampled_from([None, None, (1, "year")]))
+    lots, uses = draw(LOTS), draw(USES)
+    included = draw(sample(0, 0, 25))
+    rollover = draw(sample(0, 0, 1)) if included else 0
+    interval = draw(sample(None, None, (1, "year")))
     return lots, uses, included, rollover, interval
 
 
