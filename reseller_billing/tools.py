@@ -9,13 +9,20 @@ HTTP_PATIENCE = "1s"
 USAGE_TURN = "reseller_billing/usage"
 
 # Where a spreadsheet program, whichever sign parts its columns, may see a formula begin; and a number.
-FORMULA = re.compile(r"(^|[;,|\t\r\n])(?=[ ]*[=+\-@\t\r])")
+_FORMULA = r"(?=[ ']*[=+\-@\t\r])"
+FORMULA = re.compile(r"(^|[;,|\t\r\n])" + _FORMULA)
+INERT = re.compile(r"(^|[;,|\t\r\n])'" + _FORMULA)
 NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?")
 
 
 def make_inert(text):
     """Return the text of a CSV cell as one that no spreadsheet program runs, in any locale."""
     return text if NUMBER.fullmatch(text) else FORMULA.sub(r"\1'", text)
+
+
+def undo_inert(text):
+    """Return what a cell said before `make_inert`: a file that was handed out may come back."""
+    return INERT.sub(r"\1", text)
 
 
 @contextlib.contextmanager

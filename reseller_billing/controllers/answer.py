@@ -1,10 +1,11 @@
 import functools
-import time
 
 from odoo import http
 from odoo.http import request
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
-from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
+from werkzeug.exceptions import ServiceUnavailable
+
+from ..models.reseller_usage_key import get_digest
 
 # What systems that meter call, with a key as bearer; whatever goes wrong is told as JSON, see
 # `ir.http._handle_error`.
@@ -56,9 +57,11 @@ class Sender:
 
     def count_request(self):
         """Count this request; refuse it, before it is read, where it is one too many."""
-        if self._tallies_sudo._is_exhausted(self._name):
-            self._refuse()
-        requests, self._rejected = self._tallies_sudo._count(self._name, requests=1)
+        self._tallies_sudo._check_exhausted(self._name)
+        # What a process keeps to itself for a second is a hundredth of what may be sent.
+        requests, self._rejected = self._tallies_sudo._count(
+            self._name, requests=1, slack=self._requests // 100
+        )
         if self._requests and requests > self._requests:
             self._refuse()
         if self._rejections and self._rejected >= self._rejections:
@@ -75,8 +78,6 @@ class Sender:
             self._tallies_sudo._count(self._name, rejected=number)
 
     def _refuse(self):
-        self._tallies_sudo._exhaust(self._name)
-        raise TooManyRequests(
-            request.env._("Too many requests or rejected events: nothing of this was stored."),
-            retry_after=60 - int(time.time() % 60),
-        )
+        # A session bears no key.
+        key = request.env["ir.http"]._get_bearer()
+        raise self._tallies_sudo._exhaust(self._name, *([get_digest(key)] if key else []))

@@ -482,12 +482,18 @@ class ResellerPortal(ResellerBillingPortal):
                         else request.env._("%s is deleted.", name)
                     )
                     return request.redirect(CLIENTS)
+        preview = client_sudo.env["reseller.statement"]
+        if reseller_sudo._sees_money_of_bills():
+            with self._refusals({}):
+                preview = client_sudo._preview_closing()
         return self._render_reseller(
             "portal_reseller_client_delete",
             reseller_sudo,
             "clients",
             heading=client_sudo.name,
             client=client_sudo,
+            preview=preview,
+            sees_prices=reseller_sudo.portal_see_prices,
             has_history=client_sudo._has_history(),
             owed=client_sudo._load_owed()[client_sudo.id][0],
             errors=errors,

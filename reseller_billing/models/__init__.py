@@ -9,6 +9,7 @@ from . import (
     ir_actions_report,
     ir_http,
     ir_rule,
+    mail_mail,
     payment_transaction,
     product_template,
     res_company,

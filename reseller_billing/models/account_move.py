@@ -26,7 +26,12 @@ class AccountMove(models.Model):
         store=True,
         index="btree_not_null",
     )
-
+    reseller_reseller_id = fields.Many2one(
+        related="reseller_statement_id.reseller_id",
+        string="Reseller",
+        store=True,
+        index="btree_not_null",
+    )
     reseller_is_offer = fields.Boolean(
         readonly=True,
         copy=False,
@@ -46,6 +51,20 @@ class AccountMove(models.Model):
         "This day's unbilled use and unserved fees are posted already.",
     )
 
+    @api.model
+    def _get_bills_action(self, domain, **context):
+        """Return the action that opens the invoices and credit notes of bills, as Odoo lists them."""
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Invoices"),
+            "res_model": self._name,
+            "view_mode": "list,form",
+            "views": [(self.env.ref("account.view_out_invoice_tree").id, "list"), (False, "form")],
+            "search_view_id": self.env.ref("account.view_account_invoice_filter").id,
+            "domain": domain,
+            "context": context,
+        }
+
     def _post(self, soft=True):
         void = self.filtered(lambda move: move.reseller_statement_id.state == "void")
         if void:
@@ -56,6 +75,10 @@ class AccountMove(models.Model):
                     void[0].display_name,
                 )
             )
+        for move in self:
+            # A bill that makes its invoice has no lines but its own.
+            if move.reseller_statement_id.invoice_id == move:
+                self.env["reseller.manual.charge"]._follow_invoice(move)
         twins = self._with_month_end_twins().filtered(lambda move: move.state == "draft")
         posted = super(AccountMove, self | twins)._post(soft)
         posted._follow_sold_lots()

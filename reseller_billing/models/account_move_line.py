@@ -18,6 +18,8 @@ CHARGE_OWNED = {
 PACKAGE_OWNED = {"account_id"}
 
 
+# Accounts of one contact that follow what it pays on account in its own transaction.
+MOST_AT_ONCE = 50
 # Billing itself, as a value of the context: an object that no call from outside can send.
 BILLING = object()
 
@@ -66,6 +68,8 @@ class AccountMoveLine(models.Model):
     def write(self, vals):
         if (CHARGE_OWNED | PACKAGE_OWNED) & vals.keys() and not _is_billing(self):
             for line in self.filtered("charge_id"):
+                if line._is_by_hand():
+                    continue
                 sells = line.charge_id.kind == "package"
                 for name in (CHARGE_OWNED | (PACKAGE_OWNED if sells else set())) & vals.keys():
                     field = line._fields[name]
@@ -82,8 +86,15 @@ class AccountMoveLine(models.Model):
     def unlink(self):
         if not _is_billing(self):
             for line in self.filtered("charge_id"):
-                line._raise_charge_line(line)
+                if not line._is_by_hand():
+                    line._raise_charge_line(line)
         return super().unlink()
+
+    def _is_by_hand(self):
+        """Whether a line was added to a draft invoice by hand: its charge follows when it is posted."""
+        self.ensure_one()
+        item_sudo = self.charge_id.manual_charge_id.sudo()  # who edits invoices
+        return self.parent_state == "draft" and item_sudo.is_of_invoice
 
     def _get_open_receivables(self):
         """Return those of these lines that are receivable, and not reconciled to their end."""
@@ -104,9 +115,37 @@ class AccountMoveLine(models.Model):
         )  # whoever pays, posts or takes back need not see who is locked out
         lockouts = lines_sudo.env["reseller.lockout"]
         lockouts._follow(lines_sudo.move_id.reseller_client_id, paid)
+        lines_sudo._follow_payers()
         partners = lines_sudo.partner_id.commercial_partner_id
         if partners:
             resellers = lines_sudo.env["reseller.reseller"].with_context(active_test=False)
             lockouts._follow(
                 resellers.search([("partner_id.commercial_partner_id", "in", partners.ids)]), paid
             )
+
+    def _follow_payers(self):
+        """Have the accounts follow that a contact owes for, where it pays or takes back on account.
+
+        Many are left to the scheduled action: who pays does not wait for them.
+        """
+        on_account = self.filtered(lambda line: not line.move_id.reseller_client_id)
+        payers = on_account.partner_id.commercial_partner_id
+        if not payers:
+            return
+        owed = self.env["account.move"]._read_group(
+            [
+                ("commercial_partner_id", "in", payers.ids),
+                ("company_id", "in", on_account.company_id.ids),
+                ("reseller_client_id", "!=", False),
+                ("state", "=", "posted"),
+                ("payment_state", "in", ("not_paid", "partial")),
+                ("invoice_date_due", "<", fields.Date.today()),
+            ],
+            ["reseller_client_id"],
+            limit=MOST_AT_ONCE + 1,
+        )
+        if len(owed) > MOST_AT_ONCE:
+            self.env.ref("reseller_billing.ir_cron_lockout")._trigger()
+            return
+        clients = self.env["reseller.client"].union(*(client for (client,) in owed))
+        self.env["reseller.lockout"]._follow(clients)

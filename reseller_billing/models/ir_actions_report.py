@@ -4,6 +4,8 @@ from odoo.addons.base.models.ir_actions_report import _wkhtml
 from odoo.tools.pdf import merge_pdf
 
 MARGIN = 12  # mm
+# So many documents are printed by one process: half a second each to start, and its memory grows.
+TOGETHER = 25
 
 
 class IrActionsReport(models.Model):
@@ -12,8 +14,9 @@ class IrActionsReport(models.Model):
     def _run_wkhtmltopdf(self, bodies, report_ref=False, header=None, footer=None, **options):
         """Override of `base`: let a wkhtmltopdf with unpatched Qt print what the patched one does.
 
-        It refuses several documents at once and ignores running headers and footers: here each
-        body is a PDF of its own, with its header and footer inside, and the PDFs are merged.
+        It refuses several documents at once and ignores running headers and footers: here those
+        that look alike become one document, each with its header and footer inside and on pages of
+        its own, and the PDFs are merged.
         """
         bodies = list(bodies)
         if _wkhtml().is_patched_qt:
@@ -30,10 +33,16 @@ class IrActionsReport(models.Model):
         if margins:
             given = options.get("specific_paperformat_args") or {}
             options["specific_paperformat_args"] = {**given, **margins}
-        pdfs = []
-        for number, body in enumerate(bodies):
-            page = _with_parts(body, headers[number : number + 1], footers[number : number + 1])
-            pdfs.append(super()._run_wkhtmltopdf([page], report_ref=report_ref, **options))
+        pages = [
+            _with_parts(body, headers[number : number + 1], footers[number : number + 1])
+            for number, body in enumerate(bodies)
+        ]
+        pdfs = [
+            super(IrActionsReport, self)._run_wkhtmltopdf(
+                [document], report_ref=report_ref, **options
+            )
+            for document in _join(pages)
+        ]
         return merge_pdf(pdfs) if len(pdfs) > 1 else pdfs[0]
 
 
@@ -45,6 +54,36 @@ def _parts(html, name):
     return tree.xpath(
         "//div[contains(concat(' ', normalize-space(@class), ' '), $name)]", name=f" {name} "
     )
+
+
+def _join(pages):
+    """Yield documents, each of those neighbours among some documents that have the same style."""
+    batch, style = [], None
+    for page in pages:
+        tree = lxml.html.document_fromstring(page)
+        before, style = style, _get_style(tree)
+        if batch and (style != before or len(batch) == TOGETHER):
+            yield _merge(batch)
+            batch = []
+        batch.append(tree)
+    yield _merge(batch)
+
+
+def _merge(trees):
+    """Return one document of some, each on pages of its own."""
+    first, *others = trees
+    for tree in others:
+        part = lxml.html.Element("div", style="page-break-before: always")
+        part.text = tree.body.text
+        part.extend(tree.body)
+        first.body.append(part)
+    return lxml.html.tostring(first, encoding="unicode", doctype="<!DOCTYPE html>")
+
+
+def _get_style(tree):
+    """Return what decides how a document looks beside what it says."""
+    head = [lxml.html.tostring(one) for one in tree.xpath("/html/head/*[not(self::title)]")]
+    return head, sorted(tree.body.attrib.items())
 
 
 def _with_parts(body, headers, footers):

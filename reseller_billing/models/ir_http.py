@@ -4,7 +4,7 @@ from odoo.exceptions import AccessDenied, AccessError, UserError
 from odoo.http import SessionExpiredException, request
 from werkzeug.datastructures import WWWAuthenticate
 
-from .reseller_usage_key import CONTEXT_KEY, PREFIX
+from .reseller_usage_key import CONTEXT_KEY, PREFIX, get_digest
 
 # The interface for systems: what goes wrong below it is told as JSON.
 API = "/reseller_billing/v1/"
@@ -74,6 +74,9 @@ class IrHttp(models.AbstractModel):
         whose user may send usage.
         """
         key = cls._get_bearer()
+        # Before anything is asked of the database: who sends too much sends on.
+        if key:
+            request.env["reseller.usage.tally"]._check_exhausted(get_digest(key))
         if not key.startswith(PREFIX):
             cls._auth_method_bearer()
             return

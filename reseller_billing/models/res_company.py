@@ -12,6 +12,7 @@ class ResCompany(models.Model):
     reseller_usage_product_id = fields.Many2one(
         "product.product",
         string="Generic Usage Product",
+        ondelete="restrict",
         default=lambda self: self.env.ref(
             "reseller_billing.product_usage", raise_if_not_found=False
         ),
@@ -64,6 +65,13 @@ class ResCompany(models.Model):
         string="Lock-out of New Resellers",
         check_company=True,
         help="For debts of their own. Empty: none is locked out.",
+        groups=OFFICE,
+    )
+    reseller_lockout_minimum = fields.Float(
+        string="Least Debt",
+        digits="Product Price",
+        default=1.0,
+        help="Less than this, in the currency that is owed, warns and locks out nobody.",
         groups=OFFICE,
     )
     reseller_charge_retry_days = fields.Integer(

@@ -14,6 +14,9 @@ class ResConfigSettings(models.TransientModel):
     reseller_refuse_unpriced = fields.Boolean(
         related="company_id.reseller_refuse_unpriced", readonly=False
     )
+    reseller_lockout_minimum = fields.Float(
+        related="company_id.reseller_lockout_minimum", readonly=False
+    )
     reseller_key_requests = fields.Integer(
         related="company_id.reseller_key_requests", readonly=False
     )

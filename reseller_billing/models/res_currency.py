@@ -17,3 +17,11 @@ class ResCurrency(models.Model):
         number = self.env["res.lang"]._format_exact(value, self.decimal_places)
         parts = (self.symbol, number) if self.position == "before" else (number, self.symbol)
         return "\N{NO-BREAK SPACE}".join(parts)
+
+    def _scale_ceiling(self, amount):
+        """Return what an amount of a currency with hundredths is alike in this one, as a ceiling.
+
+        1,000 where there are cents are 100,000 where there are none: an order of magnitude, since a
+        rate need not be known.
+        """
+        return amount * 10.0 ** (2 - self.decimal_places)

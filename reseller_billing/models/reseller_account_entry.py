@@ -1,4 +1,5 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 
@@ -16,6 +17,7 @@ class ResellerAccountEntry(models.Model):
     # What has to reach the database before this is read.
     _depends = {
         "account.move": ["state", "move_type", "reseller_client_id", "reseller_is_offer", "date"],
+        "account.partial.reconcile": ["debit_move_id", "credit_move_id"],
         "account.move.line": [
             "account_id",
             "amount_currency",
@@ -45,6 +47,7 @@ class ResellerAccountEntry(models.Model):
             ("invoice", "Invoice"),
             ("credit", "Credit note"),
             ("payment", "Payment"),
+            ("exchange", "Against another currency"),
             ("other", "Other entry"),
             ("charge", "Charge"),
         ],
@@ -75,27 +78,14 @@ class ResellerAccountEntry(models.Model):
                   JOIN res_partner partner ON partner.id = reseller.partner_id
                  UNION
                 SELECT commercial_partner_id FROM account_move WHERE reseller_client_id IS NOT NULL
-            )
-            SELECT entry.*,
-                   sum(amount) OVER (
-                       PARTITION BY company_id, partner_id, currency_id
-                       ORDER BY date, position, is_charge, id) AS balance
-              FROM (
-                SELECT line.id * 2 AS id, line.company_id, partner.commercial_partner_id AS partner_id,
-                       move.reseller_client_id AS client_id, client.reseller_id,
-                       line.date, line.date_maturity AS date_due, move.id AS move_id,
-                       move.id AS position,
-                       NULL::integer AS charge_id, FALSE AS is_charge,
+            ), ledger AS NOT MATERIALIZED (
+                SELECT line.id, line.company_id, partner.commercial_partner_id AS partner_id,
+                       move.reseller_client_id AS client_id, client.reseller_id, line.date,
+                       line.date_maturity, line.move_id, move.move_type, move.ref, line.name,
                        COALESCE(move.reseller_is_offer, FALSE) AS is_offer,
-                       CASE WHEN move.move_type IN ('out_invoice', 'out_receipt') THEN 'invoice'
-                            WHEN move.move_type = 'out_refund' THEN 'credit'
-                            WHEN move.origin_payment_id IS NOT NULL
-                              OR move.statement_line_id IS NOT NULL THEN 'payment'
-                            ELSE 'other' END AS kind,
-                       CASE WHEN move.move_type = 'entry' THEN COALESCE(line.name, move.ref)
-                            ELSE move.ref END AS name,
-                       line.currency_id, NULL::numeric AS charge_amount,
-                       line.amount_currency AS amount, line.amount_residual_currency AS residual
+                       move.origin_payment_id IS NOT NULL
+                           OR move.statement_line_id IS NOT NULL AS is_payment,
+                       line.currency_id, line.amount_currency, line.amount_residual_currency
                   FROM account_move_line line
                   JOIN account_move move ON move.id = line.move_id
                   JOIN account_account account ON account.id = line.account_id
@@ -104,8 +94,46 @@ class ResellerAccountEntry(models.Model):
                  WHERE line.parent_state = 'posted'
                    AND account.account_type = 'asset_receivable'
                    AND partner.commercial_partner_id IN (TABLE payer)
+            )
+            SELECT entry.*,
+                   sum(amount) OVER (
+                       PARTITION BY company_id, partner_id, currency_id
+                       ORDER BY date, position, is_charge, id) AS balance
+              FROM (
+                SELECT line.id * 4 AS id, line.company_id, line.partner_id, line.client_id,
+                       line.reseller_id, line.date, line.date_maturity AS date_due, line.move_id,
+                       line.move_id AS position, NULL::integer AS charge_id, FALSE AS is_charge,
+                       line.is_offer,
+                       CASE WHEN line.move_type IN ('out_invoice', 'out_receipt') THEN 'invoice'
+                            WHEN line.move_type = 'out_refund' THEN 'credit'
+                            WHEN line.is_payment THEN 'payment'
+                            ELSE 'other' END AS kind,
+                       CASE WHEN line.move_type = 'entry' THEN COALESCE(line.name, line.ref)
+                            ELSE line.ref END AS name,
+                       line.currency_id, NULL::numeric AS charge_amount,
+                       line.amount_currency AS amount, line.amount_residual_currency AS residual
+                  FROM ledger line
                 UNION ALL
-                SELECT charge.id * 2 + 1, charge.company_id,
+                -- Paid in another currency: what that was worth in each of the two.
+                SELECT side.id * 4 + side.place, line.company_id, line.partner_id, line.client_id,
+                       line.reseller_id, side.max_date, NULL::date, other.move_id,
+                       greatest(line.move_id, other.move_id) + 1, NULL::integer, FALSE, FALSE,
+                       'exchange', counterpart.name, line.currency_id, NULL::numeric, side.amount, 0
+                  FROM ledger line
+                  -- From the line by its indexes, not through all that was ever reconciled.
+                 CROSS JOIN LATERAL (
+                    SELECT 2 AS place, id, max_date, credit_move_id AS other_id,
+                           -debit_amount_currency AS amount
+                      FROM account_partial_reconcile WHERE debit_move_id = line.id
+                     UNION ALL
+                    SELECT 3, id, max_date, debit_move_id, credit_amount_currency
+                      FROM account_partial_reconcile WHERE credit_move_id = line.id
+                  ) AS side
+                  JOIN account_move_line other ON other.id = side.other_id
+                   AND other.currency_id != line.currency_id
+                  JOIN account_move counterpart ON counterpart.id = other.move_id
+                UNION ALL
+                SELECT charge.id * 4 + 1, charge.company_id,
                        COALESCE(
                            move.commercial_partner_id,
                            CASE WHEN reseller.invoice_to = 'reseller' THEN theirs.commercial_partner_id
@@ -125,3 +153,22 @@ class ResellerAccountEntry(models.Model):
               ) AS entry
             """
         )
+
+    @api.model
+    def _load_balances(self, domain, today, keys=("partner_id", "company_id", "currency_id")):
+        """Return {(payer, company, currency): (open, overdue)} of what is owed; floats.
+
+        :param domain: of entries
+        :param date today: what was due before is overdue
+        :param keys: by which fields it is told apart
+        """
+        # What is only offered is not owed.
+        domain = Domain(domain) & Domain("is_charge", "=", False) & Domain("is_offer", "=", False)
+        found = {
+            tuple(key): (total, 0.0)
+            for *key, total in self._read_group(domain, list(keys), ["residual:sum"])
+        }
+        domain &= Domain("date_due", "<", today)
+        for *key, total in self._read_group(domain, list(keys), ["residual:sum"]):
+            found[tuple(key)] = (found[tuple(key)][0], total)
+        return found

@@ -64,12 +64,7 @@ class ResellerAnalysis(models.Model):
             WITH facts AS (
                 SELECT client_id, feature_id, level_id,
                        date_trunc('month', billing_date)::date AS month,
-                       CASE feature.aggregation
-                            WHEN 'count' THEN sum(bucket.event_count)
-                            WHEN 'max' THEN max(bucket.max_quantity)
-                            WHEN 'last' THEN
-                                (array_agg(bucket.last_quantity ORDER BY bucket.last_at DESC NULLS LAST))[1]
-                            ELSE sum(bucket.quantity) END AS quantity,
+                       %s AS quantity,
                        sum(bucket.event_count) AS event_count, 0::numeric AS amount
                   FROM reseller_usage_daily bucket
                   JOIN reseller_feature feature ON feature.id = bucket.feature_id
@@ -110,5 +105,6 @@ class ResellerAnalysis(models.Model):
               LEFT JOIN reseller_feature feature ON feature.id = compared.feature_id
              GROUP BY compared.client_id, client.company_id, client.reseller_id,
                       reseller.currency_id, feature_id, level_id, feature.category, month
-            """
+            """,
+            self.env["reseller.usage.daily"]._counted_together_sql(),
         )

@@ -6,8 +6,10 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 from odoo.tools import SQL
+from odoo.tools.misc import format_datetime
 
 from ..tools import USAGE_TURN, take_turn
+from .reseller_statement_send import FAILED
 
 _logger = logging.getLogger(__name__)
 BATCH = 100
@@ -59,6 +61,19 @@ class ResellerBillingRun(models.Model):
     )
     statement_ids = fields.One2many("reseller.statement", "run_id", readonly=True)
 
+    ignores_delay = fields.Boolean(
+        string="Without the Delay",
+        readonly=True,
+        copy=False,
+        help="Accounts are billed as soon as their bill date has come: use that comes in later is "
+        "on the next bill, as an adjustment.",
+    )
+    waiting_text = fields.Text(
+        string="Not Due Yet",
+        compute="_compute_waiting_text",
+        help="Accounts whose bill date has come, and which wait until the billing delay is over.",
+    )
+
     # Progress
     done_count = fields.Integer(string="Billed", compute="_compute_counts")
     parked_count = fields.Integer(string="Parked", compute="_compute_counts")
@@ -68,6 +83,7 @@ class ResellerBillingRun(models.Model):
     unsent_count = fields.Integer(string="Not Sent", compute="_compute_send_counts")
     sent_count = fields.Integer(string="Sent", compute="_compute_send_counts")
     send_failed_count = fields.Integer(string="Could Not Be Sent", compute="_compute_send_counts")
+    no_address_count = fields.Integer(string="Without Address", compute="_compute_send_counts")
 
     @api.depends("date", "company_id")
     def _compute_name(self):
@@ -95,6 +111,55 @@ class ResellerBillingRun(models.Model):
             total = run.done_count + run.parked_count + run.remaining_count
             run.progress = 100.0 * (total - run.remaining_count) / total if total else 0.0
 
+    @api.depends("date", "company_id", "state", "ignores_delay")
+    def _compute_waiting_text(self):
+        for run in self:
+            count, rows = run._load_waiting()
+            names = [
+                self.env._(
+                    "%(client)s on %(moment)s (%(zone)s)",
+                    client=client.display_name,
+                    moment=format_datetime(
+                        self.env, moment, tz=client._get_tz(), dt_format="short"
+                    ),
+                    zone=client._get_tz(),
+                )
+                for client, moment in rows
+            ]
+            if count > len(rows):
+                names.append(self.env._("and %s more", count - len(rows)))
+            text = self.env._(
+                "Not due yet, since bills wait %(hours)s hours for late use: %(accounts)s",
+                hours=run.company_id.sudo().reseller_billing_delay,  # whoever bills is told
+                accounts=", ".join(names),
+            )
+            run.waiting_text = text if count else False
+
+    def _load_waiting(self, limit=3):
+        """Return how many accounts wait for the delay, and the first of them as (client, moment UTC)."""
+        self.ensure_one()
+        self.env.flush_all()
+        clients = self.env["reseller.client"]
+        waiting = clients._due_sql(self, fields.Datetime.now(), waiting=True)
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT client.id, %s AT TIME ZONE 'UTC' AS due_at, count(*) OVER ()
+                  FROM reseller_client client
+                  JOIN res_company company ON company.id = client.company_id
+                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+                 WHERE client.id IN (%s)
+                 ORDER BY due_at, client.id
+                 LIMIT %s
+                """,
+                clients._due_at_sql(),
+                waiting,
+                limit,
+            )
+        )
+        found = [(clients.browse(number), due_at) for number, due_at, _count in rows]
+        return (rows[0][2] if rows else 0), found
+
     @api.depends("statement_ids.send_state", "statement_ids.state")
     def _compute_send_counts(self):
         counts = {
@@ -109,6 +174,7 @@ class ResellerBillingRun(models.Model):
             run.unsent_count = counts.get((run._origin.id, "unsent"), 0)
             run.sent_count = counts.get((run._origin.id, "sent"), 0)
             run.send_failed_count = counts.get((run._origin.id, "failed"), 0)
+            run.no_address_count = counts.get((run._origin.id, "no_address"), 0)
 
     def _get_bills_domain(self):
         """Return the domain of the statements of these runs that are bills and say something."""
@@ -177,6 +243,9 @@ class ResellerBillingRun(models.Model):
 
         One that is reviewed is prepared only: nothing is claimed or posted until it is approved.
         """
+        self._start()
+
+    def _start(self, ignores_delay=False):
         self._check_may_bill()
         for run in self:
             if run.state in WORKING:
@@ -187,11 +256,16 @@ class ResellerBillingRun(models.Model):
                 )
             # The settings may have changed since the run was made.
             run._check_is_reviewed()
+            run.sudo().ignores_delay = ignores_delay  # as _move_to
             if run.is_reviewed:
                 run._move_to_preparing()
             else:
                 run._move_to("running")
         self._trigger()
+
+    def action_bill_now(self):
+        """Bill also the accounts that wait for the billing delay, as action_start does."""
+        self._start(ignores_delay=True)
 
     def action_retry_parked(self):
         """Try the parked accounts again, once what kept them is mended."""
@@ -237,7 +311,7 @@ class ResellerBillingRun(models.Model):
         """Send the bills of this run that nobody has sent yet, with their invoices, by mail."""
         self._check_may_bill()
         waiting = self.env["reseller.statement"].search(
-            [*self._get_bills_domain(), ("send_state", "in", ("unsent", "failed"))]
+            [*self._get_bills_domain(), ("send_state", "in", ("unsent", *FAILED))]
         )
         if not waiting:
             raise UserError(self.env._("All bills of %s have been sent.", self[:1].name))
@@ -248,19 +322,15 @@ class ResellerBillingRun(models.Model):
         self.ensure_one()
         return {
             **self.action_view_statements(),
-            "domain": [("run_id", "=", self.id), ("send_state", "=", "failed")],
+            "domain": [("run_id", "=", self.id), ("send_state", "in", FAILED)],
         }
 
     def action_view_invoices(self):
         """Open the invoices of this run."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Invoices"),
-            "res_model": "account.move",
-            "view_mode": "list,form",
-            "domain": [("reseller_statement_id.run_id", "=", self.id)],
-        }
+        return self.env["account.move"]._get_bills_action(
+            [("reseller_statement_id.run_id", "=", self.id)]
+        )
 
     def _check_may_bill(self):
         if not self.env.su and not self.env.user.has_group(
@@ -321,7 +391,10 @@ class ResellerBillingRun(models.Model):
             self._work(clients, self._prepare if self.state == "preparing" else self._bill)
         remaining = self._count_remaining()
         if not remaining and self.state in WORKING:
-            self._move_to("prepared" if self.state == "preparing" else "done")
+            # Nothing is done where nothing was billed, and somebody has to mend what is parked.
+            stuck = self.parked_line_ids and not self.done_count
+            over = "draft" if stuck else "done"
+            self._move_to("prepared" if self.state == "preparing" else over)
         return remaining
 
     def _lock_batch_sql(self, limit):

@@ -78,7 +78,7 @@ class ResellerBillingRun(models.Model):
                   LEFT JOIN reseller_billing_run run ON run.id = statement.run_id
                  WHERE statement.client_id = client.id
                    AND statement.state IN ('approved', 'invoiced')
-                   AND statement.kind != 'manual'
+                   AND statement.kind NOT IN ('manual', 'instant')
                    AND statement.bill_date <= %(date)s) AS last
              CROSS JOIN LATERAL (
                 SELECT make_interval(

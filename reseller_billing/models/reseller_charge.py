@@ -237,7 +237,7 @@ class ResellerCharge(models.Model):
         rated = (self.trace or {}).get("rated") or {}
         if "used" not in rated or self.is_flat_fee:
             return ""
-        names = {
+        texts = {
             "used": self.env._("used %s"),
             "trial": self.env._("free on trial %s"),
             "rolled_over": self.env._("rolled over %s"),
@@ -246,12 +246,11 @@ class ResellerCharge(models.Model):
             "prepaid": self.env._("prepaid %s"),
             "payable": self.env._("payable %s"),
         }
-        if self.kind == "usage" and rated["used"] == rated["payable"]:
-            names = {"used": names["used"]}
+        names = ["used", *(name for name in rating.FREE_KINDS if Decimal(rated.get(name, "0")))]
+        if self.kind != "usage" or rated["used"] != rated["payable"]:
+            names.append("payable")
         steps = [
-            text % self.env["res.lang"]._format_exact(Decimal(rated[name]))
-            for name, text in names.items()
-            if name in ("used", "payable") or Decimal(rated.get(name, "0"))
+            texts[name] % self.env["res.lang"]._format_exact(Decimal(rated[name])) for name in names
         ]
         return self.env._("in this cycle: %s", ", ".join(steps))
 
@@ -260,8 +259,7 @@ class ResellerCharge(models.Model):
     def _prepare_invoice_line_vals(self, exact, sign, quantity_digits):
         """Return the values of the invoice line of this charge.
 
-        The line carries quantity and price only if Odoo's fields hold them exactly and their
-        product is the amount already; otherwise it is 1 × amount, with both in its label.
+        Where it cannot carry quantity and price, see _split_amount, both are in its label.
 
         :param exact: (quantity, unit price, amount) as Decimals
         :param int sign: 1 on an invoice, -1 on a credit note
@@ -289,16 +287,28 @@ class ResellerCharge(models.Model):
             vals["account_id"] = self._get_liability_account().id
             if self.trace["grant"]["grants"] == "money":
                 vals["tax_ids"] = [fields.Command.clear()]  # taxed at use
+        held, each = self._split_amount(quantity, price, amount, quantity_digits)
+        if (held, each) == (quantity, price):
+            return {**vals, "quantity": float(quantity) * sign, "price_unit": float(price)}
+        if self.kind != "recurring" and abs(quantity) != 1:
+            vals["name"] = f"{vals['name']} · {rating.text(quantity)} × {rating.text(price)}"
+        return {**vals, "quantity": 1.0, "price_unit": float(amount) * sign}
+
+    @api.model
+    def _split_amount(self, quantity, price, amount, quantity_digits):
+        """Return (quantity, unit price) of an invoice line for a charge; exact Decimals.
+
+        They are the charge's own where Odoo's fields hold them exactly and their product is the
+        amount already; otherwise 1 and the amount.
+
+        :param int quantity_digits: decimal places of an invoice line's quantity
+        """
         holds = (
             quantity == round(quantity, quantity_digits)
             and quantity * price == amount
             and Decimal(repr(float(price))) == price
         )
-        if holds:
-            return {**vals, "quantity": float(quantity) * sign, "price_unit": float(price)}
-        if self.kind != "recurring" and abs(quantity) != 1:
-            vals["name"] = f"{vals['name']} · {rating.text(quantity)} × {rating.text(price)}"
-        return {**vals, "quantity": 1.0, "price_unit": float(amount) * sign}
+        return (quantity, price) if holds else (Decimal(1), amount)
 
     def _check_top_up(self, gift):
         """Refuse top-ups that nobody pays for.

@@ -4,6 +4,8 @@ from decimal import Decimal
 from odoo import fields, models
 from odoo.tools.misc import format_date
 
+from .. import rating
+
 # The levels by rank, and the fields of a price by what the rating core calls its terms.
 RANKS = ("default", "reseller", "group", "client")
 TERMS = {
@@ -154,19 +156,17 @@ class ResellerCharge(models.Model):
 
     def _explain_quantity(self, rated):
         _money, units, _day = self._words()
-        names = [
-            ("used", self.env._("Used in the cycle: %s")),
-            ("trial", self.env._("Free on trial: − %s")),
-            ("rolled_over", self.env._("Free, left over from earlier cycles: − %s")),
-            ("included", self.env._("Free, included in the price: − %s")),
-            ("bonus", self.env._("Free, from the bonus: − %s")),
-            ("payable", self.env._("To be paid: %s")),
-        ]
-        lines = [
-            text % units(rated[name])
-            for name, text in names
-            if name in ("used", "payable") or Decimal(rated.get(name, "0"))
-        ]
+        texts = {
+            "used": self.env._("Used in the cycle: %s"),
+            "trial": self.env._("Free on trial: − %s"),
+            "rolled_over": self.env._("Free, left over from earlier cycles: − %s"),
+            "included": self.env._("Free, included in the price: − %s"),
+            "bonus": self.env._("Free, from the bonus: − %s"),
+            "prepaid": self.env._("Paid by packages: − %s"),
+            "payable": self.env._("To be paid: %s"),
+        }
+        free = [name for name in rating.FREE_KINDS if Decimal(rated.get(name, "0"))]
+        lines = [texts[name] % units(rated[name]) for name in ("used", *free, "payable")]
         if "unmatched" in rated:
             lines.append(
                 self.env._(

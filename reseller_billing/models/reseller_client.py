@@ -37,6 +37,8 @@ BILLING_OWNED = {
     "refill_held",
 }
 NEW = ("state", "draft")
+# Says to the guard of billed days that a manager takes some of them back; no request can send it.
+DATED_BACK = object()
 
 
 class ResellerClient(models.Model):
@@ -127,6 +129,13 @@ class ResellerClient(models.Model):
         help="Nothing before this day is billed here: another system did. "
         "Trial and bonus count from activation all the same. Empty: billed from activation.",
     )
+    trial_until = fields.Date(
+        string="Trial Extended Until",
+        tracking=True,
+        copy=False,
+        help="Trials that ran on the day when they were extended last until this day, inclusive.",
+    )
+    trial_extended_on = fields.Date(readonly=True, copy=False)
     billed_until = fields.Date(
         readonly=True, copy=False, help="The last day whose use has been billed."
     )
@@ -288,11 +297,15 @@ class ResellerClient(models.Model):
                             client.display_name,
                         )
                     )
+        extends = {"trial_until", "trial_extended_on"} & vals.keys()
+        trials = self._load_billed_trials() if extends else None
         if "partner_id" in vals:
             with self._keep_users_apart():
                 done = super().write(vals)
         else:
             done = super().write(vals)
+        if trials is not None and self._load_billed_trials() != trials:
+            self.filtered("billed_until")._raise_billed(self.env._("a longer or shorter trial"))
         if "billing_start" in vals:
             self._follow_service()
         if {"interval_count", "interval_unit", "membership_ids"} & vals.keys():
@@ -354,6 +367,8 @@ class ResellerClient(models.Model):
         yield
         self.env.flush_all()
         self.exists()._follow_service()
+        if self.env.context.get("reseller_dated_back") is DATED_BACK:
+            return
         for client, service in before.items():
             client.invalidate_recordset(["membership_ids", "enrolment_ids"])
             if client.exists() and client._billed_service() != service:
@@ -528,13 +543,18 @@ class ResellerClient(models.Model):
                 row.write(vals)
             client.membership_ids.filtered(lambda one: one.date_from > date).write(vals)
 
-    def action_close(self, date):
+    def action_close(self, date, dated_back=False):
         """Close accounts: their final bill is dated the day after.
 
         :param date date: the last day of service, local to the client
-        :raise UserError: when the account is not served on that day, or it is billed beyond it
+        :param bool dated_back: take days back that are billed already; the final bill, of the next day
+            that is not, gives back what they were billed at (rating 23)
+        :raise UserError: when the account is not served on that day, or billed beyond it and that is not
+            asked for, or beyond the window for late usage
+        :raise AccessError: to take billed days back without the group Billing Manager
         """
         date = fields.Date.to_date(date)
+        final = fields.Date.add(date, days=1)
         for client in self:
             row = client._membership_on(date)
             if client.state != "active" or not row:
@@ -545,14 +565,222 @@ class ResellerClient(models.Model):
                         date=date,
                     )
                 )
-            if client.billed_until and date < client.billed_until:
-                client._raise_billed(self.env._("closing"))
-            client.membership_ids.filtered(lambda one: one.date_from > date).unlink()
-            row.date_to = date
-            final = fields.Date.add(date, days=1)
+            rows = client._take_back_from(final, dated_back, self.env._("closing")).membership_ids
+            rows.filtered(lambda one: one.date_from > date).unlink()
+            rows.browse(row.id).date_to = date
             client.check_access("write")
-            client.sudo().next_bill_date = min(client.next_bill_date, final)  # billing keeps it
+            client.sudo().next_bill_date = min(  # billing keeps it
+                client.next_bill_date,
+                max(final, fields.Date.add(client.billed_until or date, days=1)),
+            )
         self._sync_contracts()
+
+    def action_enrol(self, feature, quantity, date):
+        """Have accounts a number of a feature from a day on, as long as they would have had it.
+
+        :param feature: a reseller.feature
+        :param quantity: how many each has: zero for none
+        :param date date: the first day, local to the client
+        :raise UserError: when the day is billed
+        """
+        self._enrol(feature, quantity, fields.Date.to_date(date), False, self.env._("a quantity"))
+
+    def action_switch_off(self, feature, date, dated_back=False):
+        """Enrol accounts in a feature no more, whether by themselves or automatically.
+
+        :param feature: a reseller.feature
+        :param date date: the last day of the feature, local to the client
+        :param bool dated_back: see `action_close`; the next bill gives back what days were billed at
+        :raise UserError: as `action_close`
+        :raise AccessError: as `action_close`
+        """
+        self._enrol(
+            feature,
+            0,
+            fields.Date.add(fields.Date.to_date(date), days=1),
+            dated_back,
+            self.env._("switching off"),
+        )
+
+    def _enrol(self, feature, quantity, date, dated_back, what):
+        """Give accounts a quantity of a feature from a day on; see `_take_back_from`."""
+        rules_sudo = self.env["reseller.price.rule"].sudo()  # whoever's prices they are
+        automatic = rules_sudo.search_count(
+            [("feature_id", "=", feature.id), ("enrolment", "!=", "opt_in")], limit=1
+        )
+        for client in self:
+            client = client._take_back_from(date, dated_back, what)
+            rows = client.enrolment_ids.filtered(lambda row: row.feature_id == feature)
+            later = rows.filtered(lambda row: row.date_from >= date)
+            before, until = fields.Date.subtract(date, days=1), False
+            for row in rows - later:
+                if not row.date_to or row.date_to > before:
+                    until, row.date_to = row.date_to, before
+            if not quantity:
+                later.unlink()
+                until = False
+            elif later:
+                later.quantity = quantity
+                following = fields.Date.subtract(min(later.mapped("date_from")), days=1)
+                until = until or following
+                if following < date:
+                    continue
+            # Who would have it without being asked is left out by a row of its own.
+            if quantity or automatic:
+                rows.create(
+                    {
+                        "client_id": client.id,
+                        "feature_id": feature.id,
+                        "date_from": date,
+                        "date_to": until,
+                        "quantity": quantity,
+                    }
+                )
+
+    def action_bill_now(self, date=None):
+        """Bill accounts at once, up to a day, instead of with their next bill.
+
+        What has changed in cycles that are paid ahead is due with this bill, prorated, and so is the use
+        until then. The next bill comes when it would have come.
+
+        :param date date: the bill date, local to the client; today
+        :return: the statements, of kind *instant*, of those accounts that have something due
+        :raise UserError: when a bill is due before, when the day is to come or billed, when nothing is
+            due, and where bills are approved by somebody else
+        :raise AccessError: without the group Billing Manager
+        """
+        self.env["reseller.billing.run"]._check_may_bill()
+        statements = self.env["reseller.statement"]
+        for company in self.company_id:
+            if company.reseller_approver_differs:
+                raise UserError(
+                    self.env._(
+                        "At %s bills are approved by somebody else: prepare a run, which bills what has "
+                        "changed.",
+                        company.name,
+                    )
+                )
+        self.company_id._take_turn_with_prices()
+        self.lock_for_update()
+        self.invalidate_recordset(["state", "billed_until", "next_bill_date"])
+        for client in self:
+            today = client._today()
+            day = fields.Date.to_date(date) or today
+            if client.state != "active" or not client.billed_until:
+                raise UserError(
+                    self.env._("%s has no bill yet that this one could follow.", client.name)
+                )
+            if not client.billed_until < day <= today:
+                raise UserError(
+                    self.env._(
+                        "%(client)s is billed until %(until)s: choose a day after that, and no later "
+                        "than today.",
+                        client=client.name,
+                        until=client.billed_until,
+                    )
+                )
+            made = client.statement_ids.filtered(
+                lambda one, day=day: (
+                    one.bill_date == day
+                    and one.kind == "instant"
+                    and one.state in ("approved", "invoiced")
+                )
+            )
+            if made:
+                raise UserError(
+                    self.env._(
+                        "%(bill)s was made at once on that day: what came later is due tomorrow, or with "
+                        "the next bill.",
+                        bill=made.name,
+                    )
+                )
+            if client.next_bill_date <= day:
+                raise UserError(
+                    self.env._(
+                        "%(client)s has a bill due on %(date)s, which comes first: bill that.",
+                        client=client.name,
+                        date=client.next_bill_date,
+                    )
+                )
+            with self.env.cr.savepoint() as savepoint:
+                statement = statements._bill_at_once(client, day)
+                due = bool(statement.charge_ids)
+                if not due:
+                    savepoint.rollback()
+            if due:
+                statements |= statement
+            else:
+                self.env.invalidate_all(flush=False)
+        if not statements:
+            raise UserError(self.env._("Nothing of %s is due now.", ", ".join(self.mapped("name"))))
+        return statements
+
+    def _take_back_from(self, day, dated_back, what):
+        """Return this account to change its service from a day on.
+
+        :param dated_back: whether billed days may be taken back, which the next bill then does
+        :param what: what changes, in words
+        """
+        self.ensure_one()
+        if not self.billed_until or day > self.billed_until:
+            return self
+        if not dated_back:
+            self._raise_billed(what)
+        self.env["reseller.billing.run"]._check_may_bill()
+        oldest = self.env["reseller.usage.line"]._get_oldest_day(self.company_id)
+        if day < oldest:
+            raise UserError(
+                self.env._(
+                    "%(client)s: %(day)s is billed already and lies outside the window for late usage, "
+                    "which begins on %(oldest)s: credit it by hand.",
+                    client=self.name,
+                    day=day,
+                    oldest=oldest,
+                )
+            )
+        self._rate_again_from(day)
+        return self.with_context(reseller_dated_back=DATED_BACK)
+
+    def action_extend_trial(self, date):
+        """Have the running trials of accounts last until a day, where they would end before.
+
+        :param date date: the last day of the trial, local to the client
+        :raise UserError: when no trial of an account is running, or days after it are billed
+        """
+        last = fields.Date.to_date(date)
+        for client in self:
+            rates, today = self.env["reseller.rating"], client._today()
+            trials = rates._load_trials(client, last).values() if client.state == "active" else ()
+            ends = [once.trial_end for once in trials if once.trial_end >= today]
+            if not ends:
+                raise UserError(
+                    self.env._(
+                        "%s has no running trial that could be extended: a price gives one.",
+                        client.name,
+                    )
+                )
+            if last <= min(ends):
+                raise UserError(
+                    self.env._(
+                        "The trial of %(client)s lasts until %(until)s: choose a later day.",
+                        client=client.name,
+                        until=min(ends),
+                    )
+                )
+            vals = {"trial_until": last}
+            if not client.trial_until or client.trial_until < today:
+                vals["trial_extended_on"] = today
+            client.write(vals)
+
+    def _load_billed_trials(self):
+        """Return {(client id, feature id): last day of its trial that is billed}."""
+        self.flush_recordset()
+        found = {}
+        for client in self.filtered("billed_until"):
+            trials = self.env["reseller.rating"]._load_trials(client, client.billed_until)
+            for feature, once in trials.items():
+                found[client.id, feature] = min(once.trial_end, client.billed_until)
+        return found
 
     def action_reopen(self, date):
         """Serve closed accounts again; cycles begin anew, or go on with the calendar's.
@@ -741,13 +969,7 @@ class ResellerClient(models.Model):
     def action_view_invoices(self):
         """Open the invoices of the client's statements."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Invoices"),
-            "res_model": "account.move",
-            "view_mode": "list,form",
-            "domain": [("reseller_statement_id.client_id", "=", self.id)],
-        }
+        return self.env["account.move"]._get_bills_action([("reseller_client_id", "=", self.id)])
 
     def action_preview(self):
         """Show what a bill of the next bill date would be."""
@@ -801,9 +1023,11 @@ class ResellerClient(models.Model):
 
     def _today(self):
         """Return today's date where the client is."""
+        return fields.Date.context_today(self.with_context(tz=self._get_tz()))
+
+    def _get_tz(self):
         self.ensure_one()
-        tz = self.tz or self.reseller_id.tz
-        return fields.Date.context_today(self.with_context(tz=tz))
+        return self.tz or self.reseller_id.tz
 
     def _membership_on(self, day):
         self.ensure_one()
@@ -829,6 +1053,14 @@ class ResellerClient(models.Model):
         dates = [next(rating.bill_dates_after(row.anchor_date, self._billing_interval(), day))]
         return min(dates + [one for one in self._get_turns() if one > day])
 
+    def _had_instant(self, day):
+        """Whether the bill of a day that was voided last was made at once: so is the one instead."""
+        self.ensure_one()
+        made = self.statement_ids.filtered(
+            lambda one: one.bill_date == day and one.kind != "manual" and one.state != "preview"
+        ).sorted("id")[-1:]
+        return made.kind == "instant" and made.state == "void"
+
     def _get_billed_until(self, without):
         """Return the last billed day as it is without some statements, or False."""
         self.ensure_one()
@@ -850,10 +1082,15 @@ class ResellerClient(models.Model):
         rows = self.membership_ids.sorted("date_from")
         starts = set(rows.mapped("date_from"))
         following = {fields.Date.add(row.date_to, days=1) for row in rows if row.date_to}
-        return {
+        turns = {
             **dict.fromkeys(starts - following, "opening"),
             **dict.fromkeys(following - starts, "final"),
         }
+        closed, until = self.close_date, self.billed_until
+        if self.state == "active" and closed and until and closed < until:
+            # Dated back: days after it are billed already.
+            turns[fields.Date.add(until, days=1)] = "final"
+        return turns
 
     def _get_pricing(self):
         """Return the winning rule of every feature today, with what it overrides."""
@@ -911,8 +1148,10 @@ class ResellerClient(models.Model):
             )
 
     @api.model
-    def _due_sql(self, run, now):
+    def _due_sql(self, run, now, waiting=False):
         """Return the query for the due accounts of a run, which need not be saved yet.
+
+        :param waiting: for those, instead, whose bill date has come and whose delay is not over
 
         An account is due when the time in its zone is the billing delay past the start of its
         bill date (rating 4). A closed one is due for late use, days that have a price only now, and
@@ -931,6 +1170,10 @@ class ResellerClient(models.Model):
                    client.rerate_from IS NOT NULL
                    OR EXISTS (
                        SELECT FROM reseller_usage_daily bucket
+                         JOIN reseller_client_membership row
+                           ON row.client_id = client.id
+                          AND bucket.billing_date BETWEEN row.date_from
+                              AND COALESCE(row.date_to, 'infinity')
                         WHERE bucket.client_id = client.id
                           AND bucket.statement_id IS NULL)
                    OR EXISTS (
@@ -939,9 +1182,9 @@ class ResellerClient(models.Model):
                           AND item.statement_id IS NULL
                           AND item.is_withdrawn IS NOT TRUE
                           AND item.date <= client.next_bill_date)))
-               AND (client.next_bill_date::timestamp
-                    + COALESCE(company.reseller_billing_delay, 0) * interval '1 hour')
+               AND client.next_bill_date::timestamp
                    AT TIME ZONE COALESCE(client.tz, reseller.tz) <= %(now)s AT TIME ZONE 'UTC'
+               AND %(over)s
                AND NOT EXISTS (
                    SELECT FROM reseller_billing_run_line line
                     WHERE line.run_id = %(run)s
@@ -957,6 +1200,28 @@ class ResellerClient(models.Model):
             date=run.date or None,
             run=run._origin.id or None,
             now=now,
+            over=self._delay_over_sql(run, now, waiting),
+        )
+
+    @api.model
+    def _delay_over_sql(self, run, now, waiting):
+        """Return the condition that the billing delay is over, or that it is waited for."""
+        if run.ignores_delay:
+            return SQL("FALSE") if waiting else SQL("TRUE")
+        return SQL(
+            "(%s <= %s AT TIME ZONE 'UTC') IS %s",
+            self._due_at_sql(),
+            now,
+            SQL("FALSE") if waiting else SQL("TRUE"),
+        )
+
+    @api.model
+    def _due_at_sql(self):
+        """Return the moment at which the bill of a `client` of a `reseller` and `company` is due."""
+        return SQL(
+            "(client.next_bill_date::timestamp"
+            " + COALESCE(company.reseller_billing_delay, 0) * interval '1 hour')"
+            " AT TIME ZONE COALESCE(client.tz, reseller.tz)"
         )
 
     @api.model

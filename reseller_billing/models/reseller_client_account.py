@@ -35,28 +35,14 @@ class ResellerClient(models.Model):
         today = fields.Date.context_today(self)
         for client in self:
             client.payer_id = client._get_payer()
-        entries = self.env["reseller.account.entry"]
         domain = [
             ("partner_id", "in", self.payer_id.ids),
             ("company_id", "in", self.company_id.ids),
-            ("is_charge", "=", False),
-            # What is only offered is not owed.
-            ("is_offer", "=", False),
         ]
-        keys = ["partner_id", "company_id", "currency_id"]
-        open_sums = {
-            tuple(key): total for *key, total in entries._read_group(domain, keys, ["residual:sum"])
-        }
-        overdue_sums = {
-            tuple(key): total
-            for *key, total in entries._read_group(
-                [*domain, ("date_due", "<", today)], keys, ["residual:sum"]
-            )
-        }
+        balances = self.env["reseller.account.entry"]._load_balances(domain, today)
         for client in self:
             key = (client.payer_id, client.company_id, client.currency_id)
-            client.open_balance = open_sums.get(key, 0.0)
-            client.overdue_balance = overdue_sums.get(key, 0.0)
+            client.open_balance, client.overdue_balance = balances.get(key, (0.0, 0.0))
 
     def action_view_account(self):
         """Open the itemised history: charges, invoices, credits and payments, with the balance."""
@@ -103,6 +89,69 @@ class ResellerClient(models.Model):
         ), SQL(
             "JOIN account_move move ON move.reseller_client_id = debtor.id "
             "JOIN account_move_line line ON line.move_id = move.id"
+        )
+
+    def _owed_sql(self):
+        """Override of the mixin: also what was paid on account counts, which names no account.
+
+        An account's own credits pay its oldest items first; those of the contact that pays, then, its
+        oldest items, whichever account's they are.
+        """
+        return SQL(
+            """
+            , open AS (
+                SELECT line.id, payer.commercial_partner_id AS payer_id, line.company_id,
+                       line.currency_id, document.reseller_client_id AS client_id,
+                       line.amount_residual_currency AS residual,
+                       COALESCE(line.date_maturity, line.date) AS due
+                  FROM account_move_line line
+                  LEFT JOIN res_partner payer ON payer.id = line.partner_id
+                  %s
+                   AND (payer.commercial_partner_id IN (SELECT payer_id FROM item)
+                        OR document.reseller_client_id IN (SELECT debtor_id FROM item))
+            ), own_credit AS (
+                SELECT company_id, currency_id, client_id, -sum(residual) AS amount
+                  FROM open WHERE residual < 0 AND client_id IS NOT NULL
+                 GROUP BY company_id, currency_id, client_id
+            ), own AS (
+                SELECT open.id, open.payer_id, open.company_id, open.currency_id, due, residual,
+                       own_credit.amount AS credit,
+                       sum(residual) OVER (
+                           PARTITION BY open.company_id, open.currency_id, open.client_id
+                           ORDER BY due, open.id
+                       ) AS running
+                  FROM open
+                  LEFT JOIN own_credit
+                    ON own_credit.company_id = open.company_id
+                   AND own_credit.currency_id = open.currency_id
+                   AND own_credit.client_id = open.client_id
+                 WHERE residual > 0
+            ), rest AS (
+                SELECT id, payer_id, company_id, currency_id, due,
+                       LEAST(residual, GREATEST(running - COALESCE(credit, 0), 0)) AS residual
+                  FROM own
+            ), credit AS (
+                SELECT payer_id, company_id, currency_id, -sum(residual) AS amount
+                  FROM open WHERE residual < 0 AND client_id IS NULL
+                 GROUP BY payer_id, company_id, currency_id
+            ), shared AS (
+                SELECT rest.id, residual, credit.amount AS credit,
+                       sum(residual) OVER (
+                           PARTITION BY rest.payer_id, rest.company_id, rest.currency_id
+                           ORDER BY due, rest.id
+                       ) AS running
+                  FROM rest LEFT JOIN credit USING (payer_id, company_id, currency_id)
+            ), owed AS (
+                SELECT id, LEAST(residual, GREATEST(running - COALESCE(credit, 0), 0)) AS residual
+                  FROM shared
+            )
+            SELECT item.debtor_id, sum(owed.residual),
+                   max(item.days) FILTER (WHERE owed.residual > 0)
+              FROM item JOIN owed ON owed.id = item.id
+             WHERE item.days > 0
+             GROUP BY item.debtor_id
+            """,
+            self._open_items_sql(),
         )
 
     @api.model
@@ -294,13 +343,8 @@ class ResellerClient(models.Model):
         if not (_as_key(event.get("id")) and _as_key(event.get("source"))):
             raise UserError(self.env._("Name the event by its id and source, as texts."))
         self._take_turn()
-        before = lines.sudo().search(  # nor use; whoever sends an event may know that it is there
-            [
-                ("company_id", "=", client.company_id.id),
-                ("source", "=", event["source"]),
-                ("external_id", "=", event["id"]),
-            ]
-        )
+        lines_sudo = lines.sudo()  # nor use; whoever sends an event may know that it is there
+        before = lines_sudo._find_sent(client.company_id, event["source"], event["id"])
         answer, refills = self._authorize(
             feature.code,
             "1" if feature.aggregation == "count" else asked,

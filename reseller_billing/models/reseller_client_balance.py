@@ -1,4 +1,4 @@
-from collections import defaultdict
+from collections import defaultdict, namedtuple
 from dataclasses import replace
 from decimal import Decimal
 
@@ -7,6 +7,10 @@ from odoo.exceptions import ValidationError
 
 from .. import rating
 from .reseller_charge import METERED
+from .reseller_client_wallet import total_of
+
+# A line of an invoice that is not made yet; amounts are exact, taxes None where the product has them.
+BillLine = namedtuple("BillLine", "product quantity price amount taxes is_metered")
 
 
 class ResellerClientBalanceMixin(models.AbstractModel):
@@ -23,8 +27,8 @@ class ResellerClientBalanceMixin(models.AbstractModel):
     )
     live_balance = fields.Monetary(
         compute="_compute_live_balance",
-        help="The wallet, less what it would pay of the use and fees that are not billed yet, "
-        "taxes included.",
+        help="What the next bill leaves of the wallet, were it made now: use and fees that are not "
+        "billed yet count, taxes included.",
     )
 
     def _compute_live_balance(self):
@@ -44,32 +48,46 @@ class ResellerClientBalanceMixin(models.AbstractModel):
                 )
 
     def _load_live_balances(self):
-        """Return {client id: balance}: what may be drawn today, less what is not billed yet.
+        """Return {client id: balance}: what the next bill leaves in the wallet, were it made now.
 
-        Exact Decimals in the currency of the bills, taxes included; below zero where more is used.
+        Exact Decimals in the currency of the bills, taxes included; below zero where more is used
+        than the wallet can pay for. Of lots that have ended nothing is left, though they pay for
+        use of the days before.
         """
-        lots = self._load_lots({client: (client._today(),) * 2 for client in self})
-        unbilled = self._load_unbilled()
-        return {
-            client.id: sum(
+        shares = self._load_shares()
+        lots = self._load_lots({client: (shares[client.id][0], client._today()) for client in self})
+        found = {}
+        for client in self:
+            today, (_since, share) = client._today(), shares[client.id]
+            usable = self._keep_to_payer(lots[client], client._get_payer())
+            taken = client._take(share, usable)
+            drawn = {vals["lot_id"]: Decimal(repr(vals["amount"])) for vals in taken}
+            left = sum(
                 (
-                    left
-                    for _lot, left, _cost in self._keep_to_payer(lots[client], client._get_payer())
+                    amount + drawn.get(lot.id, 0)
+                    for lot, amount, _cost in usable
+                    if not lot.date_until or lot.date_until >= today
                 ),
                 Decimal(0),
             )
-            - unbilled[client.id]
-            for client in self
-        }
+            found[client.id] = left - (share - total_of(taken, "amount"))
+        return found
 
-    def _load_unbilled(self):
-        """Return {client id: amount} of what the wallet would pay, were the bill made now.
+    def _load_shares(self):
+        """Return {client id: (first day, amount)} of what the wallet would pay, were the bill made now.
 
-        That is use and begun fees that no bill has charged, and charges by hand that wait, with
-        taxes, as far as the client's choice has the wallet pay for them.
+        That is of use and begun fees that no bill has charged, and of charges by hand that wait, with
+        taxes, as far as the client's choice has the wallet pay for them. Lots that are valid on a day
+        from the first one on pay for it.
         """
-        found = dict.fromkeys(self.ids, Decimal(0))
-        served = self.filtered(lambda one: one.state == "active" and one.wallet_use != "never")
+        found = {client.id: (client._today(), Decimal(0)) for client in self}
+        served = self.filtered(
+            lambda one: (
+                one.state == "active"
+                and one.wallet_use != "never"
+                and one.reseller_id.invoice_to != "none"
+            )
+        )
         for company, clients in served.grouped("company_id").items():
             statements = self.env["reseller.statement"].with_company(company)
             bills = {}
@@ -82,25 +100,63 @@ class ResellerClientBalanceMixin(models.AbstractModel):
                 bills[client.id] = replace(bill, next_date=tomorrow)
             rated = clients.filtered(lambda one, bills=bills: one.id in bills)
             charges, _covered, _draws = self.env["reseller.rating"]._rate(rated, bills)
-            amounts = defaultdict(Decimal)
-            for client in rated:
-                for charge in charges[client.id]:
-                    if client.wallet_use == "always" or charge.key.kind in METERED:
-                        feature = self.env["reseller.feature"].browse(charge.feature)
-                        amounts[client, feature._get_product(company)] += charge.amount
+            lines = rated._prepare_unbilled_lines(company, charges)
             for item in clients._find_waiting_charges():
-                amounts[item.client_id, item._get_product()] += item._get_exact()[2]
+                sold = item.refund_lot_id.charge_id.move_line_ids[:1]
+                taxes = sold.tax_ids if sold else None  # as on the credit note
+                lines[item.client_id].append(
+                    BillLine(item._get_product(), *item._get_exact(), taxes, False)
+                )
             positions = statements._get_fiscal_positions(clients, company)
-            for (client, product), amount in amounts.items():
-                found[client.id] += client._with_taxes(product, amount, positions[client.id])
+            for client in clients:
+                totals = client._get_totals(lines[client], positions[client.id])
+                bill = bills.get(client.id)
+                since = min(bill.period_start, client._today()) if bill else client._today()
+                found[client.id] = since, client._limit_share(*totals)
+        return found
+
+    def _limit_share(self, total, metered):
+        """Return how much of an invoice the wallet may pay, by the client's choice.
+
+        :param Decimal total: the invoice's, taxes included; below zero it is a credit note
+        :param Decimal metered: of its lines for metered use, taxes included
+        """
+        self.ensure_one()
+        shares = {"always": total, "usage": min(total, metered), "never": Decimal(0)}
+        return max(shares[self.wallet_use], Decimal(0))
+
+    def _prepare_unbilled_lines(self, company, charges):
+        """Return {client: [BillLine]} of rated charges, with the taxes that their invoice would have.
+
+        :param charges: {client id: [rating.Charge]} of these clients
+        """
+        statements = self.env["reseller.statement"]
+        closing = statements._get_closing_statements(self, charges)
+        statements_sudo = statements.union(*closing.values()).sudo()  # part of the balance
+        originals = statements_sudo._get_invoice_lines()
+        found = defaultdict(list)
+        for client in self:
+            for charge in charges[client.id]:
+                feature = self.env["reseller.feature"].browse(charge.feature)
+                closed = closing.get((client.id, charge.closed))
+                original = closed and originals.get((closed.id, charge.feature))
+                found[client].append(
+                    BillLine(
+                        feature._get_product(company),
+                        charge.quantity,
+                        charge.unit_price,
+                        charge.amount,
+                        original.tax_ids if original else None,
+                        charge.key.kind in METERED,
+                    )
+                )
         return found
 
     def _find_waiting_charges(self):
-        """Return the charges by hand that wait for a bill of today, and that the wallet would pay."""
-        everything = self.filtered(lambda one: one.wallet_use == "always")
+        """Return the charges by hand that wait for a bill of today, without what tops wallets up."""
         items_sudo = self.env["reseller.manual.charge"].sudo()  # part of the account's balance
         waiting = items_sudo.search(
-            [("client_id", "in", everything.ids), ("state", "=", "waiting")], order="id"
+            [("client_id", "in", self.ids), ("state", "=", "waiting")], order="id"
         )
         return waiting.filtered(
             lambda item: (
@@ -108,22 +164,75 @@ class ResellerClientBalanceMixin(models.AbstractModel):
             )
         )
 
-    def _with_taxes(self, product, amount, position=None):
-        """Return what an amount as priced comes to with the taxes of a product; exact Decimals.
+    def _with_taxes(self, product, amount):
+        """Return what an amount as priced comes to with the taxes of a product; exact Decimals."""
+        self.ensure_one()
+        position = self.env["reseller.statement"]._get_fiscal_positions(self, self.company_id)
+        line = BillLine(product, Decimal(1), amount, amount, None, False)
+        return self._get_totals([line], position[self.id])[0]
 
-        :param position: the id of the fiscal position, or False; it is looked up if None
+    def _get_product_taxes(self, product, position):
+        """Return the taxes that Odoo gives an invoice line: the product's, or else the account's."""
+        taxes = product.taxes_id._filter_taxes_by_company(self.company_id)
+        if not taxes and product:
+            template = product.with_company(self.company_id).product_tmpl_id
+            account = template.get_product_accounts(position)["income"]
+            if account:
+                taxes = account.tax_ids.filtered(lambda tax: tax.type_tax_use == "sale")
+        return position.map_tax(taxes)
+
+    def _get_totals(self, lines, position):
+        """Return (total, total of metered use) of an invoice, taxes included; exact Decimals.
+
+        Odoo computes and rounds the taxes as it does on the invoice.
+
+        :param lines: a list of BillLine
+        :param position: the id of the fiscal position, or False
         """
         self.ensure_one()
         company, currency = self.company_id, self.currency_id
-        if not amount or not product:
-            return amount
-        taxes_sudo = product.sudo().taxes_id._filter_taxes_by_company(company)  # as on the invoice
-        if not taxes_sudo:
-            return amount
-        if position is None:
-            statements = self.env["reseller.statement"]
-            position = statements._get_fiscal_positions(self, company)[self.id]
+        taxes_model = self.env["account.tax"].sudo()  # as on the invoice
         positions_sudo = self.env["account.fiscal.position"].sudo()  # as on the invoice
-        taxes_sudo = positions_sudo.browse(position or []).map_tax(taxes_sudo)
-        total = taxes_sudo.compute_all(float(amount), currency, product=product)["total_included"]
-        return rating.round_to(Decimal(repr(total)), currency._get_exact_rounding())
+        position_sudo = positions_sudo.browse(position or [])
+        digits = self.env["decimal.precision"].precision_get("Product Unit")
+        unit = currency._get_exact_rounding()
+        plain, bases, payer = [Decimal(0), Decimal(0)], [], self._get_payer()
+        by_product = {}
+        for line in lines:
+            product_sudo = line.product.sudo()  # as on the invoice
+            taxes_sudo = line.taxes
+            if taxes_sudo is None and product_sudo not in by_product:
+                by_product[product_sudo] = self._get_product_taxes(product_sudo, position_sudo)
+            if taxes_sudo is None:
+                taxes_sudo = by_product[product_sudo]
+            if not taxes_sudo:
+                plain[0] += line.amount
+                plain[1] += line.amount if line.is_metered else 0
+                continue
+            quantity, price = self.env["reseller.charge"]._split_amount(*line[1:4], digits)
+            base = taxes_model._prepare_base_line_for_taxes_computation(
+                {},
+                product_id=product_sudo,
+                tax_ids=taxes_sudo,
+                price_unit=float(price),
+                quantity=float(quantity),
+                currency_id=currency,
+                partner_id=payer,
+            )
+            taxes_model._add_tax_details_in_base_line(base, company)
+            bases.append((base, line.is_metered))
+        for base, is_metered in bases:
+            if is_metered:
+                # The line's own total, before the invoice spreads what rounding leaves.
+                taxes_model._round_base_lines_tax_details([base], company)
+                plain[1] += _exact(base["tax_details"]["total_included_currency"], unit)
+        if bases:
+            invoice = [base for base, _is_metered in bases]
+            taxes_model._round_base_lines_tax_details(invoice, company)
+            summary = taxes_model._get_tax_totals_summary(invoice, currency, company)
+            plain[0] += _exact(summary["total_amount_currency"], unit)
+        return tuple(plain)
+
+
+def _exact(amount, unit):
+    return rating.round_to(Decimal(repr(amount)), unit)

@@ -281,17 +281,26 @@ class ResellerClientChargingMixin(models.AbstractModel):
                 found[client] = due
         return found
 
-    def _get_due_amount(self, invoice):
-        """Return what is to be charged of an invoice by now: of several due dates, what is due."""
-        if self.charge_timing == "posting" or invoice.reseller_is_offer:
-            return invoice.amount_residual
-        today = self._today()
-        lines = invoice.line_ids._get_open_receivables()
-        return sum(
-            lines.filtered(lambda line: (line.date_maturity or line.date) <= today).mapped(
-                "amount_residual_currency"
-            )
-        )
+    def _get_due_amount(self, invoice, by_hand=False):
+        """Return what is to be charged of an invoice by now: of several due dates, what is due.
+
+        Where all of it is and Odoo grants a discount for payment by today, the discount is off.
+
+        :param bool by_hand: whether all that is open is charged, due or not
+        """
+        amount = invoice.amount_residual
+        if invoice.reseller_is_offer:
+            return amount
+        if self.charge_timing == "due" and not by_hand:
+            today = self._today()
+            lines = invoice.line_ids._get_open_receivables()
+            due = lines.filtered(lambda line: (line.date_maturity or line.date) <= today)
+            amount = sum(due.mapped("amount_residual_currency"))
+        if not invoice.currency_id.compare_amounts(amount, invoice.amount_residual):
+            values = invoice._get_invoice_next_payment_values()
+            if values.get("installment_state") == "epd":
+                return values["amount_due"]
+        return amount
 
     def _charges_by_itself(self, invoice):
         """Whether an invoice of this account is charged without a person: of offers refills alone."""
@@ -379,7 +388,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
                 self.env._("A charge of %s is under way: wait for its result.", self.display_name)
             )
         self.invalidate_recordset(["open_balance"])  # it may have been shown before
-        wanted = None if by_hand else self._get_due_amount(invoice)
+        wanted = self._get_due_amount(invoice, by_hand)
         amount = self._get_chargeable_amount(invoice, wanted)
         if amount <= 0:
             raise UserError(

@@ -239,17 +239,14 @@ class ResellerClientPortalMixin(models.AbstractModel):
             SQL(
                 """
                 SELECT bucket.feature_id, bucket.level_id, bucket.billing_date, bucket.event_count,
-                       trim_scale(CASE feature.aggregation
-                           WHEN 'count' THEN bucket.event_count
-                           WHEN 'max' THEN bucket.max_quantity
-                           WHEN 'last' THEN bucket.last_quantity
-                           ELSE bucket.quantity END)::text
+                       trim_scale(%s)::text
                   FROM reseller_usage_daily bucket
                   JOIN reseller_feature feature ON feature.id = bucket.feature_id
                  WHERE bucket.client_id = %s AND bucket.billing_date BETWEEN %s AND %s
                  ORDER BY feature.sequence, feature.id, bucket.level_id NULLS FIRST,
                        bucket.billing_date
                 """,
+                self.env["reseller.usage.daily"]._counted_sql(),
                 self.id,
                 first,
                 last,
@@ -310,6 +307,22 @@ class ResellerClientPortalMixin(models.AbstractModel):
             or self.prepaid_lot_ids
         )
 
+    def _get_closing_day(self):
+        """Return the last day of service of a client that is closed now: what is billed was served."""
+        return max(self._today(), self.billed_until or self._today())
+
+    def _preview_closing(self):
+        """Return what the final bill would be, were this client closed now; empty where none comes."""
+        self.ensure_one()
+        statements = self.env["reseller.statement"]
+        if self.state != "active" or self.close_date or not self._has_history():
+            return statements
+        day = self._get_closing_day()
+        final = fields.Date.add(day, days=1)
+        return statements._preview_if(
+            self, final, lambda: self.action_close(day), self.env._("closed now")
+        )
+
     def _close_or_delete(self):
         """Delete a client without history; close one that is served, and archive it.
 
@@ -325,7 +338,7 @@ class ResellerClientPortalMixin(models.AbstractModel):
             self.unlink()
             return None
         if self.state == "active" and not self.close_date:
-            self.action_close(max(self._today(), self.billed_until or self._today()))
+            self.action_close(self._get_closing_day())
         self.active = False
         return self.close_date
 

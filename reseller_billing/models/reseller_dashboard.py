@@ -4,6 +4,7 @@ from odoo.tools import SQL, date_utils
 from odoo.tools.misc import format_date
 
 from .reseller_client_charging import TRIES
+from .reseller_statement_send import FAILED
 
 MONTHS = 12
 
@@ -53,7 +54,7 @@ class ResellerDashboard(models.AbstractModel):
         parked = Domain("id", "in", self._find_parked())
         rejected = Domain("state", "=", "open") & Domain("company_id", "in", companies)
         unpriced = Domain("is_unpriced", "=", True) & Domain("company_id", "in", companies)
-        failed = Domain("send_state", "=", "failed") & Domain("company_id", "in", companies)
+        failed = Domain("send_state", "in", FAILED) & Domain("company_id", "in", companies)
         failed &= Domain("state", "in", ("approved", "invoiced"))
         prepared = Domain("state", "=", "prepared") & Domain("company_id", "in", companies)
         near = Domain("cycle_end", ">=", fields.Date.context_today(self))

@@ -28,16 +28,23 @@ class ResellerFeature(models.Model):
         default="other",
     )
     company_id = fields.Many2one(
-        "res.company", index=True, help="Empty: a feature of every company."
+        "res.company",
+        index=True,
+        ondelete="cascade",
+        help="Empty: a feature of every company.",
     )
     product_id = fields.Many2one(
         "product.product",
         check_company=True,
+        ondelete="restrict",
         help="Gives the charges their taxes and income account. "
         "Empty: the company's generic usage product.",
     )
     uom_id = fields.Many2one(
-        "uom.uom", string="Unit", help="What one unit of use is, on statements."
+        "uom.uom",
+        string="Unit",
+        ondelete="restrict",
+        help="What one unit of use is, on statements.",
     )
     aggregation = fields.Selection(
         [

@@ -35,7 +35,8 @@ class ResellerGate(models.AbstractModel):
             SQL(
                 """
                 SELECT client.company_id, client.reseller_id, client.state, client.interval_count,
-                       client.interval_unit, client.billing_start, reseller.currency_id,
+                       client.interval_unit, client.billing_start, client.trial_until,
+                       client.trial_extended_on, reseller.currency_id,
                        COALESCE(client.tz, reseller.tz) AS tz,
                        company.reseller_refuse_unpriced, %(refused)s AS refused_use,
                        feature.id AS feature_id, feature.aggregation, client.prepaid_only,
@@ -87,6 +88,7 @@ class ResellerGate(models.AbstractModel):
             {1: row["reseller_id"], 3: client.id},
             {row["feature_id"]: enrolments},
             row["billing_start"],
+            (row["trial_extended_on"], row["trial_until"]),
         )
         today = fields.Date.context_today(self.with_context(tz=row["tz"]))
         return Asked(

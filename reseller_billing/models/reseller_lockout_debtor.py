@@ -81,16 +81,19 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
     def _load_debts(self, day=None):
         """Return {id: Debt} of what is overdue on a day, as if nothing more were paid until then.
 
-        Open credits count off; invoices that are blocked for payment do not count. Amounts are in
-        the currency of the bills.
+        Open credits count off; invoices that are blocked for payment do not count, nor what is less
+        than the company's setting. Amounts are in the currency of the bills.
 
         :param day: today, where each debtor is, if None
         """
         self.env.flush_all()
         found = dict.fromkeys(self.ids, NOTHING)
         days = [day or one._today() for one in self]
+        companies_sudo = self.company_id.sudo()  # whoever asks need not read the setting
+        minimums = {one.id: one.reseller_lockout_minimum for one in companies_sudo}
+        least = {one.id: Decimal(repr(minimums[one.company_id.id])) for one in self}
         for debtor, owed, overdue in self.env.execute_query(self._debts_sql(days)):
-            if overdue and owed > 0:
+            if overdue and owed > 0 and owed >= least[debtor]:
                 found[debtor] = Debt(owed, overdue)
         return found
 
@@ -99,24 +102,48 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
 
         :param days: a day for each
         """
+        debtors, joins = self._debtors_sql(days)
         return SQL(
             """
             WITH item AS (
                 SELECT debtor.id AS debtor_id, line.id, line.amount_residual_currency AS residual,
+                       payer.commercial_partner_id AS payer_id,
                        debtor.day - COALESCE(line.date_maturity, line.date) AS days
                   FROM (%s) AS debtor
                   %s
-                  JOIN account_account account ON account.id = line.account_id
-                  JOIN account_move document ON document.id = line.move_id
-                 WHERE line.parent_state = 'posted'
-                   AND line.reconciled IS NOT TRUE
-                   AND document.reseller_is_offer IS NOT TRUE
-                   AND (document.move_type NOT IN ('out_invoice', 'out_receipt')
-                        OR document.payment_state IN ('not_paid', 'partial'))
-                   AND account.account_type = 'asset_receivable'
+                  LEFT JOIN res_partner payer ON payer.id = line.partner_id
+                  %s
                    AND line.company_id = debtor.company_id
                    AND line.currency_id = debtor.currency_id
-            ), credit AS (
+            )
+            %s
+            """,
+            debtors,
+            joins,
+            self._open_items_sql(),
+            self._owed_sql(),
+        )
+
+    def _open_items_sql(self):
+        """Return the joins and conditions of what is open of receivable `line`s."""
+        return SQL(
+            """
+              JOIN account_account account ON account.id = line.account_id
+              JOIN account_move document ON document.id = line.move_id
+             WHERE line.parent_state = 'posted'
+               AND line.reconciled IS NOT TRUE
+               AND document.reseller_is_offer IS NOT TRUE
+               AND (document.move_type NOT IN ('out_invoice', 'out_receipt')
+                    OR document.payment_state IN ('not_paid', 'partial'))
+               AND account.account_type = 'asset_receivable'
+            """
+        )
+
+    def _owed_sql(self):
+        """Return the query for (id, net overdue amount, days overdue) of each debtor of `item`."""
+        return SQL(
+            """
+            , credit AS (
                 SELECT debtor_id, -sum(residual) AS amount FROM item
                  WHERE residual < 0 GROUP BY debtor_id
             ), overdue AS (
@@ -129,8 +156,7 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
                    max(overdue.days) FILTER (WHERE running > COALESCE(credit.amount, 0))
               FROM overdue LEFT JOIN credit ON credit.debtor_id = overdue.debtor_id
              GROUP BY overdue.debtor_id
-            """,
-            *self._debtors_sql(days),
+            """
         )
 
     def _debtors_sql(self, days):

@@ -22,7 +22,10 @@ class ResellerLockoutPolicy(models.Model):
     active = fields.Boolean(default=True)
     name = fields.Char(required=True, translate=True)
     company_id = fields.Many2one(
-        "res.company", index=True, help="Empty: a policy for every company."
+        "res.company",
+        index=True,
+        ondelete="cascade",
+        help="Empty: a policy for every company.",
     )
     stage_ids = fields.One2many("reseller.lockout.stage", "policy_id", copy=True)
     rejects_events = fields.Boolean(

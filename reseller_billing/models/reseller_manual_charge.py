@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from .. import rating
+from .account_move_line import BILLING
 
 
 class ResellerManualCharge(models.Model):
@@ -27,6 +28,7 @@ class ResellerManualCharge(models.Model):
     product_id = fields.Many2one(
         "product.product",
         check_company=True,
+        ondelete="restrict",
         help="Gives taxes and income account. Empty: the company's generic usage product.",
     )
     date = fields.Date(
@@ -52,6 +54,12 @@ class ResellerManualCharge(models.Model):
         help="The bill that it is on. Empty: it waits for the next one.",
     )
     is_withdrawn = fields.Boolean(readonly=True, copy=False)
+    is_of_invoice = fields.Boolean(
+        string="Line of the Invoice",
+        readonly=True,
+        copy=False,
+        help="It was added to the bill's draft invoice, and changes or goes with that line.",
+    )
     refund_lot_id = fields.Many2one(
         "reseller.prepaid.lot",
         string="Refunds",
@@ -125,12 +133,13 @@ class ResellerManualCharge(models.Model):
         for vals in vals_list:
             self._check_bill_owned(vals)
         items = super().create(vals_list)
-        for item in items:
+        for item in items.filtered(lambda one: not one.statement_id):
             item.client_id._expect_bill(item.date)
         return items
 
     def _check_bill_owned(self, vals):
-        if {"statement_id", "refill_id", "refund_lot_id"} & vals.keys() and not self.env.su:
+        owned = {"statement_id", "refill_id", "refund_lot_id", "is_of_invoice"}
+        if owned & vals.keys() and not self.env.su:
             raise UserError(self.env._("Billing itself says on which bill a charge is."))
 
     def write(self, vals):
@@ -139,6 +148,7 @@ class ResellerManualCharge(models.Model):
             "statement_id",
             "state",
             "is_withdrawn",
+            "is_of_invoice",
             "message_main_attachment_id",
         }:
             self._check_waiting()
@@ -220,6 +230,86 @@ class ResellerManualCharge(models.Model):
                 invoice.reseller_client_id._claim_charge(invoice, by_hand=True)
         self.client_id._trigger_charges()
         return self.statement_id[:1].action_view_invoice()
+
+    # Lines that were added to invoices by hand
+
+    @api.model
+    def _follow_invoice(self, invoice):
+        """Have a statement say what was added to its draft invoice by hand, changed there or removed.
+
+        :param invoice: the account.move of a bill
+        :raise UserError: when a line sells a package, which only its own dialog does
+        """
+        statement_sudo = invoice.reseller_statement_id.sudo()  # closed to all users
+        items_sudo = self.sudo()  # who posts the invoice need not enter charges
+        lines = invoice.invoice_line_ids.filtered(lambda line: line.display_type == "product")
+        known = statement_sudo.charge_ids.manual_charge_id.filtered("is_of_invoice")
+        lines_sudo = lines.sudo()  # who posts the invoice need not read charges by hand
+        items = {
+            line.sudo(False): line.charge_id.manual_charge_id  # back to the caller's rights
+            for line in lines_sudo
+            if not line.charge_id or line.charge_id.manual_charge_id in known
+        }
+        if not (items or known):
+            return
+        # A charge has its exact values from the start: what may have changed is made anew.
+        by_hand = lines.browse([line.id for line in items])
+        by_hand.with_context(reseller_billing=BILLING).charge_id = False
+        statement_sudo.charge_ids.filtered(lambda charge: charge.manual_charge_id in known).unlink()
+        known.statement_id = False
+        number = max(statement_sudo.charge_ids.mapped("sequence"), default=0)
+        standing = by_hand.filtered(lambda line: line.quantity and line.price_unit)
+        rows = []
+        for line in standing:
+            vals = self._prepare_line_vals(line, statement_sudo)
+            item_sudo = items[line]
+            if item_sudo:
+                item_sudo.write(vals)
+                item_sudo.statement_id = statement_sudo
+            else:
+                vals |= {"statement_id": statement_sudo.id, "is_of_invoice": True}
+                item_sudo = items_sudo.create(vals)
+            rows.append(
+                {
+                    **statement_sudo._prepare_charge_vals(),
+                    **item_sudo._prepare_charge_vals(),
+                    "sequence": number + len(rows) + 1,
+                }
+            )
+        charges = self.env["reseller.charge"]._insert(rows)
+        for line, charge in zip(standing, charges, strict=True):
+            line.with_context(reseller_billing=BILLING).charge_id = charge
+        known.filtered(lambda item: not item.statement_id).unlink()
+        statement_sudo.invalidate_recordset(["charge_ids"])
+        exact = statement_sudo.charge_ids._get_exact()
+        total = sum((amount for _quantity, _price, amount in exact.values()), Decimal(0))
+        statement_sudo.amount_total = float(total)
+
+    @api.model
+    def _prepare_line_vals(self, line, statement):
+        """Return the values of the charge or credit by hand that an invoice line is."""
+        if line.product_id.reseller_grants:
+            raise UserError(
+                self.env._(
+                    "%(product)s is a package: take it from %(invoice)s and sell it by Sell Package.",
+                    product=line.product_id.display_name,
+                    invoice=line.move_id.display_name,
+                )
+            )
+        sign = -1 if line.move_id.move_type == "out_refund" else 1
+        with rating.exact():
+            factor = 1 - Decimal(repr(line.discount)) / 100
+            price = Decimal(repr(line.price_unit)) * factor
+            amount = sign * Decimal(repr(line.quantity)) * price
+        return {
+            "client_id": statement.client_id.id,
+            "product_id": line.product_id.id,
+            "name": line.name or line.product_id.display_name or self.env._("By hand"),
+            "kind": "credit" if amount < 0 else "manual",
+            "date": statement.bill_date,
+            "quantity": abs(line.quantity),
+            "unit_price": float(abs(price)),
+        }
 
     def _prepare_charge_vals(self):
         """Return the values of this item's charge."""

@@ -35,11 +35,18 @@ class ResellerPriceFloor(models.Model):
     max_unit_price = fields.Float(
         string="Highest Unit Price",
         min_display_digits="Product Price",
-        default=1000,
+        compute="_compute_ceilings",
+        store=True,
+        readonly=False,
         help="A slip of the hand is refused, not billed. 0: any.",
     )
     max_recurring_fee = fields.Float(
-        string="Highest Fee", min_display_digits="Product Price", default=10000, help="0: any."
+        string="Highest Fee",
+        min_display_digits="Product Price",
+        compute="_compute_ceilings",
+        store=True,
+        readonly=False,
+        help="0: any.",
     )
 
     _feature_uniq = models.Constraint(
@@ -51,6 +58,13 @@ class ResellerPriceFloor(models.Model):
         "AND COALESCE(max_recurring_fee, 0) >= 0)",
         "Lowest and highest prices must not be negative.",
     )
+
+    @api.depends("reseller_id.currency_id")
+    def _compute_ceilings(self):
+        for floor in self:
+            scale = floor.currency_id._scale_ceiling
+            floor.max_unit_price = scale(1000)
+            floor.max_recurring_fee = scale(10000)
 
     @api.constrains("feature_id", "reseller_id")
     def _check_feature_company(self):

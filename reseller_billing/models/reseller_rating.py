@@ -1,6 +1,8 @@
 from collections import defaultdict, namedtuple
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from itertools import zip_longest
 
 from odoo import fields, models
 from odoo.fields import Domain
@@ -197,6 +199,7 @@ class ResellerRating(models.AbstractModel):
                 {1: client.reseller_id.id, 3: client.id},
                 {feature: tuple(rows) for feature, rows in enrolments[client.id].items()},
                 client.billing_start or None,
+                (client.trial_extended_on or None, client.trial_until or None),
             )
             for client in clients
         }
@@ -384,12 +387,7 @@ class ResellerRating(models.AbstractModel):
             SQL(
                 """
                 SELECT bucket.client_id, bucket.feature_id, bucket.billing_date, bucket.level_id,
-                       CASE feature.aggregation
-                            WHEN 'count' THEN bucket.event_count
-                            WHEN 'max' THEN bucket.max_quantity
-                            WHEN 'last' THEN bucket.last_quantity
-                            ELSE bucket.quantity END::text,
-                       %s
+                       (%s)::text, %s
                   FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[])
                        AS wanted (client_id, feature_id, since, until)
                   JOIN reseller_usage_daily bucket
@@ -402,6 +400,7 @@ class ResellerRating(models.AbstractModel):
                  ORDER BY bucket.client_id, bucket.feature_id, bucket.billing_date,
                           level.sequence NULLS FIRST, level.id
                 """,
+                self.env["reseller.usage.daily"]._counted_sql(),
                 uncovered,
                 [client for client, _feature in wanted],
                 [feature for _client, feature in wanted],
@@ -444,8 +443,12 @@ class ResellerRating(models.AbstractModel):
                     accounts[client.id], feature, bill, uncovered.get(key, ())
                 )
                 parts[key] = part
-                if part.since and part.since <= bill.period_end:
-                    wanted[key] = (part.since, bill.period_end)
+                since = part.since
+                if bill.rerate_from:
+                    # Lots get back what they paid for days that are no days of service any more.
+                    since = min(filter(None, (since, bill.rerate_from)))
+                if since and since <= bill.period_end:
+                    wanted[key] = (since, bill.period_end)
         usage = self._load_usage(wanted, as_of)
         prepaid = self._load_prepaid(wanted, as_of)
         charges = {client.id: [] for client in clients}
@@ -579,14 +582,14 @@ class ResellerRating(models.AbstractModel):
             SQL(
                 """
                 SELECT bucket.feature_id, min(bucket.billing_date),
-                       trim_scale(sum(CASE feature.aggregation WHEN 'count' THEN bucket.event_count
-                                           ELSE bucket.quantity END))::text
+                       trim_scale(%s)::text
                   FROM reseller_usage_daily bucket
                   JOIN reseller_feature feature ON feature.id = bucket.feature_id
                  WHERE bucket.client_id = %s AND bucket.statement_id IS NULL
                    AND NOT bucket.feature_id = ANY(%s) AND bucket.billing_date <= %s
-                 GROUP BY bucket.feature_id
+                 GROUP BY bucket.feature_id, feature.aggregation
                 """,
+                self.env["reseller.usage.daily"]._counted_together_sql(),
                 client.id,
                 priced,
                 today,
@@ -599,10 +602,11 @@ class ResellerRating(models.AbstractModel):
     def _billed_prices(self, features):
         """Return {(client, feature id): (runs, once)} of billed days.
 
-        Runs are (first, last, (rule id, terms)); once is the first enrolled day with its rule, where
-        something is given or due once. Days that a run is billing at the moment count as billed.
+        Runs are (first, last, (rule id, terms, whether it bills past fees)); once is the first
+        enrolled day with its rule, where something is given or due once. Days that a run is billing at the moment count as billed.
         """
         found = {}
+        asks = self._load_past_fee_rules(features)
         working = self._get_working_dates()
         for company in self.env.companies:
             at_work = working.get(company)
@@ -628,7 +632,11 @@ class ResellerRating(models.AbstractModel):
                     if rated:
                         timeline = accounts[client.id].timeline(rated, until)
                         runs = [
-                            (first, min(last, until), rule and (rule.id, rule.terms))
+                            (
+                                first,
+                                min(last, until),
+                                rule and (rule.id, rule.terms, rule.id in asks),
+                            )
                             for first, last, rule in timeline.winners()
                             if first <= until
                         ]
@@ -637,6 +645,65 @@ class ResellerRating(models.AbstractModel):
                             if first and first.day <= until:
                                 once = first.day, first.rule.id
                     found[client, feature.id] = runs, once
+        return found
+
+    def _load_past_fee_rules(self, features):
+        """Return the ids of the prices of features that say that they bill past fees."""
+        rules_sudo = self.env["reseller.price.rule"].sudo()  # as in _billed_prices
+        domain = [("feature_id", "in", features.ids), ("bills_past_fees", "=", True)]
+        return set(rules_sudo.search(domain).ids)
+
+    def _load_trials(self, client, until):
+        """Return {feature id: rating.Once} of a client's trials that begin by a day.
+
+        Where use decides who has a feature, its trial may begin with the first cycle.
+        """
+        account = self._load_accounts(client)[client.id]
+        found = {}
+        for (currency, number), feature in self._load_features(
+            client.company_id, clients=client.ids
+        ).items():
+            if currency != client.currency_id.id or not feature.has_once:
+                continue
+            once = account.timeline(feature, until).first_enrolled(lambda _cycle: True)
+            if once and once.day <= until and once.rule.terms.trial_days:
+                found[number] = once
+        return found
+
+    def _load_past_fees(self, days, rules, used):
+        """Return {client: amount} of what prices would bill for billed days without any use.
+
+        :param days: {client: the first day that has a price only now}
+        :param rules: ids of prices
+        :param used: ids of clients with use that no bill has covered
+        """
+        found = {}
+        records = self.env["reseller.client"].sudo().union(*days)  # as in _billed_prices
+        for company, of_company in records.grouped("company_id").items():
+            statements = self.env["reseller.statement"].with_company(company)
+            bills = {}
+            for client in of_company:
+                following = client.billed_until + rating.DAY
+                bill = statements._prepare_bill(client, following)
+                # Of cycles that had begun by then.
+                since = min(filter(None, (bill.rerate_from, days[client])))
+                bills[client.id] = replace(bill, next_date=following, rerate_from=since)
+            charges, _covered, _draws = self._rate(of_company, bills)
+            for client in of_company:
+                kinds = {"recurring", "setup", "minimum"}
+                amount = sum(
+                    (
+                        charge.amount
+                        for charge in charges[client.id]
+                        if charge.key.rule in rules
+                        and (
+                            charge.key.kind in kinds or (charge.key.flat and client.id not in used)
+                        )
+                    ),
+                    Decimal(0),
+                )
+                if amount > 0:
+                    found[client] = amount
         return found
 
     def _get_working_dates(self):
@@ -651,26 +718,76 @@ class ResellerRating(models.AbstractModel):
             )
         }
 
-    def _compare_billed_prices(self, before, features):
-        """Return {client: (whether a billed price changed, first day that has one only now)}."""
+    def _compare_billed_prices(self, before, features, made):
+        """Return {client: (whether a billed price changed, first day that has one only now, rule ids)}.
+
+        A price that no bill has used yet is no billed one. The rules are those that billed days have
+        now and had not before.
+
+        :param before: see _billed_prices
+        :param made: {rule id: its `made_after_id`}
+        """
         after = self._billed_prices(features)
-        found = {}
+        at_work = self._get_working_dates()
+        found, doubtful = {}, []
         for key, (runs, once) in after.items():
             client = key[0]
-            changed, priced = found.get(client, (False, None))
+            changed, priced, rules = found.get(client, (False, None, set()))
             old_runs, old_once = before.get(key, ([], None))
-            cuts = {day for first, last, _terms in runs + old_runs for day in (first, last)}
-            for day in sorted(cuts):
+            cuts = sorted({day for first, last, _terms in runs + old_runs for day in (first, last)})
+            for day, following in zip_longest(cuts, cuts[1:]):
                 old, new = _terms_on(old_runs, day), _terms_on(runs, day)
-                if old != new and (
-                    old is not None or not client.billed_until or day > client.billed_until
-                ):
+                if old == new:
+                    continue
+                last = max(day, following - rating.DAY) if following else day
+                if not client.billed_until or day > client.billed_until:
                     changed = True
-                elif old is None and new is not None:
+                elif old is not None and client.company_id in at_work:
+                    changed = True  # a bill is using it at this moment
+                elif old is not None:
+                    doubtful.append((client, made.get(old[0], 0), day, last))
+                if new is not None:
                     priced = min(priced or day, day)
+                    rules = rules | {new[0]}
             # A trial that has begun, or a bonus that was given, stays where it is.
-            found[client] = changed or bool(old_once and old_once != once), priced
+            if old_once and old_once != once:
+                doubtful.append((client, made.get(old_once[1], 0), old_once[0], old_once[0]))
+            found[client] = changed, priced, rules
+        for client in self._find_using(doubtful):
+            found[client] = True, *found[client][1:]
         return found
+
+    def _find_using(self, doubtful):
+        """Return the clients that have a bill of some days, later than another one.
+
+        :param doubtful: [(client, id of the last statement before, first day, last day)]
+        """
+        if not doubtful:
+            return []
+        clients, after, firsts, lasts = zip(*doubtful, strict=True)
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT asked.client_id
+                  FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[])
+                       AS asked (client_id, after_id, first, last)
+                  JOIN reseller_statement statement
+                    ON statement.client_id = asked.client_id
+                   AND statement.state IN ('approved', 'invoiced')
+                   AND statement.kind != 'manual'
+                   AND statement.id > asked.after_id
+                   AND LEAST(statement.period_start, statement.rerate_from, statement.bill_date)
+                       <= asked.last
+                   AND GREATEST(statement.period_end, statement.bill_date - 1) >= asked.first
+                """,
+                [client.id for client in clients],
+                list(after),
+                list(firsts),
+                list(lasts),
+            )
+        )
+        found = {client.id: client for client in clients}
+        return [found[number] for (number,) in rows]
 
 
 def _terms_on(runs, day):

@@ -3,6 +3,7 @@ import logging
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from . import reseller_reseller_portal  # noqa: F401
@@ -55,6 +56,10 @@ class ResellerReseller(models.Model):
         default=lambda self: self.env.company.currency_id,
         help="The currency of this reseller's clients' bills. Rules match only bills in their currency.",
     )
+    open_balance = fields.Monetary(
+        compute="_compute_balance", help="What the reseller itself owes, by the invoices it pays."
+    )
+    overdue_balance = fields.Monetary(compute="_compute_balance")
     code = fields.Char(required=True, copy=False, tracking=True)
     user_id = fields.Many2one(
         "res.users",
@@ -226,6 +231,90 @@ class ResellerReseller(models.Model):
             )
         return rows
 
+    # What it owes itself
+
+    def _find_paying_contacts(self):
+        """Return {reseller: clients} that pay themselves and are contacts of the reseller.
+
+        What they owe is in the ledger of its contact, and no debt of its own.
+        """
+        payers = self.partner_id.commercial_partner_id
+        clients_sudo = self.env["reseller.client"].sudo()  # who asks need not see every client
+        found = clients_sudo.with_context(active_test=False).search(
+            [("partner_id.commercial_partner_id", "in", payers.ids)]
+        )
+        by_payer = found.grouped(lambda client: client.partner_id.commercial_partner_id)
+        return {
+            reseller: clients_sudo
+            if reseller.invoice_to == "reseller"
+            else by_payer.get(reseller.partner_id.commercial_partner_id, clients_sudo)
+            for reseller in self
+        }
+
+    def _get_entries_domain(self):
+        """Return the domain of the entries of this reseller's own account."""
+        self.ensure_one()
+        return Domain(
+            [
+                ("partner_id", "=", self.partner_id.commercial_partner_id.id),
+                ("company_id", "=", self.company_id.id),
+                ("currency_id", "=", self.currency_id.id),
+                ("client_id", "not in", self._find_paying_contacts()[self].ids),
+            ]
+        )
+
+    @api.depends("partner_id", "invoice_to")
+    def _compute_balance(self):
+        keys = ("partner_id", "company_id", "currency_id", "client_id")
+        payers = self.partner_id.commercial_partner_id
+        sums = self.env["reseller.account.entry"]._load_balances(
+            [("partner_id", "in", payers.ids), ("company_id", "in", self.company_id.ids)],
+            fields.Date.context_today(self),
+            keys,
+        )
+        others = self._find_paying_contacts()
+        for reseller in self:
+            mine = (
+                reseller.partner_id.commercial_partner_id,
+                reseller.company_id,
+                reseller.currency_id,
+            )
+            left_out = set(others[reseller].ids)
+            found = [
+                amounts
+                for (*key, client), amounts in sums.items()
+                if tuple(key) == mine and client.id not in left_out
+            ]
+            reseller.open_balance = sum(amounts[0] for amounts in found)
+            reseller.overdue_balance = sum(amounts[1] for amounts in found)
+
+    def action_view_account(self):
+        """Open the itemised history of what the reseller itself pays, with the balance."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Account of %s", self.display_name),
+            "res_model": "reseller.account.entry",
+            "view_mode": "list",
+            "domain": list(self._get_entries_domain()),
+        }
+
+    def action_view_overdue(self):
+        """Open the documents of the reseller's own that are overdue."""
+        today = fields.Date.context_today(self)
+        overdue = [("date_due", "<", today), ("residual", "!=", 0), ("is_offer", "=", False)]
+        return {
+            **self.action_view_account(),
+            "domain": list(self._get_entries_domain() & Domain(overdue)),
+        }
+
+    def action_view_invoices(self):
+        """Open the invoices and credit notes of the reseller's clients, whoever pays them."""
+        self.ensure_one()
+        return self.env["account.move"]._get_bills_action(
+            [("reseller_reseller_id", "=", self.id)], search_default_group_reseller_client=1
+        )
+
     # Lock-out, for debts of the reseller's own
 
     def _get_lockout_policy(self, day):
@@ -309,5 +398,8 @@ class ResellerReseller(models.Model):
             "res_model": "reseller.price.rule",
             "view_mode": "list,form",
             "domain": [("reseller_id", "=", self.id)],
-            "context": {"default_reseller_id": self.id},
+            "context": {
+                "default_reseller_id": self.id,
+                "default_date_from": fields.Date.context_today(self),
+            },
         }

@@ -37,6 +37,7 @@ class ResellerResellerPortalMixin(models.AbstractModel):
     _name = "reseller.reseller.portal.mixin"
     _description = "Portal of a Reseller"
 
+    currency_id = fields.Many2one("res.currency")
     portal_see_prices = fields.Boolean(
         string="Sees Prices",
         default=True,
@@ -91,24 +92,27 @@ class ResellerResellerPortalMixin(models.AbstractModel):
         "reseller.price.floor", "reseller_id", string="Prices It May Set"
     )
     # Against slips of the hand, and of malice, in the portal; in the reseller's currency.
-    portal_max_refill = fields.Float(
+    portal_max_refill = fields.Monetary(
         string="Highest Refill",
-        digits="Product Price",
-        default=1000,
+        compute="_compute_portal_ceilings",
+        store=True,
+        readonly=False,
         tracking=True,
         help="The most that a client may have its wallet refilled by at once. 0: any.",
     )
-    portal_max_month = fields.Float(
+    portal_max_month = fields.Monetary(
         string="Highest Refills per Month",
-        digits="Product Price",
-        default=10000,
+        compute="_compute_portal_ceilings",
+        store=True,
+        readonly=False,
         tracking=True,
         help="The most that a client may allow refills to come to in a month. 0: any.",
     )
-    portal_max_purchase = fields.Float(
+    portal_max_purchase = fields.Monetary(
         string="Most Bought Ahead",
-        digits="Product Price",
-        default=10000,
+        compute="_compute_portal_ceilings",
+        store=True,
+        readonly=False,
         tracking=True,
         help="What a client may have ordered in packages and not paid yet. 0: any.",
     )
@@ -133,6 +137,15 @@ class ResellerResellerPortalMixin(models.AbstractModel):
     @api.model
     def _get_statement_langs(self):
         return self.env["res.lang"].get_installed()
+
+    @api.depends("currency_id")
+    def _compute_portal_ceilings(self):
+        # Those of one currency say nothing in another: they begin anew with it.
+        for reseller in self:
+            scale = reseller.currency_id._scale_ceiling
+            reseller.portal_max_refill = scale(1000)
+            reseller.portal_max_month = scale(10000)
+            reseller.portal_max_purchase = scale(10000)
 
     @api.constrains("color_primary")
     def _check_color_primary(self):
@@ -323,19 +336,18 @@ class ResellerResellerPortalMixin(models.AbstractModel):
                        COALESCE(sum(bucket.amount) FILTER (WHERE bucket.billing_date >= %(first)s), 0),
                        COALESCE(sum(bucket.amount) FILTER (WHERE bucket.billing_date < %(first)s), 0)
                   FROM (
-                    SELECT daily.feature_id, daily.billing_date,
-                           CASE feature.aggregation WHEN 'count' THEN daily.event_count
-                                ELSE daily.quantity END AS amount
-                      FROM reseller_usage_daily daily
-                      JOIN reseller_client client ON client.id = daily.client_id
-                      JOIN reseller_feature feature ON feature.id = daily.feature_id
+                    SELECT bucket.feature_id, bucket.billing_date, %(counted)s AS amount
+                      FROM reseller_usage_daily bucket
+                      JOIN reseller_client client ON client.id = bucket.client_id
+                      JOIN reseller_feature feature ON feature.id = bucket.feature_id
                      WHERE client.reseller_id = %(reseller)s
                        AND feature.aggregation IN ('sum', 'count')
-                       AND (daily.billing_date BETWEEN %(first)s AND %(today)s
-                            OR daily.billing_date BETWEEN %(before)s AND %(until)s)
+                       AND (bucket.billing_date BETWEEN %(first)s AND %(today)s
+                            OR bucket.billing_date BETWEEN %(before)s AND %(until)s)
                   ) AS bucket
                  GROUP BY bucket.feature_id
                 """,
+                counted=self.env["reseller.usage.daily"]._counted_sql(),
                 first=first,
                 today=today,
                 before=before,

@@ -35,7 +35,7 @@ class ResellerRetention(models.AbstractModel):
             imports = self.env["reseller.usage.import"].search(
                 [
                     ("company_id", "=", company.id),
-                    ("state", "in", ("done", "failed")),
+                    ("state", "in", ("done", "failed", "undone")),
                     ("write_date", "<", before),
                 ]
             )

@@ -16,6 +16,8 @@ from .account_move_line import BILLING
 from .reseller_charge import METERED
 
 LIVE = ("approved", "invoiced")
+# Says that a bill is made at once; no request can send it.
+INSTANT = object()
 
 
 class ResellerStatement(models.Model):
@@ -43,7 +45,13 @@ class ResellerStatement(models.Model):
     company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
     kind = fields.Selection(
-        [("opening", "Opening"), ("cycle", "Cycle"), ("final", "Final"), ("manual", "Manual")],
+        [
+            ("opening", "Opening"),
+            ("cycle", "Cycle"),
+            ("final", "Final"),
+            ("instant", "Instant"),
+            ("manual", "Manual"),
+        ],
         required=True,
         readonly=True,
     )
@@ -53,6 +61,9 @@ class ResellerStatement(models.Model):
     )
     period_end = fields.Date(readonly=True, help="Last day of use on this bill, inclusive.")
     rerate_from = fields.Date(readonly=True)
+    assumption = fields.Char(
+        string="What If", readonly=True, help="Of a preview: what is not so, but might be."
+    )
     state = fields.Selection(
         [
             ("preview", "Preview"),
@@ -91,9 +102,12 @@ class ResellerStatement(models.Model):
         for statement in self:
             name = f"{statement.client_id.ref}/{statement.bill_date}"
             # An account has any number of bills by hand.
-            suffix = {"opening": "/0", "final": "/F", "manual": f"/{statement.id}"}.get(
-                statement.kind
-            )
+            suffix = {
+                "opening": "/0",
+                "final": "/F",
+                "instant": "/I",
+                "manual": f"/{statement.id}",
+            }.get(statement.kind)
             if suffix:
                 name += suffix
             statement.name = name
@@ -121,6 +135,8 @@ class ResellerStatement(models.Model):
         kind = client._get_turns().get(bill.date, "cycle")
         if not client.billed_until and bill.period_end < bill.period_start:
             kind = "opening"
+        if self.env.context.get("reseller_instant") is INSTANT or client._had_instant(bill.date):
+            kind = "instant"
         # An opening bill has no days of use, nor has a final one of an account billed to its end.
         served = kind != "opening" and bill.period_start <= bill.period_end
         return {
@@ -135,11 +151,22 @@ class ResellerStatement(models.Model):
         }
 
     @api.model
-    def _bill(self, clients, run):
+    def _bill_at_once(self, client, day):
+        """Bill an account, locked by the caller, up to a day, without a run; return the statement."""
+        client.sudo().next_bill_date = day  # billing keeps it
+        statements = self.with_company(client.company_id).with_context(reseller_instant=INSTANT)
+        made = statements._bill(
+            client, self.env["reseller.billing.run"], fields.Date.context_today(self)
+        )
+        return self.browse(made.ids)
+
+    @api.model
+    def _bill(self, clients, run, date=None):
         """Bill accounts of one company for their next bill dates, and post the invoices.
 
         :param clients: due accounts, locked by the caller
-        :param run: the reseller.billing.run; its date is the invoices' date
+        :param run: the reseller.billing.run, or none
+        :param date date: of the invoices; the run's
         :return: the statements, in the order of the clients
         """
         bills = {client.id: self._prepare_bill(client) for client in clients}
@@ -155,14 +182,13 @@ class ResellerStatement(models.Model):
         statements._add_charges(charges)
         statements._cover_usage(covered)
         statements._move_on(bills)
-        statements._invoice(draws, run.date)
+        statements._invoice(draws, date or run.date)
         return self.browse(statements.ids)
 
     @api.model
     def _preview(self, client, date):
         """See reseller.client.preview_statement."""
-        if client.state == "draft":
-            raise UserError(self.env._("%s is not active: activate it first.", client.display_name))
+        self._check_active(client)
         if (client.billed_until and date <= client.billed_until) or date < client.activation_date:
             raise UserError(
                 self.env._(
@@ -171,26 +197,93 @@ class ResellerStatement(models.Model):
                     until=client.billed_until or client.activation_date,
                 )
             )
+        preview, _vals, rows = self._prepare_preview(client, date)
+        preview._insert_charges(rows)
+        return self.browse(preview.id)
+
+    def _check_active(self, client):
+        if client.state == "draft":
+            raise UserError(self.env._("%s is not active: activate it first.", client.display_name))
+
+    @api.model
+    def _preview_if(self, client, first, change, assumption):
+        """Return the statement, in state preview, that the next bill would be after a change.
+
+        :param date first: the first bill date on which the change shows
+        :param change: a function that makes the change, of which nothing stays
+        :param assumption: what is changed, in words
+        :raise UserError: when it cannot be made, and when other bills come before
+        """
+        self._check_active(client)
+        with self.env.cr.savepoint() as savepoint:
+            change()
+            date = client.next_bill_date
+            if not date or date < first:
+                raise UserError(
+                    self.env._(
+                        "The bill of %(date)s comes first and does not show it: choose an earlier day, "
+                        "or look again once that is made.",
+                        date=date or self.env._("the past"),
+                    )
+                )
+            _preview, vals, rows = self._prepare_preview(client, date)
+            savepoint.rollback()
+        self.env.invalidate_all(flush=False)
+        preview = self._store_preview(client, {**vals, "assumption": assumption})
+        preview._insert_charges([{**row, "statement_id": preview.id} for row in rows])
+        return self.browse(preview.id)
+
+    @api.model
+    def _foresee_amounts(self, client, change):
+        """Return (what the next bill would come to after a change, what the change gives back), exact.
+
+        :param change: a function that makes the change, of which nothing stays
+        """
+
+        def rate(date):
+            """Return what a bill of a date would come to."""
+            _preview, _vals, rows = self._prepare_preview(client, date)
+            return sum((Decimal(row["amount"]) for row in rows), Decimal(0))
+
+        # A bill of the first free day has nothing new but what goes below what was billed.
+        free = fields.Date.add(client.billed_until, days=1)
+        with self.env.cr.savepoint() as savepoint:
+            plain = rate(free)
+            change()
+            total, changed = rate(client.next_bill_date), rate(free)
+            savepoint.rollback()
+        self.env.invalidate_all(flush=False)
+        return total, plain - changed
+
+    def _prepare_preview(self, client, date):
+        """Return (a preview without charges, its values, those of its charges) of a bill of a date."""
         bill = self._prepare_bill(client, date)
         charges, _covered, draws = self.env["reseller.rating"]._rate(client, {client.id: bill})
+        vals = self._prepare_vals(client, bill, "preview")
+        vals["unit_draws"] = self._pack_draws(draws[client.id])
+        preview = self._store_preview(client, vals)
+        return preview, vals, preview._prepare_charges(charges, preview=True)
+
+    def _store_preview(self, client, vals):
+        """Return a new preview of a client's, without charges, instead of the one before."""
         # Whoever may read the account may see what it would pay; the preview claims nothing.
         previews_sudo = self.sudo()
         previews_sudo.search(
             [("client_id", "=", client.id), ("state", "=", "preview"), ("run_id", "=", False)]
         ).unlink()
-        preview_sudo = previews_sudo.with_context(
-            tracking_disable=True, mail_create_nolog=True
-        ).create(self._prepare_vals(client, bill, "preview"))
-        preview_sudo._add_charges(charges, preview=True)
-        preview_sudo.unit_draws = self._pack_draws(draws[client.id])
-        return self.browse(preview_sudo.id)
+        quiet = previews_sudo.with_context(tracking_disable=True, mail_create_nolog=True)
+        return quiet.create(vals)
 
     def _add_charges(self, charges, preview=False):
         """Store rated charges, and those of the contracts' extra lines, and sum them up."""
+        self._insert_charges(self._prepare_charges(charges, preview))
+
+    def _prepare_charges(self, charges, preview=False):
+        """Return the values of rated charges, and of those of the contracts' extra lines."""
         rows = []
         extra = self._take_contract_lines(preview)
         by_hand = self._take_manual_charges(preview)
-        closed = self._get_closing_statements(charges)
+        closed = self._get_closing_statements(self.client_id, charges)
         for language, statements in self.grouped(lambda one: one._get_language()).items():
             model = self.env["reseller.charge"].with_context(lang=language or self.env.lang)
             for statement in statements:
@@ -208,7 +301,7 @@ class ResellerStatement(models.Model):
                     {**statement._prepare_charge_vals(), **vals, "sequence": number}
                     for number, vals in enumerate(found, 1)
                 ]
-        self._insert_charges(rows)
+        return rows
 
     def _insert_charges(self, rows):
         """Insert charges of these statements and sum them up."""
@@ -242,14 +335,18 @@ class ResellerStatement(models.Model):
             "manual_charge_id": None,
         }
 
-    def _get_closing_statements(self, charges):
-        """Return {(client id, day): statement} for the closed cycles that charges adjust."""
+    @api.model
+    def _get_closing_statements(self, clients, charges):
+        """Return {(client id, day): statement} for the closed cycles that charges adjust.
+
+        :param charges: {client id: [rating.Charge]} of clients; these bills have no part in it
+        """
         days = {charge.closed for rows in charges.values() for charge in rows if charge.closed}
         if not days:
             return {}
         statements = self.search(
             [
-                ("client_id", "in", self.client_id.ids),
+                ("client_id", "in", clients.ids),
                 ("state", "in", LIVE),
                 ("id", "not in", self.ids),
                 ("period_end", ">=", min(days)),
@@ -478,7 +575,7 @@ class ResellerStatement(models.Model):
             return
         lines = billed._get_adjusted_lines()
         digits = self.env["decimal.precision"].precision_get("Product Unit")
-        billed._check_invoiceable(date)
+        billed._check_invoiceable()
         model = (
             self.env["account.move"]
             .sudo(False)
@@ -506,27 +603,22 @@ class ResellerStatement(models.Model):
                 moves[statement] = model.create(
                     statement._prepare_invoice_vals(date, exact, digits, lines, turned=True)
                 )
-        model.union(*moves.values()).action_post()
+        made = model.union(*moves.values())
+        billed._check_unlocked(made, date)
+        made.action_post()
         for statement, move in moves.items():
             statement.write({"invoice_id": move.id, "state": "invoiced"})
         if any(client._charges_at_once() for client in billed.client_id):
             self.env["reseller.client"]._trigger_charges()
 
-    def _check_invoiceable(self, date):
-        """Raise a UserError that says what keeps invoices of these statements from being posted."""
-        company = self.company_id
-        for partner in self._get_partners().with_company(company):
-            if not partner.property_account_receivable_id:
-                raise UserError(
-                    self.env._(
-                        "%s has no receivable account: set one on the contact.",
-                        partner.display_name,
-                    )
-                )
-        # The contract, with its journal, is the account's own; without one Odoo takes the default.
-        contracts_sudo = self.client_id.contract_id.sudo()
-        for journal in {contract_sudo.journal_id for contract_sudo in contracts_sudo}:
-            locks = company._get_violated_lock_dates(date, True, journal)
+    def _check_unlocked(self, moves, date):
+        """Refuse a day of a locked period: Odoo would move the documents to a later one.
+
+        A period that is locked for taxes is open to documents without.
+        """
+        kinds = moves.grouped(lambda move: (move._affect_tax_report(), move.journal_id))
+        for has_tax, journal in kinds:
+            locks = moves.company_id._get_violated_lock_dates(date, has_tax, journal)
             if locks:
                 raise UserError(
                     self.env._(
@@ -534,6 +626,18 @@ class ResellerStatement(models.Model):
                         "run with a later date, or unlock the period.",
                         date=date,
                         lock=locks[-1][0],
+                    )
+                )
+
+    def _check_invoiceable(self):
+        """Raise a UserError that says what keeps invoices of these statements from being made."""
+        company = self.company_id
+        for partner in self._get_partners().with_company(company):
+            if not partner.property_account_receivable_id:
+                raise UserError(
+                    self.env._(
+                        "%s has no receivable account: set one on the contact.",
+                        partner.display_name,
                     )
                 )
         for item in self.charge_ids.manual_charge_id:
@@ -638,12 +742,15 @@ class ResellerStatement(models.Model):
 
     def _get_adjusted_lines(self):
         """Return {(statement id, feature id): invoice line} that adjustments take taxes from."""
-        adjusted = self.charge_ids.adjusts_statement_id
-        if not adjusted:
+        return self.charge_ids.adjusts_statement_id._get_invoice_lines()
+
+    def _get_invoice_lines(self):
+        """Return {(statement id, feature id): invoice line} of these bills' use and fees."""
+        if not self:
             return {}
         lines = self.env["account.move.line"].search(
             [
-                ("charge_id.statement_id", "in", adjusted.ids),
+                ("charge_id.statement_id", "in", self.ids),
                 ("charge_id.feature_id", "!=", False),
             ],
             order="id desc",
@@ -722,7 +829,10 @@ class ResellerStatement(models.Model):
         sold = (live - chain).charge_ids.filtered(lambda charge: charge.kind == "package")
         sold.manual_charge_id.sudo().is_withdrawn = True  # as above
         self.env["reseller.refill"]._cancel(live)
-        live.charge_ids.manual_charge_id.sudo().statement_id = False  # as above
+        items_sudo = live.charge_ids.manual_charge_id.sudo()  # as above
+        # What was a line of the invoice goes with it: its taxes and account are nowhere else.
+        items_sudo.filtered("is_of_invoice").is_withdrawn = True
+        items_sudo.statement_id = False
         live.sudo().state = "void"  # as above
         self.env.flush_all()
         self.env.cr.execute(

@@ -8,6 +8,8 @@ from odoo.addons.base.models.ir_actions_report import _wkhtml
 from odoo.tools import SQL, date_utils
 from odoo.tools.misc import format_date
 
+from .. import rating
+
 # Of a chart: how many bars it has at most, how many charts a document has, and their size in px.
 MAX_BARS = 62
 MAX_CHARTS = 12
@@ -83,10 +85,7 @@ class ResellerStatementDocument(models.AbstractModel):
             if "used" in rated and key not in shown:
                 shown.add(key)
                 used = Decimal(rated["used"])
-                free = sum(
-                    Decimal(rated.get(name, "0"))
-                    for name in ("trial", "rolled_over", "included", "bonus", "prepaid")
-                )
+                free = sum(Decimal(rated.get(name, "0")) for name in rating.FREE_KINDS)
             rows.append(
                 {
                     "name": charge.name,
@@ -126,20 +125,16 @@ class ResellerStatementDocument(models.AbstractModel):
         for feature, day, quantity in self.env.execute_query(
             SQL(
                 """
-                SELECT bucket.feature_id, bucket.billing_date,
-                       CASE feature.aggregation
-                            WHEN 'count' THEN sum(bucket.event_count)
-                            WHEN 'max' THEN sum(bucket.max_quantity)
-                            WHEN 'last' THEN sum(bucket.last_quantity)
-                            ELSE sum(bucket.quantity) END::text
+                SELECT bucket.feature_id, bucket.billing_date, sum(%s)::text
                   FROM reseller_usage_daily bucket
                   JOIN reseller_feature feature ON feature.id = bucket.feature_id
                  WHERE bucket.client_id = %s
                    AND bucket.billing_date BETWEEN %s AND %s
                    AND bucket.event_count > 0
-                 GROUP BY bucket.feature_id, bucket.billing_date, feature.aggregation
+                 GROUP BY bucket.feature_id, bucket.billing_date
                  ORDER BY bucket.feature_id, bucket.billing_date
                 """,
+                self.env["reseller.usage.daily"]._counted_sql(),
                 self.client_id.id,
                 self.period_start,
                 self.period_end,

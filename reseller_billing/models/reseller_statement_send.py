@@ -9,13 +9,16 @@ _logger = logging.getLogger(__name__)
 # Statements of a transaction: each takes about a second to print.
 BATCH = 20
 QUEUED = Domain("send_state", "=", "queued")
+# What keeps a statement from its payer is to be mended, and then it is sent again.
+FAILED = ("failed", "no_address")
 
 
 class ResellerStatementSend(models.AbstractModel):
     """Statements go out by mail, with their invoices, once.
 
     What is to be sent is queued; the scheduled action writes the mail and the mark that it is sent
-    in one transaction, and hands it to Odoo's own mail queue.
+    in one transaction, and hands it to Odoo's own mail queue. What the mail server refuses counts as
+    not sent from then on.
     """
 
     _name = "reseller.statement.send.mixin"
@@ -27,6 +30,7 @@ class ResellerStatementSend(models.AbstractModel):
             ("queued", "To be sent"),
             ("sent", "Sent"),
             ("failed", "Could not be sent"),
+            ("no_address", "No e-mail address"),
         ],
         string="By Mail",
         required=True,
@@ -36,6 +40,12 @@ class ResellerStatementSend(models.AbstractModel):
         index=True,
     )
     sent_at = fields.Datetime(readonly=True, copy=False)
+    sent_mail_id = fields.Integer(
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="The mail that it went out with; Odoo deletes mails once they are delivered.",
+    )
     send_failure = fields.Text(
         string="Not Sent Because", readonly=True, copy=False, help="What is to be mended first."
     )
@@ -91,7 +101,8 @@ class ResellerStatementSend(models.AbstractModel):
             except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
                 raise
             except UserError as error:
-                statement.write({"send_state": "failed", "send_failure": str(error)})
+                state = "failed" if statement._get_partner().email else "no_address"
+                statement.write({"send_state": state, "send_failure": str(error)})
             except Exception as error:
                 _logger.exception("Statement %s could not be sent", statement.id)
                 reason = self.env._("Unexpected error: %s", error)
@@ -118,12 +129,16 @@ class ResellerStatementSend(models.AbstractModel):
             raise UserError(
                 self.env._("%s has no mail template: choose one.", self.reseller_id.display_name)
             )
+        # One that failed must not be delivered as well, were the mail queue tried again.
+        mails_sudo = self.env["mail.mail"].sudo()  # who sends statements need not read all mails
+        former_sudo = mails_sudo.browse(self.sent_mail_id or []).exists()
+        former_sudo.filtered(lambda mail: mail.state in ("outgoing", "exception")).cancel()
         documents = template.attachment_ids | self._get_invoice_documents()
         # Its words are made with the rights of who wrote it last, not with the scheduler's. Who gets
         # it is no matter of the template's.
         writer = template.write_uid
         try:
-            template.with_user(writer).send_mail(
+            mail_id = template.with_user(writer).send_mail(
                 self.id,
                 email_values={
                     "attachment_ids": [Command.link(one.id) for one in documents],
@@ -141,7 +156,27 @@ class ResellerStatementSend(models.AbstractModel):
                     user=writer.name,
                 )
             ) from error
-        self.write({"send_state": "sent", "sent_at": fields.Datetime.now(), "send_failure": False})
+        self.write(
+            {
+                "send_state": "sent",
+                "sent_at": fields.Datetime.now(),
+                "send_failure": False,
+                "sent_mail_id": mail_id,
+            }
+        )
+
+    def _follow_mail(self, failure):
+        """Take in what became of the mails of these statements.
+
+        :param failure: why the mail server refused them; nothing if it took them
+        """
+        if failure:
+            reason = self.env._("The mail could not be delivered: %s", failure)
+            self.write({"send_state": "failed", "send_failure": reason})
+        else:
+            # Somebody may have had the mail queue try again.
+            late = self.filtered(lambda one: one.send_state in FAILED)
+            late.write({"send_state": "sent", "send_failure": False})
 
     def _get_invoice_documents(self):
         """Return the attachments of this statement's invoice, made the way Odoo sends invoices."""

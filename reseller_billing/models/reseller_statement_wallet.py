@@ -98,7 +98,7 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         """Return how much of this bill's invoice the wallet may pay, taxes included."""
         self.ensure_one()
         invoice, client = self.invoice_id, self.client_id
-        if not invoice or invoice.move_type != "out_invoice" or client.wallet_use == "never":
+        if not invoice or invoice.move_type != "out_invoice":
             return Decimal(0)
         # No wallet pays what tops it up.
         topped = sum(
@@ -107,16 +107,18 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             if line.charge_id.kind == "package"
             and line.charge_id.trace["grant"]["grants"] == "money"
         )
-        share = max(invoice.amount_residual - topped, 0.0)
+        share = invoice.amount_residual - topped
         if invoice.reseller_is_offer:
             # In part it would buy nothing, and what is used has to be paid before.
             balance = client._load_live_balances()[client.id]
             share = share if balance >= Decimal(repr(share)) else 0.0
-        if client.wallet_use == "usage":
-            lines = invoice.invoice_line_ids.filtered(lambda line: line.charge_id.kind in METERED)
-            share = min(share, max(sum(lines.mapped("price_total")), 0.0))
+        lines = invoice.invoice_line_ids.filtered(lambda line: line.charge_id.kind in METERED)
         unit = self.currency_id._get_exact_rounding()
-        return rating.round_to(Decimal(repr(share)), unit)
+        total, metered = (
+            rating.round_to(Decimal(repr(amount)), unit)
+            for amount in (share, sum(lines.mapped("price_total")))
+        )
+        return client._limit_share(total, metered)
 
     def _prepare_wallet_payment(self, taken, day):
         """Return the values of the entry that pays the invoice: from deposits, and of bonuses."""

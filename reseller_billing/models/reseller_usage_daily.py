@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
 
@@ -60,6 +60,35 @@ class ResellerUsageDaily(models.Model):
         stays on its page spares all indexes.
         """
         self.env.cr.execute(SQL("ALTER TABLE reseller_usage_daily SET (fillfactor = 70)"))
+
+    @api.model
+    def _counted_sql(self):
+        """Return what a row of alias `bucket` counts, as its feature, of alias `feature`, has it."""
+        return SQL(
+            """
+            CASE feature.aggregation
+                 WHEN 'count' THEN bucket.event_count
+                 WHEN 'max' THEN bucket.max_quantity
+                 WHEN 'last' THEN bucket.last_quantity
+                 ELSE bucket.quantity END
+            """
+        )
+
+    @api.model
+    def _counted_together_sql(self):
+        """Return what rows of alias `bucket` count together; they are grouped by feature, of alias
+        `feature`, and its aggregation.
+        """
+        return SQL(
+            """
+            CASE feature.aggregation
+                 WHEN 'count' THEN sum(bucket.event_count)
+                 WHEN 'max' THEN max(bucket.max_quantity)
+                 WHEN 'last' THEN
+                     (array_agg(bucket.last_quantity ORDER BY bucket.last_at DESC NULLS LAST))[1]
+                 ELSE sum(bucket.quantity) END
+            """
+        )
 
     def _compute_is_unpriced(self):
         unpriced = set(self.search([("id", "in", self.ids), ("is_unpriced", "=", True)]).ids)

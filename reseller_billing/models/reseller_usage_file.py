@@ -11,7 +11,7 @@ from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import OrderedSet
 
-from ..tools import make_inert
+from ..tools import make_inert, undo_inert
 from ..untrusted import MAX_EVENT, Unreadable, bounded_lines
 from .reseller_usage_reader import MAX_COLUMNS, MAX_UNPACKED
 
@@ -105,7 +105,7 @@ class ResellerUsageFile(models.AbstractModel):
                             limit=MAX_COLUMNS,
                         )
                     )
-                yield rows.line_num, [text.strip() for text in row]
+                yield rows.line_num, [undo_inert(text.strip()) for text in row]
         except Unreadable as error:
             raise UserError(
                 self.env._(

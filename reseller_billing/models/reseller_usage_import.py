@@ -7,15 +7,18 @@ import logging
 import re
 from collections import Counter
 from datetime import UTC, datetime, time
+from decimal import Decimal, InvalidOperation
 from functools import partial
 from zoneinfo import ZoneInfo
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import UserError, ValidationError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
+from odoo.tools import SQL
 from odoo.tools.misc import split_every
 from werkzeug.urls import url_quote
 
+from .. import rating
 from ..tools import USAGE_TURN, take_turn
 from .reseller_billing_run import PATIENCE
 from .reseller_usage_file import ZIP, Number
@@ -33,6 +36,8 @@ REASONS = 20
 COUNTS = ("rows_done", "accepted", "duplicates", "rejected")
 # Columns of the file of rejected rows: what the row's event is called, and why it was refused.
 KEY = "Rejected: event id"
+# What makes an event of a file another one; its source is the file's.
+SAID = ("client", "feature", "level", "time", "quantity", "corrects")
 REASON = "Rejected: reason"
 DATE = re.compile(
     r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})"
@@ -94,6 +99,7 @@ class ResellerUsageImport(models.Model):
             ("running", "Running"),
             ("done", "Done"),
             ("failed", "Failed"),
+            ("undone", "Undone"),
         ],
         required=True,
         default="new",
@@ -112,7 +118,36 @@ class ResellerUsageImport(models.Model):
     progress = fields.Float(compute="_compute_progress", help="Per cent of the rows.")
     accepted = fields.Integer(readonly=True, copy=False)
     duplicates = fields.Integer(string="There Already", readonly=True, copy=False)
+    repeats = fields.Selection(
+        [("same", "The same again: it counts once"), ("further", "Further use: it counts as well")],
+        string="What Is There Already Is",
+        required=True,
+        default="same",
+        copy=False,
+        help="Of rows that say what rows of an earlier file said, and have no ID of their own.",
+    )
     rejected = fields.Integer(readonly=True, copy=False)
+
+    # Replacing
+    replaces = fields.Boolean(
+        string="Replaces Earlier Use",
+        help="What the file's sources have sent for these days, and the file has not, is voided: for "
+        "files of a month that are delivered again until they are final.",
+    )
+    replace_from = fields.Date(string="First Day", help="In the clients' time zones.")
+    replace_to = fields.Date(string="Last Day", help="In the clients' time zones.")
+    replace_client_ids = fields.Many2many(
+        "reseller.client", string="Of Clients", check_company=True, help="Empty: all clients."
+    )
+    replace_feature_ids = fields.Many2many(
+        "reseller.feature", string="Of Features", check_company=True, help="Empty: all features."
+    )
+    exchanged = fields.Integer(
+        string="Changed", readonly=True, copy=False, help="Events whose IDs say other things now."
+    )
+    voided = fields.Integer(
+        string="Gone", readonly=True, copy=False, help="Events that the file has no more."
+    )
     reasons = fields.Json(readonly=True, copy=False)
     reasons_html = fields.Html(string="Why", compute="_compute_reasons_html", sanitize=False)
     rejections_file = fields.Binary(
@@ -122,8 +157,18 @@ class ResellerUsageImport(models.Model):
     )
     save_as = fields.Char(string="Save Mapping As", copy=False, help="Empty: the mapping chosen.")
     failure = fields.Text(readonly=True, copy=False)
+    notice = fields.Text(readonly=True, copy=False, help="What is left to do by hand.")
     rejection_ids = fields.One2many("reseller.usage.rejection", "import_id", readonly=True)
     open_rejection_count = fields.Integer(compute="_compute_open_rejection_count")
+
+    @api.constrains("replaces", "replace_from", "replace_to")
+    def _check_replaced_days(self):
+        for one in self:
+            first, last = one.replace_from, one.replace_to
+            if one.replaces and not (first and last and first <= last):
+                raise ValidationError(
+                    self.env._("Say from which day to which the file replaces what was there.")
+                )
 
     # Compute
 
@@ -235,7 +280,12 @@ class ResellerUsageImport(models.Model):
         return imports
 
     def write(self, vals):
-        changing = {"file", "create_missing", "create_prices", "column_ids", *OPTIONS} & vals.keys()
+        changing = {
+            *("file", "create_missing", "create_prices", "column_ids", "repeats"),
+            *("replaces", "replace_from", "replace_to"),
+            *("replace_client_ids", "replace_feature_ids"),
+            *OPTIONS,
+        } & vals.keys()
         # The rejections of a file are told by its rows: another file is another import.
         begun = self.filtered(
             lambda one: (
@@ -261,6 +311,17 @@ class ResellerUsageImport(models.Model):
     def _unlink_except_running(self):
         if "running" in self.mapped("state"):
             raise UserError(self.env._("An import that is at work cannot be deleted."))
+
+    def unlink(self):
+        lines = self.env["reseller.usage.line"]
+        self.env.cr.execute(
+            SQL(
+                "UPDATE reseller_usage_line SET import_id = NULL WHERE import_id = ANY(%s)",
+                self.ids,
+            )
+        )
+        lines.invalidate_model(["import_id"])
+        return super().unlink()
 
     def _open(self):
         """Return (header, rows) of the file, see reseller.usage.file."""
@@ -354,7 +415,8 @@ class ResellerUsageImport(models.Model):
     def _read_events(self, after=0, limit=None):
         """Yield (number of the row, its key, event) of the file's rows after one.
 
-        The key is the event's id where the file has none: what the row says, and how often before.
+        The key is the event's id where the file has none: what the event says, in whichever way the
+        file writes it, and how often it said so before. Properties are no part of it.
 
         :raise UserError: when the rest of the file cannot be read
         """
@@ -366,20 +428,22 @@ class ResellerUsageImport(models.Model):
             if limit is not None and count >= limit:
                 return
             row = dict(zip(header, texts, strict=False))
-            key, _reason = row.pop(KEY, ""), row.pop(REASON, "")
+            key, _reason = str(row.pop(KEY, "") or ""), row.pop(REASON, "")
+            event = prepare(row)
             if not key:
-                # The same row may stand in a file more than once: each is an event.
-                digest = hashlib.blake2b(
-                    json.dumps(row, sort_keys=True).encode(), digest_size=16
-                ).digest()
+                # The same may be said in a file more than once: each time is an event.
+                said = json.dumps([_normalise(name, event.get(name)) for name in SAID])
+                digest = hashlib.blake2b(said.encode(), digest_size=16).digest()
                 seen[digest] += 1
                 key = f"{digest.hex()}/{seen[digest]}"
+                if self.repeats == "further" and not self.replaces:
+                    key += f"/{self.id}"
             if number <= after:
                 continue
+            event.setdefault("id", key)
             if any(texts[len(header) :]):
-                yield number, key, self._too_long(number, header, texts)
-            else:
-                yield number, key, prepare(row, str(key))
+                event = self._too_long(number, header, texts)
+            yield number, key, event
 
     def _too_long(self, number, header, texts):
         reason = self.env._(
@@ -391,7 +455,7 @@ class ResellerUsageImport(models.Model):
         return UnreadableEvent(f"{number}: {', '.join(texts)}", reason)
 
     def _get_reader_table(self):
-        """Return a function from (row by column name, its key) to an event."""
+        """Return a function from a row, by column name, to an event, with an id where it has one."""
         columns = {
             target: self.column_ids.filtered(lambda one, target=target: one.target == target)
             for target, _label in TARGETS
@@ -407,8 +471,8 @@ class ResellerUsageImport(models.Model):
         given = {name: value for name, value in given.items() if value}
         zone = ZoneInfo(self.tz)
 
-        def prepare(row, key):
-            event = {"id": key, **given}
+        def prepare(row):
+            event = dict(given)
             for target, name in columns.items():
                 if row.get(name):
                     event[target] = row[name] if target == "quantity" else str(row[name])
@@ -477,16 +541,20 @@ class ResellerUsageImport(models.Model):
         for one in self:
             one._check_waiting()
             one._check_columns()
-            outcome = _Outcome()
+            if one.state == "failed" and one.rows_done:
+                raise UserError(
+                    self.env._(
+                        "Rows of %s are taken in: Import goes on from there, Undo takes them back.",
+                        one.filename,
+                    )
+                )
             with self.env.cr.savepoint() as savepoint:
-                one._create_missing()
-                for batch in split_every(BATCH, one._read_events(), list):
-                    outcome.add(batch, one._ingest(batch))
+                created = one._create_missing()
+                vals = one._take_all()
                 savepoint.rollback()
             self.env.invalidate_all(flush=False)
-            one.write(
-                {**outcome.counts, "reasons": outcome.reasons, "state": "checked", "failure": False}
-            )
+            vals["notice"] = "\n".join(filter(None, (created, vals["notice"])))
+            one.write({**vals, "state": "checked", "failure": False})
 
     def action_import(self):
         """Take the file's rows in as usage events.
@@ -497,24 +565,62 @@ class ResellerUsageImport(models.Model):
         for one in self:
             one._check_waiting()
             one._check_columns()
+            if one.replaces and one.state != "checked":
+                raise UserError(
+                    self.env._(
+                        "%s replaces what was there: press Check first, which says what goes.",
+                        one.filename,
+                    )
+                )
             count = sum(1 for _row in one._open()[1])
             one.write(
                 {
-                    **dict.fromkeys((*COUNTS, "last_row"), 0),
+                    **dict.fromkeys((*COUNTS, "last_row", "exchanged", "voided"), 0),
                     "row_count": count,
                     "reasons": False,
                     "failure": False,
                     "state": "running",
                 }
             )
-            one._create_missing()
+            one.notice = one._create_missing()
             if count > AT_ONCE:
                 cron = self.env.ref("reseller_billing.ir_cron_usage_import")
                 cron.sudo()._trigger()  # whoever may import may have it wake up
                 continue
-            for batch in split_every(BATCH, one._read_events(), list):
-                one._take(batch)
-            one.state = "done"
+            one._take_whole()
+
+    def action_undo(self):
+        """Void what imports brought; their files, or better ones, can be taken in again.
+
+        :raise UserError: see `action_void` of events; then nothing is undone
+        :raise AccessError: without the group Billing Manager
+        """
+        self.env["reseller.billing.run"]._check_may_bill()
+        for one in self:
+            one.lock_for_update()
+            one.invalidate_recordset(["state"])
+            if one.state not in ("done", "failed"):
+                raise UserError(self.env._("%s has not been taken in.", one.filename))
+            lines = self.env["reseller.usage.line"]
+            count = lines._void(one.company_id, SQL("line.import_id = %s", one.id), released=True)
+            if not count:
+                raise UserError(
+                    self.env._(
+                        "No event that counts is from %s: there is nothing to undo.", one.filename
+                    )
+                )
+            one.rejection_ids.action_dismiss()
+            one.write(
+                {
+                    "state": "undone",
+                    "notice": self.env._(
+                        "%(user)s has undone this: %(count)s events count no more. What was billed "
+                        "of them is given back with the next bills.",
+                        user=self.env.user.name,
+                        count=count,
+                    ),
+                }
+            )
 
     def _check_waiting(self):
         self.ensure_one()
@@ -560,6 +666,14 @@ class ResellerUsageImport(models.Model):
         )
         return {**action, "domain": [("import_id", "=", self.id)]}
 
+    def action_view_events(self):
+        """Open the events that this file brought, also those that count no more."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "reseller_billing.reseller_usage_line_action"
+        )
+        return {**action, "domain": [("import_id", "=", self.id)], "context": {}}
+
     def action_download_rejections(self):
         """Download the rows whose rejections are open, to be mended and loaded again."""
         self.ensure_one()
@@ -583,6 +697,11 @@ class ResellerUsageImport(models.Model):
         for one in self.search([("state", "=", "running")], order="id"):
             cron._commit_progress(remaining=one.row_count - one.rows_done)
             try:
+                if one.replaces:
+                    with take_turn(self.env.cr, USAGE_TURN, one.company_id.id, PATIENCE):
+                        retrying(one._take_whole, self.env)
+                    cron._commit_progress(one.row_count, remaining=0)
+                    continue
                 for batch in split_every(BATCH, one._read_events(one.last_row), list):
                     with take_turn(self.env.cr, USAGE_TURN, one.company_id.id, PATIENCE):
                         retrying(partial(one._take, batch), self.env)
@@ -602,9 +721,13 @@ class ResellerUsageImport(models.Model):
             cron._commit_progress(remaining=0)
 
     def _create_missing(self):
-        """Make what the rows name and Odoo lacks, where that is asked for."""
+        """Make what the rows name and Odoo lacks, where that is asked for.
 
-    def _ingest(self, batch):
+        :return: what a person should know of it, or False
+        """
+        return False
+
+    def _ingest(self, batch, scope=None):
         """Ingest rows as (number, key, event); see reseller.usage.line.ingest."""
         self.ensure_one()
         lines = self.env["reseller.usage.line"].with_company(self.company_id)
@@ -613,13 +736,92 @@ class ResellerUsageImport(models.Model):
             {"import_id": self.id, "import_row": number, "import_key": key}
             for number, key, _event in batch
         ]
-        return lines._ingest([event for _number, _key, event in batch], kept)
+        return lines._ingest([event for _number, _key, event in batch], kept, scope)
+
+    def _take_all(self):
+        """Take the whole file in, without commit; return values that say what came of it."""
+        outcome, number = _Outcome(), 0
+        scope = self._open_scope() if self.replaces else None
+        for batch in split_every(BATCH, self._read_events(), list):
+            result = self._ingest(batch, scope)
+            if scope:
+                self._check_told(batch, result["rejected"])
+            outcome.add(batch, result)
+            number = batch[-1][0]
+        vals = {**outcome.counts, "reasons": outcome.reasons, "last_row": number, "notice": False}
+        if scope:
+            gone, names = self.env["reseller.usage.line"]._close_scope(self.company_id)
+            vals.update(exchanged=scope.exchanged, voided=gone)
+            if names:
+                vals["notice"] = self.env._(
+                    "These clients have no row in the file, and lose their use of these days: %s.",
+                    ", ".join(names),
+                )
+        return vals
+
+    def _check_told(self, batch, rejected):
+        """Refuse a replacing file with rejected rows of which nobody can tell what they replace."""
+        unknown = []
+        for entry in rejected:
+            number, key, event = batch[entry["index"]]
+            if not isinstance(event, dict) or event.get("id") == key:
+                unknown.append(f"{number}: {entry['reason']}")
+        if unknown:
+            raise UserError(
+                self.env._(
+                    "Rows without an event ID cannot be taken in, and so nothing is replaced: nobody could "
+                    "tell what was there before of them. Mend or leave out:\n%s",
+                    "\n".join(unknown[:SHOWN]),
+                )
+            )
+
+    def _open_scope(self):
+        """Open the scope that the file replaces: its sources' use of the days, clients and features."""
+        sources = {
+            event.get("source")
+            for _number, _key, event in self._read_events()
+            if isinstance(event, dict)
+        }
+        condition = SQL(
+            "line.source = ANY(%s) AND line.billing_date BETWEEN %s AND %s",
+            list(sources),
+            self.replace_from,
+            self.replace_to,
+        )
+        for column, records in (
+            ("client_id", self.replace_client_ids),
+            ("feature_id", self.replace_feature_ids),
+        ):
+            if records:
+                condition = SQL(
+                    "%s AND %s = ANY(%s)", condition, SQL.identifier("line", column), records.ids
+                )
+        return self.env["reseller.usage.line"]._open_scope(self.company_id, condition)
+
+    def _take_whole(self):
+        """Take the whole file in, with what it replaces, in one transaction, without commit."""
+        vals = self._take_all()
+        vals["notice"] = "\n".join(filter(None, (self.notice, vals["notice"])))
+        self.write({**vals, "state": "done"})
 
     def _take(self, batch):
         """Take a batch of rows in and count them, without commit."""
         outcome = _Outcome({name: self[name] for name in COUNTS}, self.reasons)
         outcome.add(batch, self._ingest(batch))
         self.write({**outcome.counts, "reasons": outcome.reasons, "last_row": batch[-1][0]})
+
+
+def _normalise(name, value):
+    """Return a member of an event as text that is the same however a file writes it."""
+    if value is None:
+        return ""
+    text = str(value).strip()
+    if name != "quantity":
+        return text
+    try:
+        return rating.text(Decimal(text).normalize())
+    except (InvalidOperation, ValueError):
+        return text
 
 
 class _Outcome:

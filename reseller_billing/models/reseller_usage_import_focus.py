@@ -1,5 +1,5 @@
 from datetime import date
-from math import isfinite
+from math import isclose, isfinite
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -29,14 +29,14 @@ class ResellerUsageImport(models.Model):
             )
 
     def _get_reader_focus(self):
-        """Return a function from (row by column name, its key) to an event; see _read_events."""
+        """Return a function from a row, by column name, to an event, with an id where it has one."""
         leveled = set(
             self.env["reseller.feature.level"]
             .search([("feature_id.company_id", "in", [False, self.company_id.id])])
             .mapped(lambda level: (level.feature_id.code, level.code))
         )
 
-        def prepare(row, key):
+        def prepare(row):
             sku, price = _code(row.get("SkuId")), _code(row.get("SkuPriceId"))
             time = str(row.get("ChargePeriodStart") or "")
             if len(time) == len("2026-01-31"):
@@ -45,7 +45,6 @@ class ResellerUsageImport(models.Model):
                 time += "Z"
             period = row.get("BillingPeriodStart") or ""
             event = {
-                "id": _code(row.get("Id")) or key,
                 "source": f"focus/{row.get('BillingAccountId')}/{period[:7]}",
                 "client": _client_ref(row),
                 "feature": sku,
@@ -53,6 +52,8 @@ class ResellerUsageImport(models.Model):
                 "quantity": _code(row.get("ConsumedQuantity")),
                 "properties": {name: str(row[name]) for name in KEPT if _code(row.get(name))},
             }
+            if number := _code(row.get("Id")):
+                event["id"] = number
             if (sku, price) in leveled:
                 event["level"] = price
             return event
@@ -63,14 +64,23 @@ class ResellerUsageImport(models.Model):
 
     def _create_missing(self):
         """Make resellers, clients, features, and prices if wanted, that the rows name."""
-        super()._create_missing()
+        notice = super()._create_missing()
         if self.format != "focus" or not self.create_missing:
-            return
+            return notice
         found = self._collect()
         self._create_clients(found, self._create_resellers(found))
         features = self._create_features(found)
-        if self.create_prices:
-            self._create_prices(found, features)
+        if not self.create_prices:
+            return notice
+        self._create_prices(found, features)
+        left = sorted(found["doubtful"] & set(features.mapped("code")))
+        if not left:
+            return notice
+        return self.env._(
+            "These features got no price, since the file's list price is not for one unit of what it "
+            "counts (see PricingUnit, ConsumedUnit and ListCost): %s",
+            ", ".join(left),
+        )
 
     def _collect(self):
         """Return what the rows name: the first row of each, first days, and list prices."""
@@ -81,6 +91,7 @@ class ResellerUsageImport(models.Model):
             "features": {},
             "levels": {},
             "prices": {},
+            "doubtful": set(),
             "currencies": set(),
         }
         header, rows = self._open()
@@ -102,12 +113,17 @@ class ResellerUsageImport(models.Model):
             if price:
                 found["levels"].setdefault(code, {})[price] = True
             amount = _price(row.get("ListUnitPrice"))
-            if amount is not None:
+            if amount is not None and not _is_per_unit(row, amount):
+                found["doubtful"].add(code)
+            elif amount is not None:
                 amounts = found["prices"].setdefault(code, {})
                 amounts.setdefault(None, amount)
                 amounts[price or ""] = amount
             if _code(row.get("BillingCurrency")):
                 found["currencies"].add(row["BillingCurrency"])
+        # A price that holds for some rows alone is none.
+        for code in found["doubtful"]:
+            found["prices"].pop(code, None)
         return found
 
     def _create_resellers(self, found):
@@ -247,10 +263,30 @@ def _day(value):
         return None
 
 
-def _price(value):
-    """Return a list price, or None where it is none."""
+def _number(value):
+    """Return a finite number, or None where it is none."""
     try:
-        price = float(_code(value))
+        number = float(_code(value))
     except (TypeError, ValueError):
         return None
-    return price if isfinite(price) and price >= 0 else None
+    return number if isfinite(number) else None
+
+
+def _price(value):
+    """Return a list price, or None where it is none."""
+    price = _number(value)
+    return price if price is not None and price >= 0 else None
+
+
+def _is_per_unit(row, price):
+    """Whether a row's list price is for one unit of what it counts.
+
+    It is for one of its PricingUnit; where the row has a ListCost, the two have to agree as well.
+    """
+    counted, priced = _code(row.get("ConsumedUnit")), _code(row.get("PricingUnit"))
+    if counted and priced and counted.casefold() != priced.casefold():
+        return False
+    cost, quantity = _number(row.get("ListCost")), _number(row.get("ConsumedQuantity"))
+    if cost is None or quantity is None:
+        return True
+    return isclose(price * quantity, cost, rel_tol=1e-6, abs_tol=1e-9)

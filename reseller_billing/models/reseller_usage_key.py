@@ -96,7 +96,7 @@ class ResellerUsageKey(models.Model):
             raise UserError(self.env._("This key is revoked: make another one."))
         key = PREFIX + secrets.token_urlsafe(32)
         self_sudo = self.sudo()  # the digest is nobody's to see
-        self_sudo.write({"digest": _digest(key), "shown": f"{key[:SHOWN]}…"})
+        self_sudo.write({"digest": get_digest(key), "shown": f"{key[:SHOWN]}…"})
         # The technical user works in the companies that have keys.
         user_sudo = self.env.ref("reseller_billing.user_usage_meters").sudo()  # of no group's
         user_sudo.company_ids |= self.company_id
@@ -119,7 +119,7 @@ class ResellerUsageKey(models.Model):
     @api.model
     def _find(self, key):
         """Return the record of a key that works today; empty for none."""
-        found = self.search([("digest", "=", _digest(key))], limit=1)
+        found = self.search([("digest", "=", get_digest(key))], limit=1)
         if found.date_until and found.date_until < fields.Date.today():
             return self.browse()
         return found
@@ -180,6 +180,6 @@ class ResellerUsageKey(models.Model):
             )
 
 
-def _digest(key):
+def get_digest(key):
     """Return what is kept of a key: it is random, so that no slow hash is needed."""
     return hashlib.sha256(key.encode(errors="replace")).hexdigest()

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
@@ -12,6 +13,11 @@ from odoo.tools import SQL
 
 from .reseller_usage_reader import UnreadableEvent
 
+# A moment as RFC 3339 writes it; without an offset it gets a reason of its own.
+RFC3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:)(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
+)
+DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 # Quantities fit NUMERIC with room to spare; more is a broken meter, not use.
 MAX_QUANTITY = Decimal(10) ** 24
 MAX_DECIMALS = 30
@@ -36,7 +42,12 @@ COLUMNS = (
     "corrects",
     "is_late",
     "properties",
+    "import_id",
 )
+# Of an event `line`: its source and id are taken. As the index says it, so that this is found by it.
+KEYED = SQL("line.is_released IS NOT TRUE")
+# Of what keeps events from being voided: so many are named.
+NAMED = 10
 
 
 class Refusal(ValueError):
@@ -45,6 +56,18 @@ class Refusal(ValueError):
     def __init__(self, kind, text):
         super().__init__(text)
         self.kind = kind
+
+
+class Scope:
+    """What an import replaces of the use that is there: its condition, and what became of it."""
+
+    def __init__(self, condition):
+        """Describe a scope.
+
+        :param condition: SQL on `line`, an event that is there or comes
+        """
+        self.condition = condition
+        self.exchanged = 0
 
 
 class GuardedMany2one(fields.Many2one):
@@ -84,11 +107,24 @@ class ResellerUsageLine(models.Model):
     voided_at = fields.Datetime(
         string="Voided", readonly=True, help="The event counts no more since then."
     )
-    properties = fields.Json(readonly=True)
-
-    _event_uniq = models.Constraint(
-        "UNIQUE (company_id, source, external_id)", "This event is stored already."
+    is_released = fields.Boolean(
+        string="May Be Sent Again",
+        readonly=True,
+        help="Of a voided event: its ID is free, so that another event can have it.",
     )
+    properties = fields.Json(readonly=True)
+    import_id = GuardedMany2one(
+        "reseller.usage.import",
+        string="From File",
+        readonly=True,
+        help="The import that brought the event.",
+    )
+
+    _live_event_uniq = models.UniqueIndex(
+        "(company_id, source, external_id) WHERE is_released IS NOT TRUE",
+        "This event is stored already.",
+    )
+    _import = models.Index("(import_id) WHERE import_id IS NOT NULL")
     _client_day = models.Index("(client_id, billing_date)")
     # Finds what corrected an event already.
     _corrections = models.Index("(company_id, source, corrects) WHERE corrects IS NOT NULL")
@@ -127,33 +163,72 @@ class ResellerUsageLine(models.Model):
     # Voiding
 
     def action_void(self):
-        """Let events count no more; what they were billed at is given back with the next bill.
+        """Let events and their corrections count no more (rating 14).
 
-        :raise UserError: when the day is billed and lies outside the window for late usage
+        What they were billed at is given back with the next bill.
+
+        :raise UserError: when a day is billed and lies outside the window for late usage
         :raise AccessError: without the group Billing Manager
         """
+        self._void_selected(released=False)
+
+    def action_void_released(self):
+        """Let events count no more, as `action_void` does, and be sent again under their IDs."""
+        self._void_selected(released=True)
+
+    def _void_selected(self, released):
         self.env["reseller.billing.run"]._check_may_bill()
         self.check_access("read")
-        events = self.filtered(lambda event: not event.voided_at)
-        for event in events:
-            billed = event.client_id.billed_until
-            oldest = self._get_oldest_day(event.company_id)
-            if billed and event.billing_date <= billed and event.billing_date < oldest:
-                raise UserError(
-                    self.env._(
-                        "%(day)s is billed already and lies outside the window for late usage, "
-                        "which begins on %(oldest)s: credit it by hand.",
-                        day=event.billing_date,
-                        oldest=oldest,
-                    )
-                )
+        for company, events in self.grouped("company_id").items():
+            events._void(company, SQL("line.id = ANY(%s)", events.ids), released)
+
+    @api.model
+    def _void(self, company, condition, released, spared=None):
+        """Void the events of a company that meet a condition, and their corrections.
+
+        :param condition: SQL on `line`, a row of this table; what is voided is left as it is
+        :param released: whether their ids may come again, as other events
+        :param spared: SQL on `line` for corrections that stay
+        :return: the number of events
+        :raise UserError: see `action_void`
+        """
+        # A correction may be corrected in its turn.
+        picked = SQL(
+            """
+            WITH RECURSIVE found AS (
+                SELECT line.id, line.company_id, line.source, line.external_id
+                  FROM reseller_usage_line line
+                 WHERE line.company_id = %(company)s AND line.voided_at IS NULL
+                   AND (%(condition)s)
+                 UNION
+                SELECT line.id, line.company_id, line.source, line.external_id
+                  FROM found
+                  JOIN reseller_usage_line line
+                    ON line.company_id = found.company_id
+                   AND line.source = found.source
+                   AND line.corrects = found.external_id
+                   AND line.voided_at IS NULL
+                 WHERE NOT (%(spared)s)
+            )
+            SELECT line.*
+              FROM found
+              JOIN reseller_usage_line line ON line.id = found.id
+            """,
+            company=company.id,
+            condition=condition,
+            spared=spared or SQL("FALSE"),
+        )
+        self.env.flush_all()
+        self._check_may_void(company, picked)
         self.env.cr.execute(
             SQL(
                 """
-                WITH voided AS (
-                    UPDATE reseller_usage_line SET voided_at = now() AT TIME ZONE 'UTC'
-                     WHERE id = ANY(%(ids)s)
-                    RETURNING client_id, feature_id, level_id, billing_date
+                WITH picked AS (%(picked)s), voided AS (
+                    UPDATE reseller_usage_line line
+                       SET voided_at = now() AT TIME ZONE 'UTC', is_released = %(released)s
+                      FROM picked
+                     WHERE line.id = picked.id
+                    RETURNING line.id
                 ), sums AS (
                     SELECT line.client_id, line.feature_id, line.level_id, line.billing_date,
                            COALESCE(sum(line.quantity) FILTER (WHERE counts), 0) AS quantity,
@@ -162,36 +237,225 @@ class ResellerUsageLine(models.Model):
                            (array_agg(line.quantity ORDER BY line.occurred_at DESC, line.id DESC)
                                FILTER (WHERE counts))[1] AS last_quantity,
                            max(line.occurred_at) FILTER (WHERE counts) AS last_at
-                      FROM (SELECT DISTINCT * FROM voided) AS bucket
+                      FROM (SELECT DISTINCT client_id, feature_id, level_id, billing_date
+                              FROM picked) AS bucket
                       JOIN reseller_usage_line line
                         ON line.client_id = bucket.client_id
                        AND line.feature_id = bucket.feature_id
                        AND line.level_id IS NOT DISTINCT FROM bucket.level_id
                        AND line.billing_date = bucket.billing_date
+                      LEFT JOIN picked gone ON gone.id = line.id
                      CROSS JOIN LATERAL (
-                        SELECT line.voided_at IS NULL AND NOT line.id = ANY(%(ids)s) AS counts) AS one
+                        SELECT line.voided_at IS NULL AND gone.id IS NULL AS counts) AS one
                      GROUP BY line.client_id, line.feature_id, line.level_id, line.billing_date
+                ), bucketed AS (
+                    UPDATE reseller_usage_daily bucket
+                       SET quantity = sums.quantity, event_count = sums.event_count,
+                           max_quantity = sums.max_quantity, last_quantity = sums.last_quantity,
+                           last_at = sums.last_at, statement_id = NULL, preview_id = NULL
+                      FROM sums
+                     WHERE bucket.client_id = sums.client_id
+                       AND bucket.feature_id = sums.feature_id
+                       AND bucket.level_id IS NOT DISTINCT FROM sums.level_id
+                       AND bucket.billing_date = sums.billing_date
                 )
-                UPDATE reseller_usage_daily bucket
-                   SET quantity = sums.quantity, event_count = sums.event_count,
-                       max_quantity = sums.max_quantity, last_quantity = sums.last_quantity,
-                       last_at = sums.last_at, statement_id = NULL, preview_id = NULL
-                  FROM sums
-                 WHERE bucket.client_id = sums.client_id
-                   AND bucket.feature_id = sums.feature_id
-                   AND bucket.level_id IS NOT DISTINCT FROM sums.level_id
-                   AND bucket.billing_date = sums.billing_date
+                SELECT count(*) FROM voided
                 """,
-                ids=events.ids,
+                picked=picked,
+                released=released,
             )
         )
-        self.invalidate_recordset(["voided_at"])
+        [(count,)] = self.env.cr.fetchall()
+        self.invalidate_model(["voided_at", "is_released"])
         self.env["reseller.usage.daily"].invalidate_model()
+        return count
+
+    def _check_may_void(self, company, picked):
+        """Raise a UserError that names what keeps events from being voided.
+
+        :param picked: the query for the events
+        """
+        oldest = self._get_oldest_day(company)
+        billed = self.env.execute_query(
+            SQL(
+                """
+                SELECT client.name, min(line.billing_date), max(line.billing_date)
+                  FROM (%s) line
+                  JOIN reseller_client client ON client.id = line.client_id
+                 WHERE line.billing_date <= client.billed_until AND line.billing_date < %s
+                 GROUP BY client.id
+                 ORDER BY client.id
+                 LIMIT %s
+                """,
+                picked,
+                oldest,
+                NAMED,
+            )
+        )
+        if billed:
+            raise UserError(
+                self.env._(
+                    "Days before %(oldest)s are outside the window for late usage, and these are "
+                    "billed already: credit them by hand.\n%(days)s",
+                    oldest=oldest,
+                    days="\n".join(
+                        f"{name}: {first}" if first == last else f"{name}: {first} – {last}"
+                        for name, first, last in billed
+                    ),
+                )
+            )
+
+    @api.model
+    def _find_sent(self, company, source, external_id):
+        """Return the event of a company that has a source and id, also a voided one that keeps it."""
+        found = self.env.execute_query(
+            SQL(
+                "SELECT line.id FROM reseller_usage_line line WHERE line.company_id = %s"
+                " AND line.source = %s AND line.external_id = %s AND %s",
+                company.id,
+                source,
+                external_id,
+                KEYED,
+            )
+        )
+        return self.browse(one for (one,) in found)
 
     @api.model
     def _get_oldest_day(self, company):
         """Return the first day of the window in which billed days take late and voided use."""
         return fields.Date.subtract(fields.Date.today(), days=company.reseller_late_days)
+
+    # Replacing
+
+    @api.model
+    def _open_scope(self, company, condition):
+        """Begin to replace the use of a company that meets a condition; return the Scope.
+
+        Batches are taken in with it, and `_close_scope` ends it, all in one transaction.
+
+        :param condition: SQL on `line`, see Scope
+        """
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                CREATE TEMPORARY TABLE IF NOT EXISTS reseller_usage_scope (
+                    id integer, source varchar, external_id varchar, client_id integer
+                ) ON COMMIT DELETE ROWS;
+                CREATE TEMPORARY TABLE IF NOT EXISTS reseller_usage_delivered (
+                    source varchar, external_id varchar, client_id integer
+                ) ON COMMIT DELETE ROWS;
+                TRUNCATE reseller_usage_scope, reseller_usage_delivered;
+                INSERT INTO reseller_usage_scope
+                SELECT line.id, line.source, line.external_id, line.client_id
+                  FROM reseller_usage_line line
+                 WHERE line.company_id = %s AND line.voided_at IS NULL AND (%s);
+                ANALYZE reseller_usage_scope
+                """,
+                company.id,
+                condition,
+            )
+        )
+        return Scope(condition)
+
+    def _exchange(self, company, scope):
+        """Void what the batch has with other content, so that it can be stored as it comes now.
+
+        :raise UserError: when an event of the batch lies outside the scope
+        """
+        [(outside,)] = self.env.execute_query(
+            SQL(
+                "SELECT count(*) FROM reseller_usage_batch line WHERE (%s) IS NOT TRUE",
+                scope.condition,
+            )
+        )
+        if outside:
+            raise UserError(
+                self.env._(
+                    "%s rows are outside of what the file replaces: widen its days, clients or "
+                    "features, or leave the rows out.",
+                    outside,
+                )
+            )
+        self.env.cr.execute(
+            """
+            INSERT INTO reseller_usage_delivered
+            SELECT source, external_id, client_id FROM reseller_usage_batch
+            """
+        )
+        changed = SQL(
+            """
+            line.id IN (
+                SELECT line.id
+                  FROM reseller_usage_batch batch
+                  JOIN reseller_usage_scope scope USING (source, external_id)
+                  JOIN reseller_usage_line line ON line.id = scope.id
+                 WHERE %s)
+            """,
+            self._differs_sql(of_file=True),
+        )
+        spared = SQL(
+            """
+            EXISTS (SELECT FROM reseller_usage_delivered delivered
+                     WHERE delivered.source = line.source
+                       AND delivered.external_id = line.external_id)
+            """
+        )
+        scope.exchanged += self._void(company, changed, released=True, spared=spared)
+
+    def _mark_delivered(self, events):
+        """Note the keys of events that were delivered and rejected."""
+        keys = [event for event in events if self._has_key(event)]
+        self.env.cr.execute(
+            SQL(
+                "INSERT INTO reseller_usage_delivered SELECT * FROM unnest(%s::varchar[], %s::varchar[])",
+                [event["source"] for event in keys],
+                [event["id"] for event in keys],
+            )
+        )
+
+    def _close_scope(self, company):
+        """Void what is in the open scope and was not delivered.
+
+        :return: (number of events, names of the clients of which nothing was delivered)
+        :raise UserError: when nothing was delivered at all
+        """
+        [(delivered,)] = self.env.execute_query(
+            SQL("SELECT count(client_id) FROM reseller_usage_delivered")
+        )
+        if not delivered:
+            raise UserError(
+                self.env._(
+                    "No row of the file can be taken in, so that it replaces nothing: to take all use "
+                    "back, undo the import that brought it."
+                )
+            )
+        self.env.cr.execute("ANALYZE reseller_usage_delivered")
+        names = self.env.execute_query(
+            SQL(
+                """
+                SELECT client.name
+                  FROM reseller_usage_scope scope
+                  LEFT JOIN reseller_usage_delivered delivered USING (source, external_id)
+                  JOIN reseller_client client ON client.id = scope.client_id
+                 WHERE NOT EXISTS (SELECT FROM reseller_usage_delivered other
+                                    WHERE other.client_id = client.id)
+                 GROUP BY client.id
+                HAVING count(delivered.source) = 0
+                 ORDER BY client.name, client.id
+                """
+            )
+        )
+        gone = SQL(
+            """
+            line.id IN (
+                SELECT scope.id
+                  FROM reseller_usage_scope scope
+                  LEFT JOIN reseller_usage_delivered delivered USING (source, external_id)
+                 WHERE delivered.source IS NULL)
+            """
+        )
+        return self._void(company, gone, released=True), [name for (name,) in names]
 
     # Taking usage in
 
@@ -219,25 +483,35 @@ class ResellerUsageLine(models.Model):
                 self.env._("Only members of the group Usage Ingestion may send usage.")
             )
 
-    def _ingest(self, events, kept=None):
+    def _ingest(self, events, kept=None, scope=None):
         """Take a batch of events; see `ingest`. Never catches a serialization failure.
 
         :param kept: for each event, values of its rejection should it be rejected
+        :param scope: the open Scope that the events replace, see `_open_scope`
         """
         company = self.env.company.sudo()  # who sends reads no settings
         rows, rejected = self._parse_events(events, company)
         accepted, duplicates = 0, 0
         if rows:
-            self._copy_events(rows)
+            imports = [one.get("import_id") or None for one in kept or [{}] * len(events)]
+            self._copy_events([(*row, imports[row[0]]) for row in rows])
+            if scope:
+                self._exchange(company, scope)
             [(accepted,)] = self.env.execute_query(self._store_events_sql(company))
+            if accepted:
+                self.env["reseller.usage.rejection"]._close_taken_in(company)
             duplicates = len(rows) - accepted
             if duplicates:
-                conflicts = self.env.execute_query(self._conflicts_sql(company))
+                of_file = any(one.get("import_id") for one in kept or ())
+                conflicts = self.env.execute_query(self._conflicts_sql(company, of_file))
                 duplicates -= len(conflicts)
                 reason = self.env._("This event is stored already, with other content.")
                 rejected += [(index, reason, "conflict") for (index,) in conflicts]
             self.env["reseller.usage.daily"].invalidate_model()
         rejected.sort()
+        if rejected and scope:
+            # What cannot be taken in as it comes now stays as it came before.
+            self._mark_delivered([events[index] for index, _reason, _kind in rejected])
         if rejected:
             self.env["reseller.usage.rejection"]._keep(
                 company,
@@ -356,14 +630,12 @@ class ResellerUsageLine(models.Model):
             )
         client = _lookup(clients, event.get("client"))
         if not client:
-            raise Refusal(
-                "client", self.env._("There is no client with reference %s.", event.get("client"))
-            )
+            text = self.env._("There is no client with reference %s.", event.get("client"))
+            raise Refusal("client", self._explain_unknown(text, event.get("client")))
         feature = _lookup(features, event.get("feature"))
         if not feature:
-            raise Refusal(
-                "feature", self.env._("There is no feature with code %s.", event.get("feature"))
-            )
+            text = self.env._("There is no feature with code %s.", event.get("feature"))
+            raise Refusal("feature", self._explain_unknown(text, event.get("feature")))
         level = event.get("level")
         if level:
             level = _lookup(levels, (feature, level))
@@ -383,7 +655,8 @@ class ResellerUsageLine(models.Model):
             raise Refusal("key", self.env._("The key may not send negative use."))
         properties = event.get("properties")
         if properties is not None:
-            properties = self._parse_properties(properties)
+            # An empty object says as much as none.
+            properties = self._parse_properties(properties) if properties != {} else None
         account, day, served = self._find_account(event, client, occurred_at, corrected, zones)
         client_id, _tz, service, billed_until, starts, locked_at = account
         corrects = event.get("corrects") or None
@@ -443,6 +716,17 @@ class ResellerUsageLine(models.Model):
             corrects,
             is_late,
             properties,
+        )
+
+    def _explain_unknown(self, text, name):
+        """Return why a name is not known; with what cannot be seen in it, if that may be why."""
+        plain = unicodedata.normalize("NFC", name).strip() if type(name) is str else name
+        if plain == name:
+            return text
+        return self.env._(
+            "%(text)s It has blanks at its ends, or accents as characters of their own (Unicode NFD): "
+            "send it as it is written here.",
+            text=text,
         )
 
     def _find_account(self, event, accounts, occurred_at, corrected, zones):
@@ -527,6 +811,7 @@ class ResellerUsageLine(models.Model):
                        AND line.source = wanted.source
                        AND line.external_id = wanted.external_id
                        AND line.voided_at IS NULL
+                       AND %s
                       LEFT JOIN LATERAL (
                            SELECT sum(other.quantity) AS quantity,
                                   array_agg(other.external_id) AS ids
@@ -540,19 +825,25 @@ class ResellerUsageLine(models.Model):
                     [source for source, _number in keys],
                     [number for _source, number in keys],
                     company.id,
+                    KEYED,
                 )
             )
         }
 
     def _parse_time(self, value, latest):
         try:
-            moment = datetime.fromisoformat(value)
-        except (ValueError, TypeError) as error:
+            day, clock, seconds, fraction, offset = RFC3339.fullmatch(value).groups()
+            if seconds == "60" and clock.endswith(":59:"):
+                seconds = "59"  # a leap second belongs to the day that it ends
+            micros = (fraction or ".")[1:7].ljust(6, "0")  # PostgreSQL keeps no more
+            zone = "+00:00" if offset in ("Z", "z") else offset or ""
+            moment = datetime.fromisoformat(f"{day}T{clock}{seconds}.{micros}{zone}")
+        except (ValueError, TypeError, AttributeError) as error:
             raise Refusal(
                 "time",
                 self.env._("The time %s is not RFC 3339, such as 2026-01-31T23:59:59Z.", value),
             ) from error
-        if moment.tzinfo is None:
+        if not offset:
             raise Refusal("time", self.env._("The time %s has no offset from UTC.", value))
         if not 1970 <= moment.year <= 2500:
             raise Refusal("time", self.env._("The time %s is out of range.", value))
@@ -571,11 +862,14 @@ class ResellerUsageLine(models.Model):
             raise Refusal(
                 "quantity", self.env._("The event has no quantity as a number or decimal text.")
             )
+        if type(value) is str and not DECIMAL.fullmatch(value):
+            raise Refusal("quantity", self.env._("The quantity %s is no decimal number.", value))
         try:
             quantity = Decimal(value)
         except InvalidOperation as error:
+            # Its exponent is beyond all that decimals have.
             raise Refusal(
-                "quantity", self.env._("The quantity %s is no decimal number.", value)
+                "quantity", self.env._("The quantity %s is out of range.", value)
             ) from error
         if not quantity.is_finite() or abs(quantity) >= MAX_QUANTITY:
             raise Refusal("quantity", self.env._("The quantity %s is out of range.", value))
@@ -709,7 +1003,7 @@ class ResellerUsageLine(models.Model):
                 position integer, client_id integer, feature_id integer, level_id integer,
                 quantity numeric, occurred_at timestamp, billing_date date,
                 source varchar, external_id varchar, corrects varchar, is_late boolean,
-                properties jsonb
+                properties jsonb, import_id integer
             ) ON COMMIT DELETE ROWS;
             TRUNCATE reseller_usage_batch
             """
@@ -737,12 +1031,13 @@ class ResellerUsageLine(models.Model):
             WITH stored AS (
                 INSERT INTO reseller_usage_line (
                     company_id, client_id, feature_id, level_id, quantity, occurred_at,
-                    billing_date, source, external_id, corrects, is_late, properties)
+                    billing_date, source, external_id, corrects, is_late, properties, import_id)
                 SELECT %(company)s, client_id, feature_id, level_id, quantity, occurred_at,
-                       billing_date, source, external_id, corrects, is_late, properties
+                       billing_date, source, external_id, corrects, is_late, properties, import_id
                   FROM reseller_usage_batch
                  ORDER BY source, external_id, position
-                    ON CONFLICT (company_id, source, external_id) DO NOTHING
+                    ON CONFLICT (company_id, source, external_id) WHERE is_released IS NOT TRUE
+                       DO NOTHING
                 RETURNING id, client_id, feature_id, level_id, billing_date, quantity, occurred_at
             ), gauge AS (
                 SELECT id FROM reseller_feature WHERE aggregation IN ('max', 'last')
@@ -777,8 +1072,11 @@ class ResellerUsageLine(models.Model):
             company=company.id,
         )
 
-    def _conflicts_sql(self, company):
-        """Return the query for the positions of events that are stored with other content."""
+    def _conflicts_sql(self, company, of_file):
+        """Return the query for the positions of events that are stored with other content.
+
+        :param of_file: whether they are rows of a file, whose further columns may change
+        """
         return SQL(
             """
             SELECT batch.position
@@ -787,16 +1085,31 @@ class ResellerUsageLine(models.Model):
                 ON line.company_id = %s
                AND line.source = batch.source
                AND line.external_id = batch.external_id
-             WHERE (line.client_id, line.feature_id, line.level_id, line.quantity,
-                    line.occurred_at, line.corrects)
-                   IS DISTINCT FROM
-                   (batch.client_id, batch.feature_id, batch.level_id, batch.quantity,
-                    batch.occurred_at, batch.corrects)
-                -- What properties said may have been forgotten since.
-                OR line.properties != batch.properties
-                OR (line.properties IS NOT NULL AND batch.properties IS NULL)
+               AND %s
+             WHERE %s
             """,
             company.id,
+            KEYED,
+            self._differs_sql(of_file),
+        )
+
+    def _differs_sql(self, of_file):
+        """Return the condition that `line`, which is stored, says other things than `batch`.
+
+        :param of_file: whether they are rows of a file, whose further columns may change
+        """
+        return SQL(
+            """
+            ((line.client_id, line.feature_id, line.level_id, line.quantity,
+              line.occurred_at, line.corrects)
+             IS DISTINCT FROM
+             (batch.client_id, batch.feature_id, batch.level_id, batch.quantity,
+              batch.occurred_at, batch.corrects)
+             -- What properties said may have been forgotten since.
+             OR (NOT %s AND (line.properties != batch.properties
+                 OR (line.properties IS NOT NULL AND batch.properties IS NULL))))
+            """,
+            of_file,
         )
 
 

@@ -111,6 +111,7 @@ class ResellerUsageMapping(models.Model):
     company_id = fields.Many2one(
         "res.company",
         index=True,
+        ondelete="cascade",
         default=lambda self: self.env.company,
         help="Empty: for all companies.",
     )

@@ -55,7 +55,7 @@ class ResellerUsageRejection(models.Model):
         index=True,
     )
     state = fields.Selection(
-        [("open", "Open"), ("replayed", "Replayed"), ("dismissed", "Dismissed")],
+        [("open", "Open"), ("replayed", "Taken In"), ("dismissed", "Dismissed")],
         required=True,
         default="open",
         readonly=True,
@@ -100,6 +100,7 @@ class ResellerUsageRejection(models.Model):
         help="With a decimal point.",
     )
 
+    _open = models.Index("(company_id, event_source, event_id) WHERE state = 'open'")
     # The same event, rejected again, is one rejection.
     _event_uniq = models.Constraint(
         "UNIQUE (company_id, digest)", "This event is kept as a rejection already."
@@ -133,6 +134,26 @@ class ResellerUsageRejection(models.Model):
             rejection.payload = json.dumps(event)
 
     # Keeping
+
+    @api.model
+    def _close_taken_in(self, company):
+        """Close what was rejected of the events of the batch that was taken in just now."""
+        self.flush_model(["event_id", "event_source", "state"])
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE reseller_usage_rejection rejection SET state = 'replayed'
+                  FROM reseller_usage_batch batch
+                 WHERE rejection.company_id = %s
+                   AND rejection.state = 'open' AND rejection.kind != 'conflict'
+                   AND rejection.event_source = batch.source
+                   AND rejection.event_id = batch.external_id
+                """,
+                company.id,
+            )
+        )
+        if self.env.cr.rowcount:
+            self.invalidate_model(["state"])
 
     def _keep(self, company, rejected):
         """Keep rejected events, as (event, values); one that is kept already stays one row."""

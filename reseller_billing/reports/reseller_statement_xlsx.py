@@ -212,15 +212,18 @@ class ReportStatementXlsx(models.AbstractModel):
             SQL(
                 """
                 SELECT statement.id, bucket.billing_date, bucket.feature_id, bucket.level_id,
-                       bucket.quantity, bucket.event_count
+                       %s, bucket.event_count
                   FROM reseller_statement statement
                   JOIN reseller_usage_daily bucket
                     ON bucket.client_id = statement.client_id
                    AND bucket.billing_date BETWEEN statement.period_start AND statement.period_end
+                   AND bucket.event_count > 0
+                  JOIN reseller_feature feature ON feature.id = bucket.feature_id
                  WHERE statement.id = ANY(%s)
                  ORDER BY array_position(%s, statement.id), bucket.billing_date,
                           bucket.feature_id, bucket.level_id
                 """,
+                self.env["reseller.usage.daily"]._counted_sql(),
                 statements.ids,
                 statements.ids,
             )

@@ -9,6 +9,7 @@ from . import (
     test_guards,
     test_i18n,
     test_import,
+    test_import_again,
     test_ingest,
     test_lifecycle,
     test_locked_portal,

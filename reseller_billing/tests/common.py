@@ -52,6 +52,16 @@ class ResellerBillingCommon(AccountTestInvoicingCommon):
         )
 
     @classmethod
+    def _create_billing_user(cls, login):
+        return cls.env["res.users"].create(
+            {
+                "name": "User",
+                "login": login,
+                "group_ids": [cls.env.ref("reseller_billing.group_billing_user").id],
+            }
+        )
+
+    @classmethod
     def _create_client(cls, ref, start="2024-01-01", group=None, activate=True, **values):
         partner = values.pop("partner", None) or cls.env["res.partner"].create(
             {"name": f"Client {ref}"}
@@ -77,6 +87,11 @@ class ResellerBillingCommon(AccountTestInvoicingCommon):
         features_sudo = cls.env["reseller.feature"].sudo()  # no single company's user makes them
         vals = {"name": code.title(), "code": code, "quantity_digits": 0, **values}
         return features_sudo.create(vals).sudo(False)
+
+    @classmethod
+    def _create_level(cls, code, name):
+        levels_sudo = cls.env["reseller.feature.level"].sudo()  # of a feature that is everybody's
+        return levels_sudo.create({"feature_id": cls.feature.id, "code": code, "name": name})
 
     @classmethod
     def _create_rule(cls, feature=None, tiers=(), levels=(), **values):

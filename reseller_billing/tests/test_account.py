@@ -1,5 +1,6 @@
 from datetime import date
 
+from odoo import Command
 from odoo.exceptions import UserError
 from odoo.tests import new_test_user
 
@@ -144,3 +145,136 @@ class TestAccount(ResellerBillingCommon):
         self._run("2024-02-01")
         kinds = self._history(self.client_a).filtered(lambda one: str(one.date) == "2024-02-01")
         self.assertIn(0.0, kinds.filtered("is_charge").mapped("charge_amount"))
+
+    def test_what_is_paid_in_another_currency_settles_both_lists(self):
+        self._create_rule(recurring_fee=23)
+        self._run("2024-01-01")
+        euro = self.env.ref("base.EUR")
+        euro.active = True
+        self.env["res.currency.rate"].create(
+            {
+                "currency_id": euro.id,
+                "name": "2024-01-01",
+                "rate": 0.5,
+                "company_id": self.company.id,
+            }
+        )
+        client = self.client_a
+        invoice = client.statement_ids.invoice_id
+        # 11.50 € are $ 23.00.
+        self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=invoice.ids
+        ).create({"payment_date": "2024-01-05", "currency_id": euro.id})._create_payments()
+        self.assertIn(invoice.payment_state, ("paid", "in_payment"))
+        entries = self.env["reseller.account.entry"].search(
+            [("partner_id", "=", client._get_payer().id), ("is_charge", "=", False)],
+            order="currency_id, date, position, id",
+        )
+        by_currency = {
+            currency.name: [(one.kind, one.amount, one.balance) for one in of_currency]
+            for currency, of_currency in entries.grouped("currency_id").items()
+        }
+        self.assertEqual(
+            {
+                "USD": [("invoice", 23.0, 23.0), ("exchange", -23.0, 0.0)],
+                "EUR": [("payment", -11.5, -11.5), ("exchange", 11.5, 0.0)],
+            },
+            by_currency,
+        )
+        self.assertEqual((client.open_balance, client.overdue_balance), (0, 0))
+
+    def test_what_a_reseller_owes_itself(self):
+        self._create_rule(recurring_fee=10)
+        other = self._create_reseller("OTH")
+        theirs = self._create_client("T", reseller_id=other.id)
+        self.assertEqual((self.reseller.open_balance, self.reseller.overdue_balance), (0, 0))
+        self.reseller.invoice_to = "reseller"
+        self._run("2024-01-01")
+        self.env.invalidate_all()
+        # Its client's bill is its own debt; the other reseller's client pays itself.
+        self.assertEqual((self.reseller.open_balance, self.reseller.overdue_balance), (10, 10))
+        self.assertEqual((other.open_balance, theirs.open_balance), (0, 10))
+        for action in (self.reseller.action_view_account(), self.reseller.action_view_overdue()):
+            found = self.env["reseller.account.entry"].search(action["domain"])
+            self.assertEqual(found.move_id.reseller_client_id, self.client_a)
+            self.assertIn(10, found.mapped("balance"))
+        # Who pays from now on changes nothing about what is owed.
+        self.reseller.invoice_to = "client"
+        self.assertEqual((self.reseller.open_balance, self.reseller.overdue_balance), (10, 10))
+        self.reseller.invoice_to = "reseller"
+        action = other.action_view_invoices()
+        invoices = self.env["account.move"].search(action["domain"])
+        self.assertEqual(invoices.reseller_client_id, theirs)
+        groups = self.env["account.move"]._read_group(
+            [("reseller_client_id", "!=", False)],
+            ["reseller_reseller_id", "reseller_client_id"],
+            ["amount_residual:sum"],
+        )
+        self.assertEqual(groups, [(self.reseller, self.client_a, 10.0), (other, theirs, 10.0)])
+
+    # Lines that an accountant adds to a draft
+
+    def _redraft(self):
+        """Return the client's bill of 10.00 and its invoice, a draft again."""
+        self._create_rule(recurring_fee=10)
+        self._run("2024-01-01")
+        statement = self._statement(self.client_a, "2024-01-01")
+        statement.invoice_id.button_draft()
+        return statement, statement.invoice_id
+
+    def test_a_line_added_to_a_draft_is_a_charge_by_hand(self):
+        statement, invoice = self._redraft()
+        invoice.invoice_line_ids = [
+            Command.create(
+                {
+                    "name": "On-site",
+                    "quantity": 3,
+                    "price_unit": 5,
+                    "discount": 10,
+                    "tax_ids": False,
+                }
+            ),
+            Command.create({"name": "Goodwill", "quantity": 1, "price_unit": -2, "tax_ids": False}),
+        ]
+        invoice.action_post()
+        # 10.00 + 3 × 4.50 − 2.00
+        self.assertEqual((statement.amount_total, invoice.amount_total), (21.5, 21.5))
+        self.assertAgrees(statement)
+        self.assertEqual(
+            sorted((one.kind, one.name, one.amount) for one in statement.charge_ids[1:]),
+            [("credit", "Goodwill", -2.0), ("manual", "On-site", 13.5)],
+        )
+        # Posted it stays as it is; in the draft it changes and goes with its line.
+        line = invoice.invoice_line_ids.filtered(lambda one: one.name == "On-site")
+        with self.assertRaisesRegex(UserError, "comes from the statement"):
+            line.with_context(check_move_validity=False).price_unit = 6
+        invoice.button_draft()
+        line.write({"price_unit": 6, "discount": 0})
+        invoice.invoice_line_ids.filtered(lambda one: one.name == "Goodwill").unlink()
+        invoice.action_post()
+        self.assertEqual((statement.amount_total, invoice.amount_total), (28, 28))
+        self.assertAgrees(statement)
+        items = self.env["reseller.manual.charge"].search([("client_id", "=", self.client_a.id)])
+        self.assertEqual((items.name, items.state, items.amount), ("On-site", "billed", 18))
+        # What the statement made itself stays all the same.
+        invoice.button_draft()
+        with self.assertRaisesRegex(UserError, "comes from the statement"):
+            invoice.invoice_line_ids[0].quantity = 2
+
+    def test_a_line_by_hand_goes_with_its_invoice(self):
+        statement, invoice = self._redraft()
+        invoice.invoice_line_ids = [
+            Command.create({"name": "On-site", "quantity": 1, "price_unit": 7, "tax_ids": False})
+        ]
+        invoice.action_post()
+        invoice.button_cancel()
+        self.assertEqual(statement.state, "void")
+        self._run("2024-01-01")
+        again = self._statement(self.client_a, "2024-01-01")
+        self.assertEqual((again.amount_total, again.invoice_id.amount_total), (10, 10))
+        self.assertAgrees(again)
+        item = self.env["reseller.manual.charge"].search([("client_id", "=", self.client_a.id)])
+        self.assertEqual((item.name, item.state), ("On-site", "withdrawn"))
+        # Nobody opens a charge of another kind to be edited in an invoice.
+        with self.assertRaisesRegex(UserError, "Billing itself"):
+            item.with_user(self.env.ref("base.user_admin")).write({"is_of_invoice": True})

@@ -52,6 +52,32 @@ class TestFocus(ResellerBillingCommon):
             {("S1", False): "0.00", ("S2", "S2.a"): "0.90", ("S2", "S2.b"): "0.85"},
         )
 
+    def test_a_list_price_of_another_unit_makes_no_price(self):
+        # 40,000 calls at 0.10 for 10,000; 1 GiB at 0.12, counted in bytes; and one as it should be.
+        content = """\
+BillingAccountId,SubAccountId,SkuId,ChargePeriodStart,ConsumedQuantity,ConsumedUnit,ListUnitPrice,PricingUnit,ListCost
+B1,C1,calls,2024-09-03 22:00:00,40000,Requests,0.10,10K Requests,0.40
+B1,C1,bytes,2024-09-03 22:00:00,1073741824,Bytes,0.12,GiB,0.12
+B1,C1,tiered,2024-09-03 22:00:00,100,Hours,0.50,Hours,40
+B1,C1,hours,2024-09-03 22:00:00,10,Hours,0.50,hours,5
+"""
+        wizard = self.env["reseller.usage.import"].create(
+            {
+                "file": base64.b64encode(content.encode()),
+                "filename": "focus.csv",
+                "create_missing": True,
+                "create_prices": True,
+            }
+        )
+        wizard.action_check()
+        self.assertTrue(wizard.notice.endswith(": bytes, calls, tiered"), wizard.notice)
+        wizard.action_import()
+        self.assertEqual((wizard.accepted, wizard.rejected), (4, 0))
+        rules = self.env["reseller.price.rule"].search([])
+        self.assertEqual(
+            rules.mapped(lambda one: (one.feature_id.code, one.unit_price)), [("hours", 0.5)]
+        )
+
     @unittest.skipUnless(SAMPLE.exists(), f"no FOCUS sample at {SAMPLE}")
     def test_the_sample_is_billed_exactly(self):
         content = SAMPLE.read_bytes()

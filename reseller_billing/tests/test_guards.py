@@ -1,11 +1,11 @@
 import pytest
-from odoo import fields
+from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
 from odoo.models import MAGIC_COLUMNS
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
-from ..tools import make_inert
+from ..tools import make_inert, undo_inert
 from .common_portal import PortalCommon
 
 # What a Billing User writes, and what it gives to new records beside that: docs/administrators.md.
@@ -84,7 +84,7 @@ class TestGuards(PortalCommon):
         tried = 0
         for name in sorted(self.env.registry):
             # Not even the system moves a record.
-            model = self.env[name].sudo().with_context(active_test=False)
+            model = self.env[name].sudo().with_context(active_test=False)  # whoever may read it
             field = model._fields.get("company_id")
             if not name.startswith("reseller.") or model._abstract or not model._auto:
                 continue
@@ -118,7 +118,7 @@ class TestGuards(PortalCommon):
         everywhere = self._create_office_user(
             "everywhere", "reseller_billing.group_billing_manager"
         )
-        everywhere.company_ids = self.env["res.company"].sudo().search([])
+        everywhere.company_ids = self.env["res.company"].sudo().search([])  # all there are
         for record in shared:
             self.assertTrue(record)
             name = "sequence" if "sequence" in record._fields else "name"
@@ -260,9 +260,9 @@ class TestGuards(PortalCommon):
         template.env.flush_all()
         self.env.invalidate_all()
         self.assertEqual(template.write_uid, writer)
-        self.reseller.statement_template_id = template.sudo()
-        statement.sudo().send_state = "queued"
-        statement.sudo()._send_mails()
+        self.reseller.statement_template_id = template.sudo()  # it is another user's
+        statement.sudo().send_state = "queued"  # closed to all users
+        statement.sudo()._send_mails()  # as the scheduled action
         self.assertEqual((statement.send_state, statement.send_failure), ("sent", False))
         mail = (
             self.env["mail.mail"]
@@ -275,9 +275,9 @@ class TestGuards(PortalCommon):
         writer.group_ids -= self.env.ref("reseller_billing.group_billing_manager")
         writer.group_ids -= self.env.ref("reseller_billing.group_billing_user")
         writer.group_ids -= self.env.ref("account.group_account_invoice")
-        statement.sudo().send_state = "queued"
+        statement.sudo().send_state = "queued"  # closed to all users
         with mute_logger("odoo.addons.reseller_billing.models.reseller_statement_send"):
-            statement.sudo()._send_mails()
+            statement.sudo()._send_mails()  # as the scheduled action
         self.assertEqual(statement.send_state, "failed")
         self.assertTrue(statement.send_failure)
 
@@ -341,6 +341,32 @@ class TestGuards(PortalCommon):
         self.assertIn("Not above", answer.text)
         self.assertFalse(self.client_a2.price_rule_ids)
 
+    def test_ceilings_begin_alike_in_every_currency(self):
+        # What a hundred yen, a dollar and a tenth of a dinar buy is of one order.
+        for code, refill, month in (
+            ("JPY", 100000, 1000000),
+            ("USD", 1000, 10000),
+            ("KWD", 100, 1000),
+        ):
+            currency = self.env.ref(f"base.{code}")
+            currency.active = True
+            reseller = self.env["reseller.reseller"].create(
+                {
+                    "partner_id": self.env["res.partner"].create({"name": code}).id,
+                    "code": f"R{code}",
+                    "currency_id": currency.id,
+                    "price_floor_ids": [Command.create({"feature_id": self.feature.id})],
+                }
+            )
+            self.assertEqual(
+                (reseller.portal_max_refill, reseller.portal_max_month), (refill, month)
+            )
+            self.assertEqual(reseller.portal_max_purchase, month)
+            floor = reseller.price_floor_ids
+            self.assertEqual((floor.max_unit_price, floor.max_recurring_fee), (refill, month))
+            reseller.portal_max_refill = 7
+            self.assertEqual(reseller.portal_max_refill, 7)
+
     # Hardening
 
     def test_pages_are_kept_and_framed_by_nobody(self):
@@ -380,6 +406,7 @@ class TestGuards(PortalCommon):
     def test_no_cell_is_a_formula_in_any_locale(self):
         for text, inert in {
             "=1+1": "'=1+1",
+            "'=1+1": "''=1+1",
             "@x": "'@x",
             "a;=1+1": "a;'=1+1",
             "a;  +cmd|x": "a;'  +cmd|x",
@@ -392,6 +419,8 @@ class TestGuards(PortalCommon):
             "plain; text = good": "plain; text = good",
         }.items():
             self.assertEqual(make_inert(text), inert)
+            # A file of rejected rows is mended and comes back.
+            self.assertEqual(undo_inert(inert), text)
 
     def test_portal_users_read_no_settings_of_ours(self):
         company = self.company.with_user(self.env["res.users"].search([("login", "=", "R1")]))

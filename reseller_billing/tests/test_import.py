@@ -102,6 +102,53 @@ class TestImport(ResellerBillingCommon):
         with self.assertRaisesRegex(UserError, "encoding"):
             wrong.action_import()
 
+    def test_a_file_counts_once_whatever_else_changes_in_it(self):
+        text = "client,feature,time,quantity\nA,unit,2024-01-05 12:00:00,2.5\nA,unit,2024-01-06 12:00:00,1\n"
+        names = ("client", "feature", "time", "quantity")
+        columns = {name: name for name in names} | {"tag": "properties"}
+        self._upload(text, columns).action_import()
+        stored = self._stored()
+        self.assertEqual(len(stored), 2)
+        stream = io.BytesIO()
+        with xlsxwriter.Workbook(stream) as book:
+            sheet = book.add_worksheet()
+            sheet.write_row(0, 0, names)
+            moments = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+            for number, (day, quantity) in enumerate(((5, 2.5), (6, 1)), 1):
+                sheet.write_row(number, 0, ["A", "unit"])
+                sheet.write_datetime(number, 2, datetime(2024, 1, day, 12), moments)
+                sheet.write_number(number, 3, quantity)
+        alike = {
+            "a column more": "client,feature,time,quantity,tag\nA,unit,2024-01-05 12:00:00,2.5,x\n"
+            "A,unit,2024-01-06 12:00:00,1,\n",
+            "another tag": "client,feature,time,quantity,tag\nA,unit,2024-01-05 12:00:00,2.5,y\n"
+            "A,unit,2024-01-06 12:00:00,1,z\n",
+            "other order": "quantity,time,feature,client\n1,2024-01-06 12:00:00,unit,A\n"
+            "2.5,2024-01-05 12:00:00,unit,A\n",
+            "other decimals": text.replace("2.5", "2.50").replace(",1\n", ",1.0\n"),
+            "other times": text.replace("2024-01-05 12", "2024-01-05T12"),
+            "a workbook": stream.getvalue(),
+        }
+        for kind, content in alike.items():
+            filename = "a.xlsx" if kind == "a workbook" else "a.csv"
+            one = self._upload(content, columns, filename=filename)
+            one.action_check()
+            self.assertEqual(self._counts(one), (0, 2, 0), (kind, one.reasons))
+            one.action_import()
+            self.assertEqual(self._counts(one), (0, 2, 0), kind)
+        self.assertEqual(self._stored(), stored)
+        # Who says that it is further use has it counted; said twice in one file it counts twice.
+        one = self._upload(text, columns)
+        one.action_check()
+        one.repeats = "further"
+        self.assertEqual(one.state, "new")
+        one.action_import()
+        self.assertEqual(self._counts(one), (2, 0, 0))
+        twice = text + text.partition("\n")[2]
+        one = self._upload(twice, columns)
+        one.action_import()
+        self.assertEqual(self._counts(one), (2, 2, 0))
+
     def test_a_workbook_with_dates_as_dates(self):
         stream = io.BytesIO()
         with xlsxwriter.Workbook(stream) as book:
@@ -342,11 +389,11 @@ class TestImport(ResellerBillingCommon):
             one.time_format = form
             prepare = one._get_reader_table()
             for text, expected in cases.items():
-                self.assertEqual(prepare({"time": text}, "k")["time"], expected)
+                self.assertEqual(prepare({"time": text})["time"], expected)
         # What no clock can show elsewhere is left for a person.
         one.write({"time_format": "iso", "tz": "Europe/Berlin"})
         null = "0001-01-01 00:00:00"
-        self.assertEqual(one._get_reader_table()({"time": null}, "k")["time"], null)
+        self.assertEqual(one._get_reader_table()({"time": null})["time"], null)
 
 
 class TestRepair(ResellerBillingCommon):

@@ -39,6 +39,20 @@ class TestIngest(ResellerBillingCommon):
             {"accepted": 1, "duplicates": 1, "rejected": []},
         )
 
+    def test_all_that_rfc_3339_allows_is_a_time(self):
+        for number, when in enumerate(
+            ("2024-01-05t12:00:00z", "2024-01-05T23:59:60Z", "2024-01-05 12:00:00.123456789+00:00")
+        ):
+            event = self._event("2024-01-05", 1, time=when, id=f"t{number}")
+            self.assertEqual(self.lines.ingest([event])["accepted"], 1, when)
+        self.assertEqual(self._bucket("2024-01-05").quantity, 3)
+
+    def test_no_properties_and_empty_ones_are_the_same(self):
+        event = self._event("2024-01-05", 1)
+        self.assertEqual(self.lines.ingest([event])["accepted"], 1)
+        self.assertEqual(self.lines.ingest([{**event, "properties": {}}])["duplicates"], 1)
+        self.assertEqual(self.lines.ingest([{**event, "properties": None}])["duplicates"], 1)
+
     def test_the_same_id_with_other_content_is_a_conflict(self):
         event = self._event("2024-01-05", 3)
         outcome = self.lines.ingest([event, {**event, "quantity": 4}])
@@ -63,10 +77,17 @@ class TestIngest(ResellerBillingCommon):
             ({"time": "2024-01-05T12:00:00"}, "no offset"),
             ({"time": "yesterday"}, "not RFC 3339"),
             ({"time": 5}, "not RFC 3339"),
+            ({"time": "2024-W01-5T12:00:00Z"}, "not RFC 3339"),
+            ({"time": "20240105T120000Z"}, "not RFC 3339"),
+            ({"time": "2024-01-05T12:00:60Z"}, "not RFC 3339"),
+            ({"client": "A "}, "blanks at its ends"),
+            ({"client": "Zoe\u0308"}, "Unicode NFD"),
             ({"quantity": None}, "no quantity"),
             ({"quantity": True}, "no quantity"),
             ({"quantity": "many"}, "no decimal number"),
-            ({"quantity": "NaN"}, "out of range"),
+            ({"quantity": "NaN"}, "no decimal number"),
+            ({"quantity": "1_5"}, "no decimal number"),
+            ({"quantity": "１"}, "no decimal number"),
             ({"quantity": "1e99"}, "out of range"),
             ({"quantity": "1e-40"}, "decimal places"),
             ({"time": "2023-12-31T12:00:00Z"}, "not served"),
@@ -109,6 +130,15 @@ class TestIngest(ResellerBillingCommon):
         self.assertEqual(self._bucket("2024-01-05").quantity, 2)
         with self.assertRaisesRegex(UserError, "no valid JSON"):
             rejection.payload = "{"
+
+    def test_a_rejection_closes_when_its_event_is_taken_in_later(self):
+        event = self._event("2024-01-05", 2, client="B")
+        self.lines.ingest([event])
+        rejection = self.env["reseller.usage.rejection"].search([])
+        self.assertEqual(rejection.state, "open")
+        self._create_client("B")
+        self.assertEqual(self.lines.ingest([event])["accepted"], 1)
+        self.assertEqual(rejection.state, "replayed")
 
     def test_the_day_is_the_clients_own(self):
         self.client_a.tz = "Pacific/Kiritimati"  # UTC+14

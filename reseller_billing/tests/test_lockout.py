@@ -121,9 +121,16 @@ class TestLockout(ResellerBillingCommon, MailCommon):
                 ("locked", "clear", "paid", 0, 0),
             ],
         )
+        # Money that is there counts, also where no invoice is named for it.
+        with freeze_time("2024-02-23 00:30:00"):
+            payment.move_id.line_ids.remove_move_reconcile()
+            self.env.cr.flush()  # the end of the transaction
+            self.assertEqual(self._look(), ("clear", True, True))
         # A charge-back takes the payment of 60 back.
         with freeze_time("2024-02-23 01:00:00"):
-            payment.move_id.line_ids.remove_move_reconcile()
+            payment.action_draft()
+            payment.action_cancel()
+            self.env.cr.flush()  # the end of the transaction
             self.assertEqual(self._look(), ("locked", False, False))
         self.assertEqual(self._history()[-1], ("clear", "locked", "overdue", 60, 22))
 
@@ -139,6 +146,42 @@ class TestLockout(ResellerBillingCommon, MailCommon):
             wizard.modify_moves()
             self.assertEqual(self._look(), ("clear", True, True))
             self.assertFalse(self.client_a.lockout_ids.step_ids)
+
+    def _pay_on_account(self, partner, amount, day):
+        """Receive money that no invoice is named for."""
+        with freeze_time(f"{day} 12:00:00"):
+            payment = self.env["account.payment"].create(
+                {
+                    "payment_type": "inbound",
+                    "partner_type": "customer",
+                    "partner_id": partner.id,
+                    "amount": amount,
+                    "journal_id": self.company_data["default_journal_bank"].id,
+                }
+            )
+            payment.action_post()
+            self.env.cr.flush()  # the end of the transaction
+        return payment
+
+    def test_what_is_paid_on_account_counts_for_who_pays(self):
+        partner = self.client_a.partner_id
+        second = self._create_client("A2", start="2024-01-01", partner=partner)
+        self._bill()
+        # Both accounts owe 100.00 since 1 February: together 200.00.
+        with self._on("2024-02-25"):
+            self.assertEqual(self.client_a.lockout_state, "locked")
+            self.assertEqual(second.lockout_state, "locked")
+        self._pay_on_account(partner, 100, "2024-02-25")
+        # It pays the first of two that were due on one day, and frees it at once.
+        with freeze_time("2024-02-25 13:00:00"):
+            self.assertEqual(self.client_a.lockout_state, "clear")
+            self.assertEqual(second.lockout_state, "locked")
+        self._pay_on_account(partner, 99.5, "2024-02-26")
+        with freeze_time("2024-02-26 13:00:00"):
+            # 0.50 are owed: less than the setting's 1.00.
+            self.assertEqual(second.lockout_state, "clear")
+            self.company.reseller_lockout_minimum = 0.5
+            self.assertEqual(float(second._load_debts()[second.id].owed), 0.5)
 
     def test_credits_pay_the_oldest_first(self):
         self._bill()

@@ -233,11 +233,7 @@ class TestCorrections(ResellerBillingCommon):
         return self.env["reseller.usage.line"].ingest(list(events))
 
     def test_a_correction_takes_the_day_and_level_of_its_event(self):
-        level = (
-            self.env["reseller.feature.level"]
-            .sudo()
-            .create({"feature_id": self.feature.id, "code": "hot", "name": "Hot"})
-        )
+        level = self._create_level("hot", "Hot")
         self._ingest(self._event("2024-01-31", 10, id="wrong", level="hot"))
         self._run("2024-02-01")
         outcome = self._ingest(
@@ -316,5 +312,5 @@ class TestCorrections(ResellerBillingCommon):
         self.company.reseller_late_days = 62
         outcome = self._ingest(self._event("2024-01-11", 1))
         self.assertIn("outside the window", outcome["rejected"][0]["reason"])
-        with self.assertRaisesRegex(UserError, "credit it by hand"):
+        with self.assertRaisesRegex(UserError, "credit them by hand"):
             self.env["reseller.usage.line"].search([("external_id", "=", "x")]).action_void()

@@ -295,6 +295,19 @@ class TestPortal(PortalCommon):
         self.assertNotIn("Client A<", self._get("/my/reseller/clients").text)
         self.assertIn("Client A<", self._get("/my/reseller/clients?filterby=archived").text)
 
+    def test_what_deleting_would_bill_is_shown_before(self):
+        today = fields.Date.today()
+        recent = self._create_client("RECENT", start=today)
+        run = self.env["reseller.billing.run"].create({"date": today})
+        self.env["reseller.statement"]._bill(recent, run)
+        answer = self._get(f"/my/reseller/clients/{recent.id}/delete")
+        self.assertIn("The final bill, were it made now", answer.text)
+        recent.invalidate_recordset()
+        self.assertEqual((recent.state, recent.close_date), ("active", False))
+        # Where other bills come first, it could not be told from them.
+        answer = self._get(f"{self.path}/delete")
+        self.assertNotIn("The final bill, were it made now", answer.text)
+
     # Prices
 
     def test_a_price_within_the_floor_is_what_the_next_bill_has(self):
@@ -468,11 +481,7 @@ class TestPortal(PortalCommon):
     # Reporting and billing
 
     def test_a_report_counts_and_downloads_what_was_used(self):
-        level = (
-            self.env["reseller.feature.level"]
-            .sudo()
-            .create({"feature_id": self.feature.id, "code": "hot", "name": "Hot"})
-        )
+        level = self._create_level("hot", "Hot")
         self._use(
             "2024-02-10", "2.5", client="A", level=level.code, properties={"to": FORMULA, "n": EVIL}
         )

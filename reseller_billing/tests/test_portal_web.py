@@ -23,6 +23,18 @@ CHECK = """
             if (inner.document.documentElement.scrollWidth > width) {
                 found.push(`${path} at ${width}: wider than the screen`);
             }
+            // What axe-core does not see: a button below the pointer, and one that is pressed.
+            for (const button of inner.document.querySelectorAll(".o_reseller_primary")) {
+                const style = inner.getComputedStyle(button);
+                for (const state of ["hover", "active", "disabled"]) {
+                    const [back, text] = ["bg", "color"].map((one) =>
+                        style.getPropertyValue(`--btn-${state}-${one}`).trim()
+                    );
+                    if (!back || !text || back === text) {
+                        found.push(`${path}: a button has no colours in the state ${state}`);
+                    }
+                }
+            }
             await new Promise((resolve, reject) => {
                 const script = inner.document.createElement("script");
                 script.onload = resolve;

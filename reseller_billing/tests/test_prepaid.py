@@ -78,6 +78,8 @@ class TestPrepaid(PrepaidCommon):
         self._use("2024-02-14", 10)
         statement = self._bill_use("2024-02-15", 10, "2024-03-01")
         self.assertEqual(self._amounts(statement), {("unit", "usage"): "10.00"})
+        why = str(statement.charge_ids.filtered("amount")._get_explanation())
+        self.assertIn("Paid by packages: − 10", why)
         self.assertLot(lot, 0, 0)
         self.assertEqual(
             (self._balance(self.breakage), self._balance(self.income), self._balance(self.prepaid)),

@@ -9,6 +9,19 @@ from .common import ResellerBillingCommon
 
 
 class TestPrices(ResellerBillingCommon):
+    @mute_logger("odoo.sql_db")
+    def test_what_features_refer_to_is_not_deleted_under_them(self):
+        unit = self.env["uom.uom"].create({"name": "GB-month"})
+        product = self.env["product.product"].create({"name": "Storage", "type": "service"})
+        self.feature.write({"uom_id": unit.id, "product_id": product.id})
+        for record in (unit, product):
+            with (
+                self.assertRaises(psycopg2.errors.ForeignKeyViolation),
+                self.env.cr.savepoint(),
+            ):
+                record.unlink()
+        self.assertEqual((self.feature.uom_id, self.feature.product_id), (unit, product))
+
     def test_overlap_is_refused_and_names_the_rule_in_the_way(self):
         self._create_rule(unit_price=1, date_from="2024-01-01", date_to="2024-01-31")
         with (
@@ -157,12 +170,142 @@ class TestPrices(ResellerBillingCommon):
 
     def test_a_fee_of_days_that_had_no_price_is_billed_once_they_have(self):
         self._run("2024-02-01")
-        self._create_rule(recurring_fee=31, pricing_model="unlimited")
+        self._create_rule(recurring_fee=31, pricing_model="unlimited", bills_past_fees=True)
         self._run("2024-03-01")
         self._run("2024-04-01")
         amounts = self.client_a.statement_ids.charge_ids.mapped("amount")
         # January as an adjustment, February, March; then April.
         self.assertEqual(amounts, [31.0] * 4)
+
+    def test_a_price_since_ever_bills_no_past_fees_unasked(self):
+        closed = self._create_client("GONE")
+        closed.action_close("2024-01-20")
+        self._run("2024-03-01")
+        self._use("2024-01-05", 4)
+        fresh = {"pricing_model": "per_unit", "unit_price": 0.5, "recurring_fee": 31}
+        # 31.00 for January and February each; 20 of January's 31 days.
+        with (
+            self.assertRaisesRegex(
+                ValidationError,
+                r"2 accounts: A \$.62\.00, GONE \$.20\.00\. Choose 2024-03-01 .*Bill Past Fees",
+            ),
+            self.env.cr.savepoint(),
+        ):
+            self._create_rule(**fresh)
+        with (
+            self.assertRaisesRegex(ValidationError, "fees or minimums"),
+            self.env.cr.savepoint(),
+        ):
+            self._create_rule(unit_price=0.5, minimum_amount=5)
+        # Use alone is billed, to whom used it; the closed account without use gets no bill.
+        rule = self._create_rule(unit_price=0.5)
+        # Until a bill has used it, it changes and goes as one likes.
+        rule.unit_price = 0.25
+        rule.date_from = "2024-01-03"
+        other = rule.copy({"active": False})
+        rule.unlink()
+        other.write({"active": True, "date_from": False})
+        self._run("2024-04-01")
+        self.assertEqual(
+            self._amounts(self._statement(self.client_a, "2024-04-01")), {("unit", "usage"): "1.00"}
+        )
+        self.assertEqual(
+            sorted(closed.statement_ids.mapped("bill_date")), [date(2024, 1, 1), date(2024, 1, 21)]
+        )
+        # Used, it stays.
+        for attempt in (
+            lambda: other.write({"unit_price": 1}),
+            lambda: other.write({"date_from": "2024-02-01"}),
+            lambda: other.write({"active": False}),
+            lambda: other.unlink(),
+        ):
+            with self.assertRaisesRegex(ValidationError, "billed until"), self.env.cr.savepoint():
+                attempt()
+            self.env.invalidate_all()
+        # From the first free day on fees are as welcome as ever.
+        other.date_to = "2024-04-30"
+        self._create_rule(**fresh, date_from="2024-05-01")
+
+    def test_past_fees_of_many_months_without_use_are_seen(self):
+        self._run("2024-07-01")
+        for values, amount in (
+            ({"recurring_fee": 31, "unit_price": 0}, "186.00"),
+            # Of January alone, which is over.
+            (
+                {"recurring_fee": 31, "unit_price": 0, "date_from": "2024-01-01"}
+                | {"date_to": "2024-01-31"},
+                "31.00",
+            ),
+            ({"pricing_model": "volume", "tiers": [(None, 0, 5)]}, "30.00"),
+        ):
+            with (
+                self.subTest(values=values),
+                self.assertRaisesRegex(ValidationError, f"1 accounts: A .{{2}}{amount}"),
+                self.env.cr.savepoint(),
+            ):
+                self._create_rule(**values)
+        # A box that is ticked and cleared again asks for nothing.
+        rule = self._create_rule(recurring_fee=31, unit_price=1, bills_past_fees=True)
+        with self.assertRaisesRegex(ValidationError, "186.00"), self.env.cr.savepoint():
+            rule.bills_past_fees = False
+        with self.assertRaisesRegex(UserError, "Billing itself"):
+            rule.with_user(self.env.ref("base.user_admin")).made_after_id = 2**31 - 1
+
+    def test_a_fee_that_is_asked_for_later_reaches_closed_accounts_too(self):
+        closed = self._create_client("GONE")
+        closed.action_close("2024-01-20")
+        self._run("2024-03-01")
+        rule = self._create_rule(unit_price=1)
+        self.assertFalse(closed.next_bill_date and closed.rerate_from)
+        rule.write({"recurring_fee": 31, "bills_past_fees": True})
+        self._run("2024-04-01")
+        self.assertEqual(closed.statement_ids.charge_ids.mapped("amount"), [20.0])
+
+    def test_a_price_that_comes_into_force_late_is_unused_until_then(self):
+        rule = self._create_rule(unit_price=1, active=False)
+        self._run("2024-03-01")
+        self._use("2024-01-05", 4)
+        rule.active = True
+        rule.unit_price = 0.5
+        self._run("2024-04-01")
+        statement = self._statement(self.client_a, "2024-04-01")
+        self.assertEqual(self._amounts(statement), {("unit", "usage"): "2.00"})
+        with self.assertRaisesRegex(ValidationError, "billed until"):
+            rule.unit_price = 2
+
+    def test_past_fees_that_are_asked_for_are_billed(self):
+        closed = self._create_client("GONE")
+        closed.action_close("2024-01-20")
+        self._run("2024-03-01")
+        self._create_rule(recurring_fee=31, pricing_model="unlimited", bills_past_fees=True)
+        self._run("2024-04-01")
+        self.assertEqual(
+            self._statement(self.client_a, "2024-04-01").charge_ids.mapped("amount"), [31.0] * 4
+        )
+        self.assertEqual(closed.statement_ids.charge_ids.mapped("amount"), [20.0])
+
+    def test_a_feature_that_never_had_a_price_gets_one_of_any_kind(self):
+        self._create_rule(unit_price=1)
+        self._run("2024-02-01")
+        other = self._create_feature("other")
+        self._use("2024-01-10", 12, "other")
+        # 10 at 0.50 and 2 at 0.25: 5.50.
+        rule = self._create_rule(
+            other, pricing_model="graduated", tiers=[(10, 0.5, 0), (None, 0.25, 0)]
+        )
+        self._run("2024-03-01")
+        statement = self._statement(self.client_a, "2024-03-01")
+        self.assertEqual(self._amounts(statement)["other", "usage"], "5.50")
+        # Billed, its parts stay.
+        with self.assertRaisesRegex(UserError, "billed until"):
+            rule.tier_ids[0].unit_price = 1
+        level = self._create_level("l", "L")
+        self._create_rule(levels=[(level, 2)], client_id=self._create_client("B").id, unit_price=3)
+        # A feature that a context proposes is guarded alike.
+        with self.assertRaisesRegex(UserError, "billed until"):
+            self.env["reseller.price.rule"].with_context(default_feature_id=self.feature.id).create(
+                {"client_id": self.client_a.id, "unit_price": 5}
+            )
 
     def test_a_trial_that_was_billed_does_not_move(self):
         self._create_rule(unit_price=1, trial_days=10, date_from="2024-01-15")

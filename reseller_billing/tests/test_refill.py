@@ -66,6 +66,19 @@ class TestRefill(PrepaidCommon):
             self.assertEqual(before, self.client_a.wallet_balance)
         self.assertLot(lot, 0, 0)
 
+    def test_taxes_of_the_income_account_are_in_the_live_balance(self):
+        account = self.product.product_tmpl_id.get_product_accounts()["income"]
+        account.tax_ids = self.env["account.tax"].create({"name": "19 %", "amount": 19})
+        self.product.taxes_id = False
+        self._give(500)
+        self._use("2024-03-05", 100)
+        with freeze_time("2024-03-31 20:00:00"):
+            before = self._live()
+        with freeze_time("2024-04-02 12:00:00"):
+            self._run("2024-04-01")
+            self.client_a.invalidate_recordset()
+            self.assertEqual((before, self.client_a.wallet_balance), (381, 381))
+
     def test_use_of_a_cycle_that_is_not_billed_yet_counts(self):
         lot = self._sell("2024-03-02")
         with freeze_time("2024-04-01 12:00:00"):  # March is billed on the 2nd
@@ -115,11 +128,7 @@ class TestRefill(PrepaidCommon):
             self.client_a.wallet_use = "never"
 
     def test_levels_are_asked_at_their_own_price(self):
-        level = (
-            self.env["reseller.feature.level"]
-            .sudo()
-            .create({"feature_id": self.feature.id, "code": "gold", "name": "Gold"})
-        )
+        level = self._create_level("gold", "Gold")
         self._create_rule(
             reseller_id=self.reseller.id,
             date_from="2024-03-01",

@@ -179,6 +179,23 @@ class TestReports(ResellerBillingCommon):
         self.assertEqual(len(chart["bars"]), 1)
         self.assertEqual(len(yearly.statement_ids.filtered("period_start")._get_chart_spans()), 53)
 
+    def test_the_workbooks_days_are_what_the_feature_counts(self):
+        for code, aggregation, quantities in (
+            ("visits", "count", (7, 9)),
+            ("peak", "max", (50, 40)),
+        ):
+            self._create_rule(self._create_feature(code, aggregation=aggregation), unit_price=1)
+            for quantity in quantities:
+                self._use("2024-02-06", quantity, feature=code)
+        report = self._run("2024-03-01").action_export()
+        content, _kind = self.env["ir.actions.report"]._render(
+            report["report_name"], report["context"]["active_ids"]
+        )
+        usage = openpyxl.load_workbook(io.BytesIO(content)).worksheets[2].values
+        # Two events, and the highest of two values.
+        days = {row[3]: row[5] for row in usage if row[3] in ("Visits", "Peak")}
+        self.assertEqual(days, {"Visits": 2, "Peak": 50})
+
     def test_a_run_as_a_workbook(self):
         self.other.partner_id.name = "=1+1"
         gift = self.env["reseller.manual.charge"].create(

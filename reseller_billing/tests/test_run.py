@@ -39,6 +39,36 @@ class TestRun(ResellerBillingCommon):
             self._run("2024-02-02")
             self.assertEqual(client.next_bill_date, date(2024, 3, 1))
 
+    def test_what_waits_for_the_delay_is_named_and_can_be_billed_all_the_same(self):
+        self.client_a.unlink()
+        self.company.reseller_billing_delay = 24
+        client = self._create_client("W", start="2024-03-01")
+        client.tz = "Europe/Berlin"
+        with freeze_time("2024-03-01 06:00:00"):
+            run = self._run("2024-03-01")
+            self.assertFalse(run.statement_ids)
+            self.assertIn("Not due yet, since bills wait 24 hours", run.waiting_text)
+            self.assertIn("Client W", run.waiting_text)
+            # The day after, where the client is.
+            self.assertRegex(run.waiting_text, r"3/2/24, 12:00\s?AM \(Europe/Berlin\)")
+            run.action_bill_now()
+            self.assertEqual(run.remaining_count, 1)
+            while run._process_batch():
+                pass
+            self.assertEqual(run.statement_ids.mapped("amount_total"), [10.0])
+            self.assertFalse(run.waiting_text)
+
+    def test_a_run_whose_accounts_are_all_parked_is_not_done(self):
+        receivable = self.client_a.partner_id.property_account_receivable_id
+        self.client_a.partner_id.property_account_receivable_id = False
+        run = self._run("2024-01-01")
+        self.assertEqual((run.state, run.parked_count), ("draft", 1))
+        self.client_a.partner_id.property_account_receivable_id = receivable
+        run.action_retry_parked()
+        while run._process_batch():
+            pass
+        self.assertEqual((run.state, run.done_count), ("done", 1))
+
     def test_failing_accounts_are_parked_with_reasons_and_the_others_billed(self):
         clients = [self._create_client(f"C{number}") for number in range(5)]
         product = self.env["product.product"].create({"name": "Old", "type": "service"})
@@ -82,6 +112,16 @@ class TestRun(ResellerBillingCommon):
         self.assertEqual(self.client_a.next_bill_date, date(2024, 1, 1))
         later = self._run("2024-02-01")
         self.assertEqual(later.parked_count, 0)
+
+    def test_a_period_locked_for_taxes_is_open_to_bills_without(self):
+        self.company.tax_lock_date = "2024-01-31"
+        self.assertEqual(self._run("2024-01-01").parked_count, 0)
+        self.product.taxes_id = self.env["account.tax"].create({"name": "10 %", "amount": 10})
+        taxed = self._create_client("B")
+        run = self._run("2024-01-02")
+        self.assertEqual(run.parked_line_ids.client_id, taxed)
+        self.assertIn("locked period", run.parked_line_ids.reason)
+        self.assertEqual(self._run("2024-02-01").parked_count, 0)
 
     def test_who_gets_the_invoice(self):
         self._use("2024-01-05", 5)

@@ -1,4 +1,5 @@
 import pytest
+from lxml import etree
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user
@@ -53,11 +54,7 @@ class TestSecurity(ResellerBillingCommon):
 
     def _fill(self):
         """Leave a record of every model."""
-        level = (
-            self.env["reseller.feature.level"]
-            .sudo()
-            .create({"feature_id": self.feature.id, "code": "l", "name": "L"})
-        )
+        level = self._create_level("l", "L")
         self._create_rule(
             pricing_model="graduated", tiers=[(None, 1, 0)], levels=[(level, 2)], recurring_fee=1
         )
@@ -271,3 +268,52 @@ class TestSecurity(ResellerBillingCommon):
         )
         with self.assertRaises(AccessError):
             client.write({"ref": "B"})
+
+    def test_every_form_opens_for_whom_may_read_its_model(self):
+        self._fill()
+        roles = {
+            "clerk": "base.group_user,reseller_billing.group_billing_user",
+            "boss": "base.group_user,reseller_billing.group_billing_manager",
+            "bookkeeper": "base.group_user,account.group_account_invoice",
+            "auditor": "base.group_user,account.group_account_readonly",
+        }
+        opened = {}
+        for login, groups in roles.items():
+            user = self._create_user(login, groups)
+            for name in sorted(self.env.registry):
+                model = self.env[name].with_user(user)
+                own = name.startswith("reseller.") and not model._abstract
+                if not own or model._transient or not model.has_access("read"):
+                    continue
+                record = (
+                    model.search([("company_id", "=", self.company.id)], limit=1)
+                    if ("company_id" in model._fields)
+                    else model.search([], limit=1)
+                )
+                self.env.invalidate_all()
+                for kind in ("form", "list"):
+                    view = model.get_views([(False, kind)])
+                    arch = etree.fromstring(view["views"][kind]["arch"])
+                    with self.subTest(role=login, model=name, view=kind):
+                        record.web_read(self._specify(arch, model))
+                if record:
+                    opened.setdefault(login, set()).add(name)
+        self.assertIn("reseller.reseller", opened["bookkeeper"] & opened["auditor"])
+        self.assertIn("reseller.billing.run", opened["clerk"] & opened["boss"])
+
+    def _specify(self, arch, model):
+        """Return what the web client asks for to show a view, as `web_read` takes it."""
+        wanted = {}
+        for node in arch.xpath(".//field[not(ancestor::field)]"):
+            field = model._fields[node.get("name")]
+            wanted[field.name] = {}
+            if field.type == "many2one":
+                wanted[field.name] = {"fields": {"display_name": {}}}
+            elif field.type in ("one2many", "many2many"):
+                inner = {"display_name": {}}
+                comodel = self.env[field.comodel_name].with_user(model.env.user)
+                for nested in node.xpath("./list|./form|./kanban"):
+                    # As if it stood alone: what is nested deeper is asked for when it is opened.
+                    inner |= self._specify(etree.fromstring(etree.tostring(nested)), comodel)
+                wanted[field.name] = {"fields": inner}
+        return wanted

@@ -1,3 +1,6 @@
+from unittest.mock import patch
+
+from odoo.addons.base.models.ir_mail_server import MailDeliveryException
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
@@ -48,10 +51,11 @@ class TestSend(ResellerBillingCommon):
         self.assertTrue(invoice.is_move_sent)
         # B has no address: that is said, and nothing else is held up.
         failed = self._statement(self.other, "2024-01-01")
-        self.assertEqual((statement.send_state, failed.send_state), ("sent", "failed"))
+        self.assertEqual((statement.send_state, failed.send_state), ("sent", "no_address"))
         self.assertIn("no e-mail address", failed.send_failure)
+        self.assertEqual(self._counts(), {"unsent": 0, "sent": 1, "failed": 0, "no address": 1})
         self.assertEqual(
-            (self.run_.unsent_count, self.run_.sent_count, self.run_.send_failed_count), (0, 1, 1)
+            self.env["reseller.statement"].search(self.run_.action_view_unsent()["domain"]), failed
         )
         # Sending the run again sends what could not be sent, and nothing twice.
         self.other.partner_id.email = "b@example.com"
@@ -64,6 +68,75 @@ class TestSend(ResellerBillingCommon):
         statement.action_send()
         again = self._send()
         self.assertEqual(again.attachment_ids & mail.attachment_ids, invoice.invoice_pdf_report_id)
+
+    def _deliver(self, mails, error=None):
+        """Have the mail queue send mails; a mail server takes them, or raises an error."""
+        server = type(self.env["ir.mail_server"])
+        answer = {"side_effect": error} if error else {"return_value": "<taken>"}
+        with (
+            patch.object(server, "_disable_send", return_value=False),
+            patch.object(server, "_connect__", return_value=None),
+            patch.object(server, "send_email", **answer),
+        ):
+            mails.sudo().send()  # the queue is no user
+
+    def _counts(self):
+        """Return what the run says of its mails."""
+        return {
+            "unsent": self.run_.unsent_count,
+            "sent": self.run_.sent_count,
+            "failed": self.run_.send_failed_count,
+            "no address": self.run_.no_address_count,
+        }
+
+    @mute_logger("odoo.addons.mail.models.mail_mail")
+    def test_what_the_mail_server_refuses_is_not_sent(self):
+        self.other.partner_id.email = "b@example.com"
+        self.run_.action_send()
+        mails = self._send()
+        self.assertEqual(self._counts(), {"unsent": 0, "sent": 2, "failed": 0, "no address": 0})
+        mine = mails.filtered(lambda mail: mail.recipient_ids == self.client_a.partner_id)
+        self._deliver(mine, MailDeliveryException("The mailbox is full."))
+        self._deliver(mails - mine)
+        statement = self._statement(self.client_a, "2024-01-01")
+        self.assertEqual(self._counts(), {"unsent": 0, "sent": 1, "failed": 1, "no address": 0})
+        self.assertIn("The mailbox is full.", statement.send_failure)
+        # Sent once more it is on its way, and the mail that failed is given up.
+        self.run_.action_send()
+        again = self._send()
+        self.assertEqual(again.recipient_ids, self.client_a.partner_id)
+        self.assertEqual(mine.state, "cancel")
+        self._deliver(again)
+        self.assertEqual(self._counts(), {"unsent": 0, "sent": 2, "failed": 0, "no address": 0})
+        self.assertFalse(statement.send_failure)
+
+    @mute_logger("odoo.addons.mail.models.mail_mail")
+    def test_a_mail_that_the_queue_tries_again_counts_as_sent(self):
+        statement = self._statement(self.client_a, "2024-01-01")
+        statement.action_send()
+        mail = self._send()
+        self._deliver(mail, OSError("no route"))
+        self.assertEqual((statement.send_state, mail.state), ("failed", "exception"))
+        mail.mark_outgoing()
+        self._deliver(mail)
+        self.assertEqual((statement.send_state, statement.send_failure), ("sent", False))
+
+    def test_what_chatter_mails_changes_nothing_about_what_was_sent(self):
+        statement = self._statement(self.other, "2024-01-01")
+        statement.action_send()
+        self.assertFalse(self._send())
+        self.assertEqual(statement.send_state, "no_address")
+        statement_sudo = statement.sudo()  # closed to all users
+        note = statement_sudo.message_post(
+            body="Who asks?", partner_ids=self.client_a.partner_id.ids
+        )
+        mails_sudo = self.env["mail.mail"].sudo()  # the queue's
+        mails = mails_sudo.search([("mail_message_id", "=", note.id)])
+        mails |= mails.create(
+            {"model": statement._name, "res_id": statement.id, "email_to": "a@example.com"}
+        )
+        self._deliver(mails)
+        self.assertEqual(statement.send_state, "no_address")
 
     def test_each_reseller_has_its_words_in_the_clients_language(self):
         self.env["res.lang"]._activate_lang("fr_FR")

@@ -1,17 +1,10 @@
 import gzip
 import json
-import os
-import re
-import subprocess
-import tempfile
 import zlib
 from datetime import timedelta
-from pathlib import Path
-from unittest import skipUnless
 
 from odoo import fields
 from odoo.tests import HttpCase, tagged
-from odoo.tests.common import TEST_CURSOR_COOKIE_NAME, release_test_lock
 from odoo.tools import mute_logger
 
 from .common import ResellerBillingCommon
@@ -20,7 +13,6 @@ from .test_web import create_user
 USAGE = "/reseller_billing/v1/usage"
 NDJSON = "application/x-ndjson"
 BATCH = "application/cloudevents-batch+json"
-GUIDE = Path(__file__).parents[2] / "docs" / "usage-api.md"
 
 
 @tagged("post_install", "-at_install")
@@ -83,52 +75,6 @@ class TestUsageHttp(ResellerBillingCommon, HttpCase):
         }
 
     # Formats
-
-    @skipUnless(GUIDE.exists(), "the guide is in the project's repository only")
-    def test_the_lines_of_the_guide(self):
-        client = self._create_client("BW-001", tz="Europe/Berlin")
-        scripts = re.findall(r"^```sh\n(.*?)^```", GUIDE.read_text(), re.M | re.S)
-        self.assertEqual(len(scripts), 5)
-        # Odoo's test server answers only who shows the test's cookie.
-        home = self.enterContext(tempfile.TemporaryDirectory())
-        cookie = f"{TEST_CURSOR_COOKIE_NAME}={self.http_request_key}"
-        Path(home, ".curlrc").write_text(f'cookie = "{cookie}"\n')
-        self.env.flush_all()
-        with release_test_lock():
-            answers = [
-                json.loads(
-                    subprocess.run(
-                        ["bash", "-o", "pipefail", "-ec", script],
-                        env={
-                            **os.environ,
-                            "CURL_HOME": home,
-                            "ODOO": self.base_url(),
-                            "KEY": self.key,
-                        },
-                        capture_output=True,
-                        check=True,
-                        timeout=60,
-                    ).stdout
-                )
-                for script in scripts
-            ]
-        self.assertEqual([one["accepted"] for one in answers[:4]], [2, 1, 1, 1])
-        self.assertEqual(answers[4]["openapi"], "3.1.0")
-        self.env.invalidate_all()
-        lines = self.env["reseller.usage.line"].search([("client_id", "=", client.id)])
-        self.assertEqual(
-            sorted((one.external_id, str(one.billing_date), one.quantity) for one in lines),
-            [
-                ("m-1", "2024-03-15", 2),
-                ("m-2", "2024-03-16", 0.5),
-                ("m-3", "2024-03-17", 140),
-                ("m-4", "2024-03-18", 3),
-                ("m-5", "2024-03-19", 1),
-            ],
-        )
-        self.assertEqual(
-            lines.sorted("external_id").mapped("properties")[2:4], [{"campaign": "spring"}] * 2
-        )
 
     def test_exact_numbers_and_names_in_the_data(self):
         self._create_feature("other")
@@ -194,8 +140,8 @@ class TestUsageHttp(ResellerBillingCommon, HttpCase):
             ({"client": "Z"}, "no client with reference Z"),
             ({"feature": "none"}, "no feature with code none"),
             ({"quantity": "12 apples"}, "no decimal number"),
-            ({"quantity": "NaN"}, "out of range"),
-            ({"quantity": "Infinity"}, "out of range"),
+            ({"quantity": "NaN"}, "no decimal number"),
+            ({"quantity": "Infinity"}, "no decimal number"),
             ({"quantity": None}, "no quantity"),
             ({"quantity": True}, "no quantity"),
             ({"time": "2024-01-05T12:00:00"}, "no offset"),

@@ -136,11 +136,7 @@ class TestWeb(ResellerBillingCommon, HttpCase):
         user = self._create_user("pricer", "base.group_user,reseller_billing.group_billing_manager")
         user.group_ids |= self.env.ref("base.group_allow_export")
         user.password = "pricer"
-        hot = (
-            self.env["reseller.feature.level"]
-            .sudo()
-            .create({"feature_id": self.feature.id, "code": "hot", "name": "Hot"})
-        )
+        hot = self._create_level("hot", "Hot")
         other = self._create_feature("other")
         self._create_rule(
             recurring_fee=9.99,

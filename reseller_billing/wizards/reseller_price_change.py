@@ -160,6 +160,11 @@ class ResellerPriceRule(models.Model):
             self.date_to = date_utils.subtract(date, days=1)
             return self.create({**copied, **vals})
 
+    def _get_own_scope(self):
+        """Return the scope of this price, as `_end_before` takes it."""
+        self.ensure_one()
+        return {name: self[name].id for name in ("reseller_id", "group_id", "client_id")}
+
     def _end_before(self, date, scope):
         """End the prices of this one's feature at a scope on the day before; return them."""
         self.ensure_one()

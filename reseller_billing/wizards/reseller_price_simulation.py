@@ -85,7 +85,7 @@ class ResellerPriceSimulation(models.TransientModel):
         self.ensure_one()
         made = self.env["reseller.price.rule"]
         for draft in self.draft_ids:
-            scope = {name: draft[name].id for name in ("reseller_id", "group_id", "client_id")}
+            scope = draft._get_own_scope()
             made |= draft._end_before(self.date, scope)._make_copy(draft, self.date, scope)
         return {
             "type": "ir.actions.act_window",

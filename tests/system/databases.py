@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import subprocess
 import sys
 
 import processes
@@ -25,6 +26,7 @@ class Databases:
 
     def __init__(self):
         self.made = []
+        self.extended = []
 
     def _add_name(self):
         self.made.append(f"{TEMPLATE}_{WORKER}_{len(self.made)}")
@@ -37,6 +39,16 @@ class Databases:
         processes.load(name)
         return name
 
+    def clone_with(self, addons):
+        """Return the name of a clone with further addons in it, which are kept for the next run."""
+        name = self._add_name()
+        alike = ["--alike"] if os.environ.get("RB_TEST_ALIKE") else []
+        command = [sys.executable, ROOT / "dev", "clone", name, "--with", addons, *alike]
+        subprocess.run([str(word) for word in command], check=True)
+        self.extended.append(name)
+        processes.reload(name)
+        return name
+
     def empty(self):
         """Return the name of an empty database."""
         name = self._add_name()
@@ -46,3 +58,5 @@ class Databases:
     def drop(self):
         for name in self.made:
             postgres.drop(name)
+        # The next clone of such a name has no further addons.
+        processes.forget(self.extended)

@@ -31,8 +31,14 @@ def load(database):
 
 def reload(database):
     """Load a database's registry anew, after addons were installed in it."""
-    Registry.delete(database)
+    forget([database])
     load(database)
+
+
+def forget(databases):
+    """Have the registries of databases be loaded anew when there are databases of such names again."""
+    for database in databases:
+        Registry.delete(database)
 
 
 @contextlib.contextmanager

@@ -361,6 +361,37 @@ def test_each_instalment_is_charged_when_it_is_due(shop):
     assert shop.look() == ("armed", 0, 0, [30, 70])
 
 
+@pytest.mark.parametrize(
+    ("timing", "days", "paid"),
+    [
+        ("posting", ["2024-01-01"], [98]),
+        # Due on the last day of the discount: what Odoo says is due that day.
+        ("due", ["2024-01-10", "2024-01-11"], [98]),
+        ("due", ["2024-01-12"], [100]),
+    ],
+)
+def test_what_is_charged_within_an_early_payment_discount_is_less(shop, timing, days, paid):
+    shop.save_method("done")
+    with shop.env() as env:
+        client = shop.client(env)
+        client.charge_timing = timing
+        client.contract_id.payment_term_id = env["account.payment.term"].create(
+            {
+                "name": "2 % within ten days",
+                "early_discount": True,
+                "discount_percentage": 2,
+                "discount_days": 10,
+                "line_ids": [
+                    (0, 0, {"value": "percent", "value_amount": 100, "nb_days": 10}),
+                ],
+            }
+        )
+    shop.bill("2024-01-01")
+    for day in days:
+        shop.charge(f"{day} 12:00:00")
+    assert shop.look() == ("armed", 0, 0, paid)
+
+
 def test_only_billing_managers_charge_and_nobody_mends_what_was_sent(shop):
     shop.save_method("silent")
     shop.bill("2024-01-03")

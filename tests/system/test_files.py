@@ -101,6 +101,63 @@ def test_two_hundred_thousand_rows_are_taken_in_once_though_killed(databases, wr
         assert sum(1 for _row in found) == 200
 
 
+def make_delivery(rows):
+    """Return a file of events with ids, rows as (number, client, quantity), all of one day."""
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerow(["id", "client", "feature", "time", "quantity"])
+    for number, client, quantity in rows:
+        writer.writerow([f"d{number}", client, "one", "2024-01-15 12:00:00", quantity])
+    return base64.b64encode(stream.getvalue().encode())
+
+
+@pytest.mark.race
+def test_a_delivery_that_is_killed_has_replaced_nothing(databases):
+    database = databases.clone()
+    first = [(number, f"C{number % CLIENTS}", 1) for number in range(20_000)]
+    # Of each ten one is gone, one says something else, and a thousand are new.
+    second = [
+        (number, client, 2 if number % 10 == 1 else 1)
+        for number, client, _one in first
+        if number % 10
+    ]
+    second += [(number, "C0", 5) for number in range(20_000, 21_000)]
+    days = {"replaces": True, "replace_from": "2024-01-01", "replace_to": "2024-01-31"}
+    with processes.environment(database) as env:
+        fill(env)
+        imports = env["reseller.usage.import"]
+        imports.create({"file": make_delivery(first), "filename": "first"}).action_import()
+        env.cr.commit()
+        imports._cron_process()
+        one = imports.create({"file": make_delivery(second), "filename": "second", **days})
+        one.action_check()
+        assert (one.exchanged, one.voided) == (2000, 2000)
+        one.action_import()
+        assert (one.state, one.row_count) == ("running", 19_000)
+        number = one.id
+    counts = "SELECT count(*), sum(quantity) FROM reseller_usage_line WHERE voided_at IS NULL"
+    before = psql(counts, database)
+    assert before.startswith("20000|20000"), before
+    child = Child(database, take_in)
+    # At work, it has a transaction open that has written already.
+    writing = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND backend_xid IS NOT NULL AND pid != pg_backend_pid()"
+    )
+    assert child.kill_when(lambda: int(psql(writing, database)))
+    assert psql(counts, database) == before
+    Child(database, take_in).result()
+    with processes.environment(database) as env:
+        one = env["reseller.usage.import"].browse(number)
+        assert (one.state, one.rejected) == ("done", 0), one.failure
+        assert (one.accepted, one.duplicates) == (3000, 16_000)
+        assert (one.exchanged, one.voided) == (2000, 2000)
+    expected = 16_000 + 2 * 2000 + 5 * 1000
+    assert psql(counts, database).startswith(f"19000|{expected}")
+    sums = "SELECT sum(event_count), sum(quantity) FROM reseller_usage_daily"
+    assert psql(sums, database).startswith(f"19000|{expected}")
+
+
 def login(base, database, user="admin", password="admin"):
     """Return a session of a user's."""
     session = requests.Session()

@@ -86,8 +86,13 @@ def test_the_cycle_of_an_addon(databases):
     assert odoo("-d", name, "-i", "reseller_billing", "--with-demo", "--stop-after-init") == []
     # Odoo does not wait for the lock that vacuuming may hold for a moment.
     psql("ALTER TABLE ir_module_module SET (autovacuum_enabled = off)", name)
+    # What somebody has deleted does not come back.
+    kept = "SELECT count(*) FROM reseller_feature WHERE code = 'mobile_website'"
+    assert psql(kept, name) == "1"
+    psql("DELETE FROM reseller_feature WHERE code = 'mobile_website'", name)
     for _time in range(2):
         assert odoo("-d", name, "-u", "reseller_billing", "--stop-after-init") == []
+    assert psql(kept, name) == "0"
     code = """
         run = env["reseller.billing.run"].create({"date": "2100-01-01"})
         run.action_start()

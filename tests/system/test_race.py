@@ -321,3 +321,43 @@ def test_eight_at_once_consume_a_maximum_to_the_unit(databases):
     with processes.environment(database) as env:
         env.cr.execute("SELECT sum(quantity) FROM reseller_usage_daily")
         assert env.cr.fetchone() == (1000,)
+
+
+def correct(env, worker):
+    """Correct an event of 10 by 3; repeated on a conflict, as JSON-2 does."""
+    event = {
+        "id": f"c{worker}",
+        "source": "race",
+        "client": "C0",
+        "feature": "one",
+        "time": f"2024-02-{worker + 1:02}T12:00:00Z",
+        "quantity": -3,
+        "corrects": "ten",
+    }
+    while True:
+        try:
+            return retrying(partial(env["reseller.usage.line"].ingest, [event]), env)["accepted"]
+        except SerializationFailure:
+            continue
+
+
+def test_eight_at_once_take_no_more_back_than_there_was(databases):
+    database = databases.clone()
+    with processes.environment(database) as env:
+        fill(env)
+        event = {
+            "id": "ten",
+            "source": "race",
+            "client": "C0",
+            "feature": "one",
+            "time": "2024-01-05T12:00:00Z",
+            "quantity": 10,
+        }
+        assert env["reseller.usage.line"].ingest([event])["accepted"] == 1
+    with mute_logger("odoo.sql_db", "odoo.service.model"):
+        children = [Child(database, correct, worker) for worker in range(8)]
+        accepted = [child.result() for child in children]
+    assert sum(accepted) == 3
+    with processes.environment(database) as env:
+        env.cr.execute("SELECT sum(quantity) FROM reseller_usage_daily")
+        assert env.cr.fetchone() == (1,)

@@ -27,6 +27,11 @@ const select = (place, label) => [
         trigger: `.o_select_menu_item:contains("${label}")`,
         run: "click",
     },
+    // What is chosen counts once the server has answered: who leaves earlier takes it back.
+    {
+        content: `${label} is chosen`,
+        trigger: `${place} .o_select_menu_toggler:value("${label}")`,
+    },
 ];
 
 const openTab = (name) => ({
@@ -99,6 +104,16 @@ registry.category("web_tour.tours").add("reseller_billing.set_up_a_client", {
             run: "click",
         },
         ...choose("feature_id", "Unit", ".modal"),
+        {
+            content: "Today is proposed",
+            trigger: ".modal div[name=date_from] input, .modal div[name=date_from] button",
+            run: "click",
+        },
+        {
+            content: "It holds from the first day of service on",
+            trigger: ".modal div[name=date_from] input",
+            run: "edit 01/01/2024",
+        },
         fill("unit_price", "0.25", ".modal"),
         { content: "Save the price", trigger: ".modal .o_form_button_save", run: "click" },
         { content: "It is listed", trigger: "div[name=price_rule_ids] .o_data_row:contains('0.25')" },
@@ -172,7 +187,7 @@ registry.category("web_tour.tours").add("reseller_billing.import_usage", {
         { content: "Open it", trigger: ".o_data_row td[name=reason]:contains('HD-2')", run: "click" },
         fill("client_ref", "HD-1"),
         press("action_replay"),
-        state("Replayed"),
+        state("Taken In"),
     ],
 });
 
