@@ -82,10 +82,13 @@ class ResellerBillingRun(models.Model):
                    AND statement.bill_date <= %(date)s) AS last
              CROSS JOIN LATERAL (
                 SELECT make_interval(
-                    days => CASE client.interval_unit WHEN 'day' THEN client.interval_count
-                            WHEN 'week' THEN 7 * client.interval_count ELSE 0 END,
-                    months => CASE client.interval_unit WHEN 'month' THEN client.interval_count
-                              WHEN 'year' THEN 12 * client.interval_count ELSE 0 END) AS one) AS cycle
+                    days => CASE row.interval_unit WHEN 'day' THEN row.interval_count
+                            WHEN 'week' THEN 7 * row.interval_count ELSE 0 END,
+                    months => CASE row.interval_unit WHEN 'month' THEN row.interval_count
+                              WHEN 'year' THEN 12 * row.interval_count ELSE 0 END) AS one
+                  FROM reseller_client_membership row
+                 WHERE row.client_id = client.id AND row.date_from <= last.bill_date
+                 ORDER BY row.date_from DESC LIMIT 1) AS cycle
              WHERE client.company_id = %(company)s
                AND last.bill_date + cycle.one <= %(date)s
                AND last.run_date + 2 * cycle.one > %(date)s

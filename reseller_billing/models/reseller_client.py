@@ -2,6 +2,7 @@ from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 
 from odoo import api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
@@ -22,6 +23,9 @@ from . import (  # noqa: F401
 from .contract_contract import CLIENT
 from .reseller_price_rule import INTERVAL_UNITS
 
+BILLING_ANCHORS = [("activation", "Day of activation"), ("month", "First of the month")]
+# What says how an account's cycles run.
+CYCLE = ("interval_count", "interval_unit", "billing_anchor")
 # Only activation, bills and their voiding move these.
 BILLING_OWNED = {
     "state",
@@ -60,7 +64,7 @@ class ResellerClient(models.Model):
     _rec_names_search = ["name", "ref"]
     _billing_user_writes = frozenset(
         (
-            *("active", "ref", "tz", "interval_count", "interval_unit", "billing_anchor"),
+            *("active", "ref", "tz", *CYCLE),
             *("billing_start", "membership_ids", "enrolment_ids"),
         )
     )
@@ -117,7 +121,7 @@ class ResellerClient(models.Model):
         INTERVAL_UNITS, string="Cycle Unit", required=True, default="month", tracking=True
     )
     billing_anchor = fields.Selection(
-        [("activation", "Day of activation"), ("month", "First of the month")],
+        BILLING_ANCHORS,
         string="Cycles Begin On",
         required=True,
         default="activation",
@@ -247,15 +251,11 @@ class ResellerClient(models.Model):
 
     # Constraints and changes
 
-    @api.constrains(
-        "reseller_id", "interval_count", "interval_unit", "billing_anchor", "billing_start"
-    )
+    @api.constrains("reseller_id", "billing_start")
     def _check_unbilled(self):
         billed = self.filtered("billed_until")
         if billed:
-            billed._raise_billed(
-                self.env._("the reseller, the billing cycle or the start of billing")
-            )
+            billed._raise_billed(self.env._("the reseller or the start of billing"))
 
     @api.constrains("state", "membership_ids")
     def _check_service(self):
@@ -299,6 +299,7 @@ class ResellerClient(models.Model):
                     )
         extends = {"trial_until", "trial_extended_on"} & vals.keys()
         trials = self._load_billed_trials() if extends else None
+        self._give_cycle({name: vals[name] for name in CYCLE if name in vals})
         if "partner_id" in vals:
             with self._keep_users_apart():
                 done = super().write(vals)
@@ -311,6 +312,28 @@ class ResellerClient(models.Model):
         if {"interval_count", "interval_unit", "membership_ids"} & vals.keys():
             self._sync_contracts()
         return done
+
+    def _give_cycle(self, vals):
+        """Give other cycles to all days of service since they last changed, which no bill may have."""
+        for client in self if vals else ():
+            given = client.membership_ids.browse()
+            for row in client.membership_ids.sorted("date_from"):
+                if given and row._changes_cycle_of(given[-1:]):
+                    given = given.browse()
+                given |= row
+            given = given.filtered(lambda row: any(row[name] != vals[name] for name in vals))
+            until = client.billed_until
+            if until and any(row.date_from <= until for row in given):
+                client._raise_billed(self.env._("the billing cycle"))
+            given.write(vals)
+
+    def _follow_cycle(self):
+        """Have accounts say the cycle that their service has at the end."""
+        for client in self:
+            row = client.membership_ids.filtered("date_from").sorted("date_from")[-1:]
+            vals = {name: row[name] for name in CYCLE if row and row[name] != client[name]}
+            if vals:
+                client.write(vals)
 
     def _check_billing_user_writes(self, names):
         """Override of `base`: what is not served yet may be entered anew."""
@@ -385,7 +408,8 @@ class ResellerClient(models.Model):
         )
 
     def _follow_service(self):
-        """Set the next bill dates of accounts whose days of service have changed."""
+        """Set the cycles and next bill dates of accounts whose days of service have changed."""
+        self._follow_cycle()
         for client in self:
             rows = client.membership_ids.filtered("date_from")
             until, following = client.billed_until, client.next_bill_date
@@ -405,6 +429,12 @@ class ResellerClient(models.Model):
                 ]
                 if days:
                     vals["state"], following = "active", min(days)
+            else:
+                # Other cycles begin with a bill; without them, it waits for a day that has one.
+                following = min(
+                    [following, *(day for day in client._get_cycle_changes() if day > until)]
+                )
+                following = client._bill_date_after(fields.Date.subtract(following, days=1))
             if following and client._is_billed_on(following):
                 following = client._bill_date_after(following)
             if following != client.next_bill_date:
@@ -446,7 +476,13 @@ class ResellerClient(models.Model):
         return (
             runs(
                 self.membership_ids,
-                lambda row: (row.group_id.id, row.anchor_date, row.paused),
+                lambda row: (
+                    row.group_id.id,
+                    row.anchor_date,
+                    row.interval_count,
+                    row.interval_unit,
+                    row.paused,
+                ),
             ),
             {
                 feature.id: runs(rows, lambda row: row.quantity)
@@ -513,6 +549,39 @@ class ResellerClient(models.Model):
         """
         self._change_service(date, {"paused": False})
 
+    def action_change_cycle(self, date, count, unit, anchor):
+        """Have the cycles of accounts begin anew on a day, and be others.
+
+        Those that run end the day before and are settled as if the account closed there, by a bill of
+        that day, which takes the new ones' fees in advance, too (rating 2). That holds for features with
+        a cycle of their own as well. A first enrolment stays the first: set-up fees, trials and bonuses
+        are given once.
+
+        :param date date: the first day of the new cycles, local to the client
+        :param int count: the number of units of a cycle
+        :param str unit: day, week, month or year
+        :param str anchor: *activation*: the cycles are counted from that day; *month*: from the first of
+            a month, which that day then is
+        :raise UserError: when the account is not served on that day, or has its bill already
+        :raise ValidationError: when the day is billed, or is not the first of a month where it must be
+        """
+        date = fields.Date.to_date(date)
+        for client in self:
+            if client.state == "active" and client._is_billed_on(date):
+                raise UserError(
+                    self.env._(
+                        "%(client)s has its bill of %(date)s already, by its old cycle: choose a later "
+                        "day, or cancel that bill.",
+                        client=client.name,
+                        date=date,
+                    )
+                )
+        vals = {"interval_count": count, "interval_unit": unit, "billing_anchor": anchor}
+        self._change_service(date, {**vals, "begins_cycle": False})
+        for client in self:
+            client._membership_on(date).begins_cycle = True
+        self._sync_contracts()
+
     def _change_service(self, date, vals):
         """Give all days of service from a day on other values, in rows of their own."""
         date = fields.Date.to_date(date)
@@ -536,6 +605,7 @@ class ResellerClient(models.Model):
                         "date_to": until,
                         "group_id": row.group_id.id,
                         "paused": row.paused,
+                        **{name: row[name] for name in CYCLE},
                         **vals,
                     }
                 )
@@ -835,6 +905,8 @@ class ResellerClient(models.Model):
                         "%s can move to another reseller of its company: choose one.", client.name
                     )
                 )
+            served = client._membership_on(date)
+            cycle = {name: served[name] for name in CYCLE if served}
             client.action_close(fields.Date.subtract(date, days=1))
             ref = client.ref
             client.ref = f"{ref}/{date}"
@@ -852,6 +924,7 @@ class ResellerClient(models.Model):
                     "billing_start": client.billing_start
                     and client.billing_start > date
                     and client.billing_start,
+                    **cycle,
                     "membership_ids": [
                         fields.Command.create({"date_from": date, "group_id": group.id})
                     ],
@@ -1037,10 +1110,20 @@ class ResellerClient(models.Model):
             )
         )[:1]
 
-    def _billing_interval(self):
-        """Return the billing cycle as a rating.Interval."""
+    def _get_cycle_changes(self):
+        """Return the days on which other cycles begin while service goes on."""
         self.ensure_one()
-        return rating.Interval.of(self.interval_count, self.interval_unit)
+        return [
+            row.date_from
+            for before, row in pairwise(self.membership_ids.sorted("date_from"))
+            if row._changes_cycle_of(before) and row._goes_on_from(before)
+        ]
+
+    def _service_at(self, day):
+        """Return the row of a day, of the last before, or the first."""
+        self.ensure_one()
+        rows = self.membership_ids.sorted("date_from")
+        return rows.filtered(lambda one: one.date_from <= day)[-1:] or rows[:1]
 
     def _bill_date_after(self, day):
         """Return the first bill date after a day.
@@ -1048,9 +1131,8 @@ class ResellerClient(models.Model):
         That is a cycle's first day, the day after closing, or the day of reopening.
         """
         self.ensure_one()
-        rows = self.membership_ids.sorted("date_from")
-        row = rows.filtered(lambda one: one.date_from <= day)[-1:] or rows[:1]
-        dates = [next(rating.bill_dates_after(row.anchor_date, self._billing_interval(), day))]
+        row = self._service_at(day)
+        dates = [next(rating.bill_dates_after(row.anchor_date, row._get_interval(), day))]
         return min(dates + [one for one in self._get_turns() if one > day])
 
     def _had_instant(self, day):
@@ -1077,12 +1159,13 @@ class ResellerClient(models.Model):
         return last and fields.Date.subtract(last.bill_date, days=1)
 
     def _get_turns(self):
-        """Return {day: kind of bill} of the days after closing and of reopening."""
+        """Return {day: kind of bill} of the days after closing, of reopening and of other cycles."""
         self.ensure_one()
         rows = self.membership_ids.sorted("date_from")
         starts = set(rows.mapped("date_from"))
         following = {fields.Date.add(row.date_to, days=1) for row in rows if row.date_to}
         turns = {
+            **dict.fromkeys(self._get_cycle_changes(), "cycle"),
             **dict.fromkeys(starts - following, "opening"),
             **dict.fromkeys(following - starts, "final"),
         }
@@ -1136,11 +1219,12 @@ class ResellerClient(models.Model):
         """Write each contract's recurrence and next date from its client, which owns the cycle."""
         types = {"day": "daily", "week": "weekly", "month": "monthly", "year": "yearly"}
         for client in self.filtered("contract_id"):
+            row = client._service_at(client.next_bill_date or date.max)
             # The contract's dates only mirror the client's; rights on the client are enough.
             client.contract_id.sudo().with_context(reseller_sync=CLIENT).write(
                 {
-                    "recurring_rule_type": types[client.interval_unit],
-                    "recurring_interval": client.interval_count,
+                    "recurring_rule_type": types[row.interval_unit],
+                    "recurring_interval": row.interval_count,
                     "date_start": client.activation_date,
                     "recurring_next_date": client.next_bill_date,
                     "manual_currency_id": client.currency_id.id,

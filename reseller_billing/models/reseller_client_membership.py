@@ -3,6 +3,10 @@ from itertools import pairwise
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 
+from .. import rating
+from .reseller_client import BILLING_ANCHORS, CYCLE
+from .reseller_price_rule import INTERVAL_UNITS
+
 
 class ResellerClientMembership(models.Model):
     _name = "reseller.client.membership"
@@ -10,7 +14,9 @@ class ResellerClientMembership(models.Model):
     _inherit = "reseller.client.part.mixin"
     _order = "client_id, date_from, id"
     _check_company_auto = True
-    _billing_user_writes = frozenset(("date_from", "date_to", "group_id", "paused"))
+    _billing_user_writes = frozenset(
+        ("date_from", "date_to", "group_id", "paused", "begins_cycle", *CYCLE)
+    )
     _billing_user_gives = frozenset(("client_id",))
 
     client_id = fields.Many2one("reseller.client", required=True, index=True, ondelete="cascade")
@@ -27,11 +33,42 @@ class ResellerClientMembership(models.Model):
     paused = fields.Boolean(
         help="Nothing is enrolled on these days: no fees and no allotments. Use is billed all the same."
     )
+    interval_count = fields.Integer(
+        string="Bill Every",
+        compute="_compute_cycle",
+        store=True,
+        readonly=False,
+        precompute=True,
+        required=True,
+    )
+    interval_unit = fields.Selection(
+        INTERVAL_UNITS,
+        string="Cycle Unit",
+        compute="_compute_cycle",
+        store=True,
+        readonly=False,
+        precompute=True,
+        required=True,
+    )
+    billing_anchor = fields.Selection(
+        BILLING_ANCHORS,
+        string="Cycles Begin On",
+        compute="_compute_cycle",
+        store=True,
+        readonly=False,
+        precompute=True,
+        required=True,
+    )
+    begins_cycle = fields.Boolean(
+        string="Cycles Begin Anew",
+        copy=False,
+        help="Cycles that run end the day before, and others begin with this row.",
+    )
     anchor_date = fields.Date(
         string="Cycles Counted From",
         compute="_compute_anchor_date",
         store=True,
-        help="The first day of service, or the first of its month.",
+        help="The first day of service or of other cycles, or the first of its month.",
     )
 
     _dates_ordered = models.Constraint(
@@ -44,32 +81,79 @@ class ResellerClientMembership(models.Model):
         "A client's memberships must not overlap: end one the day before the next begins.",
     )
 
+    _interval_positive = models.Constraint(
+        "CHECK (interval_count > 0)", "A billing cycle has at least one day, week, month or year."
+    )
+
+    @api.depends("client_id")
+    def _compute_cycle(self):
+        """A new row has its client's cycle; a later change of that is of later rows."""
+        for row in self:
+            for name in CYCLE:
+                row[name] = row[name] or row.client_id[name]
+
     @api.depends(
         "date_from",
-        "date_to",
-        "client_id.billing_anchor",
+        "begins_cycle",
         "client_id.membership_ids.date_from",
         "client_id.membership_ids.date_to",
+        "client_id.membership_ids.begins_cycle",
+        *(f"client_id.membership_ids.{name}" for name in CYCLE),
     )
     def _compute_anchor_date(self):
-        """Cycles are counted from the first day of service, and anew when an account reopens.
+        """Cycles are counted from the first day of service, and anew when an account reopens or changes
+        its cycle.
 
         Those that follow the calendar go on from the first of the month of the very first day.
         """
         for client, rows in self.grouped("client_id").items():
             anchor, before = False, None
             for row in (client.membership_ids | rows).filtered("date_from").sorted("date_from"):
-                reopens = before and (
-                    not before.date_to or (row.date_from - before.date_to).days > 1
-                )
-                if client.billing_anchor == "month":
-                    anchor = anchor or row.date_from.replace(day=1)
-                elif not before or reopens:
+                reopens = before and not row._goes_on_from(before)
+                if not before or row._changes_cycle_of(before):
+                    anchor = row.date_from
+                    if row.billing_anchor == "month":
+                        anchor = anchor.replace(day=1)
+                elif reopens and row.billing_anchor != "month":
                     anchor = row.date_from
                 if row in rows:
                     row.anchor_date = anchor
                 before = row
             rows.filtered(lambda row: not row.date_from).anchor_date = False
+
+    def _goes_on_from(self, before):
+        """Whether service goes on from one row to this one without a day between."""
+        return before.date_to and (self.date_from - before.date_to).days == 1
+
+    def _changes_cycle_of(self, before):
+        """Whether other cycles begin with this row than those of the one before."""
+        return self.begins_cycle or any(self[name] != before[name] for name in CYCLE)
+
+    def _get_interval(self):
+        """Return the billing cycle as a rating.Interval."""
+        self.ensure_one()
+        return rating.Interval.of(self.interval_count, self.interval_unit)
+
+    @api.constrains("date_from", "begins_cycle", *CYCLE)
+    def _check_cycle_begins(self):
+        for client in self.client_id:
+            for before, row in pairwise(client.membership_ids.sorted("date_from")):
+                if (
+                    row.billing_anchor == "month"
+                    and row.date_from.day != 1
+                    and row._changes_cycle_of(before)
+                    and row._goes_on_from(before)
+                ):
+                    raise ValidationError(
+                        self.env._(
+                            "%(client)s: cycles that begin on the first of a month can begin on one only: "
+                            "choose %(first)s.",
+                            client=client.display_name,
+                            first=fields.Date.start_of(
+                                fields.Date.add(row.date_from, months=1), "month"
+                            ),
+                        )
+                    )
 
     def write(self, vals):
         if "group_id" in vals:

@@ -34,8 +34,7 @@ class ResellerGate(models.AbstractModel):
         [row] = self.env.execute_query_dict(
             SQL(
                 """
-                SELECT client.company_id, client.reseller_id, client.state, client.interval_count,
-                       client.interval_unit, client.billing_start, client.trial_until,
+                SELECT client.company_id, client.reseller_id, client.state, client.billing_start, client.trial_until,
                        client.trial_extended_on, reseller.currency_id,
                        COALESCE(client.tz, reseller.tz) AS tz,
                        company.reseller_refuse_unpriced, %(refused)s AS refused_use,
@@ -47,7 +46,8 @@ class ResellerGate(models.AbstractModel):
                                 WHERE lot.client_id = client.id AND lot.feature_id = feature.id
                                   AND lot.state = 'open') AS has_lots,
                        (SELECT jsonb_agg(
-                            jsonb_build_array(date_from, date_to, group_id, anchor_date, paused)
+                            jsonb_build_array(date_from, date_to, group_id, anchor_date,
+                                              interval_count, interval_unit, paused)
                             ORDER BY date_from)
                           FROM reseller_client_membership
                          WHERE client_id = client.id) AS memberships,
@@ -75,15 +75,21 @@ class ResellerGate(models.AbstractModel):
             )
         )
         memberships = tuple(
-            rating.Membership(_date(first), _date(last), group, _date(anchor), bool(paused))
-            for first, last, group, anchor, paused in row["memberships"] or ()
+            rating.Membership(
+                _date(first),
+                _date(last),
+                group,
+                _date(anchor),
+                rating.Interval.of(count, unit),
+                bool(paused),
+            )
+            for first, last, group, anchor, count, unit, paused in row["memberships"] or ()
         )
         enrolments = tuple(
             rating.Enrolment(_date(first), _date(last), Decimal(quantity))
             for first, last, quantity in row["enrolments"] or ()
         )
         account = rating.Account(
-            rating.Interval.of(row["interval_count"], row["interval_unit"]),
             memberships,
             {1: row["reseller_id"], 3: client.id},
             {row["feature_id"]: enrolments},

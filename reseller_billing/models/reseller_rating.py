@@ -169,18 +169,20 @@ class ResellerRating(models.AbstractModel):
         """Return {client id: rating.Account} for clients of one company."""
         self.env.flush_all()
         memberships, enrolments = defaultdict(list), defaultdict(lambda: defaultdict(list))
-        for client, first, last, group, anchor, paused in self.env.execute_query(
+        for client, first, last, group, anchor, count, unit, paused in self.env.execute_query(
             SQL(
                 """
-                SELECT client_id, date_from, date_to, group_id, anchor_date,
-                       COALESCE(paused, FALSE)
+                SELECT client_id, date_from, date_to, group_id, anchor_date, interval_count,
+                       interval_unit, COALESCE(paused, FALSE)
                   FROM reseller_client_membership
                  WHERE client_id = ANY(%s) ORDER BY client_id, date_from
                 """,
                 clients.ids,
             )
         ):
-            memberships[client].append(rating.Membership(first, last, group, anchor, paused))
+            interval = rating.Interval.of(count, unit)
+            row = rating.Membership(first, last, group, anchor, interval, paused)
+            memberships[client].append(row)
         for client, feature, first, last, quantity in self.env.execute_query(
             SQL(
                 """
@@ -194,7 +196,6 @@ class ResellerRating(models.AbstractModel):
             enrolments[client][feature].append(rating.Enrolment(first, last, Decimal(quantity)))
         return {
             client.id: rating.Account(
-                client._billing_interval(),
                 tuple(memberships[client.id]),
                 {1: client.reseller_id.id, 3: client.id},
                 {feature: tuple(rows) for feature, rows in enrolments[client.id].items()},

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
 
-from .cycles import DAY, Cycle, Interval
+from .cycles import DAY, Cycle
 from .money import ZERO, digits_unit, exact, quotient, round_to
 from .prepaid import NOTHING, Draw, PrepaidUse
 from .quantity import EMPTY, ONE, CycleUse, Key, Rated, Stock, net_use, rate_fees, share
@@ -48,7 +48,6 @@ class Account:
     `extension` is (day or None, last day or None): trials that would end on the day or later last until the last.
     """
 
-    interval: Interval
     memberships: tuple[Membership, ...]
     scopes: dict[int, int]
     enrolments: dict[int, tuple[Enrolment, ...]] = field(default_factory=dict)
@@ -62,22 +61,26 @@ class Account:
         """
         intervals = [rule.terms.interval for rule in feature.rules if rule.terms.interval]
         return Timeline(
-            self.interval,
             self.memberships,
             feature.rules,
             self.enrolments.get(feature.id, ()),
             self.scopes,
-            max(interval.after(horizon, 1) for interval in [self.interval, *intervals]),
+            max(interval.after(horizon, 1) for interval in [*self._intervals, *intervals]),
             self.billing_start,
             self.extension,
         )
 
+    @property
+    def _intervals(self):
+        return {row.interval for row in self.memberships}
+
     def get_fee_horizon(self, feature, horizon):
         """Return the last day of cycles whose fees blocks begun by `horizon` may hold."""
         ends = [
-            (rule.terms.interval or self.interval).after(horizon, rule.terms.advance_cycles)
+            interval.after(horizon, rule.terms.advance_cycles)
             for rule in feature.rules
             if rule.terms.advance_cycles > 1
+            for interval in ([rule.terms.interval] if rule.terms.interval else self._intervals)
         ]
         return max(ends, default=horizon)
 
@@ -181,11 +184,11 @@ class FeatureBill:
                 cycle
                 for cycle in self._timeline.cycles(last, horizon, late_days)
                 if (
-                    cycle.cycle.last >= last
+                    cycle.last_fee_day >= last
                     or any(cycle.first_served <= day <= cycle.last_served for day in late_days)
                 )
             ]
-        billed = [cycle for cycle in billed if any(one.rule for one in cycle.segments)]
+        billed = [cycle for cycle in billed if cycle.is_priced]
         self._billed = {cycle.cycle for cycle in billed}
         # Periods whose minimum falls due, or may have changed: a pause or closing takes free units
         # back from all of a cycle, which may reach over several periods.
@@ -210,9 +213,7 @@ class FeatureBill:
             since = date.min
         if since and billed and (since < billed[0].first_served or (self._periods and late_days)):
             self.cycles = [
-                cycle
-                for cycle in self._timeline.cycles(since, horizon)
-                if any(one.rule for one in cycle.segments)
+                cycle for cycle in self._timeline.cycles(since, horizon) if cycle.is_priced
             ]
 
     @property
@@ -377,9 +378,11 @@ class FeatureBill:
         )
 
     def _stands(self, key, end):
-        """Whether a cycle that was charged is one still; if not, it was charged in advance."""
+        """Whether a cycle that was charged is one still; if not, it was charged in advance, or its
+        priced days were taken back.
+        """
         return any(
-            cycle.cycle.start == key.cycle_start
+            cycle.cycle.start == key.cycle_start and cycle.is_priced
             for cycle in self._timeline.cycles(key.cycle_start, end)
         )
 
@@ -505,11 +508,12 @@ class FeatureBill:
         """Return a Charge of a RatedCycle, of a billing period, or of a cycle that is no more."""
         bill = self.bill
         if isinstance(cycle, RatedCycle):
-            cycle_end = cycle.cycle.last
+            # As long as a bill may look at the cycle again, be it for kept days.
+            cycle_end = cycle.last_fee_day
             # Closing ends a cycle before its time, or interrupts it.
             served = cycle.served or cycle.segments
             begun = [one for one in served if one.first <= bill.period_end] or served
-            first, last = cycle.first_served, min(begun[-1].last, cycle_end)
+            first, last = cycle.first_served, min(begun[-1].last, cycle.cycle.last)
             # A cycle of kept days alone was not served: no bill closed it.
             closed = last if cycle.served and last < bill.period_start else None
             if not closed and key.kind not in ("recurring", "minimum"):

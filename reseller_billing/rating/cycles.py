@@ -51,9 +51,9 @@ class Interval:
 
 @dataclass(frozen=True)
 class Cycle:
-    """One cycle: its nominal bounds, and `last`, where a rule with another interval cut it short.
+    """One cycle: its nominal bounds, and `last`, where other cycles begin before it ends.
 
-    It is cycle `number`, counted from `anchor`.
+    It is cycle `number` of `interval`, counted from `anchor`.
     """
 
     start: date
@@ -61,6 +61,12 @@ class Cycle:
     last: date
     anchor: date
     number: int
+    interval: Interval
+
+    @property
+    def base(self):
+        """What it is counted by."""
+        return self.anchor, self.interval
 
     @property
     def days(self):
@@ -72,7 +78,7 @@ def cycle_of(anchor, interval, day):
     """Return the cycle of `interval` counted from `anchor` that holds `day`."""
     number = interval.number(anchor, day)
     end = interval.after(anchor, number + 1) - DAY
-    return Cycle(interval.after(anchor, number), end, end, anchor, number)
+    return Cycle(interval.after(anchor, number), end, end, anchor, number, interval)
 
 
 def bill_dates_after(anchor, interval, day):

@@ -129,16 +129,23 @@ class Rule:
 
 @dataclass(frozen=True)
 class Membership:
-    """Days of service in one group; `anchor` is where cycles are counted from.
+    """Days of service in one group; `anchor` is where cycles are counted from, `interval` the client's.
 
-    Nothing is enrolled on paused days. Days that no row holds are closed.
+    Cycles begin anew with a row of another anchor or interval. Nothing is enrolled on paused days. Days
+    that no row holds are closed.
     """
 
     date_from: date
     date_to: date | None
     group: int | None
     anchor: date
+    interval: Interval
     paused: bool = False
+
+    @property
+    def base(self):
+        """What cycles are counted by: rows of the same go on with them."""
+        return self.anchor, self.interval
 
 
 @dataclass(frozen=True)

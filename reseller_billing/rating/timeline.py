@@ -50,6 +50,16 @@ class RatedCycle:
         return (served or self.segments)[-1].last
 
     @property
+    def is_priced(self):
+        """Whether a rule prices one of its days."""
+        return any(segment.rule for segment in self.segments)
+
+    @property
+    def last_fee_day(self):
+        """The last day whose fee this cycle may hold: its own, or that of days kept after closing."""
+        return max(self.cycle.last, self.segments[-1].last)
+
+    @property
     def first_served(self):
         return self.segments[0].first
 
@@ -137,7 +147,6 @@ def within(ranges, first, last):
 class Timeline:
     """The rules, cycles and enrolment of one feature for one client, day by day.
 
-    :param Interval interval: the client's billing cycle
     :param memberships: in order of their days, without overlap
     :param rules: candidates of this feature, company and currency, of any scope
     :param enrolments: of this client and feature
@@ -150,7 +159,6 @@ class Timeline:
 
     def __init__(
         self,
-        interval,
         memberships,
         rules,
         enrolments,
@@ -159,7 +167,6 @@ class Timeline:
         billing_start=None,
         extension=(None, None),
     ):
-        self._interval = interval
         self._memberships = memberships
         self._rules = rules
         self._enrolments = enrolments
@@ -190,7 +197,7 @@ class Timeline:
         return rule.scope == self._scopes.get(rule.rank)
 
     def _days(self):
-        """Yield (first, last, rule, anchor) for days with one membership and one winning rule.
+        """Yield (first, last, rule, base) for days with one membership and one winning rule.
 
         All of these days come before the billing start, or none.
         """
@@ -213,11 +220,11 @@ class Timeline:
             for begin, following in pairwise(cuts):
                 valid = [rule for rule in rules if rule.valid_on(begin)]
                 winner = max(valid, key=lambda rule: rule.rank) if valid else None
-                yield begin, following - DAY, winner, membership.anchor
+                yield begin, following - DAY, winner, membership.base
 
     def winners(self):
         """Yield (first, last, rule) for the days of service; None where nothing prices them."""
-        for first, last, rule, _anchor in self._days():
+        for first, last, rule, _base in self._days():
             if first >= self.first_day:
                 yield first, last, rule
 
@@ -311,8 +318,7 @@ class Timeline:
                 break
             while days and days[0] < first:
                 days.pop(0)
-            reach = max(last, cycle.cycle.last)
-            if (first <= until and reach >= since) or (days and days[0] <= last):
+            if (first <= until and cycle.last_fee_day >= since) or (days and days[0] <= last):
                 wanted.append(cycle)
         return wanted
 
@@ -346,9 +352,9 @@ class Timeline:
 
     @staticmethod
     def _run_on(runs, before, rated):
-        """Return {terms: (anchor, number, day)} of where blocks are counted from.
+        """Return {terms: (cycle, day)} of where blocks are counted from.
 
-        That is the first cycle of a run of cycles with equal terms.
+        That is the first cycle of a run of cycles with equal terms, and its first day.
         """
         found = {}
         ending = before and before.segments[-1].rule
@@ -357,18 +363,19 @@ class Timeline:
             if not terms or terms.advance_cycles < 2 or terms in found:
                 continue
             run = runs.get(terms)
-            if run and ending and ending.terms == terms and run[0] == rated.cycle.anchor:
+            if run and ending and ending.terms == terms and run[0].base == rated.cycle.base:
                 found[terms] = run
             else:
-                found[terms] = rated.cycle.anchor, rated.cycle.number, rated.first_served
+                found[terms] = rated.cycle, rated.first_served
         return found
 
-    def _block_start(self, terms, cycle, anchor, number, day):
-        """Return the day on which a cycle's block of cycles begins."""
-        begun = (cycle.number - number) // terms.advance_cycles * terms.advance_cycles
+    @staticmethod
+    def _block_start(terms, cycle, first, day):
+        """Return the day on which a cycle's block of cycles begins, of a run from a first cycle on."""
+        begun = (cycle.number - first.number) // terms.advance_cycles * terms.advance_cycles
         if not begun:
             return day
-        return (terms.interval or self._interval).after(anchor, number + begun)
+        return first.interval.after(first.anchor, first.number + begun)
 
     def _keep(self, rated, runs):
         """Yield a cycle, and those paid in advance, with the fees kept after closing (rating 17).
@@ -392,9 +399,8 @@ class Timeline:
             if segment.last < until:
                 segments.append(kept(segment.last + DAY, until))
             run = runs.get(rule.terms)
-            while run and (cycle.number + 1 - run[1]) % rule.terms.advance_cycles:
-                interval = rule.terms.interval or self._interval
-                cycle = cycle_of(cycle.anchor, interval, cycle.end + DAY)
+            while run and (cycle.number + 1 - run[0].number) % rule.terms.advance_cycles:
+                cycle = cycle_of(cycle.anchor, cycle.interval, cycle.end + DAY)
                 if cycle.end >= reopened:
                     break
                 more.append(RatedCycle(cycle, (kept(cycle.start, cycle.end),), rated.blocks))
@@ -430,7 +436,7 @@ class Timeline:
             day = max(row.date_from, since, self._billing_start or since)
             end = min(row.date_to or until, until)
             while day <= end:
-                period = cycle_of(row.anchor, self._interval, day)
+                period = cycle_of(row.anchor, row.interval, day)
                 # The whole period counts, as far as this row and its followers serve it.
                 last = min(row.date_to or period.end, period.end)
                 period = replace(period, last=last)
@@ -446,15 +452,16 @@ class Timeline:
         base = None
         segments = []
         spans = list(spans)
-        for first, last, rule, membership_anchor in spans:
-            if membership_anchor != base:
-                # The account begins or reopens: cycles are counted from here.
+        for first, last, rule, row_base in spans:
+            if row_base != base:
+                # The account begins, reopens or changes its cycle: cycles are counted from here.
                 if segments:
                     yield self._cut(cycle, segments)
                     segments, cycle, current = [], None, None
-                base = anchor = membership_anchor
+                base = row_base
+                anchor, own = base
                 leading = next((span[2] for span in spans if span[0] >= first and span[2]), None)
-                interval = self._interval_of(leading)
+                interval = self._interval_of(leading, own)
             day = first
             while day <= last:
                 if cycle is None or day > cycle.end:
@@ -462,14 +469,14 @@ class Timeline:
                         yield cycle, segments
                         segments = []
                     current = rule
-                    if rule and self._interval_of(rule) != interval:
-                        anchor, interval = day, self._interval_of(rule)
+                    if rule and self._interval_of(rule, own) != interval:
+                        anchor, interval = day, self._interval_of(rule, own)
                     cycle = cycle_of(anchor, interval, day)
                 elif rule is not current and not self._waits(current, rule):
-                    if rule and self._interval_of(rule) != interval:
+                    if rule and self._interval_of(rule, own) != interval:
                         yield self._cut(cycle, segments)
                         segments = []
-                        anchor, interval = day, self._interval_of(rule)
+                        anchor, interval = day, self._interval_of(rule, own)
                         cycle = cycle_of(anchor, interval, day)
                     current = rule
                 end = min(last, cycle.end)
@@ -498,5 +505,6 @@ class Timeline:
             return False
         return not current.terms.prorated or bool(rule and not rule.terms.prorated)
 
-    def _interval_of(self, rule):
-        return rule.terms.interval if rule and rule.terms.interval else self._interval
+    @staticmethod
+    def _interval_of(rule, own):
+        return rule.terms.interval if rule and rule.terms.interval else own

@@ -21,7 +21,10 @@ WRITES = {
         *("active", "ref", "tz", "interval_count", "interval_unit", "billing_anchor"),
         *("billing_start", "membership_ids", "enrolment_ids"),
     },
-    "reseller.client.membership": {"date_from", "date_to", "group_id", "paused"},
+    "reseller.client.membership": {
+        *("date_from", "date_to", "group_id", "paused", "begins_cycle"),
+        *("interval_count", "interval_unit", "billing_anchor"),
+    },
     "reseller.client.feature": {"feature_id", "date_from", "date_to", "quantity"},
 }
 GIVES = {

@@ -228,6 +228,110 @@ class TestService(ResellerBillingCommon):
         )
         self.assertFalse(self._run("2024-04-01").parked_line_ids)
 
+    def test_a_cycle_that_changes_is_settled_by_a_bill_of_its_day(self):
+        self._run("2024-02-01")
+        self._use("2024-02-10", 20, client="S")
+        yearly = {"interval_count": 1, "interval_unit": "year", "billing_anchor": "activation"}
+        # 14 of 29 days: the fee is 14.97, and 15 units are free; then the year's fee.
+        preview = self._what_if("cycle", "2024-02-15", **yearly)
+        self.assertEqual(
+            (str(preview.bill_date), f"{preview.amount_total:.2f}"), ("2024-02-15", "19.97")
+        )
+        self.assertEqual((self.client.interval_unit, len(self.client.membership_ids)), ("month", 1))
+        self._change(self.client, "cycle", "2024-02-15", **yearly)
+        self.assertEqual(str(self.client.next_bill_date), "2024-02-15")
+        usage = self.client.current_usage
+        with freeze_time("2024-02-14 12:00:00"):
+            [entry] = usage()
+            self.assertEqual(
+                (entry["cycle_end"], entry["included_left"], entry["payable"]),
+                (date(2024, 2, 14), "0", "5"),
+            )
+        self._run("2024-03-20")
+        self.assertEqual(
+            self._bills(self.client),
+            [
+                ("2024-01-01", "opening", "31.00"),
+                ("2024-02-01", "cycle", "31.00"),
+                ("2024-02-15", "cycle", "19.97"),
+            ],
+        )
+        self.assertEqual(str(self.client.next_bill_date), "2025-02-15")
+        contract = self.client.contract_id
+        self.assertEqual(
+            (contract.recurring_rule_type, str(contract.recurring_next_date)),
+            ("yearly", "2025-02-15"),
+        )
+        self._run("2025-02-15")
+        self.assertEqual(self._bills(self.client)[3:], [("2025-02-15", "cycle", "31.00")])
+
+    def test_cycles_change_to_the_calendar_on_the_first_of_a_month(self):
+        client = self._create_client("M", start="2024-01-10")
+        self._run("2024-02-10")
+        with self.assertRaisesRegex(ValidationError, "choose 2024-03-01"), self.env.cr.savepoint():
+            client.action_change_cycle("2024-02-20", 1, "month", "month")
+        client.action_change_cycle("2024-03-01", 3, "month", "month")
+        self._run("2024-06-01")
+        # 20 of the 29 days from 10 February on are 21.38.
+        self.assertEqual(
+            self._bills(client)[2:],
+            [("2024-03-01", "cycle", "21.38"), ("2024-06-01", "cycle", "31.00")],
+        )
+
+    def test_a_cycle_that_was_to_change_and_does_not(self):
+        self._run("2024-02-01")
+        self.client.action_change_cycle("2024-02-15", 2, "week", "activation")
+        self.assertEqual(
+            (str(self.client.next_bill_date), self.client.interval_unit), ("2024-02-15", "week")
+        )
+        first, last = self.client.membership_ids.sorted("date_from")
+        last.unlink()
+        first.date_to = False
+        self.assertEqual(
+            (str(self.client.next_bill_date), self.client.interval_unit), ("2024-03-01", "month")
+        )
+        self.client.action_change_cycle("2024-02-15", 2, "week", "activation")
+        self.client.action_close("2024-02-10")
+        self.assertEqual(
+            (str(self.client.next_bill_date), self.client.interval_unit), ("2024-02-11", "month")
+        )
+        self.client.action_reopen("2024-02-12")
+        self._run("2024-03-12")
+        # 10.69 of the fee stay; a month from the 12th.
+        self.assertEqual(
+            self._bills(self.client)[2:],
+            [
+                ("2024-02-11", "final", "-20.31"),
+                ("2024-02-12", "opening", "31.00"),
+                ("2024-03-12", "cycle", "31.00"),
+            ],
+        )
+
+    def test_billed_days_keep_their_cycle(self):
+        self._run("2024-02-01")
+        with self.assertRaisesRegex(ValidationError, "first free day is 2024-02-01"), self.env.cr.savepoint():
+            self.client.action_change_cycle("2024-01-20", 1, "year", "activation")
+        with self.assertRaisesRegex(UserError, "bill of 2024-02-01 already"), self.env.cr.savepoint():
+            self.client.action_change_cycle("2024-02-01", 1, "year", "activation")
+        with self.assertRaisesRegex(ValidationError, "the billing cycle may not alter"), self.env.cr.savepoint():
+            self.client.interval_unit = "year"
+        with self.assertRaisesRegex(ValidationError, "first free day"), self.env.cr.savepoint():
+            self.client.membership_ids.interval_unit = "year"
+        with self.assertRaisesRegex(UserError, "is not served"), self.env.cr.savepoint():
+            self.client.action_change_cycle("2023-12-20", 1, "year", "activation")
+        new = self._create_client("N", start="2024-05-01")
+        new.interval_unit = "year"
+        self.assertEqual(new.membership_ids.interval_unit, "year")
+
+    def test_another_reseller_bills_by_the_cycle_of_the_day(self):
+        self._run("2024-02-01")
+        self.client.action_change_cycle("2024-02-15", 2, "week", "activation")
+        other = self._create_reseller("R3")
+        opened = self.client.action_move_to_reseller(other, self.group.browse(), "2024-02-10")
+        self.assertEqual((opened.interval_count, opened.interval_unit), (1, "month"))
+        self.assertEqual(opened.membership_ids.interval_unit, "month")
+        self.assertEqual(self.client.interval_unit, "month")
+
     def _price_a_year(self):
         """Give the client features with cycles of a year: 366.00 ahead, 366.00 behind, 366 units
         free and 50 used, 30.00 on use and 4 used.

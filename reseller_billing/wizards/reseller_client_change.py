@@ -4,8 +4,13 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools.misc import format_date, formatLang
 
+from ..models.reseller_price_rule import INTERVAL_UNITS
+
 # What shows on the client's own next bill.
-FORESEEN = ("pause", "resume", "group", "trial", "close", "reopen", "enrol", "switch_off", "price")
+FORESEEN = (
+    *("pause", "resume", "group", "trial", "close", "reopen", "enrol", "switch_off", "price"),
+    "cycle",
+)
 # What may be billed at once.
 INSTANT = ("group", "enrol", "resume")
 # What may take billed days back, if a manager says so.
@@ -31,6 +36,7 @@ class ResellerClientChange(models.TransientModel):
             ("pause", "Pause"),
             ("resume", "End a pause"),
             ("group", "Move to a group"),
+            ("cycle", "Change the billing cycle"),
             ("trial", "Extend the trial"),
             ("enrol", "Have a number of a feature"),
             ("switch_off", "Switch off a feature"),
@@ -61,6 +67,13 @@ class ResellerClientChange(models.TransientModel):
     group_ids = fields.Many2many("reseller.client.group", compute="_compute_group_ids")
     feature_id = fields.Many2one("reseller.feature")
     quantity = fields.Float(default=1.0, min_display_digits=0)
+    interval_count = fields.Integer(string="Bill Every", default=1)
+    interval_unit = fields.Selection(INTERVAL_UNITS, string="Cycle Unit", default="month")
+    billing_anchor = fields.Selection(
+        [("activation", "That day"), ("month", "First of the month")],
+        string="Cycles Begin On",
+        default="activation",
+    )
     draft_id = fields.Many2one(
         "reseller.price.rule",
         string="Draft Price",
@@ -189,6 +202,8 @@ class ResellerClientChange(models.TransientModel):
                 clients.action_resume(self.date)
             case "group":
                 clients.action_move_to_group(self.group_id, self.date)
+            case "cycle":
+                self._change_cycle(clients)
             case "trial":
                 clients.action_extend_trial(self.date)
             case "close":
@@ -218,6 +233,15 @@ class ResellerClientChange(models.TransientModel):
                     "domain": [("id", "in", opened.ids)],
                 }
         return {"type": "ir.actions.act_window_close"}
+
+    def _change_cycle(self, clients):
+        if self.interval_count < 1 or not self.interval_unit or not self.billing_anchor:
+            raise UserError(
+                self.env._("Say how long the new cycle is, and on which day it begins.")
+            )
+        clients.action_change_cycle(
+            self.date, self.interval_count, self.interval_unit, self.billing_anchor
+        )
 
     def _check_feature(self):
         if not self.feature_id:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import rating
 from rating.bill import Bill, FeatureBill
@@ -17,6 +18,11 @@ RESELLER, CLIENT = 1, 1
 def day(text):
     """Return a day of 2024 from 'MM-DD', or any day from 'YYYY-MM-DD'."""
     return date.fromisoformat(text if len(text) > 5 else f"2024-{text}")
+
+
+def membership(first, last, group, anchor, paused=False, interval=(1, "month")):
+    """Return a Membership, of cycles of a month unless said."""
+    return rating.Membership(first, last, group, anchor, rating.Interval.of(*interval), paused)
 
 
 def terms(**values):
@@ -59,8 +65,7 @@ class Account:
         self.start = day(start) if isinstance(start, str) else start
         self.anchor = anchor or self.start
         self.rules = list(rules)
-        self.interval = rating.Interval.of(*interval)
-        self.memberships = [rating.Membership(self.start, None, None, self.anchor)]
+        self.memberships = [membership(self.start, None, None, self.anchor, False, interval)]
         self.believed = set()  # what memberships were at any bill
         self.enrolments = []
         self.rounding = rounding
@@ -148,7 +153,12 @@ class Account:
     def bill_date_after(self, when):
         """Return the next cycle's first day, the day after closing, or that of reopening."""
         row = [row for row in self.memberships if row.date_from <= when][-1]
-        dates = [next(rating.bill_dates_after(row.anchor, self.interval, when))]
+        dates = [next(rating.bill_dates_after(row.anchor, row.interval, when))]
+        dates += [
+            following.date_from
+            for one, following in pairwise(self.memberships)
+            if one.base != following.base and following.date_from > when
+        ]
         starts = {row.date_from for row in self.memberships}
         closings = {row.date_to + DAY for row in self.memberships if row.date_to} - starts
         reopenings = {
@@ -204,7 +214,6 @@ class Account:
     def _prepare_part(self, bill):
         """Return the FeatureBill, and the rows of use that it wants."""
         account = rating.Account(
-            self.interval,
             tuple(self.memberships),
             {1: RESELLER, 3: CLIENT},
             {FEATURE: tuple(self.enrolments)},

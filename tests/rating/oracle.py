@@ -54,6 +54,7 @@ class Day:
         "anchor",
         "cycle",
         "index",
+        "interval",
         "kept",
         "length",
         "number",
@@ -63,9 +64,9 @@ class Day:
         "when",
     )
 
-    def __init__(self, when, rule, cycle, length, units, anchor, number):
+    def __init__(self, when, rule, cycle, length, units, anchor, interval, number):
         self.when, self.rule, self.cycle, self.length = when, rule, cycle, length
-        self.units, self.anchor, self.number = units, anchor, number
+        self.units, self.anchor, self.interval, self.number = units, anchor, interval, number
         self.trial = self.kept = False
         self.index = (when - cycle).days
 
@@ -73,12 +74,15 @@ class Day:
     def enrolled(self):
         return self.units if not self.trial else 0
 
+    def goes_on_with(self, other):
+        """Whether another day's cycle is counted as this one's."""
+        return self.anchor == other.anchor and same_length(self.interval, other.interval)
+
 
 class Oracle:
     """Prices one feature of one client.
 
-    :param service: [(first, last or None, group, paused, anchor)]
-    :param interval: the client's billing cycle, as (count, unit)
+    :param service: [(first, last or None, group, paused, anchor, billing cycle as (count, unit))]
     :param rules: dicts with rank, scope, since, until and the terms, in plain Python values
     :param enrolments: [(first, last, quantity)]
     :param billing_start: nothing before this day is billed
@@ -86,9 +90,9 @@ class Oracle:
     """
 
     def __init__(
-        self, service, interval, rules, enrolments, cents, aggregation, billing_start, extended=None
+        self, service, rules, enrolments, cents, aggregation, billing_start, extended=None
     ):
-        self.service, self.interval, self.rules = service, interval, rules
+        self.service, self.rules = service, rules
         self.enrolments, self.cents = enrolments, cents
         self.aggregation, self.billing_start = aggregation, billing_start
         self.extended = extended
@@ -98,7 +102,7 @@ class Oracle:
         self.ahead = DAY * max(
             count * longest[unit] * (rule["advance_cycles"] + 1)
             for rule in [{"interval": None, "advance_cycles": 1}, *rules]
-            for count, unit in [rule["interval"] or interval]
+            for count, unit in ([rule["interval"]] if rule["interval"] else [row[5] for row in service])
         )
 
     def winner(self, when, group):
@@ -128,24 +132,25 @@ class Oracle:
     def days(self, horizon):
         """Return the served Days, with the rule in force on each."""
         served = []
-        for first, last, group, paused, anchor in self.service:
+        for first, last, group, paused, *cycles in self.service:
             when = first
             while when <= min(last or horizon, horizon):
-                served.append((when, self.winner(when, group), paused, anchor))
+                served.append((when, self.winner(when, group), paused, cycles))
                 when += DAY
         found, base, force = [], None, None
         anchor = interval = times = None
-        for position, (when, rule, paused, service_anchor) in enumerate(served):
-            fresh = service_anchor != base
+        for position, (when, rule, paused, cycles) in enumerate(served):
+            fresh = cycles != base
             if fresh:
-                base = anchor = service_anchor
+                base = cycles
+                anchor, client_interval = cycles
                 leading = next((one[1] for one in served[position:] if one[1]), None)
-                interval = (leading and leading["interval"]) or self.interval
+                interval = (leading and leading["interval"]) or client_interval
                 times, force = 0, None
             begins = fresh
             while add(anchor, interval, times + 1) <= when:
                 times, begins = times + 1, True
-            own = (rule and rule["interval"]) or self.interval
+            own = (rule and rule["interval"]) or client_interval
             waits = force and (not force["prorated"] or (rule and not rule["prorated"]))
             if begins or (rule is not force and not waits):
                 force = rule
@@ -154,7 +159,7 @@ class Oracle:
             cycle = add(anchor, interval, times)
             length = (add(anchor, interval, times + 1) - cycle).days
             units = self.units(when, force, paused)
-            found.append(Day(when, force, cycle, length, units, anchor, times))
+            found.append(Day(when, force, cycle, length, units, anchor, interval, times))
         return found
 
     @staticmethod
@@ -162,7 +167,7 @@ class Oracle:
         found = []
         for day in days:
             last = found[-1][-1] if found else None
-            if last and last.cycle == day.cycle and last.anchor == day.anchor:
+            if last and last.cycle == day.cycle and last.goes_on_with(day):
                 found[-1].append(day)
             else:
                 found.append([day])
@@ -254,7 +259,7 @@ class Oracle:
             if (
                 not before.rule
                 or before.rule["terms"] != terms
-                or before.anchor != self.all_cycles[number][0].anchor
+                or not before.goes_on_with(self.all_cycles[number][0])
             ):
                 break
             first -= 1
@@ -267,7 +272,7 @@ class Oracle:
         if not blocks:
             return begun.when, begun.number
         place = begun.number + blocks * size
-        return add(begun.anchor, rule["interval"] or self.interval, place), place
+        return add(begun.anchor, begun.interval, place), place
 
     def closing(self, when):
         """Return the day of reopening if the account closes on a day, else None."""
@@ -276,6 +281,11 @@ class Oracle:
         later = [first for first, *_rest in self.service if first > when]
         reopened = min(later, default=date.max)
         return reopened if reopened != when + DAY else None
+
+    def changes_after(self, when):
+        """Whether the client's cycles begin anew on the day after one."""
+        last = next(row for row in self.service if row[0] <= when and (not row[1] or when <= row[1]))
+        return any(row[0] == when + DAY and row[4:] != last[4:] for row in self.service)
 
     def fees(self, number, until, fees_until):
         """Return {cycle start: cents}: of a cycle, and of kept ones that were bought with it."""
@@ -357,11 +367,10 @@ class Oracle:
         while when <= end and when < reopened:
             found.append(self.keep(day, when, day.cycle, day.length))
             when += DAY
-        interval = rule["interval"] or self.interval
         _start, first = self.block_start(number, rule["terms"])
         for place in range(day.number + 1, first + rule["advance_cycles"]):
-            start = add(day.anchor, interval, place)
-            following = add(day.anchor, interval, place + 1)
+            start = add(day.anchor, day.interval, place)
+            following = add(day.anchor, day.interval, place + 1)
             if following > reopened:
                 break
             when = start
@@ -371,7 +380,7 @@ class Oracle:
         return found
 
     def keep(self, day, when, cycle, length):
-        kept = Day(when, day.rule, cycle, length, day.units, day.anchor, day.number)
+        kept = Day(when, day.rule, cycle, length, day.units, day.anchor, day.interval, day.number)
         kept.kept, kept.trial = True, when <= self.trial_until()
         return kept
 
@@ -432,7 +441,7 @@ class Oracle:
         following = (
             self.all_cycles[position + 1][0] if position + 1 < len(self.all_cycles) else None
         )
-        cut = following and following.anchor != days[0].anchor
+        cut = following and not days[0].goes_on_with(following)
         if days[-1].units and (days[-1].when == end or cut):
             after["enrolled"] = days[-1].when
             if {day.when for day in days} == mine["lots_days"]:
@@ -647,20 +656,20 @@ class Oracle:
     def minimums(self, use, until):
         """Return {period start: cents} of the billing periods that end by a day."""
         periods = defaultdict(list)
-        for first, last, _group, _paused, anchor in self.service:
+        for first, last, _group, _paused, anchor, interval in self.service:
             when, times = max(first, self.billing_start), 0
             while when <= min(last or until, until):
-                while add(anchor, self.interval, times + 1) <= when:
+                while add(anchor, interval, times + 1) <= when:
                     times += 1
-                start = add(anchor, self.interval, times)
-                end = add(anchor, self.interval, times + 1) - DAY
+                start = add(anchor, interval, times)
+                end = add(anchor, interval, times + 1) - DAY
                 periods[start, end].append(when)
                 when += DAY
         found = {}
         if not any(rule["min_quantity"] or rule["min_amount"] != "0" for rule in self.rules):
             return found
         for (start, end), served in periods.items():
-            if served[-1] == end or self.closing(served[-1]):
+            if served[-1] == end or self.closing(served[-1]) or self.changes_after(served[-1]):
                 found[start] = self.minimum(start, end, served[-1], use)
         return found
 

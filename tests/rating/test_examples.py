@@ -1,13 +1,13 @@
 """The worked examples of the rating rules, amounts derived by hand."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 import rating
-from account import Account, amounts, day, terms, total
-from rating.rules import Enrolment, LevelTerms, Membership, Rule
+from account import Account, amounts, day, membership, terms, total
+from rating.rules import Enrolment, LevelTerms, Rule
 
 
 def rule(number=1, rank=0, scope=0, since=None, until=None, **values):
@@ -237,8 +237,8 @@ def test_a_group_move_in_mid_month_prices_each_day_by_its_group():
         rule(2, rank=2, scope=5, unit_price="0.50"),
     )
     account.memberships = [
-        Membership(day("01-01"), day("01-15"), None, day("01-01")),
-        Membership(day("01-16"), None, 5, day("01-01")),
+        membership(day("01-01"), day("01-15"), None, day("01-01")),
+        membership(day("01-16"), None, 5, day("01-01")),
     ]
     account.bill()
     account.use("01-15", 10)
@@ -254,7 +254,7 @@ def test_the_most_specific_level_wins_as_a_whole(ranks, winner):
     account = Account(
         *(rule(rank + 1, rank=rank, scope=scopes[rank], unit_price=str(rank + 1)) for rank in ranks)
     )
-    account.memberships = [Membership(day("01-01"), None, 5, day("01-01"))]
+    account.memberships = [membership(day("01-01"), None, 5, day("01-01"))]
     account.bill()
     account.use("01-05", 1)
     assert amounts(account.bill()) == [f"{winner + 1}.00"]
@@ -495,7 +495,7 @@ def test_a_kept_fee_is_not_due_again_when_the_account_reopens():
     account.close("04-10")
     account.next_bill = day("04-11")
     assert amounts(account.bill()) == []
-    account.memberships.append(Membership(day("04-25"), None, None, day("04-01")))
+    account.memberships.append(membership(day("04-25"), None, None, day("04-01")))
     account.next_bill = day("04-25")
     assert amounts(account.bill()) == []
     assert amounts(account.bill()) == ["30.00"]
@@ -613,7 +613,7 @@ def test_reopening_in_a_cycle_of_the_calendar_goes_on_with_it():
     account.close("04-10")
     account.next_bill = day("04-11")
     assert sorted(amounts(account.bill())) == ["-20.00", "6.00"]
-    account.memberships.append(Membership(day("04-25"), None, None, day("04-01")))
+    account.memberships.append(membership(day("04-25"), None, None, day("04-01")))
     account.next_bill = day("04-25")
     # The allotment of 6 days more covers the 6 that had none.
     assert sorted(amounts(account.bill())) == ["-6.00", "6.00"]
@@ -678,7 +678,7 @@ def reopened(first_rule, *more):
     account.close("05-20")
     account.next_bill = day("05-21")
     account.bill()
-    account.memberships.append(Membership(day("05-27"), None, None, day("05-01")))
+    account.memberships.append(membership(day("05-27"), None, None, day("05-01")))
     account.next_bill = day("05-27")
     return account
 
@@ -700,7 +700,7 @@ def test_a_fee_on_use_stays_where_the_account_reopens_in_the_same_cycle():
     account.close("05-20")
     account.next_bill = day("05-21")
     assert total(account.bill()) == Decimal("34.00")
-    account.memberships.append(Membership(day("05-27"), None, None, day("05-01")))
+    account.memberships.append(membership(day("05-27"), None, None, day("05-01")))
     account.next_bill = day("05-27")
     assert amounts(account.bill()) == []
     assert amounts(account.bill()) == []
@@ -719,15 +719,15 @@ def test_a_fee_in_advance_of_days_that_another_cycle_takes_is_given_back():
     # Closed on 2 May and open again on 16 May, as known on 1 May: 2 + 16 days of 31.00.
     account = Account(rule(1, recurring_fee="31.00"), start="05-01")
     account.memberships = [
-        Membership(day("05-01"), day("05-02"), None, day("05-01")),
-        Membership(day("05-16"), None, None, day("05-01")),
+        membership(day("05-01"), day("05-02"), None, day("05-01")),
+        membership(day("05-16"), None, None, day("05-01")),
     ]
     assert amounts(account.bill()) == ["18.00"]
     assert amounts(account.bill()) == []
     week = rating.Interval.of(7, "day")
     account.rules = [
         rule(1, recurring_fee="31.00", until="05-15"),
-        rule(2, recurring_fee="7.00", interval=week, since="05-16"),
+        rule(2, recurring_fee="7.00", interval=ten, since="05-16"),
     ]
     charges = account.bill()
     assert sorted(charge.amount for charge in charges if charge.key.rule == 1) == [-16]
@@ -773,7 +773,7 @@ def test_a_fee_in_arrears_stays_where_the_account_reopens_the_day_after():
     account.next_bill = day("05-21")
     # 141 of 366 days.
     assert amounts(account.bill()) == ["141.00"]
-    account.memberships.append(Membership(day("05-21"), None, None, day("01-01")))
+    account.memberships.append(membership(day("05-21"), None, None, day("01-01")))
     account.next_bill = day("06-01")
     assert amounts(account.bill()) == []
     account.bill_until("12-31")
@@ -784,9 +784,9 @@ def test_what_is_given_back_names_its_days():
     account = Account(rule(recurring_fee="31.00"), start="05-01")
     account.bill()
     account.memberships = [
-        Membership(day("05-01"), day("05-04"), None, day("05-01")),
-        Membership(day("05-05"), day("05-09"), None, day("05-01"), True),
-        Membership(day("05-10"), day("05-20"), None, day("05-01")),
+        membership(day("05-01"), day("05-04"), None, day("05-01")),
+        membership(day("05-05"), day("05-09"), None, day("05-01"), True),
+        membership(day("05-10"), day("05-20"), None, day("05-01")),
     ]
     account.next_bill = day("05-21")
     [back] = account.bill()
@@ -828,3 +828,112 @@ def test_late_use_in_a_cycle_of_kept_days_is_rated():
     account.next_bill = day("07-05")
     charges = account.bill(replace(account.prepare_bill(), rerate_from=day("05-20")))
     assert Decimal("-8.00") in [one.amount for one in charges]
+
+
+def change_cycle(account, since, interval):
+    """Have other cycles begin on a day, with a bill of it."""
+    account.close(day(since) - timedelta(days=1))
+    account.memberships.append(membership(day(since), None, None, day(since), False, interval))
+    account.next_bill = day(since)
+
+
+@pytest.mark.parametrize(
+    ("values", "before", "due", "after"),
+    [
+        # Monthly → yearly on 15 February, after the bill of the 1st: 14 of 29 days stay.
+        ({"recurring_fee": "31.00"}, ["31.00"], ["-16.03", "31.00"], ["31.00"]),
+        ({"recurring_fee": "29.00", "in_advance": False}, ["29.00"], ["14.00"], ["29.00"]),
+        # A cycle of its own ends, too: 45 of 366 days of a year; the next has 366 days.
+        ({"recurring_fee": "366.00", "interval": YEAR}, [], ["-321.00", "366.00"], ["366.00"]),
+        ({"recurring_fee": "366.00", "in_advance": False, "interval": YEAR}, [], ["45.00"], ["366.00"]),
+        # 20 used on the 10th, 14 of 29 units free.
+        ({"included": "29", "unit_price": "1.00"}, [], ["6.00"], []),
+        # 40.00 a month at least: 14 of 29 days are 19.31, and a year has it once.
+        ({"unit_price": "0.10", "minimum_amount": "40.00"}, ["40.00"], ["17.31", "2.00"], ["40.00"]),
+        # Given once, whatever cycles begin.
+        ({"setup_fee": "10.00", "trial_days": 60, "unit_price": "1.00"}, [], [], []),
+        # Two months at once: both are settled; a block of years begins.
+        (
+            {"recurring_fee": "31.00", "advance_cycles": 2},
+            [],
+            ["-16.03", "31.00", "31.00"],
+            [],
+        ),
+    ],
+)
+def test_a_cycle_that_changes_on_a_day_is_settled_as_if_closed(values, before, due, after):
+    account = Account(rule(**values))
+    account.bill()
+    assert amounts(account.bill()) == before
+    account.use("02-10", 20)
+    change_cycle(account, "02-15", (1, "year"))
+    charges = account.bill()
+    assert sorted(amounts(charges)) == sorted(due)
+    assert account.bills[-1 if charges else 0].date == day("02-15" if charges else "01-01")
+    assert account.next_bill == day("2025-02-15")
+    assert amounts(account.bill()) == after
+
+
+def test_cycles_move_from_the_day_of_activation_to_the_first_of_the_month():
+    # 10 January; from March on by the calendar: 20 of 29 days of the cycle of 10 February, then March.
+    account = Account(rule(recurring_fee="29.00"), start="01-10")
+    account.bill_until("02-10")
+    change_cycle(account, "03-01", (1, "month"))
+    charges = account.bill()
+    assert sorted(amounts(charges)) == ["-9.00", "29.00"]
+    [back] = [one for one in charges if one.amount < 0]
+    assert (back.first, back.last) == (day("03-01"), day("03-09"))
+    assert account.next_bill == day("04-01")
+    assert amounts(account.bill()) == ["29.00"]
+
+
+def test_a_kept_fee_ends_where_the_account_reopens_after_a_bill_in_the_gap():
+    # Paid ahead for January and not given back: closed on the 4th, open again on the 26th.
+    ten = (10, "day")
+    for known in (False, True):
+        account = Account(
+            rule(recurring_fee="31.00", refund_on_close=False, interval=rating.Interval.of(1, "month")),
+            interval=ten,
+        )
+        account.bill()
+        account.close("01-04")
+        account.next_bill = day("01-05")
+        again = membership(day("01-26"), None, None, day("01-26"), False, ten)
+        account.memberships += [again] if known else []
+        account.bill()
+        if not known:
+            account.bill_until("01-21")
+            account.memberships.append(again)
+        account.next_bill = day("01-26")
+        account.bill_until("02-15")
+        # 25 of 31 days stay, and the month from the 26th on.
+        assert total(account.charges) == Decimal("56.00")
+
+
+def test_priced_days_that_are_taken_back_are_given_back_where_others_had_no_price():
+    # Priced from 9 February on; 22 of 29 days of February in arrears.
+    account = Account(rule(recurring_fee="29.00", in_advance=False, since="02-08"))
+    account.bill_until("03-01")
+    assert total(account.charges) == Decimal("22.00")
+    account.close("02-07")
+    account.next_bill = day("03-01")
+    account.bill(replace(account.prepare_bill(), rerate_from=day("02-08")))
+    assert total(account.charges) == 0
+
+
+def test_a_fee_on_use_is_one_where_the_account_reopens_in_its_cycle_with_another_price():
+    account = Account(
+        rule(1, recurring_fee="30.00", enrolment="on_use", in_advance=False, until="05-20"),
+        rule(2, recurring_fee="40.00", enrolment="on_use", in_advance=False, since="05-21"),
+        start="05-01",
+    )
+    account.use("05-10", 4)
+    account.bill()
+    account.close("05-20")
+    account.next_bill = day("05-21")
+    assert total(account.bill()) == Decimal("30.00")
+    account.memberships.append(membership(day("05-27"), None, None, day("05-01")))
+    account.next_bill = day("05-27")
+    account.bill_until("06-01")
+    # One fee a cycle, by the last rule in force of its days.
+    assert total(account.charges) == Decimal("40.00")

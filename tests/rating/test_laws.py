@@ -5,15 +5,16 @@ from collections import defaultdict
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 import rating
-from account import Account, day
+from account import Account, day, membership
 from account import terms as core_terms
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from oracle import Oracle
-from rating.rules import Enrolment, LevelTerms, Membership, Rule
+from rating.rules import Enrolment, LevelTerms, Rule
 from strategies import days, integers, sample
 
 pytestmark = pytest.mark.laws
@@ -26,6 +27,9 @@ GAUGE_MODELS = ["unlimited", "per_unit"]
 
 PRICES = sample("0", "0.005", "0.333", "1", "2.5", "0.0000004")
 INTERVALS = [None, (10, "day"), (1, "month"), (2, "month"), (1, "week")]
+
+
+OWN_CYCLES = [(1, "month"), (10, "day"), (2, "week"), (2, "month")]
 
 
 KNOWN = ["from the start", "in time", "late", "dated back", "at once"]
@@ -96,7 +100,7 @@ EVENTS = st.lists(
 
 @st.composite
 def histories(draw):
-    interval = draw(sample((1, "month"), (10, "day"), (2, "week"), (2, "month")))
+    interval = draw(sample(*OWN_CYCLES))
     aggregation = rarely(draw, "sum", "max", "last", "count")
     rules = []
     for rank in draw(sample((0,), (0, 2), (0, 1, 3), (1,), (0, 2, 3))):
@@ -134,14 +138,16 @@ def histories(draw):
             enrolments.append((first, last, draw(sample(0, 1, 3))))
     events = draw(EVENTS)
     billing_start = rarely(draw, 0, 3, 17)
-    service = draw_life(draw)
+    service = draw_life(draw, interval)
     parts = rarely(draw, 1, 10)
     unpriced = rarely(draw, 0, 1, 3)
     return interval, aggregation, rules, service, enrolments, events, billing_start, parts, unpriced
 
 
-def draw_life(draw):
-    """Rows of service (first, last, group, paused, anchor): group moves, pauses, one reopening."""
+def draw_life(draw, interval):
+    """Rows of service (first, last, group, paused, anchor, interval): group moves, pauses, one
+    reopening, changes of the billing cycle.
+    """
     cuts = sorted(draw(days(1, 80, 3)))
     rows, anchor = [], 0
     gap = draw(sample(None, None, None, *range(len(cuts))))
@@ -157,6 +163,8 @@ def draw_life(draw):
                 continue
             if not by_calendar:
                 anchor = first
+        elif number and not draw(integers(0, 4)):
+            anchor, interval = first, draw(sample(interval, *OWN_CYCLES))
         rows.append(
             (
                 first,
@@ -164,9 +172,16 @@ def draw_life(draw):
                 draw(sample(None, 5)),
                 rarely(draw, False, True),
                 anchor,
+                interval,
             )
         )
     return rows
+
+
+def membership_of(row):
+    """Return the Membership of a row of service, (first, last, group, paused, anchor, interval)."""
+    first, last, group, paused, anchor, interval = row
+    return membership(first, last, group, anchor, paused, interval)
 
 
 def on(offset):
@@ -225,7 +240,7 @@ def frozen(plain):
         {
             key: value
             for key, value in sorted(plain.items())
-            if key not in ("from", "to", "rank", "scope", "interval")
+            if key not in ("number", "from", "to", "rank", "scope", "interval")
         }
     ) + repr(plain["interval"] and rating.Interval.of(*plain["interval"]))
 
@@ -256,6 +271,26 @@ def believe(truth, unknown):
         found.append((first, None if hidden else last, *rest))
         if hidden:
             break
+    return found
+
+
+def cycle_changes(rows):
+    """Return the days on which cycles begin anew though service goes on."""
+    return [
+        following[0]
+        for row, following in pairwise(rows)
+        if row[1] == following[0] - timedelta(days=1) and row[4:] != following[4:]
+    ]
+
+
+def without_changes(rows, when):
+    """Return rows of service as if cycles would not change after a day."""
+    found, changes = [], cycle_changes(rows)
+    hides = False
+    for row in rows:
+        goes_on = found and found[-1][1] == row[0] - timedelta(days=1)
+        hides = goes_on and (hides or (row[0] in changes and row[0] > when))
+        found.append((*row[:4], *found[-1][4:]) if hides else row)
     return found
 
 
@@ -312,13 +347,14 @@ def play(history, known, extended=None):
     announce = known == "from the start"
     interval, aggregation, plain_rules, service, enrolments, events, *rest = history
     billing_start, parts, unpriced = rest
+    plain_rules = [{**rule, "number": number} for number, rule in enumerate(plain_rules, 1)]
     if aggregation == "count":
         parts = 1
     if not announce:
         unpriced = 0
     truth = [
-        (on(first), on(last), group, paused, on(anchor))
-        for first, last, group, paused, anchor in service
+        (on(first), on(last), group, paused, on(anchor), interval)
+        for first, last, group, paused, anchor, interval in service
     ]
     if known == "dated back":
         first, last, *rest = truth[-1]
@@ -340,13 +376,10 @@ def play(history, known, extended=None):
             for first, last, *rest in believe(truth, unknown)
             if announce or first <= until or first == START
         ]
-        account.rules = [core_rule(number, rule, parts) for number, rule in enumerate(visible, 1)]
+        account.rules = [core_rule(rule["number"], rule, parts) for rule in visible]
         if number < unpriced:
             account.rules = []
-        account.memberships = [
-            Membership(first, last, group, anchor, paused)
-            for first, last, group, paused, anchor in rows
-        ]
+        account.memberships = [membership_of(row) for row in rows]
         return visible, rows
 
     account.enrolments = [
@@ -366,11 +399,17 @@ def play(history, known, extended=None):
     unknown = [last for last in unknown if last >= account.first_day]
     changes = sorted({*starts, *(on(rule["from"]) for rule in plain_rules if rule["from"])})
     while account.next_bill <= START + timedelta(days=BILLING) or number <= unpriced:
-        # Closing and reopening make bills of their own, known in time.
-        account.memberships = [
-            Membership(first, last, group, anchor, paused)
-            for first, last, group, paused, anchor in believe(truth, unknown)
-        ]
+        # Closing and reopening make bills of their own, known in time. A change of the cycle makes one,
+        # too, but the bill before does not know of it.
+        believed = believe(truth, unknown)
+        if account.billed_until and not announce:
+            free = account.billed_until + timedelta(days=1)
+            account.next_bill = min(
+                [account.next_bill, *(day for day in cycle_changes(believed) if day > free)]
+            )
+        if not announce:
+            believed = without_changes(believed, account.next_bill)
+        account.memberships = [membership_of(row) for row in believed]
         instant = known == "at once" and find_instant(account, changes)
         account.next_bill = instant or account.next_bill
         last = account.prepare_bill()
@@ -411,7 +450,6 @@ def play(history, known, extended=None):
     ]
     oracle = Oracle(
         rows,
-        interval,
         plain,
         [(on(first), on(last_day), quantity) for first, last_day, quantity in enrolments],
         100,
@@ -464,7 +502,11 @@ KEPT_FEE = (
             "to": None,
         }
     ],
-    [(0, 2, None, False, 0), (14, 14, None, False, 14), (15, None, None, False, 14)],
+    [
+        (0, 2, None, False, 0, (1, "month")),
+        (14, 14, None, False, 14, (1, "month")),
+        (15, None, None, False, 14, (1, "month")),
+    ],
     [],
     [],
     0,
@@ -558,7 +600,7 @@ def focused_histories(draw, focus):
         last = first + draw(integers(0, 40))
         enrolments.append((first, last, draw(sample(0, 1, 2))))
     events = draw(FOCUSED_EVENTS[focus])
-    return interval, "sum", rules, draw_life(draw), enrolments, events, 0, 1, 0
+    return interval, "sum", rules, draw_life(draw, interval), enrolments, events, 0, 1, 0
 
 
 FOCUSED = {focus: focused_histories(focus) for focus in FOCUS}

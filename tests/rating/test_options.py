@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 import rating
-from account import Account, day, terms, total
+from account import Account, day, membership, terms, total
 from rating.rules import Enrolment, LevelTerms, Rule
 
 HOT, COLD = 7, 8
@@ -241,7 +241,7 @@ def test_option(name, timing, level):
             hidden = terms(recurring_fee="1000", setup_fee="1000", unit_price="1000")
             rules.append(Rule(other + 1, hidden, other, other_scope))
     account = Account(*rules, start=case.start, anchor=day("04-01"), aggregation=case.aggregation)
-    account.memberships = [rating.Membership(day(case.start), None, 5, day("04-01"))]
+    account.memberships = [membership(day(case.start), None, 5, day("04-01"))]
     if case.enrolled is not None:
         account.enrolments = [Enrolment(day(case.start), None, Decimal(case.enrolled))]
     for use in case.use:

@@ -304,7 +304,7 @@ def _bill_again(client, bill):
 def _check_use(client, bill, included):
     """Each cycle's use is paid once: by free units, by lots, or in money at 1.00 a unit."""
     for first in {charge.key.cycle_start for charge in client.charges}:
-        interval = client.rules[0].terms.interval or client.interval
+        interval = client.rules[0].terms.interval or client.memberships[0].interval
         last = interval.after(first, 1) - timedelta(days=1)
         units = [(when, units) for (when, _level), units in client.buckets.items() if units]
         used = [units for when, units in units if first <= when <= min(last, bill.period_end)]
