@@ -280,10 +280,8 @@ def rate_fees(rated_cycle, bill, rises=()):
             # At the end of the cycle, or where service ends before: if it goes on in the same
             # cycle, what was due stays so.
             due = rated_cycle.get_stretch_end(segment.last) <= bill.period_end
-        if terms.enrolment == "on_use":
-            waits = not on_use
-        else:
-            waits = not terms.in_advance
+        # Of fees on use one is due, whatever versions it had before.
+        waits = not on_use if terms.enrolment == "on_use" else not terms.in_advance
         if not due and segment.enrolled and waits:
             pending.add(Key(cycle.start, canonical[segment.rule].id, "recurring"))
         if due:

@@ -309,11 +309,20 @@ class TestService(ResellerBillingCommon):
 
     def test_billed_days_keep_their_cycle(self):
         self._run("2024-02-01")
-        with self.assertRaisesRegex(ValidationError, "first free day is 2024-02-01"), self.env.cr.savepoint():
+        with (
+            self.assertRaisesRegex(ValidationError, "first free day is 2024-02-01"),
+            self.env.cr.savepoint(),
+        ):
             self.client.action_change_cycle("2024-01-20", 1, "year", "activation")
-        with self.assertRaisesRegex(UserError, "bill of 2024-02-01 already"), self.env.cr.savepoint():
+        with (
+            self.assertRaisesRegex(UserError, "bill of 2024-02-01 already"),
+            self.env.cr.savepoint(),
+        ):
             self.client.action_change_cycle("2024-02-01", 1, "year", "activation")
-        with self.assertRaisesRegex(ValidationError, "the billing cycle may not alter"), self.env.cr.savepoint():
+        with (
+            self.assertRaisesRegex(ValidationError, "the billing cycle may not alter"),
+            self.env.cr.savepoint(),
+        ):
             self.client.interval_unit = "year"
         with self.assertRaisesRegex(ValidationError, "first free day"), self.env.cr.savepoint():
             self.client.membership_ids.interval_unit = "year"

@@ -102,7 +102,9 @@ class Oracle:
         self.ahead = DAY * max(
             count * longest[unit] * (rule["advance_cycles"] + 1)
             for rule in [{"interval": None, "advance_cycles": 1}, *rules]
-            for count, unit in ([rule["interval"]] if rule["interval"] else [row[5] for row in service])
+            for count, unit in (
+                [rule["interval"]] if rule["interval"] else [row[5] for row in service]
+            )
         )
 
     def winner(self, when, group):
@@ -284,7 +286,9 @@ class Oracle:
 
     def changes_after(self, when):
         """Whether the client's cycles begin anew on the day after one."""
-        last = next(row for row in self.service if row[0] <= when and (not row[1] or when <= row[1]))
+        last = next(
+            row for row in self.service if row[0] <= when and (not row[1] or when <= row[1])
+        )
         return any(row[0] == when + DAY and row[4:] != last[4:] for row in self.service)
 
     def fees(self, number, until, fees_until):

@@ -727,7 +727,7 @@ def test_a_fee_in_advance_of_days_that_another_cycle_takes_is_given_back():
     week = rating.Interval.of(7, "day")
     account.rules = [
         rule(1, recurring_fee="31.00", until="05-15"),
-        rule(2, recurring_fee="7.00", interval=ten, since="05-16"),
+        rule(2, recurring_fee="7.00", interval=week, since="05-16"),
     ]
     charges = account.bill()
     assert sorted(charge.amount for charge in charges if charge.key.rule == 1) == [-16]
@@ -845,11 +845,21 @@ def change_cycle(account, since, interval):
         ({"recurring_fee": "29.00", "in_advance": False}, ["29.00"], ["14.00"], ["29.00"]),
         # A cycle of its own ends, too: 45 of 366 days of a year; the next has 366 days.
         ({"recurring_fee": "366.00", "interval": YEAR}, [], ["-321.00", "366.00"], ["366.00"]),
-        ({"recurring_fee": "366.00", "in_advance": False, "interval": YEAR}, [], ["45.00"], ["366.00"]),
+        (
+            {"recurring_fee": "366.00", "in_advance": False, "interval": YEAR},
+            [],
+            ["45.00"],
+            ["366.00"],
+        ),
         # 20 used on the 10th, 14 of 29 units free.
         ({"included": "29", "unit_price": "1.00"}, [], ["6.00"], []),
         # 40.00 a month at least: 14 of 29 days are 19.31, and a year has it once.
-        ({"unit_price": "0.10", "minimum_amount": "40.00"}, ["40.00"], ["17.31", "2.00"], ["40.00"]),
+        (
+            {"unit_price": "0.10", "minimum_amount": "40.00"},
+            ["40.00"],
+            ["17.31", "2.00"],
+            ["40.00"],
+        ),
         # Given once, whatever cycles begin.
         ({"setup_fee": "10.00", "trial_days": 60, "unit_price": "1.00"}, [], [], []),
         # Two months at once: both are settled; a block of years begins.
@@ -892,7 +902,11 @@ def test_a_kept_fee_ends_where_the_account_reopens_after_a_bill_in_the_gap():
     ten = (10, "day")
     for known in (False, True):
         account = Account(
-            rule(recurring_fee="31.00", refund_on_close=False, interval=rating.Interval.of(1, "month")),
+            rule(
+                recurring_fee="31.00",
+                refund_on_close=False,
+                interval=rating.Interval.of(1, "month"),
+            ),
             interval=ten,
         )
         account.bill()
