@@ -327,13 +327,19 @@ class ResellerPortal(ResellerBillingPortal):
                 (1, request.env._("each month")),
                 *((months, request.env._("every %s months", months)) for months in MONTHS[1:]),
             ],
-            may_set_cycle=reseller.portal_set_cycles
-            and not (client and (client.billed_until or client.interval_unit != "month")),
+            may_set_cycle=self._may_set_cycle(reseller, client),
             anchors=[
                 ("activation", request.env._("The first day of service")),
                 ("month", request.env._("The first of the month")),
             ],
             today=reseller._today(),
+        )
+
+    @staticmethod
+    def _may_set_cycle(reseller, client):
+        """Whether a form may say how long cycles are, which it does in months."""
+        return reseller.portal_set_cycles and not (
+            client and (client.billed_until or client.interval_unit != "month")
         )
 
     def _get_priceable(self, reseller):
@@ -370,7 +376,7 @@ class ResellerPortal(ResellerBillingPortal):
         vals = {"tz": self._read_raw(post, "tz") or False}
         if vals["tz"] and vals["tz"] not in zones:
             errors["tz"] = request.env._("Choose one of the time zones.")
-        if reseller.portal_set_cycles and not (client and client.billed_until):
+        if self._may_set_cycle(reseller, client):
             months = self._read_id(post, "months")
             if months not in MONTHS:
                 errors["months"] = request.env._("Choose one of the cycles.")

@@ -62,6 +62,7 @@ from . import (
     reseller_retention,
     reseller_statement,
     reseller_statement_document,
+    reseller_statement_given_back,
     reseller_statement_prepaid,
     reseller_statement_review,
     reseller_statement_send,

@@ -195,10 +195,11 @@ class AccountMove(models.Model):
         lines = self._get_product_lines()
         charges = lines.mapped("charge_id")
         copies = replacement._get_product_lines()
-        links = [line.charge_id.id for line in lines]
-        lines.with_context(reseller_billing=BILLING).charge_id = False
-        for line, charge in zip(copies, links, strict=True):
-            line.with_context(reseller_billing=BILLING).charge_id = charge
+        names = ("charge_id", "reverses_charge_id")
+        links = [{name: line[name].id for name in names} for line in lines]
+        lines.with_context(reseller_billing=BILLING).write(dict.fromkeys(names, False))
+        for line, vals in zip(copies, links, strict=True):
+            line.with_context(reseller_billing=BILLING).write(vals)
         self.with_context(reseller_billing=BILLING).reseller_statement_id = False
         replacement.with_context(reseller_billing=BILLING).write(
             {

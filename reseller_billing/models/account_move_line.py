@@ -10,6 +10,7 @@ CHARGE_OWNED = {
     "product_id",
     "currency_id",
     "charge_id",
+    "reverses_charge_id",
     "display_type",
 }
 
@@ -34,6 +35,16 @@ class AccountMoveLine(models.Model):
 
     charge_id = fields.Many2one(
         "reseller.charge", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
+    )
+
+    reverses_charge_id = fields.Many2one(
+        "reseller.charge",
+        string="Gives Back",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="What an earlier bill charged and this line gives back, with its taxes and account.",
     )
 
     def _compute_account_id(self):

@@ -85,12 +85,20 @@ class ResellerBillingRun(models.Model):
                     days => CASE row.interval_unit WHEN 'day' THEN row.interval_count
                             WHEN 'week' THEN 7 * row.interval_count ELSE 0 END,
                     months => CASE row.interval_unit WHEN 'month' THEN row.interval_count
-                              WHEN 'year' THEN 12 * row.interval_count ELSE 0 END) AS one
+                              WHEN 'year' THEN 12 * row.interval_count ELSE 0 END) AS one,
+                       row.anchor_date, row.interval_count, row.interval_unit
                   FROM reseller_client_membership row
                  WHERE row.client_id = client.id AND row.date_from <= last.bill_date
                  ORDER BY row.date_from DESC LIMIT 1) AS cycle
+             CROSS JOIN LATERAL (
+                SELECT min(row.date_from) AS day
+                  FROM reseller_client_membership row
+                 WHERE row.client_id = client.id AND row.date_from > last.bill_date
+                   AND (row.anchor_date, row.interval_count, row.interval_unit)
+                       IS DISTINCT FROM
+                       (cycle.anchor_date, cycle.interval_count, cycle.interval_unit)) AS change
              WHERE client.company_id = %(company)s
-               AND last.bill_date + cycle.one <= %(date)s
+               AND LEAST(last.bill_date + cycle.one, change.day) <= %(date)s
                AND last.run_date + 2 * cycle.one > %(date)s
                AND NOT EXISTS (
                    SELECT FROM reseller_statement statement

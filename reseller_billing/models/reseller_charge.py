@@ -295,6 +295,37 @@ class ResellerCharge(models.Model):
         return {**vals, "quantity": 1.0, "price_unit": float(amount) * sign}
 
     @api.model
+    def _prepare_original_vals(self, original):
+        """Return what an invoice line takes from one that it changes what was billed by, or from None."""
+        if not original:
+            return {}
+        vals = {
+            "tax_ids": [fields.Command.set(original.tax_ids.ids)],
+            "analytic_distribution": original.analytic_distribution,
+        }
+        if original.account_id.active:
+            vals["account_id"] = original.account_id.id
+        return vals
+
+    def _prepare_given_back_vals(self, original, name):
+        """Return what an invoice line takes from one that it gives back of (rating 26)."""
+        self.ensure_one()
+        before, invoice = original.charge_id, original.move_id
+        if invoice != self.adjusts_statement_id.invoice_id or self.kind != "recurring":
+            name = self.env._(
+                "%(text)s (billed for %(first)s to %(last)s by %(document)s)",
+                text=name,
+                first=format_date(self.env, before.date_from),
+                last=format_date(self.env, before.date_to),
+                document=invoice.name,
+            )
+        return {
+            **self._prepare_original_vals(original),
+            "name": name,
+            "reverses_charge_id": before.id,
+        }
+
+    @api.model
     def _split_amount(self, quantity, price, amount, quantity_digits):
         """Return (quantity, unit price) of an invoice line for a charge; exact Decimals.
 

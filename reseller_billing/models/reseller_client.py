@@ -127,6 +127,11 @@ class ResellerClient(models.Model):
         default="activation",
         tracking=True,
     )
+    cycle_from = fields.Date(
+        string="These Cycles Begin On",
+        compute="_compute_cycle_from",
+        help="The day from which the client is billed so; until then as its service says.",
+    )
     billing_start = fields.Date(
         tracking=True,
         copy=False,
@@ -193,6 +198,14 @@ class ResellerClient(models.Model):
             rows = client.membership_ids.filtered("date_from").sorted("date_from")
             client.activation_date = rows[:1].date_from
             client.close_date = rows[-1:].date_to
+
+    @api.depends("membership_ids.date_from", "membership_ids.anchor_date")
+    def _compute_cycle_from(self):
+        for client in self:
+            changes = client._get_cycle_changes() if client.state != "draft" else []
+            client.cycle_from = max(
+                (day for day in changes if day > client._today()), default=False
+            )
 
     @api.depends("membership_ids.group_id", "membership_ids.date_from", "membership_ids.date_to")
     def _compute_group_id(self):
@@ -386,16 +399,32 @@ class ResellerClient(models.Model):
     def _guard_billed_days(self, what):
         """Refuse, at the end, what alters billed days of service, group or enrolment."""
         self._take_turn()
-        before = {client: client._billed_service() for client in self if client.billed_until}
+        before = {
+            client: (client._billed_service(), client._billed_cycle())
+            for client in self
+            if client.billed_until
+        }
         yield
         self.env.flush_all()
         self.exists()._follow_service()
         if self.env.context.get("reseller_dated_back") is DATED_BACK:
             return
-        for client, service in before.items():
+        for client, (service, cycle) in before.items():
             client.invalidate_recordset(["membership_ids", "enrolment_ids"])
-            if client.exists() and client._billed_service() != service:
+            if not client.exists():
+                continue
+            service_now, cycle_now = client._billed_service(), client._billed_cycle()
+            if service_now != service:
                 client._raise_billed(what)
+            if cycle and cycle_now and cycle_now != cycle:
+                raise UserError(
+                    self.env._(
+                        "%(client)s has its bill of %(date)s already, which took fees by its cycle: choose "
+                        "a later day for another one, or cancel that bill.",
+                        client=client.display_name,
+                        date=fields.Date.add(client.billed_until, days=1),
+                    )
+                )
 
     def _take_turn(self):
         """Let what changes these accounts at the same time not pass each other.
@@ -434,7 +463,8 @@ class ResellerClient(models.Model):
                 following = min(
                     [following, *(day for day in client._get_cycle_changes() if day > until)]
                 )
-                following = client._bill_date_after(fields.Date.subtract(following, days=1))
+                if not client._had_instant(following):
+                    following = client._bill_date_after(fields.Date.subtract(following, days=1))
             if following and client._is_billed_on(following):
                 following = client._bill_date_after(following)
             if following != client.next_bill_date:
@@ -490,6 +520,24 @@ class ResellerClient(models.Model):
                 if runs(rows, lambda row: row.quantity)
             },
         )
+
+    def _billed_cycle(self):
+        """Return what cycles are counted by on the day of the last bill, which took fees ahead; None if
+        there was no such bill, or no service on that day.
+        """
+        self.ensure_one()
+        day = fields.Date.add(self.billed_until, days=1)
+        row = self._membership_on(day)
+        billed = self.statement_ids.filtered(
+            lambda one: (
+                one.bill_date == day
+                and one.state in ("approved", "invoiced")
+                and one.kind in ("cycle", "opening")
+            )
+        )
+        if not row or not billed:
+            return None
+        return row.anchor_date, row.interval_count, row.interval_unit
 
     def _rate_again_from(self, day):
         """Have the next bill rate cycles from `day` on again, since it has a price only now."""
@@ -563,23 +611,15 @@ class ResellerClient(models.Model):
         :param str anchor: *activation*: the cycles are counted from that day; *month*: from the first of
             a month, which that day then is
         :raise UserError: when the account is not served on that day, or has its bill already
-        :raise ValidationError: when the day is billed, or is not the first of a month where it must be
+        :raise ValidationError: when the day is billed, or is no first of a month where it must be
         """
         date = fields.Date.to_date(date)
-        for client in self:
-            if client.state == "active" and client._is_billed_on(date):
-                raise UserError(
-                    self.env._(
-                        "%(client)s has its bill of %(date)s already, by its old cycle: choose a later "
-                        "day, or cancel that bill.",
-                        client=client.name,
-                        date=date,
-                    )
-                )
         vals = {"interval_count": count, "interval_unit": unit, "billing_anchor": anchor}
-        self._change_service(date, {**vals, "begins_cycle": False})
-        for client in self:
-            client._membership_on(date).begins_cycle = True
+        # In one step: a row that ends for the next one to begin is no end of service.
+        with self._guard_billed_days(self.env._("the billing cycle")):
+            self._change_service(date, {**vals, "begins_cycle": False})
+            for client in self:
+                client._membership_on(date).begins_cycle = True
         self._sync_contracts()
 
     def _change_service(self, date, vals):
@@ -1115,7 +1155,9 @@ class ResellerClient(models.Model):
         self.ensure_one()
         return [
             row.date_from
-            for before, row in pairwise(self.membership_ids.sorted("date_from"))
+            for before, row in pairwise(
+                self.membership_ids.filtered("date_from").sorted("date_from")
+            )
             if row._changes_cycle_of(before) and row._goes_on_from(before)
         ]
 
@@ -1141,7 +1183,8 @@ class ResellerClient(models.Model):
         made = self.statement_ids.filtered(
             lambda one: one.bill_date == day and one.kind != "manual" and one.state != "preview"
         ).sorted("id")[-1:]
-        return made.kind == "instant" and made.state == "void"
+        is_void = made.kind == "instant" and made.state == "void"
+        return is_void and day not in self._get_cycle_changes()
 
     def _get_billed_until(self, without):
         """Return the last billed day as it is without some statements, or False."""

@@ -85,12 +85,17 @@ class ResellerClientMembership(models.Model):
         "CHECK (interval_count > 0)", "A billing cycle has at least one day, week, month or year."
     )
 
-    @api.depends("client_id")
+    @api.depends("client_id", "date_from")
     def _compute_cycle(self):
-        """A new row has its client's cycle; a later change of that is of later rows."""
+        """A new row goes on with the cycle of the one before; a later change of that is of later rows."""
         for row in self:
+            rows = (row.client_id.membership_ids - row).filtered("date_from").sorted("date_from")
+            before = rows.filtered(
+                lambda one, row=row: row.date_from and one.date_from < row.date_from
+            )
+            given = before[-1:] or rows[:1]
             for name in CYCLE:
-                row[name] = row[name] or row.client_id[name]
+                row[name] = row[name] or given[name] or row.client_id[name]
 
     @api.depends(
         "date_from",
@@ -134,7 +139,7 @@ class ResellerClientMembership(models.Model):
         self.ensure_one()
         return rating.Interval.of(self.interval_count, self.interval_unit)
 
-    @api.constrains("date_from", "begins_cycle", *CYCLE)
+    @api.constrains("date_from", "date_to", "begins_cycle", *CYCLE)
     def _check_cycle_begins(self):
         for client in self.client_id:
             for before, row in pairwise(client.membership_ids.sorted("date_from")):
@@ -142,7 +147,6 @@ class ResellerClientMembership(models.Model):
                     row.billing_anchor == "month"
                     and row.date_from.day != 1
                     and row._changes_cycle_of(before)
-                    and row._goes_on_from(before)
                 ):
                     raise ValidationError(
                         self.env._(

@@ -8,6 +8,7 @@ from odoo.tools import SQL
 from .. import rating
 from . import (  # noqa: F401
     reseller_statement_document,
+    reseller_statement_given_back,
     reseller_statement_prepaid,
     reseller_statement_send,
     reseller_statement_wallet,
@@ -28,6 +29,7 @@ class ResellerStatement(models.Model):
         "mail.thread",
         "mail.activity.mixin",
         "reseller.statement.document.mixin",
+        "reseller.statement.given.back.mixin",
         "reseller.statement.prepaid.mixin",
         "reseller.statement.send.mixin",
         "reseller.statement.wallet.mixin",
@@ -519,6 +521,8 @@ class ResellerStatement(models.Model):
             changed = clients.filtered(lambda client, state=state: client.state != state)
             changed.sudo().state = state  # billing keeps these values
             clients.sudo().write(vals)
+            # Contracts recur as the cycle of the next bill does.
+            clients.filtered(lambda client: client._get_cycle_changes())._sync_contracts()
 
     # Invoices
 
@@ -573,7 +577,7 @@ class ResellerStatement(models.Model):
         )
         if not billed:
             return
-        lines = billed._get_adjusted_lines()
+        originals = billed._get_adjusted_lines(), billed._find_given_back(exact)
         digits = self.env["decimal.precision"].precision_get("Product Unit")
         billed._check_invoiceable()
         model = (
@@ -589,7 +593,7 @@ class ResellerStatement(models.Model):
                 billed,
                 model.create(
                     [
-                        statement._prepare_invoice_vals(date, exact, digits, lines)
+                        statement._prepare_invoice_vals(date, exact, digits, originals)
                         for statement in billed
                     ]
                 ),
@@ -601,13 +605,14 @@ class ResellerStatement(models.Model):
                 # With taxes it is on the other side of zero: Odoo posts no such invoice.
                 move.with_context(reseller_billing=BILLING).unlink()
                 moves[statement] = model.create(
-                    statement._prepare_invoice_vals(date, exact, digits, lines, turned=True)
+                    statement._prepare_invoice_vals(date, exact, digits, originals, turned=True)
                 )
         made = model.union(*moves.values())
         billed._check_unlocked(made, date)
         made.action_post()
         for statement, move in moves.items():
             statement.write({"invoice_id": move.id, "state": "invoiced"})
+        billed._link_given_back()
         if any(client._charges_at_once() for client in billed.client_id):
             self.env["reseller.client"]._trigger_charges()
 
@@ -674,11 +679,12 @@ class ResellerStatement(models.Model):
                     )
                 )
 
-    def _prepare_invoice_vals(self, date, exact, quantity_digits, lines, turned=False):
+    def _prepare_invoice_vals(self, date, exact, quantity_digits, originals, turned=False):
         """Return the values of this statement's invoice, or credit note if it is below zero.
 
         :param exact: {charge id: (quantity, unit price, amount)} as Decimals
-        :param lines: the original invoice lines of adjusting charges, see _get_adjusted_lines
+        :param originals: the lines whose taxes charges take: those of _get_adjusted_lines and of
+            _find_given_back
         :param bool turned: whether taxes turn one into the other
         """
         self.ensure_one()
@@ -693,18 +699,22 @@ class ResellerStatement(models.Model):
             vals |= {"invoice_payment_term_id": False, "invoice_date_due": date}
         charges = self.charge_ids.sorted("sequence")
         below = (sum((exact[charge.id][2] for charge in charges), Decimal(0)) < 0) != turned
-        commands = []
-        for charge in charges:
-            if not exact[charge.id][2]:
+        commands, (adjusted, given_back) = [], originals
+        language = {"lang": self._get_language() or self.env.lang}
+        for charge in charges.with_context(**language):
+            quantity, price, amount = exact[charge.id]
+            if not amount:
                 continue
-            line = charge._prepare_invoice_line_vals(
-                exact[charge.id], -1 if below else 1, quantity_digits
-            )
-            original = lines.get((charge.adjusts_statement_id.id, charge.feature_id.id))
-            if original:
-                line["tax_ids"] = [Command.set(original.tax_ids.ids)]
-                line["account_id"] = original.account_id.id
-            commands.append(Command.create(line))
+            parts = given_back.get(charge.id) or [(self.env["account.move.line"], amount)]
+            for original, part in parts:
+                whole = (quantity, price, amount) if part == amount else (Decimal(1), part, part)
+                line = charge._prepare_invoice_line_vals(whole, -1 if below else 1, quantity_digits)
+                if original:
+                    line |= charge._prepare_given_back_vals(original, line["name"])
+                else:
+                    place = charge.adjusts_statement_id.id, charge.feature_id.id
+                    line |= charge._prepare_original_vals(adjusted.get(place))
+                commands.append(Command.create(line))
         return {
             **vals,
             "partner_id": partner.id,
@@ -823,6 +833,7 @@ class ResellerStatement(models.Model):
                     "rerate_from": min(again, default=False),
                 }
             )
+            client._sync_contracts()
         live._return_to_wallets()
         live._return_units()
         # A package that is taken back is not sold again; other charges wait for another bill.

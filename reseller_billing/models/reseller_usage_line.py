@@ -180,7 +180,22 @@ class ResellerUsageLine(models.Model):
         self.env["reseller.billing.run"]._check_may_bill()
         self.check_access("read")
         for company, events in self.grouped("company_id").items():
+            live = events.filtered(lambda one: not one.voided_at)
             events._void(company, SQL("line.id = ANY(%s)", events.ids), released)
+            live._log_voided()
+
+    def _log_voided(self):
+        """Note on each account which of its events somebody has voided."""
+        bodies = {}
+        for client, events in self.grouped("client_id").items():
+            names = events[:NAMED].mapped("external_id")
+            more = len(events) - len(names)
+            names += [self.env._("and %s more", more)] if more else []
+            bodies[client.id] = self.env._(
+                "Usage events voided, with their corrections: %s", ", ".join(names)
+            )
+        # Who may void need not follow the account; its history says who did.
+        self.client_id.sudo()._message_log_batch(bodies)
 
     @api.model
     def _void(self, company, condition, released, spared=None):

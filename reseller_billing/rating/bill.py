@@ -393,10 +393,16 @@ class FeatureBill:
         """
         found, silent = [], {}
         for key, component in rated.items():
-            quantity, amount, _end = prior.get(key, (ZERO, ZERO, None))
+            quantity, amount, end = prior.get(key, (ZERO, ZERO, None))
             change = component.quantity - quantity, component.amount - amount
             if any(change):
                 found.append(self._charge(cycle, key, component, change, amount))
+            elif key.kind == "recurring" and end and end < cycle.last_fee_day:
+                # As much for a longer cycle that begins where another one would have: what was paid
+                # ahead for that is given back.
+                whole = component.quantity, component.amount
+                found.append(self._refund(None, key, prior[key]))
+                found.append(self._charge(cycle, key, component, whole, ZERO))
             elif component.fresh:
                 silent[key.rule, key.level] = self._charge(cycle, key, component, change, amount)
         for key, before in prior.items():
@@ -539,6 +545,8 @@ class FeatureBill:
             first, last = parts[0]["first"], parts[-1]["last"]
             if change[1] < 0:
                 first, last = self._get_given_back(cycle, parts) or (first, last)
+            elif billed:
+                first = self._get_added(parts) or first
         elif key.kind == "setup" and component:
             first = last = component.explanation["day"]
         elif cycle and key.kind not in ("recurring", "minimum") and not closed:
@@ -564,6 +572,16 @@ class FeatureBill:
             closed,
             trace,
         )
+
+    @staticmethod
+    def _get_added(parts):
+        """Return the day from which parts of a fee have more units than before, or None; the last one,
+        since earlier bills have charged earlier ones.
+        """
+        for one, following in reversed(list(pairwise(parts))):
+            if following["units"] > one["units"]:
+                return following["first"]
+        return None
 
     @staticmethod
     def _get_given_back(cycle, parts):

@@ -34,6 +34,7 @@ from . import (
     test_send,
     test_service,
     test_story,
+    test_taxes,
     test_time,
     test_usage_http,
     test_usage_keys,

@@ -200,16 +200,18 @@ class ResellerBillingCommon(AccountTestInvoicingCommon):
         self.assertEqual(
             lines.charge_id, statement.charge_ids.filtered(lambda one: exact[one.id][2])
         )
-        for line in lines:
-            included = line.tax_ids[:1].price_include
-            shown = line.price_total if included else line.price_subtotal
+        # What several lines billed is given back by as many.
+        for charge, parts in lines.grouped("charge_id").items():
+            shown = 0
+            for line in parts:
+                included = line.tax_ids[:1].price_include
+                amount = line.price_total if included else line.price_subtotal
+                shown += amount
+                if not included and invoice.currency_id == self.company.currency_id:
+                    self.assertAlmostEqual(-line.balance, sign * amount, 6)
             self.assertEqual(
-                statement.currency_id.round(sign * shown),
-                float(exact[line.charge_id.id][2]),
-                line.name,
+                statement.currency_id.round(sign * shown), float(exact[charge.id][2]), charge.name
             )
-            if not included and invoice.currency_id == self.company.currency_id:
-                self.assertAlmostEqual(-line.balance, sign * shown, 6)
         if invoice.state == "posted":
             receivable = invoice.line_ids.filtered(
                 lambda line: line.account_id.account_type == "asset_receivable"

@@ -177,6 +177,10 @@ class TestImportAgain(ResellerBillingCommon):
         self._use("2024-01-05", 7, id="x")
         event = self.lines.search([("external_id", "=", "x")])
         event.action_void()
+        # Who did it stays in the account's history.
+        note = self.client_a.message_ids[0]
+        self.assertEqual(note.author_id, self.env.user.partner_id)
+        self.assertIn("voided, with their corrections: x", note.body)
         self.assertEqual(self.lines.ingest([self._event("2024-01-05", 7, id="x")])["duplicates"], 1)
         self._use("2024-01-06", 7, id="y")
         self.lines.search([("external_id", "=", "y")]).action_void_released()

@@ -77,6 +77,18 @@ class TestMonthEnd(ResellerBillingCommon):
         with self.assertRaisesRegex(UserError, "has its entries already"):
             wizard.action_post()
 
+    def test_a_fee_of_a_cycle_that_was_cut_short_is_deferred_no_more(self):
+        client = self._create_client("Y", interval_unit="year")
+        self._create_rule(recurring_fee=366, client_id=client.id)
+        self._run("2024-01-01")
+        client.action_change_cycle("2024-02-15", 1, "month", "activation")
+        self._run("2024-02-15")
+        # Of the year 45 days were served; of the month from the 15th on, 14 of 29 days are to come.
+        currency = self.company.currency_id.name
+        self.assertEqual(
+            self._amounts_of(self._wizard("2024-02-29")), {("Unit", currency): (0.0, 176.69)}
+        )
+
     def test_each_currency_has_its_entry_and_included_tax_is_no_income(self):
         self.product.taxes_id = self.env["account.tax"].create(
             {

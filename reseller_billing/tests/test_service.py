@@ -332,6 +332,82 @@ class TestService(ResellerBillingCommon):
         new.interval_unit = "year"
         self.assertEqual(new.membership_ids.interval_unit, "year")
 
+    def test_a_bill_has_taken_fees_by_the_cycle_of_its_day(self):
+        quarter = {"interval_count": 3, "interval_unit": "month", "billing_anchor": "activation"}
+        self._run("2024-01-01")
+        row = self.client.membership_ids
+        for attempt in (
+            lambda: self._change(self.client, "cycle", "2024-01-01", **quarter),
+            lambda: self.client.write({"interval_count": 3}),
+            lambda: row.write({"interval_count": 3}),
+        ):
+            with (
+                self.assertRaisesRegex(UserError, "bill of 2024-01-01 already"),
+                self.env.cr.savepoint(),
+            ):
+                attempt()
+        self._run("2024-02-01")
+        self.client.action_move_to_group(self.group, "2024-02-01")
+        row = self.client.membership_ids.sorted("date_from")[-1]
+        with (
+            self.assertRaisesRegex(UserError, "bill of 2024-02-01 already"),
+            self.env.cr.savepoint(),
+        ):
+            row.begins_cycle = True
+            row.interval_count = 3
+        self.client.action_change_cycle("2024-02-02", 3, "month", "activation")
+        self._run("2024-08-02")
+        # 1.07 for 1 February, and what is left of it back; quarters of 31.00.
+        self.assertEqual(
+            [row[2] for row in self._bills(self.client)],
+            ["31.00", "31.00", "1.07", "31.00", "31.00"],
+        )
+
+    def test_cycles_of_the_calendar_begin_anew_on_no_other_day_after_a_gap(self):
+        client = self._create_client("G", billing_anchor="month")
+        self._run("2024-02-01")
+        client.action_close("2024-02-10")
+        self._run("2024-02-11")
+        client.action_reopen("2024-02-12")
+        with self.assertRaisesRegex(ValidationError, "choose 2024-03-01"), self.env.cr.savepoint():
+            client.action_change_cycle("2024-02-12", 3, "month", "month")
+        client.action_change_cycle("2024-03-01", 3, "month", "month")
+        self._run("2024-03-01")
+        # 10 of 29 days, 18 more, then a quarter.
+        self.assertEqual(
+            [row[2] for row in self._bills(client)], ["31.00", "31.00", "-20.31", "19.24", "31.00"]
+        )
+
+    def test_a_change_to_come_leaves_the_days_before_as_they_are(self):
+        self.client.action_change_cycle("2024-02-15", 1, "year", "activation")
+        contract = self.client.contract_id
+        self.assertEqual(contract.recurring_rule_type, "monthly")
+        with freeze_time("2024-01-20 12:00:00"):
+            self.client.invalidate_recordset()
+            self.assertEqual(str(self.client.cycle_from), "2024-02-15")
+        first = self.client.membership_ids.sorted("date_from")[0]
+        first.date_to = "2024-02-09"
+        row = first.create(
+            {
+                "client_id": self.client.id,
+                "date_from": "2024-02-10",
+                "date_to": "2024-02-14",
+                "group_id": self.group.id,
+            }
+        )
+        self.assertEqual((row.interval_unit, str(row.anchor_date)), ("month", "2024-01-01"))
+        self._run("2024-02-01")
+        self.assertEqual(contract.recurring_rule_type, "yearly")
+        self.assertEqual(str(contract.recurring_next_date), "2024-02-15")
+        # A run of that day that leaves it out would be told so.
+        run = self.env["reseller.billing.run"].create({"date": "2024-02-15"})
+        run.flush_recordset()
+        self.env.flush_all()
+        self.env.cr.execute(run._missing_sql())
+        self.assertIn(self.client.id, [row[0] for row in self.env.cr.fetchall()])
+        self._run("2024-02-15")
+        self.assertEqual([row[2] for row in self._bills(self.client)[1:]], ["14.97", "31.00"])
+
     def test_another_reseller_bills_by_the_cycle_of_the_day(self):
         self._run("2024-02-01")
         self.client.action_change_cycle("2024-02-15", 2, "week", "activation")

@@ -272,6 +272,8 @@ class ResellerMonthEnd(models.TransientModel):
             (SELECT ARRAY[sum(credit.amount_total)::text, invoice.amount_total::text]
                FROM account_move invoice
                JOIN account_move credit ON credit.reversed_entry_id = invoice.id
+                -- What bills give back themselves, charges tell.
+                AND credit.reseller_statement_id IS NULL
               WHERE invoice.id = statement.invoice_id
                 AND invoice.amount_total > 0
                 AND credit.state = 'posted'
@@ -291,11 +293,18 @@ class ResellerMonthEnd(models.TransientModel):
                        charge.client_id, charge.feature_id, charge.currency_id, %s, charge.trace,
                        charge.cycle_start, charge.price_rule_id, charge.kind, charge.level_id,
                        charge.tier, charge.is_flat_fee
-                  FROM reseller_charge charge
+                  FROM (
+                       -- A bill may have cut the cycle short of the day since.
+                       SELECT DISTINCT client_id, feature_id, cycle_start, price_rule_id
+                         FROM reseller_charge
+                        WHERE company_id = %s AND kind = 'recurring' AND cycle_end > %s) AS fee
+                  JOIN reseller_charge charge
+                    ON charge.client_id = fee.client_id AND charge.feature_id = fee.feature_id
+                   AND charge.cycle_start = fee.cycle_start
+                   AND charge.price_rule_id = fee.price_rule_id AND charge.kind = 'recurring'
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
                   JOIN reseller_reseller reseller ON reseller.id = charge.reseller_id
-                 WHERE charge.company_id = %s AND charge.kind = 'recurring'
-                   AND charge.cycle_end > %s AND reseller.invoice_to != 'none' AND %s
+                 WHERE reseller.invoice_to != 'none' AND %s
                  ORDER BY charge.client_id, charge.feature_id, charge.cycle_start,
                           charge.price_rule_id, charge.id DESC
                 """,

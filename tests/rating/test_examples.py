@@ -951,3 +951,34 @@ def test_a_fee_on_use_is_one_where_the_account_reopens_in_its_cycle_with_another
     account.bill_until("06-01")
     # One fee a cycle, by the last rule in force of its days.
     assert total(account.charges) == Decimal("40.00")
+
+
+def test_a_longer_cycle_that_begins_where_a_prepaid_one_would_have_is_billed_once():
+    # Three months at once from January on; from March on three months a cycle, for as much.
+    account = Account(rule(recurring_fee="31.00", advance_cycles=3))
+    assert amounts(account.bill()) == ["31.00", "31.00", "31.00"]
+    account.bill()
+    change_cycle(account, "03-01", (3, "month"))
+    charges = account.bill()
+    # March's month goes, a quarter comes in its place; two more quarters are paid ahead with it.
+    assert sorted(amounts(charges)) == ["-31.00", "31.00", "31.00", "31.00"]
+    [back] = [one for one in charges if one.amount < 0]
+    assert (back.first, back.last) == (day("03-01"), day("03-31"))
+    [more] = [one for one in charges if one.amount > 0 and one.first == day("03-01")]
+    assert (more.last, more.cycle_end) == (day("05-31"), day("05-31"))
+    # Nothing is taken again: 62.00 for two months, 93.00 for three quarters, then three more.
+    for _quarter in range(3):
+        account.bill()
+    assert total(account.charges) == Decimal("248.00")
+
+
+def test_units_that_are_added_are_billed_for_their_days():
+    account = Account(rule(recurring_fee="30.00", enrolment="opt_in"), start="04-01")
+    account.enrolments = [Enrolment(day("04-01"), None, Decimal(1))]
+    account.bill()
+    account.enrolments = [
+        Enrolment(day("04-01"), day("04-10"), Decimal(1)),
+        Enrolment(day("04-11"), None, Decimal(3)),
+    ]
+    [more] = [one for one in account.bill() if one.key.cycle_start == day("04-01")]
+    assert (str(more.amount), more.first, more.last) == ("40.00", day("04-11"), day("04-30"))

@@ -1,0 +1,131 @@
+from collections import defaultdict
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from odoo import models
+from odoo.tools import SQL
+
+from .. import rating
+
+
+class Billed(NamedTuple):
+    """An invoice line of a component: what it billed, what of that is left, and for which days."""
+
+    line_id: int
+    amount: Decimal
+    left: Decimal
+    first: date
+    last: date
+
+
+class ResellerStatementGivenBackMixin(models.AbstractModel):
+    """What bills give back, and of which invoice lines (rating 26)."""
+
+    _name = "reseller.statement.given.back.mixin"
+    _description = "What Bills Give Back"
+
+    def _find_given_back(self, exact):
+        """Return {charge id: [(invoice line, amount)]} of what these bills give back of others.
+
+        A fee is given back of each line that billed its days; other units, newest first, as
+        corrections return them. What no line has billed comes with no line.
+
+        :param exact: {charge id: (quantity, unit price, amount)} as Decimals
+        """
+        found, lines = {}, self.env["account.move.line"]
+        for charge, billed in self._load_billed(exact).items():
+            unit = charge.currency_id._get_exact_rounding()
+            days = (charge.date_from, charge.date_to) if charge.kind == "recurring" else None
+            taken = give_back(-exact[charge.id][2], billed, days, unit)
+            found[charge.id] = [(lines.browse(line), -amount) for line, amount in taken]
+        return found
+
+    def _load_billed(self, exact):
+        """Return {charge: [Billed]}, newest first, of those below zero that other bills have charged."""
+        negative = [
+            charge.id
+            for charge in self.charge_ids
+            if exact[charge.id][2] < 0 and charge.price_rule_id
+        ]
+        if not negative:
+            return {}
+        found = defaultdict(list)
+        for number, line, amount, back, first, last in self.env.execute_query(
+            SQL(
+                """
+                SELECT charge.id, line.id, before.amount::text,
+                       (SELECT COALESCE(sum(abs(back.quantity * back.price_unit)), 0)::text
+                          FROM account_move_line back
+                         WHERE back.reverses_charge_id = before.id
+                           AND back.parent_state = 'posted'),
+                       before.date_from, before.date_to
+                  FROM reseller_charge charge
+                  JOIN reseller_charge before
+                    ON before.client_id = charge.client_id
+                   AND before.feature_id = charge.feature_id
+                   AND before.cycle_start = charge.cycle_start
+                   AND before.price_rule_id = charge.price_rule_id
+                   AND before.kind = charge.kind
+                   AND before.level_id IS NOT DISTINCT FROM charge.level_id
+                   AND before.tier = charge.tier
+                   AND before.is_flat_fee = charge.is_flat_fee
+                   AND before.amount > 0
+                  JOIN reseller_statement statement ON statement.id = before.statement_id
+                  JOIN account_move_line line
+                    ON line.charge_id = before.id
+                   AND line.move_id = statement.invoice_id
+                   AND line.parent_state = 'posted'
+                 WHERE charge.id = ANY(%s)
+                 ORDER BY charge.id, before.id DESC
+                """,
+                negative,
+            )
+        ):
+            charge = self.env["reseller.charge"].browse(number)
+            unit = charge.currency_id._get_exact_rounding()
+            left = Decimal(amount) - rating.round_to(Decimal(back), unit)
+            if left > 0:
+                found[charge].append(Billed(line, Decimal(amount), left, first, last))
+        return found
+
+    def _link_given_back(self):
+        """Have the credit notes of these bills name the invoice that they give back of, if it is one."""
+        for move in self.invoice_id.filtered(lambda one: one.move_type == "out_refund"):
+            lines = move._get_product_lines()
+            charges = lines.reverses_charge_id
+            invoice = charges.statement_id.invoice_id
+            if len(invoice) == 1 and all(line.reverses_charge_id for line in lines):
+                # Only now: on posting, Odoo would pay the invoice with it, which accountants choose.
+                move.reversed_entry_id = invoice
+
+
+def give_back(amount, billed, days, unit):
+    """Return [(line id or False, amount)]: how much is given back of which lines.
+
+    :param Decimal amount: above zero
+    :param billed: Billed lines, newest first
+    :param days: (first, last) of the days given back, or None
+    :param Decimal unit: of the currency
+    """
+    taken = dict.fromkeys((one.line_id for one in billed), Decimal(0))
+    shares = {}
+    for one in billed if days else ():
+        common = (min(one.last, days[1]) - max(one.first, days[0])).days + 1
+        length = (one.last - one.first).days + 1
+        if common > 0:
+            shares[one] = min(Fraction(one.amount) * common / length, Fraction(one.left))
+    total, sofar, before = sum(shares.values()), Fraction(0), Decimal(0)
+    for one, share in shares.items():
+        sofar += share
+        until = rating.round_to(Fraction(amount) * sofar / total, unit)
+        taken[one.line_id] = min(until - before, one.left)
+        before = until
+    rest = amount - sum(taken.values())
+    for one in billed:
+        more = min(one.left - taken[one.line_id], rest)
+        taken[one.line_id] += more
+        rest -= more
+    found = [(line, part) for line, part in taken.items() if part]
+    return found + ([(False, rest)] if rest else [])

@@ -1,0 +1,164 @@
+from decimal import Decimal
+
+from odoo import fields
+from odoo.tests import tagged
+
+from .common import ResellerBillingCommon
+
+
+@tagged("post_install", "-at_install")
+class TestTaxes(ResellerBillingCommon):
+    """The taxes that bills carry: what is given back, those that it was billed with (rating 26)."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.tax_19, cls.tax_16 = cls.env["account.tax"].create(
+            [{"name": f"{rate} %", "amount": rate} for rate in (19, 16)]
+        )
+        cls.product.taxes_id = cls.tax_19
+        cls.client = cls._create_client("T", start="2025-01-01")
+
+    def _documents(self, *days):
+        return [self._statement(self.client, day).invoice_id for day in days]
+
+    def _totals(self, move):
+        """Return (revenue by tax, VAT, receivable) of an invoice or credit note, as text."""
+        revenue = {
+            line.tax_ids.name: f"{line.price_subtotal:.2f}" for line in move.invoice_line_ids
+        }
+        return revenue, f"{move.amount_tax:.2f}", f"{move.amount_total:.2f}"
+
+    def _price_a_year(self, **values):
+        self._create_rule(
+            recurring_fee=1200, interval_count=1, interval_unit="year", unit_price=0, **values
+        )
+
+    def test_a_fee_is_given_back_with_the_tax_that_it_was_billed_with(self):
+        self._price_a_year()
+        plan = self.env["account.analytic.plan"].create({"name": "Plan"})
+        project, other = self.env["account.analytic.account"].create(
+            [{"name": name, "plan_id": plan.id} for name in "PO"]
+        )
+        distribution = self.env["account.analytic.distribution.model"].create(
+            {"product_id": self.product.id, "analytic_distribution": {str(project.id): 100}}
+        )
+        self._run("2025-01-01")
+        [invoice] = self._documents("2025-01-01")
+        self.assertEqual(self._totals(invoice), ({"19 %": "1200.00"}, "228.00", "1428.00"))
+        [billed] = invoice.invoice_line_ids
+        # All that Odoo would find today is something else.
+        self.product.taxes_id = self.tax_16
+        self.product.property_account_income_id = self.company_data[
+            "default_account_revenue"
+        ].copy()
+        distribution.analytic_distribution = {str(other.id): 100}
+        self.client.partner_id.property_account_position_id = self.env[
+            "account.fiscal.position"
+        ].create({"name": "Reverse Charge"})
+        self._run("2025-06-01")
+        self.client.action_close("2025-06-30")
+        self._run("2025-07-01")
+        [credit] = self._documents("2025-07-01")
+        # 184 of 365 days.
+        self.assertEqual(self._totals(credit), ({"19 %": "604.93"}, "114.94", "719.87"))
+        [line] = credit.invoice_line_ids
+        self.assertEqual(line.account_id, billed.account_id)
+        self.assertEqual(line.analytic_distribution, {str(project.id): 100})
+        self.assertEqual(credit.reversed_entry_id, invoice)
+        self.assertIn(f"by {invoice.name}", line.name)
+        self.assertIn("07/01/2025 to 12/31/2025", line.name)
+        self.assertEqual((invoice.payment_state, credit.payment_state), ("not_paid", "not_paid"))
+        self.assertAgrees(self._statement(self.client, "2025-07-01"))
+
+    def test_units_of_another_tier_go_back_with_their_tax(self):
+        self._create_rule(
+            pricing_model="volume",
+            interval_count=2,
+            interval_unit="month",
+            tier_ids=[
+                fields.Command.create({"up_to": 100, "unit_price": 1}),
+                fields.Command.create({"is_last": True, "unit_price": 0.8}),
+            ],
+        )
+        self._use("2025-01-10", 80, client="T")
+        self._run("2025-02-01")
+        self.product.taxes_id = self.tax_16
+        self._use("2025-02-10", 40, client="T")
+        self._run("2025-03-01")
+        [first, second] = self._documents("2025-02-01", "2025-03-01")
+        self.assertEqual(self._totals(first), ({"19 %": "80.00"}, "15.20", "95.20"))
+        # 80 at 1.00 back, 120 at 0.80: 96.00 with 15.36.
+        self.assertEqual(
+            self._totals(second), ({"19 %": "-80.00", "16 %": "96.00"}, "0.16", "16.16")
+        )
+        [back] = second.invoice_line_ids.filtered(lambda line: line.price_subtotal < 0)
+        self.assertIn(f"billed for 01/01/2025 to 01/31/2025 by {first.name}", back.name)
+        self.assertFalse(second.reversed_entry_id)
+
+    def test_what_several_lines_billed_goes_back_to_each(self):
+        self._price_a_year(enrolment="opt_in")
+        row = self.env["reseller.client.feature"].create(
+            {"client_id": self.client.id, "feature_id": self.feature.id, "date_from": "2025-01-01"}
+        )
+        self._run("2025-01-01")
+        self.product.taxes_id = self.tax_16
+        self._run("2025-06-01")
+        self.client.action_enrol(self.feature, 2, "2025-07-01")
+        self.assertTrue(row.date_to)
+        self._run("2025-07-01")
+        more = self._statement(self.client, "2025-07-01")
+        self.assertEqual(self._amounts(more), {("unit", "recurring"): "604.93"})
+        self.assertEqual(str(more.charge_ids.date_from), "2025-07-01")
+        self._run("2025-09-01")
+        self.client.action_close("2025-09-30")
+        self._run("2025-10-01")
+        [credit] = self._documents("2025-10-01")
+        # Of each its 92 days of the last quarter: 302.47 of the first number, 302.46 of the second.
+        self.assertEqual(
+            self._totals(credit),
+            ({"19 %": "302.47", "16 %": "302.46"}, "105.86", "710.79"),
+        )
+        self.assertFalse(credit.reversed_entry_id)
+        self.assertAgrees(self._statement(self.client, "2025-10-01"))
+
+    def test_what_was_given_back_before_is_given_back_once(self):
+        self._price_a_year(enrolment="opt_in")
+        self.client.action_enrol(self.feature, 1, "2025-01-01")
+        self._run("2025-01-01")
+        self.product.taxes_id = self.tax_16
+        # Two more from April on, with 16 %; one less from July on; then none.
+        self._run("2025-03-01")
+        self.client.action_enrol(self.feature, 3, "2025-04-01")
+        self._run("2025-04-01")
+        self._run("2025-06-01")
+        self.client.action_enrol(self.feature, 2, "2025-07-01")
+        self._run("2025-12-01")
+        self.client.action_close("2025-12-30")
+        self._run("2025-12-31")
+        moves = self.env["account.move"].search(
+            [("reseller_client_id", "=", self.client.id), ("state", "=", "posted")]
+        )
+        by_tax = {}
+        for move in moves:
+            sign = -1 if move.move_type == "out_refund" else 1
+            for line in move.invoice_line_ids:
+                rate = line.tax_ids.name
+                by_tax[rate] = by_tax.get(rate, 0) + sign * Decimal(f"{line.price_subtotal:.2f}")
+        # 90 days of one, 91 of three, 183 of two: 729 of 365 days.
+        self.assertEqual(sum(by_tax.values()), Decimal("2396.71"))
+        self.assertLessEqual(by_tax["19 %"], Decimal("1200.00"))
+        self.assertGreaterEqual(by_tax["16 %"], Decimal(0))
+
+    def test_a_credit_note_that_is_cancelled_frees_what_it_gave_back(self):
+        self._price_a_year()
+        self._run("2025-01-01")
+        self.product.taxes_id = self.tax_16
+        self._run("2025-06-01")
+        self.client.action_close("2025-06-30")
+        for _time in range(2):
+            self._run("2025-07-01")
+            credit = self._statement(self.client, "2025-07-01").invoice_id
+            self.assertEqual(self._totals(credit), ({"19 %": "604.93"}, "114.94", "719.87"))
+            credit.button_draft()
+            credit.button_cancel()
