@@ -10,6 +10,7 @@ STATEMENT_OWNED = {
     "currency_id",
     "company_id",
     "reseller_statement_id",
+    "reseller_former_statement_id",
     "reseller_is_offer",
 }
 
@@ -19,6 +20,14 @@ class AccountMove(models.Model):
 
     reseller_statement_id = fields.Many2one(
         "reseller.statement", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
+    )
+    reseller_former_statement_id = fields.Many2one(
+        "reseller.statement",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="The statement that this invoice billed until another one replaced it.",
     )
     reseller_client_id = fields.Many2one(
         related="reseller_statement_id.client_id",
@@ -200,7 +209,9 @@ class AccountMove(models.Model):
         lines.with_context(reseller_billing=BILLING).write(dict.fromkeys(names, False))
         for line, vals in zip(copies, links, strict=True):
             line.with_context(reseller_billing=BILLING).write(vals)
-        self.with_context(reseller_billing=BILLING).reseller_statement_id = False
+        self.with_context(reseller_billing=BILLING).write(
+            {"reseller_statement_id": False, "reseller_former_statement_id": statement.id}
+        )
         replacement.with_context(reseller_billing=BILLING).write(
             {
                 "reseller_statement_id": statement.id,
@@ -218,6 +229,31 @@ class AccountMove(models.Model):
                 invoice=replacement.display_name,
             )
         )
+
+    def action_correct_taxes(self):
+        """Reverse this posted invoice of a statement, and open the draft that replaces it, with the taxes
+        of today: those of its products and of the customer's fiscal position. The statement stays.
+
+        Works in hashed journals and closed periods too: both documents are of today.
+
+        :raise UserError: when it is not posted, or bills no statement
+        """
+        self.ensure_one()
+        statement = self.reseller_statement_id
+        if not statement or self.state != "posted":
+            raise UserError(
+                self.env._("Taxes are corrected on a posted invoice of a statement: choose one.")
+            )
+        wizard = self.env["account.move.reversal"].with_context(
+            active_model=self._name, active_ids=self.ids
+        )
+        wizard.create(
+            {"journal_id": self.journal_id.id, "reason": self.env._("Correction of taxes")}
+        ).reverse_moves(is_modify=True)
+        replacement = statement.sudo().invoice_id.with_env(self.env)  # accountants see invoices
+        self.env.add_to_compute(self._fields["fiscal_position_id"], replacement)
+        replacement.action_update_fpos_values()
+        return replacement._get_records_action(name=self.env._("Correct Taxes"))
 
     def _get_product_lines(self):
         self.ensure_one()

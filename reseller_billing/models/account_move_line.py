@@ -60,6 +60,12 @@ class AccountMoveLine(models.Model):
         )
         return super(AccountMoveLine, self - sold)._compute_account_id()
 
+    def _get_computed_taxes(self):
+        """Override of `account`: what is given back keeps the taxes that it was billed with."""
+        if self.reverses_charge_id:
+            return self.tax_ids
+        return super()._get_computed_taxes()
+
     def _reconcile_post_hook(self, data):
         """Override of `account`: packages and top-ups that are paid, however, may be used."""
         done = super()._reconcile_post_hook(data)
@@ -81,8 +87,11 @@ class AccountMoveLine(models.Model):
             for line in self.filtered("charge_id"):
                 if line._is_by_hand():
                     continue
+                # Taxes are no part of a statement; what is sold on an invoice stays as it was sold.
+                free = {"tax_ids"} if line.parent_state == "draft" else set()
                 sells = line.charge_id.kind == "package"
-                for name in (CHARGE_OWNED | (PACKAGE_OWNED if sells else set())) & vals.keys():
+                owned = CHARGE_OWNED | PACKAGE_OWNED if sells else CHARGE_OWNED - free
+                for name in owned & vals.keys():
                     field = line._fields[name]
                     if field.type == "many2many":
                         value = line.new({name: vals[name]}, origin=line)[name]._origin

@@ -61,6 +61,11 @@ class ProductTemplate(models.Model):
         string="Priority", default=10, help="Lower ones are drawn first."
     )
 
+    reseller_untaxed = fields.Boolean(
+        string="Billed Without Sales Tax",
+        help="That this product has no sales tax is meant so: bills of resellers' clients that sell it are "
+        "not held up for want of one.",
+    )
     reseller_in_portal = fields.Boolean(
         string="In the Portal", help="Clients that pay themselves may buy it in their portal."
     )
@@ -70,6 +75,15 @@ class ProductTemplate(models.Model):
         "AND COALESCE(reseller_valid_count, 0) >= 0)",
         "Units, money on top and validity of a package must not be negative.",
     )
+
+    def _lacks_sales_tax(self, company):
+        """Whether nobody has chosen a sales tax in a company that has a default one."""
+        self.ensure_one()
+        return (
+            bool(company.account_sale_tax_id)
+            and not self.reseller_untaxed
+            and not self.taxes_id._filter_taxes_by_company(company)
+        )
 
     @api.constrains("reseller_grants", "reseller_feature_id", "reseller_units")
     def _check_reseller_grants(self):

@@ -175,7 +175,9 @@ class ResCompany(models.Model):
     )
 
     def write(self, vals):
-        """Override of `base`: what wallets owe stays on the account on which it was booked."""
+        """Override of `base`: what wallets owe stays on the account on which it was booked, and a chart
+        of accounts brings the default tax.
+        """
         for name, entries in (
             ("reseller_deposit_account_id", "reseller.wallet.entry"),
             ("reseller_prepaid_account_id", "reseller.prepaid.entry"),
@@ -183,7 +185,10 @@ class ResCompany(models.Model):
             if name in vals:
                 changed = self.filtered(lambda one, name=name: one[name].id != vals[name])
                 changed._check_nothing_owed(entries)
-        return super().write(vals)
+        done = super().write(vals)
+        if vals.get("account_sale_tax_id"):
+            self._tax_shipped_product()
+        return done
 
     @api.constrains("reseller_deposit_account_id", "reseller_prepaid_account_id")
     def _check_prepaid_accounts(self):
@@ -231,3 +236,16 @@ class ResCompany(models.Model):
             [("reseller_usage_product_id", "=", False)]
         )
         companies.reseller_usage_product_id = product
+        companies._tax_shipped_product()
+
+    def _tax_shipped_product(self):
+        """Give the shipped usage product the default sales taxes of these companies.
+
+        Odoo does so for products that have a tax elsewhere; this one is there before any has.
+        """
+        product = self.env.ref("reseller_billing.product_usage", raise_if_not_found=False)
+        if product:
+            template_sudo = product.product_tmpl_id.sudo()  # of all companies
+            for company in self.sudo():  # as above
+                if template_sudo._lacks_sales_tax(company):
+                    template_sudo._force_default_sale_tax(company)

@@ -299,10 +299,9 @@ class ResellerCharge(models.Model):
         """Return what an invoice line takes from one that it changes what was billed by, or from None."""
         if not original:
             return {}
-        vals = {
-            "tax_ids": [fields.Command.set(original.tax_ids.ids)],
-            "analytic_distribution": original.analytic_distribution,
-        }
+        vals = {"tax_ids": [fields.Command.set(original.tax_ids.ids)]}
+        if original.analytic_distribution:
+            vals["analytic_distribution"] = original.analytic_distribution
         if original.account_id.active:
             vals["account_id"] = original.account_id.id
         return vals
@@ -395,6 +394,13 @@ class ResellerCharge(models.Model):
         if self.trace["grant"]["grants"] == "money":
             return self.client_id._get_wallet_account("deposit")
         return self.client_id._get_prepaid_account()
+
+    def _takes_taxes(self):
+        """Whether this charge takes its product's taxes, rather than those of what it gives back, or none."""
+        self.ensure_one()
+        if self.manual_charge_id.refund_lot_id:
+            return False
+        return self.kind != "package" or self.trace["grant"]["grants"] == "units"
 
     def _get_product(self):
         """Return the product whose taxes and account this charge takes."""

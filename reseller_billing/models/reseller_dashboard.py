@@ -62,6 +62,7 @@ class ResellerDashboard(models.AbstractModel):
         locked = Domain("state", "=", "locked") & Domain("company_id", "in", companies)
         paused = Domain("charge_timing", "!=", "never") & Domain("charge_failures", ">=", TRIES)
         paused &= Domain("company_id", "in", companies)
+        untaxed = self._find_untaxed()
         runs = "reseller_billing.reseller_billing_run_action"
         return [
             self._tile("due", self.env._("Accounts due"), self._count_due(), runs, level="info"),
@@ -79,6 +80,13 @@ class ResellerDashboard(models.AbstractModel):
                 self.env["reseller.billing.run.line"].search_count(parked),
                 "reseller_billing.reseller_billing_run_line_action_parked",
                 parked,
+            ),
+            self._tile(
+                "untaxed",
+                self.env._("Products without a sales tax"),
+                len(untaxed),
+                "account.product_product_action_sellable",
+                Domain("id", "in", untaxed.ids),
             ),
             self._tile(
                 "unpriced",
@@ -140,6 +148,23 @@ class ResellerDashboard(models.AbstractModel):
             "level": level if count else "",
             "action": action,
         }
+
+    def _find_untaxed(self):
+        """Return the products of use and fees for which nobody has chosen a tax, as templates."""
+        found = self.env["product.template"]
+        for company in self.env.companies:
+            features_sudo = self.env["reseller.feature"].sudo()  # of its bills, whose they are
+            features_sudo = features_sudo.search(
+                [("product_id", "!=", False), ("company_id", "in", (False, company.id))]
+            )
+            products = features_sudo.product_id | company.reseller_usage_product_id
+            templates = products.product_tmpl_id.filtered("active")
+            found |= templates.filtered(
+                lambda one, company=company: (
+                    one.company_id in (company, company.browse()) and one._lacks_sales_tax(company)
+                )
+            )
+        return found.with_env(self.env)
 
     def _find_parked(self):
         """Return the ids of the outcomes of accounts that are parked and have no bill since."""

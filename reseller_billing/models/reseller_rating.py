@@ -211,12 +211,26 @@ class ResellerRating(models.AbstractModel):
         if not as_of:
             return live
         return SQL(
-            "%s AND CASE WHEN statement.invoice_id IS NULL THEN statement.bill_date <= %s "
-            "ELSE EXISTS (SELECT FROM account_move move WHERE move.id = statement.invoice_id "
-            "AND move.state = 'posted' AND move.date <= %s) END",
-            live,
-            as_of,
-            as_of,
+            """
+            (%(live)s AND CASE
+                WHEN statement.invoice_id IS NULL THEN statement.bill_date <= %(day)s
+                ELSE EXISTS (
+                    SELECT FROM account_move move
+                     WHERE move.id = statement.invoice_id
+                       AND move.state = 'posted' AND move.date <= %(day)s) END
+             -- An invoice that was replaced since stood in the books until it was reversed, whatever
+             -- has become of its statement.
+             OR EXISTS (
+                SELECT FROM account_move former
+                 WHERE former.reseller_former_statement_id = statement.id
+                   AND former.state = 'posted' AND former.date <= %(day)s
+                   AND former.amount_total > (
+                       SELECT COALESCE(sum(back.amount_total), 0) FROM account_move back
+                        WHERE back.reversed_entry_id = former.id
+                          AND back.state = 'posted' AND back.date <= %(day)s)))
+            """,
+            live=live,
+            day=as_of,
         )
 
     def _uncovered_sql(self, as_of):

@@ -609,7 +609,8 @@ class ResellerStatement(models.Model):
                 )
         made = model.union(*moves.values())
         billed._check_unlocked(made, date)
-        made.action_post()
+        # As Odoo's own button does: where a plan is mandatory, nothing is posted without it.
+        made.with_context(validate_analytic=True).action_post()
         for statement, move in moves.items():
             statement.write({"invoice_id": move.id, "state": "invoiced"})
         billed._link_given_back()
@@ -655,6 +656,7 @@ class ResellerStatement(models.Model):
                         item.name,
                     )
                 )
+        self._check_taxes()
         for charge in self.charge_ids.filtered(lambda one: one.kind == "package" and one.amount):
             charge._get_liability_account()
             if charge.trace["grant"]["grants"] == "units":
@@ -676,6 +678,20 @@ class ResellerStatement(models.Model):
                         "restore it or choose another.",
                         product=product.display_name,
                         feature=feature.name,
+                    )
+                )
+
+    def _check_taxes(self):
+        """Refuse products for which nobody has chosen a tax: a bill without it would be wrong for good."""
+        taxed = self.charge_ids.filtered(lambda one: one.amount and one._takes_taxes())
+        for product in self.env["product.product"].union(*(one._get_product() for one in taxed)):
+            if product.product_tmpl_id._lacks_sales_tax(self.company_id):
+                raise UserError(
+                    self.env._(
+                        "%(product)s has no sales tax at %(company)s: choose one on the product, or "
+                        "tick there that it is billed without.",
+                        product=product.display_name,
+                        company=self.company_id.name,
                     )
                 )
 
@@ -721,10 +737,22 @@ class ResellerStatement(models.Model):
             "currency_id": self.currency_id.id,
             "move_type": "out_refund" if below else "out_invoice",
             "invoice_origin": self.name,
+            "delivery_date": self._get_delivery_date(exact),
             "reseller_statement_id": self.id,
             "reseller_is_offer": is_offer,
             "invoice_line_ids": commands,
         }
+
+    def _get_delivery_date(self, exact):
+        """Return the day on which what is on this bill was delivered, for its invoice.
+
+        That is the last day of use, and of fees in arrears; of a bill of fees in advance alone, their
+        first day.
+        """
+        self.ensure_one()
+        charges = self.charge_ids.filtered(lambda one: exact[one.id][2] and one.date_to)
+        served = [charge.date_to for charge in charges if charge.date_to < self.bill_date]
+        return max(served) if served else min(charges.mapped("date_from"), default=self.bill_date)
 
     @api.model
     def _get_fiscal_positions(self, clients, company):

@@ -59,7 +59,7 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
                        (SELECT COALESCE(sum(abs(back.quantity * back.price_unit)), 0)::text
                           FROM account_move_line back
                          WHERE back.reverses_charge_id = before.id
-                           AND back.parent_state = 'posted'),
+                           AND back.parent_state != 'cancel'),
                        before.date_from, before.date_to
                   FROM reseller_charge charge
                   JOIN reseller_charge before
@@ -76,7 +76,7 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
                   JOIN account_move_line line
                     ON line.charge_id = before.id
                    AND line.move_id = statement.invoice_id
-                   AND line.parent_state = 'posted'
+                   AND line.parent_state != 'cancel'
                  WHERE charge.id = ANY(%s)
                  ORDER BY charge.id, before.id DESC
                 """,

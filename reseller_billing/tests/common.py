@@ -21,6 +21,8 @@ class ResellerBillingCommon(AccountTestInvoicingCommon):
         cls.env.user.group_ids |= cls.env.ref("reseller_billing.group_billing_manager")
         cls.env.user.group_ids |= cls.env.ref("reseller_billing.group_usage_ingestion")
         cls.company.reseller_late_days = 100000
+        # Which taxes bills take, tests say themselves.
+        companies_sudo.search([]).account_sale_tax_id = False
         cls.product = cls.env["product.product"].create(
             {"name": "Use", "type": "service", "taxes_id": False}
         )

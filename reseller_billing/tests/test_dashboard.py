@@ -53,6 +53,7 @@ class TestDashboard(ResellerBillingCommon):
                 "due": 1,
                 "prepared": 0,
                 "parked": 1,
+                "untaxed": 0,
                 "unpriced": 1,
                 "rejected": 1,
                 "near": 1,

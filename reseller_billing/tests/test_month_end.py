@@ -23,6 +23,10 @@ class TestMonthEnd(ResellerBillingCommon):
             }
         )
 
+    def _wizard_of(self, day):
+        """Return a wizard for another day, with the accounts of the first one."""
+        return self.env["reseller.month.end"].search([], limit=1, order="id").copy({"date": day})
+
     def _amounts_of(self, wizard):
         wizard.action_compute()
         return {
@@ -76,6 +80,43 @@ class TestMonthEnd(ResellerBillingCommon):
         self.assertEqual(sum(lines.mapped("balance")), -58.0)
         with self.assertRaisesRegex(UserError, "has its entries already"):
             wizard.action_post()
+
+    def test_the_books_of_a_day_stay_what_they_were_when_an_invoice_is_replaced(self):
+        client = self._create_client("W", start="2024-01-01")
+        self._create_rule(recurring_fee=31, fee_timing="arrears", client_id=client.id)
+        self._run("2024-01-31")
+        self._run("2024-02-01")
+        invoice = self._statement(client, "2024-02-01").invoice_id
+        february, january = self._wizard("2024-02-01"), self._wizard_of("2024-01-31")
+        currency = self.company.currency_id.name
+
+        def check(in_january, in_february):
+            found = [self._amounts_of(january), self._amounts_of(february)]
+            self.assertEqual(
+                [one.get(("Unit", currency), (0, 0))[0] for one in found],
+                [in_january, in_february],
+            )
+
+        # January's fee is invoiced on 1 February: accrued before, and 1.07 of February on that day.
+        check(31.0, 1.07)
+        reversal = (
+            self.env["account.move.reversal"]
+            .with_context(active_model="account.move", active_ids=invoice.ids)
+            .create({"journal_id": invoice.journal_id.id, "date": "2024-03-03"})
+        )
+        reversal.reverse_moves(is_modify=True)
+        check(31.0, 1.07)
+        replacement = reversal.new_move_ids
+        replacement.action_post()
+        check(31.0, 1.07)
+        # So they do when the replacement is cancelled, which makes the statement void.
+        replacement.button_draft()
+        replacement.button_cancel()
+        check(31.0, 1.07)
+        # In March: February's fee and the served days; with the reversal, January's again.
+        for day, accrued in (("2024-03-02", 33.0), ("2024-03-03", 65.0)):
+            found = self._amounts_of(self._wizard_of(day))
+            self.assertEqual(found["Unit", currency], (accrued, 0.0))
 
     def test_a_fee_of_a_cycle_that_was_cut_short_is_deferred_no_more(self):
         client = self._create_client("Y", interval_unit="year")

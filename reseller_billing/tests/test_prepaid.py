@@ -332,6 +332,7 @@ class TestPrepaid(PrepaidCommon):
         self.assertBooks()
 
     def test_a_top_up_is_money_in_the_wallet_once_it_is_paid(self):
+        self.product.reseller_untaxed = True
         self.company.account_sale_tax_id = self.env["account.tax"].create(
             {"name": "10 %", "amount": 10}
         )

@@ -1,6 +1,7 @@
 from decimal import Decimal
 
 from odoo import fields
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from .common import ResellerBillingCommon
@@ -162,3 +163,126 @@ class TestTaxes(ResellerBillingCommon):
             self.assertEqual(self._totals(credit), ({"19 %": "604.93"}, "114.94", "719.87"))
             credit.button_draft()
             credit.button_cancel()
+
+    def test_a_product_without_a_tax_is_asked_for(self):
+        def untaxed():
+            tiles = self.env["reseller.dashboard"].get_data()["tiles"]
+            return next(tile["count"] for tile in tiles if tile["key"] == "untaxed")
+
+        self._create_rule(recurring_fee=10)
+        self.product.taxes_id = False
+        self.assertEqual(untaxed(), 0)
+        self.company.account_sale_tax_id = self.tax_19
+        self.assertEqual(untaxed(), 1)
+        run = self._run("2025-01-01")
+        self.assertFalse(run.statement_ids)
+        self.assertIn("Use has no sales tax at", run.parked_line_ids[0].reason)
+        # Of another company is none of this one.
+        other = self._create_company(name="Other")
+        self.product.taxes_id = self.env["account.tax"].create(
+            {"name": "20 %", "amount": 20, "company_id": other.id}
+        )
+        self.assertFalse(self._run("2025-01-01").statement_ids)
+        self.product.taxes_id = False
+        self.product.reseller_untaxed = True
+        self.assertEqual(untaxed(), 0)
+        self._run("2025-01-01")
+        self.assertEqual(self._totals(self._documents("2025-01-01")[0])[1:], ("0.00", "10.00"))
+
+    def test_the_shipped_product_has_the_tax_of_every_company(self):
+        shipped = self.env.ref("reseller_billing.product_usage")
+        self.assertFalse(shipped.taxes_id)
+        self.company.account_sale_tax_id = self.tax_19
+        self.assertEqual(shipped.taxes_id, self.tax_19)
+        other = self._create_company(name="Other")
+        self.assertTrue(other.account_sale_tax_id)  # of its chart
+        self.assertEqual(shipped.sudo().taxes_id, self.tax_19 | other.account_sale_tax_id)
+        # What somebody has chosen stays.
+        shipped.taxes_id = self.tax_16
+        self.company.account_sale_tax_id = self.tax_16
+        self.company.account_sale_tax_id = self.tax_19
+        self.assertEqual(shipped.taxes_id, self.tax_16)
+
+    def test_an_invoice_says_when_its_service_was_delivered(self):
+        self._create_rule(recurring_fee=31, unit_price=1)
+        arrears = self._create_feature("arrears")
+        self._create_rule(arrears, recurring_fee=31, fee_timing="arrears", date_from="2025-03-01")
+        self._use("2025-01-31", 1, client="T")
+        self._run("2025-03-01")
+        self.client.action_close("2025-03-20")
+        self._run("2025-03-21")
+        # The fee of January alone; use of January with February's fee; that of March alone; arrears
+        # of March, with what is given back.
+        self.assertEqual(
+            [
+                (str(one.bill_date), str(one.invoice_id.delivery_date))
+                for one in self.client.statement_ids.sorted("bill_date")
+            ],
+            [
+                ("2025-01-01", "2025-01-01"),
+                ("2025-02-01", "2025-01-31"),
+                ("2025-03-01", "2025-03-01"),
+                ("2025-03-21", "2025-03-20"),
+            ],
+        )
+
+    def test_taxes_of_a_draft_are_the_accountants(self):
+        self._create_rule(recurring_fee=100)
+        self._run("2025-01-01")
+        [invoice] = self._documents("2025-01-01")
+        self.product.taxes_id = self.tax_16
+        invoice.button_draft()
+        invoice.action_update_fpos_values()
+        self.assertEqual(self._totals(invoice), ({"16 %": "100.00"}, "16.00", "116.00"))
+        invoice.invoice_line_ids.tax_ids = self.tax_19
+        with self.assertRaisesRegex(UserError, "comes from the statement"):
+            invoice.invoice_line_ids.price_unit = 90
+        invoice.action_post()
+        self.assertEqual(self._totals(invoice), ({"19 %": "100.00"}, "19.00", "119.00"))
+        self.assertAgrees(self._statement(self.client, "2025-01-01"))
+
+    def test_wrong_taxes_of_a_posted_bill_are_corrected_by_another_one(self):
+        self._price_a_year()
+        self._run("2025-01-01")
+        [wrong] = self._documents("2025-01-01")
+        wrong.journal_id.restrict_mode_hash_table = True
+        position = self.env["account.fiscal.position"].create({"name": "16", "auto_apply": False})
+        self.tax_16.write(
+            {"fiscal_position_ids": position.ids, "original_tax_ids": self.tax_19.ids}
+        )
+        self.client.partner_id.property_account_position_id = position
+        action = wrong.action_correct_taxes()
+        right = self.env["account.move"].browse(action["res_id"])
+        self.assertEqual((right.state, right.fiscal_position_id), ("draft", position))
+        self.assertEqual(self._totals(right), ({"16 %": "1200.00"}, "192.00", "1392.00"))
+        right.action_post()
+        self.assertEqual(wrong.payment_state, "reversed")
+        statement = self._statement(self.client, "2025-01-01")
+        self.assertEqual((statement.invoice_id, statement.state), (right, "invoiced"))
+        self.assertAgrees(statement)
+        with self.assertRaisesRegex(UserError, "posted invoice of a statement"):
+            wrong.action_correct_taxes()
+        # What is given back later is of the right one.
+        self._run("2025-06-01")
+        self.client.action_close("2025-06-30")
+        self._run("2025-07-01")
+        [credit] = self._documents("2025-07-01")
+        self.assertEqual(self._totals(credit), ({"16 %": "604.93"}, "96.79", "701.72"))
+        self.assertEqual(credit.reversed_entry_id, right)
+
+    def test_a_mandatory_analytic_plan_parks_what_has_none(self):
+        self._create_rule(recurring_fee=100)
+        plan = self.env["account.analytic.plan"].create(
+            {"name": "Plan", "default_applicability": "mandatory"}
+        )
+        project = self.env["account.analytic.account"].create({"name": "P", "plan_id": plan.id})
+        run = self._run("2025-01-01")
+        self.assertFalse(run.statement_ids.invoice_id)
+        self.assertEqual(len(run.parked_line_ids), 2)
+        self.assertIn("analytic distribution", run.parked_line_ids[0].reason)
+        self.env["account.analytic.distribution.model"].create(
+            {"product_id": self.product.id, "analytic_distribution": {str(project.id): 100}}
+        )
+        self._run("2025-01-01")
+        [invoice] = self._documents("2025-01-01")
+        self.assertEqual(invoice.invoice_line_ids.analytic_distribution, {str(project.id): 100})
