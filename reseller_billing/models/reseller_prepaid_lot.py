@@ -130,7 +130,7 @@ class ResellerPrepaidLot(models.Model):
 
     @api.model
     def _get_cost_of_draws(self, draws, as_of=None):
-        """Return {lot: cost} of what draws take, in the currency of the bills.
+        """Return {lot: (cost, balance)} of what draws take, see _get_cost_of.
 
         :param draws: {client id: [rating.Draw]}
         :param as_of: see _load_exact
@@ -143,7 +143,8 @@ class ResellerPrepaidLot(models.Model):
         found = {}
         for lot in lots:
             left = exact[lot.id][0]
-            found[lot] = lot._get_cost_of(left)[0] - lot._get_cost_of(left - taken[lot.id])[0]
+            before, after = lot._get_cost_of(left), lot._get_cost_of(left - taken[lot.id])
+            found[lot] = tuple(old - new for old, new in zip(before, after, strict=True))
         return found
 
     # Refund

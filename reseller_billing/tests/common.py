@@ -269,13 +269,13 @@ class PrepaidCommon(ResellerBillingCommon):
         }
         return cls.env["product.product"].create(vals)
 
-    def _sell(self, day, package=None, quantity=1, pay=True, price=None):
+    def _sell(self, day, package=None, quantity=1, pay=True, price=None, client=None):
         """Sell a package on a day, and pay it; return its lot."""
         package = package or self.package
         with freeze_time(f"{day} 12:00:00"):
             item = self.env["reseller.manual.charge"].create(
                 {
-                    "client_id": self.client_a.id,
+                    "client_id": (client or self.client_a).id,
                     "product_id": package.id,
                     "name": package.name,
                     "date": day,

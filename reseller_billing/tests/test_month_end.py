@@ -160,6 +160,14 @@ class TestMonthEnd(ResellerBillingCommon):
         # 10.00 with 25 % included is 8.00 net; two euros are one of the company's currency.
         self.assertEqual(found, {"EUR": (8.0, 4.0), self.company.currency_id.name: (8.0, 8.0)})
 
+    def test_amounts_are_shown_before_there_are_accounts(self):
+        self._create_rule(recurring_fee=31, fee_timing="arrears", client_id=self.client_a.id)
+        wizard = self.env["reseller.month.end"].create({"date": "2024-01-31"})
+        currency = self.company.currency_id.name
+        self.assertEqual(self._amounts_of(wizard), {("Unit", currency): (31.0, 0.0)})
+        with self.assertRaisesRegex(UserError, "Choose the account of Accrued Income"):
+            wizard.action_post()
+
     def test_nothing_to_post(self):
         with self.assertRaisesRegex(UserError, "Nothing is unbilled"):
             self._wizard("2024-01-31").action_post()
@@ -208,7 +216,7 @@ class TestMonthEnd(ResellerBillingCommon):
         invoice = self._statement(self.client_a, "2024-01-01").invoice_id
         wizard = self._wizard("2024-01-10")
         self.assertEqual(
-            [sum(one) for one in zip(*wizard._get_amounts().values(), strict=True)], [0, 21, 0]
+            [sum(one) for one in zip(*wizard._get_amounts().values(), strict=True)], [0, 21, 0, 0]
         )
         # As a draft it is no income: ten days are earned, and none of it is booked.
         invoice.button_draft()

@@ -465,6 +465,49 @@ class TestPrepaid(PrepaidCommon):
         self.assertEqual(self._balance(self.income), -17.5)
         self.assertBooks()
 
+    def test_the_month_ends_with_packages_at_the_rate_of_their_sale(self):
+        euro = self.env.ref("base.EUR")
+        euro.active = True
+        self.env["res.currency.rate"].search([("currency_id", "=", euro.id)]).unlink()
+        self.env["res.currency.rate"].create(
+            [
+                {
+                    "currency_id": euro.id,
+                    "company_id": self.company.id,
+                    "name": day,
+                    "inverse_company_rate": rate,
+                }
+                for day, rate in (("2024-01-01", 0.9), ("2024-01-31", 1.0))
+            ]
+        )
+        abroad = self._create_reseller("E", currency_id=euro.id)
+        client = self._create_client("E1", reseller_id=abroad.id)
+        self._create_rule(unit_price=2, currency_id=euro.id)
+        self._run("2024-01-01")
+        self._sell("2024-01-02", price=100, client=client)
+        self._use("2024-01-20", 35, client="E1")
+        wizard = self.env["reseller.month.end"].create(
+            {
+                "date": "2024-01-31",
+                "accrued_account_id": self.breakage.copy({"account_type": "asset_current"}).id,
+                "deferred_account_id": self.prepaid.copy().id,
+            }
+        )
+        moves = self.env["account.move"].search(wizard.action_post()["domain"])
+        january = moves.filtered(lambda one: str(one.date) == "2024-01-31")
+        # 35 of 100 units that cost 100.00 euros at 0.90, whatever the euro is worth by now.
+        self.assertEqual(
+            [
+                (line.account_id, line.amount_currency, line.balance, line.product_id)
+                for line in january.line_ids.sorted("balance", reverse=True)
+            ],
+            [
+                (self.prepaid, 35.0, 31.5, self.product),
+                (self.income, -35.0, -31.5, self.product),
+            ],
+        )
+        self.assertBooks()
+
     def test_entries_of_packages_stay_with_them(self):
         lot = self._sell("2024-01-02")
         self._bill_use("2024-01-20", 10, "2024-02-01")

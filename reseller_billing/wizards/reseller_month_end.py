@@ -40,7 +40,6 @@ class ResellerMonthEnd(models.TransientModel):
     accrued_account_id = fields.Many2one(
         "account.account",
         string="Accrued Income",
-        required=True,
         check_company=True,
         domain="[('account_type', '=', 'asset_current')]",
         default=lambda self: self.env.company.reseller_accrued_account_id,
@@ -49,7 +48,6 @@ class ResellerMonthEnd(models.TransientModel):
     deferred_account_id = fields.Many2one(
         "account.account",
         string="Deferred Income",
-        required=True,
         check_company=True,
         domain="[('account_type', '=', 'liability_current')]",
         default=lambda self: self.env.company.reseller_deferred_account_id,
@@ -65,7 +63,7 @@ class ResellerMonthEnd(models.TransientModel):
         self.line_ids.unlink()
         sums = defaultdict(lambda: [Decimal(0), Decimal(0)])
         for (item, currency, _position), amounts in self._get_amounts().items():
-            accrued, deferred, used = amounts
+            accrued, deferred, used, _balance = amounts
             sums[item.display_name, currency][0] += accrued + used
             sums[item.display_name, currency][1] += deferred
         self.line_ids = [
@@ -90,10 +88,19 @@ class ResellerMonthEnd(models.TransientModel):
     def action_post(self):
         """Post the entries, one per currency, and their reversals; open them.
 
-        :raise UserError: when the day has entries already, or nothing is to be posted
+        :raise UserError: when the day has entries already, nothing is to be posted, or an account is
+            missing
         """
         self.ensure_one()
         self.env["reseller.billing.run"]._check_may_bill()
+        for name in ("accrued_account_id", "deferred_account_id"):
+            if not self[name]:
+                raise UserError(
+                    self.env._(
+                        "Choose the account of %s: the settings remember it.",
+                        self._fields[name]._description_string(self.env),
+                    )
+                )
         moves = self.env["account.move"]
         there = moves.search(
             [
@@ -158,26 +165,30 @@ class ResellerMonthEnd(models.TransientModel):
     # Amounts
 
     def _get_amounts(self):
-        """Return {(item, currency id, fiscal position id): (accrued, deferred, used)}, as Decimals.
+        """Return {(item, currency id, fiscal position id): (accrued, deferred, used, balance)}, as
+        Decimals.
 
-        The first two are as priced; what is used of packages, and not booked, is without taxes.
+        The first two are as priced; what is used of packages, and not booked, is without taxes; its
+        balance is that in the company's currency, at the rate at which they were sold.
         An item is a reseller.feature, or the product of a contract's extra line. What is earned by
         the day and not invoiced by it is accrued: what a bill of the next day would charge, were
         there only the bills that the books know by then. Of fees and extra lines that are invoiced,
         the shares of days after it are deferred.
         """
         bills = self._get_bills()
-        found = defaultdict(lambda: [Decimal(0), Decimal(0), Decimal(0)])
+        found = defaultdict(lambda: [Decimal(0)] * 4)
         if not bills:
             return {}
         clients = self.env["reseller.client"].browse(bills)
         charges, _covered, draws = self.env["reseller.rating"]._rate(clients, bills, self.date)
         features, products = self.env["reseller.feature"], self.env["product.product"]
         lots_sudo = self.env["reseller.prepaid.lot"].sudo()  # of every account, as in _get_bills
-        for lot_sudo, cost in lots_sudo._get_cost_of_draws(draws, self.date).items():
+        for lot_sudo, (cost, balance) in lots_sudo._get_cost_of_draws(draws, self.date).items():
             position = lot_sudo.charge_id.statement_id.invoice_id.fiscal_position_id
             feature = features.browse(lot_sudo.feature_id.id)
-            found[feature, lot_sudo.currency_id.id, position.id][2] += cost
+            used = found[feature, lot_sudo.currency_id.id, position.id]
+            used[2] += cost
+            used[3] += balance
         changed = set()
         fees, extras = self._load_fees(), self._load_extras()
         billed = {client for client in bills if charges[client]}
@@ -342,7 +353,7 @@ class ResellerMonthEnd(models.TransientModel):
     def _prepare_move_vals(self, currency, rows):
         """Return the values of the entry of one currency.
 
-        :param rows: (item, fiscal position id, accrued, deferred, used), see _get_amounts
+        :param rows: (item, fiscal position id, accrued, deferred, used, balance), see _get_amounts
         """
         ref = self.env._(
             "Unbilled use and unserved fees on %(day)s, %(currency)s",
@@ -350,7 +361,7 @@ class ResellerMonthEnd(models.TransientModel):
             currency=currency.name,
         )
         lines = []
-        for item, position_id, accrued, deferred, used in rows:
+        for item, position_id, accrued, deferred, used, balance in rows:
             position = self.env["account.fiscal.position"].browse(position_id or [])
             is_product = item._name == "product.product"
             product = item if is_product else item._get_product(self.company_id)
@@ -362,10 +373,17 @@ class ResellerMonthEnd(models.TransientModel):
                     self.deferred_account_id,
                     -1,
                 ),
-                (float(used), self.accrued_account_id, 1),
             ):
                 if net:
-                    lines += self._prepare_line_vals(item, currency, account, income, sign * net)
+                    lines += self._prepare_line_vals(
+                        product, item, currency, account, income, sign * net
+                    )
+            if used:
+                # What is owed for packages moves, as the bill will move it.
+                account = self.company_id.reseller_prepaid_account_id
+                lines += self._prepare_line_vals(
+                    product, item, currency, account, income, float(used), float(balance)
+                )
         return {
             "move_type": "entry",
             "company_id": self.company_id.id,
@@ -377,11 +395,16 @@ class ResellerMonthEnd(models.TransientModel):
             "line_ids": [Command.create(vals) for vals in lines],
         }
 
-    def _prepare_line_vals(self, item, currency, account, income, amount):
-        balance = currency._convert(amount, self.company_id.currency_id, self.company_id, self.date)
+    def _prepare_line_vals(self, product, item, currency, account, income, amount, balance=None):
+        if balance is None:
+            balance = currency._convert(
+                amount, self.company_id.currency_id, self.company_id, self.date
+            )
         return [
             {
                 "name": item.display_name,
+                # So that Odoo finds the analytic distribution.
+                "product_id": product.id,
                 "account_id": one.id,
                 "currency_id": currency.id,
                 "amount_currency": sign * amount,
