@@ -10,9 +10,10 @@ STATEMENT_OWNED = {
     "currency_id",
     "company_id",
     "reseller_statement_id",
-    "reseller_former_statement_id",
     "reseller_is_offer",
 }
+# What the books of a past day are read by, also of what bills no statement any more.
+HISTORY = ("reseller_former_statement_id", "reseller_reversal_id")
 
 
 class AccountMove(models.Model):
@@ -28,6 +29,13 @@ class AccountMove(models.Model):
         index="btree_not_null",
         ondelete="restrict",
         help="The statement that this invoice billed until another one replaced it.",
+    )
+    reseller_reversal_id = fields.Many2one(
+        "account.move",
+        string="Reversed When Replaced",
+        readonly=True,
+        copy=False,
+        help="The document that took this invoice out of the books when another one replaced it.",
     )
     reseller_client_id = fields.Many2one(
         related="reseller_statement_id.client_id",
@@ -91,6 +99,7 @@ class AccountMove(models.Model):
         twins = self._with_month_end_twins().filtered(lambda move: move.state == "draft")
         posted = super(AccountMove, self | twins)._post(soft)
         posted._follow_sold_lots()
+        posted.reseller_statement_id._link_given_back()
         return posted
 
     def _with_month_end_twins(self):
@@ -151,9 +160,23 @@ class AccountMove(models.Model):
         self._check_not_of_wallet()
         return super()._reverse_moves(default_values_list, cancel)
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._check_history(name for vals in vals_list for name, value in vals.items() if value)
+        return super().create(vals_list)
+
+    def _check_history(self, names):
+        if not _is_billing(self) and set(HISTORY) & set(names):
+            raise UserError(self.env._("Which invoice has replaced another, billing itself keeps."))
+
     def write(self, vals):
+        self._check_history(vals)
         if vals.get("state") in ("draft", "cancel"):
             self._check_not_of_wallet()
+            # Posted again, it would pay the invoice by itself, which accountants choose.
+            ours = self.filtered(lambda one: one.reseller_statement_id and one.reversed_entry_id)
+            if ours:
+                super(AccountMove, ours).write({"reversed_entry_id": False})
         if STATEMENT_OWNED & vals.keys() and not _is_billing(self):
             for move in self.filtered("reseller_statement_id"):
                 for name in STATEMENT_OWNED & vals.keys():
@@ -197,8 +220,11 @@ class AccountMove(models.Model):
         self.with_context(reseller_billing=BILLING).reseller_statement_id = False
         return super(AccountMove, self.with_context(reseller_billing=BILLING)).unlink()
 
-    def _move_statement_to(self, replacement):
-        """Hand the statement over to the invoice that replaces this one."""
+    def _move_statement_to(self, replacement, reversal):
+        """Hand the statement over to the invoice that replaces this one.
+
+        :param reversal: the document that takes this one out of the books
+        """
         self.ensure_one()
         statement = self.reseller_statement_id
         lines = self._get_product_lines()
@@ -210,12 +236,17 @@ class AccountMove(models.Model):
         for line, vals in zip(copies, links, strict=True):
             line.with_context(reseller_billing=BILLING).write(vals)
         self.with_context(reseller_billing=BILLING).write(
-            {"reseller_statement_id": False, "reseller_former_statement_id": statement.id}
+            {
+                "reseller_statement_id": False,
+                "reseller_former_statement_id": statement.id,
+                "reseller_reversal_id": reversal.id,
+            }
         )
         replacement.with_context(reseller_billing=BILLING).write(
             {
                 "reseller_statement_id": statement.id,
                 "reseller_is_offer": self.reseller_is_offer,
+                "delivery_date": self.delivery_date,
             }
         )
         # The accountant need not have rights on statements; the link follows the invoice.
@@ -251,9 +282,21 @@ class AccountMove(models.Model):
             {"journal_id": self.journal_id.id, "reason": self.env._("Correction of taxes")}
         ).reverse_moves(is_modify=True)
         replacement = statement.sudo().invoice_id.with_env(self.env)  # accountants see invoices
-        self.env.add_to_compute(self._fields["fiscal_position_id"], replacement)
+        client = statement.client_id
+        positions = self.env["reseller.statement"]._get_fiscal_positions(client, self.company_id)
+        replacement.fiscal_position_id = positions[client.id]
         replacement.action_update_fpos_values()
         return replacement._get_records_action(name=self.env._("Correct Taxes"))
+
+    def action_update_fpos_values(self):
+        """Override of `account`: the lines of statements keep their prices, and what was sold ahead or is
+        given back keeps its taxes.
+        """
+        bills = self.filtered("reseller_statement_id")
+        for line in bills.invoice_line_ids.filtered(lambda one: one.display_type == "product"):
+            line.tax_ids = line._get_computed_taxes()
+        bills.invoice_line_ids._compute_account_id()
+        return super(AccountMove, self - bills).action_update_fpos_values()
 
     def _get_product_lines(self):
         self.ensure_one()

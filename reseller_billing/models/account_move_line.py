@@ -10,7 +10,6 @@ CHARGE_OWNED = {
     "product_id",
     "currency_id",
     "charge_id",
-    "reverses_charge_id",
     "display_type",
 }
 
@@ -49,22 +48,31 @@ class AccountMoveLine(models.Model):
 
     def _compute_account_id(self):
         """Override of `account`: what sells ahead stays on the account that owes it."""
-        sold = self.filtered(
-            lambda line: (
-                line.account_id
-                and (
-                    line.charge_id.kind == "package"
-                    or line.charge_id.manual_charge_id.refund_lot_id
-                )
-            )
-        )
-        return super(AccountMoveLine, self - sold)._compute_account_id()
+        settled = self.filtered(lambda line: line.account_id and line._is_settled())
+        return super(AccountMoveLine, self - settled)._compute_account_id()
 
     def _get_computed_taxes(self):
-        """Override of `account`: what is given back keeps the taxes that it was billed with."""
-        if self.reverses_charge_id:
-            return self.tax_ids
-        return super()._get_computed_taxes()
+        """Override of `account`: what is sold ahead keeps its taxes, and what is given back those that it
+        was billed with, as they stand now.
+        """
+        if not self._is_settled():
+            return super()._get_computed_taxes()
+        before = self.reverses_charge_id
+        lines = before.move_line_ids
+        billed = lines.filtered(lambda line: line.move_id == before.statement_id.invoice_id)
+        return billed[:1].tax_ids if billed else self.tax_ids
+
+    def _is_settled(self):
+        """Whether taxes and account are those of another day: of a sale ahead, its refund, or of what is
+        given back.
+        """
+        self.ensure_one()
+        charge = self.charge_id
+        return bool(
+            charge.kind == "package"
+            or charge.manual_charge_id.refund_lot_id
+            or self.reverses_charge_id
+        )
 
     def _reconcile_post_hook(self, data):
         """Override of `account`: packages and top-ups that are paid, however, may be used."""
@@ -83,14 +91,16 @@ class AccountMoveLine(models.Model):
         )
 
     def write(self, vals):
+        if "reverses_charge_id" in vals and not _is_billing(self):
+            raise UserError(self.env._("What a line gives back, billing itself keeps."))
         if (CHARGE_OWNED | PACKAGE_OWNED) & vals.keys() and not _is_billing(self):
             for line in self.filtered("charge_id"):
                 if line._is_by_hand():
                     continue
                 # Taxes are no part of a statement; what is sold on an invoice stays as it was sold.
-                free = {"tax_ids"} if line.parent_state == "draft" else set()
-                sells = line.charge_id.kind == "package"
-                owned = CHARGE_OWNED | PACKAGE_OWNED if sells else CHARGE_OWNED - free
+                owned = CHARGE_OWNED - ({"tax_ids"} if line.parent_state == "draft" else set())
+                if line.charge_id.kind == "package":
+                    owned = CHARGE_OWNED | PACKAGE_OWNED
                 for name in owned & vals.keys():
                     field = line._fields[name]
                     if field.type == "many2many":

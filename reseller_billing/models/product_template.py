@@ -63,6 +63,7 @@ class ProductTemplate(models.Model):
 
     reseller_untaxed = fields.Boolean(
         string="Billed Without Sales Tax",
+        company_dependent=True,
         help="That this product has no sales tax is meant so: bills of resellers' clients that sell it are "
         "not held up for want of one.",
     )
@@ -79,11 +80,24 @@ class ProductTemplate(models.Model):
     def _lacks_sales_tax(self, company):
         """Whether nobody has chosen a sales tax in a company that has a default one."""
         self.ensure_one()
+        product = self.with_company(company)
         return (
-            bool(company.account_sale_tax_id)
-            and not self.reseller_untaxed
-            and not self.taxes_id._filter_taxes_by_company(company)
+            bool((company | company.root_id).account_sale_tax_id)
+            and not product.reseller_untaxed
+            and not product._get_sales_taxes(company)
         )
+
+    def _get_sales_taxes(self, company, position=None):
+        """Return the taxes that Odoo gives an invoice line of this: its own, or else its account's.
+
+        :param position: an account.fiscal.position, which maps the account, and not the taxes
+        """
+        taxes = self.taxes_id._filter_taxes_by_company(company)
+        if not taxes and self:
+            account = self.with_company(company).get_product_accounts(position)["income"]
+            if account:
+                taxes = account.tax_ids.filtered(lambda tax: tax.type_tax_use == "sale")
+        return taxes
 
     @api.constrains("reseller_grants", "reseller_feature_id", "reseller_units")
     def _check_reseller_grants(self):

@@ -299,9 +299,10 @@ class ResellerCharge(models.Model):
         """Return what an invoice line takes from one that it changes what was billed by, or from None."""
         if not original:
             return {}
-        vals = {"tax_ids": [fields.Command.set(original.tax_ids.ids)]}
-        if original.analytic_distribution:
-            vals["analytic_distribution"] = original.analytic_distribution
+        vals = {
+            "tax_ids": [fields.Command.set(original.tax_ids.ids)],
+            "analytic_distribution": original.analytic_distribution or False,
+        }
         if original.account_id.active:
             vals["account_id"] = original.account_id.id
         return vals
@@ -316,7 +317,7 @@ class ResellerCharge(models.Model):
                 text=name,
                 first=format_date(self.env, before.date_from),
                 last=format_date(self.env, before.date_to),
-                document=invoice.name,
+                document=invoice.name or before.statement_id.name,
             )
         return {
             **self._prepare_original_vals(original),

@@ -528,14 +528,16 @@ class ResellerClient(models.Model):
         self.ensure_one()
         day = fields.Date.add(self.billed_until, days=1)
         row = self._membership_on(day)
-        billed = self.statement_ids.filtered(
-            lambda one: (
-                one.bill_date == day
-                and one.state in ("approved", "invoiced")
-                and one.kind in ("cycle", "opening")
-            )
+        billed = row and self.env["reseller.statement"].search_count(
+            [
+                ("client_id", "=", self.id),
+                ("bill_date", "=", day),
+                ("state", "in", ("approved", "invoiced")),
+                ("kind", "in", ("cycle", "opening")),
+            ],
+            limit=1,
         )
-        if not row or not billed:
+        if not billed:
             return None
         return row.anchor_date, row.interval_count, row.interval_unit
 

@@ -173,13 +173,7 @@ class ResellerClientBalanceMixin(models.AbstractModel):
 
     def _get_product_taxes(self, product, position):
         """Return the taxes that Odoo gives an invoice line: the product's, or else the account's."""
-        taxes = product.taxes_id._filter_taxes_by_company(self.company_id)
-        if not taxes and product:
-            template = product.with_company(self.company_id).product_tmpl_id
-            account = template.get_product_accounts(position)["income"]
-            if account:
-                taxes = account.tax_ids.filtered(lambda tax: tax.type_tax_use == "sale")
-        return position.map_tax(taxes)
+        return position.map_tax(product.product_tmpl_id._get_sales_taxes(self.company_id, position))
 
     def _get_totals(self, lines, position):
         """Return (total, total of metered use) of an invoice, taxes included; exact Decimals.

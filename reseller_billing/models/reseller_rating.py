@@ -224,9 +224,9 @@ class ResellerRating(models.AbstractModel):
                 SELECT FROM account_move former
                  WHERE former.reseller_former_statement_id = statement.id
                    AND former.state = 'posted' AND former.date <= %(day)s
-                   AND former.amount_total > (
-                       SELECT COALESCE(sum(back.amount_total), 0) FROM account_move back
-                        WHERE back.reversed_entry_id = former.id
+                   AND NOT EXISTS (
+                       SELECT FROM account_move back
+                        WHERE back.id = former.reseller_reversal_id
                           AND back.state = 'posted' AND back.date <= %(day)s)))
             """,
             live=live,

@@ -580,6 +580,7 @@ class ResellerStatement(models.Model):
         originals = billed._get_adjusted_lines(), billed._find_given_back(exact)
         digits = self.env["decimal.precision"].precision_get("Product Unit")
         billed._check_invoiceable()
+        billed._check_taxes(originals[1])
         model = (
             self.env["account.move"]
             .sudo(False)
@@ -656,7 +657,6 @@ class ResellerStatement(models.Model):
                         item.name,
                     )
                 )
-        self._check_taxes()
         for charge in self.charge_ids.filtered(lambda one: one.kind == "package" and one.amount):
             charge._get_liability_account()
             if charge.trace["grant"]["grants"] == "units":
@@ -681,9 +681,20 @@ class ResellerStatement(models.Model):
                     )
                 )
 
-    def _check_taxes(self):
-        """Refuse products for which nobody has chosen a tax: a bill without it would be wrong for good."""
-        taxed = self.charge_ids.filtered(lambda one: one.amount and one._takes_taxes())
+    def _check_taxes(self, given_back):
+        """Refuse products for which nobody has chosen a tax: a bill without it would be wrong for good.
+
+        :param given_back: see _find_given_back; it takes no taxes of today
+        """
+        taxed = self.charge_ids.filtered(
+            lambda one: (
+                one.amount
+                and one._takes_taxes()
+                and not (
+                    one.id in given_back and all(original for original, _part in given_back[one.id])
+                )
+            )
+        )
         for product in self.env["product.product"].union(*(one._get_product() for one in taxed)):
             if product.product_tmpl_id._lacks_sales_tax(self.company_id):
                 raise UserError(
@@ -723,7 +734,9 @@ class ResellerStatement(models.Model):
                 continue
             parts = given_back.get(charge.id) or [(self.env["account.move.line"], amount)]
             for original, part in parts:
-                whole = (quantity, price, amount) if part == amount else (Decimal(1), part, part)
+                whole = quantity, price, amount
+                if part != amount:
+                    whole = Decimal(-1), -part, part
                 line = charge._prepare_invoice_line_vals(whole, -1 if below else 1, quantity_digits)
                 if original:
                     line |= charge._prepare_given_back_vals(original, line["name"])
@@ -751,6 +764,8 @@ class ResellerStatement(models.Model):
         """
         self.ensure_one()
         charges = self.charge_ids.filtered(lambda one: exact[one.id][2] and one.date_to)
+        # Days that are given back were not served.
+        charges = charges.filtered(lambda one: one.kind != "recurring" or one.amount > 0) or charges
         served = [charge.date_to for charge in charges if charge.date_to < self.bill_date]
         return max(served) if served else min(charges.mapped("date_from"), default=self.bill_date)
 
@@ -790,6 +805,7 @@ class ResellerStatement(models.Model):
             [
                 ("charge_id.statement_id", "in", self.ids),
                 ("charge_id.feature_id", "!=", False),
+                ("reverses_charge_id", "=", False),
             ],
             order="id desc",
         )

@@ -58,7 +58,10 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
                 SELECT charge.id, line.id, before.amount::text,
                        (SELECT COALESCE(sum(abs(back.quantity * back.price_unit)), 0)::text
                           FROM account_move_line back
+                          JOIN reseller_charge own ON own.id = back.charge_id
+                          JOIN reseller_statement bill ON bill.id = own.statement_id
                          WHERE back.reverses_charge_id = before.id
+                           AND back.move_id = bill.invoice_id
                            AND back.parent_state != 'cancel'),
                        before.date_from, before.date_to
                   FROM reseller_charge charge
@@ -92,11 +95,16 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
 
     def _link_given_back(self):
         """Have the credit notes of these bills name the invoice that they give back of, if it is one."""
-        for move in self.invoice_id.filtered(lambda one: one.move_type == "out_refund"):
+        for move in self.invoice_id:
+            if move.move_type != "out_refund" or move.state != "posted":
+                continue
             lines = move._get_product_lines()
-            charges = lines.reverses_charge_id
-            invoice = charges.statement_id.invoice_id
-            if len(invoice) == 1 and all(line.reverses_charge_id for line in lines):
+            invoice = lines.reverses_charge_id.statement_id.invoice_id
+            if (
+                len(invoice) == 1
+                and (invoice.move_type, invoice.state) == ("out_invoice", "posted")
+                and all(line.reverses_charge_id for line in lines)
+            ):
                 # Only now: on posting, Odoo would pay the invoice with it, which accountants choose.
                 move.reversed_entry_id = invoice
 

@@ -221,7 +221,7 @@ class TestMonthEnd(ResellerBillingCommon):
         # As a draft it is no income: ten days are earned, and none of it is booked.
         invoice.button_draft()
         self.assertEqual(
-            [sum(one) for one in zip(*wizard._get_amounts().values(), strict=True)], [10, 0, 0]
+            [sum(one) for one in zip(*wizard._get_amounts().values(), strict=True)], [10, 0, 0, 0]
         )
         invoice.action_post()
         # Credited as a whole, it leaves nothing to defer.

@@ -286,3 +286,89 @@ class TestTaxes(ResellerBillingCommon):
         self._run("2025-01-01")
         [invoice] = self._documents("2025-01-01")
         self.assertEqual(invoice.invoice_line_ids.analytic_distribution, {str(project.id): 100})
+
+    def test_correcting_taxes_leaves_prices_and_what_was_settled(self):
+        included = self.tax_19.copy(
+            {"name": "19 % incl.", "price_include_override": "tax_included", "amount": 19}
+        )
+        self.product.taxes_id = included
+        self._price_a_year()
+        # It maps none of these taxes.
+        by_hand = self.env["account.fiscal.position"].create({"name": "By hand"})
+        self.tax_19.copy({"name": "Other", "fiscal_position_ids": by_hand.ids})
+        self.client.contract_id.fiscal_position_id = by_hand
+        self._run("2025-01-01")
+        [wrong] = self._documents("2025-01-01")
+        right_tax = included.copy({"name": "16 % incl.", "amount": 16})
+        self.product.taxes_id = right_tax
+        action = wrong.action_correct_taxes()
+        right = self.env["account.move"].browse(action["res_id"])
+        # As priced: 1,200.00 with either tax in it.
+        self.assertEqual(right.amount_total, 1200)
+        self.assertEqual(right.amount_tax, 165.52)
+        self.assertEqual(right.fiscal_position_id, by_hand)
+        self.assertEqual(right.delivery_date, wrong.delivery_date)
+        right.action_post()
+        self._run("2025-06-01")
+        self.client.action_close("2025-06-30")
+        self._run("2025-07-01")
+        [credit] = self._documents("2025-07-01")
+        self.assertEqual(credit.invoice_line_ids.tax_ids, right_tax)
+        revenue = credit.invoice_line_ids.account_id
+        # The invoice turns out to be wrong again; its credit note follows, and keeps its account.
+        self.product.taxes_id = self.tax_16
+        self.product.property_account_income_id = revenue.copy()
+        again = self.env["account.move"].browse(right.action_correct_taxes()["res_id"])
+        again.action_post()
+        self.assertEqual(self._totals(again), ({"16 %": "1200.00"}, "192.00", "1392.00"))
+        self.assertNotEqual(again.invoice_line_ids.account_id, revenue)
+        note = self.env["account.move"].browse(credit.action_correct_taxes()["res_id"])
+        note.action_post()
+        self.assertEqual(self._totals(note), ({"16 %": "604.93"}, "96.79", "701.72"))
+        self.assertEqual(note.invoice_line_ids.account_id, revenue)
+        self.assertEqual(note.reversed_entry_id, again)
+        # Posted again, it still pays nothing by itself.
+        note.button_draft()
+        note.action_post()
+        self.assertEqual((note.payment_state, again.payment_state), ("not_paid", "not_paid"))
+        self.assertEqual(note.reversed_entry_id, again)
+
+    def test_what_is_given_back_is_billings_to_say(self):
+        self._price_a_year()
+        self._run("2025-01-01")
+        [invoice] = self._documents("2025-01-01")
+        charge = invoice.invoice_line_ids.charge_id
+        foreign = self.env["account.move"].create(
+            {
+                "move_type": "out_invoice",
+                "partner_id": self.client.partner_id.id,
+                "invoice_line_ids": [
+                    fields.Command.create({"name": "x", "quantity": 1, "price_unit": 1200})
+                ],
+            }
+        )
+        with self.assertRaisesRegex(UserError, "billing itself keeps"), self.env.cr.savepoint():
+            foreign.invoice_line_ids.reverses_charge_id = charge
+        with self.assertRaisesRegex(UserError, "billing itself keeps"), self.env.cr.savepoint():
+            foreign.reseller_former_statement_id = charge.statement_id
+        # Brought in with a document of its own, it takes nothing away.
+        foreign.copy(
+            {
+                "invoice_line_ids": [
+                    fields.Command.create(
+                        {
+                            "name": "x",
+                            "quantity": 1,
+                            "price_unit": 1200,
+                            "reverses_charge_id": charge.id,
+                        }
+                    )
+                ]
+            }
+        )
+        self.product.taxes_id = self.tax_16
+        self._run("2025-06-01")
+        self.client.action_close("2025-06-30")
+        self._run("2025-07-01")
+        [credit] = self._documents("2025-07-01")
+        self.assertEqual(self._totals(credit), ({"19 %": "604.93"}, "114.94", "719.87"))

@@ -16,5 +16,5 @@ class AccountMoveReversal(models.TransientModel):
             originals = self.move_ids.filtered("reseller_statement_id")
             replaced = dict(zip(self.move_ids, self.new_move_ids, strict=True))
             for move in originals:
-                move._move_statement_to(replaced[move])
+                move._move_statement_to(replaced[move], move.reversal_move_ids.sorted("id")[-1:])
         return action

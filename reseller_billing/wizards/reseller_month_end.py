@@ -280,16 +280,20 @@ class ResellerMonthEnd(models.TransientModel):
         """
         return SQL(
             """
-            (SELECT ARRAY[sum(credit.amount_total)::text, invoice.amount_total::text]
+            (SELECT ARRAY[sum(credit.amount_total)::text, max(invoice.amount_total)::text]
                FROM account_move invoice
                JOIN account_move credit ON credit.reversed_entry_id = invoice.id
-                -- What bills give back themselves, charges tell.
+                -- What bills give back themselves, charges tell; what replaces an invoice gives
+                -- nothing back.
                 AND credit.reseller_statement_id IS NULL
-              WHERE invoice.id = statement.invoice_id
+                AND credit.reseller_former_statement_id IS NULL
+                AND credit.id IS DISTINCT FROM invoice.reseller_reversal_id
+              WHERE (invoice.id = statement.invoice_id
+                     OR invoice.reseller_former_statement_id = statement.id)
                 AND invoice.amount_total > 0
                 AND credit.state = 'posted'
                 AND credit.date <= %s
-              GROUP BY invoice.id)
+             HAVING count(*) > 0)
             """,
             self.date,
         )
@@ -339,7 +343,11 @@ class ResellerMonthEnd(models.TransientModel):
                  WHERE charge.company_id = %s AND charge.date_to > %s
                    AND charge.kind != 'package'
                    AND charge.date_from <= charge.date_to
-                   AND statement.invoice_id IS NOT NULL AND %s
+                   AND EXISTS (
+                       SELECT FROM account_move invoice
+                        WHERE invoice.id = statement.invoice_id
+                           OR invoice.reseller_former_statement_id = statement.id)
+                   AND %s
                 """,
                 self._credited_sql(),
                 self.company_id.id,
