@@ -8,6 +8,7 @@ from odoo.exceptions import ValidationError
 from .. import rating
 from .reseller_charge import METERED
 from .reseller_client_wallet import total_of
+from .reseller_statement_given_back import Less, parts_of
 
 # A line of an invoice that is not made yet; amounts are exact, taxes None where the product has them.
 BillLine = namedtuple("BillLine", "product quantity price amount taxes is_metered")
@@ -134,18 +135,26 @@ class ResellerClientBalanceMixin(models.AbstractModel):
         closing = statements._get_closing_statements(self, charges)
         statements_sudo = statements.union(*closing.values()).sudo()  # part of the balance
         originals = statements_sudo._get_invoice_lines()
+        rated = list(enumerate((client, one) for client in self for one in charges[client.id]))
+        given_back = statements_sudo._split_given_back(
+            [
+                Less(number, client, one.feature, one.key, (one.first, one.last), -one.amount)
+                for number, (client, one) in rated
+                if one.amount < 0
+            ]
+        )
         found = defaultdict(list)
-        for client in self:
-            for charge in charges[client.id]:
-                feature = self.env["reseller.feature"].browse(charge.feature)
-                closed = closing.get((client.id, charge.closed))
-                original = closed and originals.get((closed.id, charge.feature))
+        for number, (client, charge) in rated:
+            feature = self.env["reseller.feature"].browse(charge.feature)
+            closed = closing.get((client.id, charge.closed))
+            adjusted = closed and originals.get((closed.id, charge.feature))
+            exact = charge.quantity, charge.unit_price, charge.amount
+            for part, line in parts_of(exact, given_back.get(number)):
+                original = line or adjusted
                 found[client].append(
                     BillLine(
                         feature._get_product(company),
-                        charge.quantity,
-                        charge.unit_price,
-                        charge.amount,
+                        *part,
                         original.tax_ids if original else None,
                         charge.key.kind in METERED,
                     )

@@ -15,6 +15,7 @@ from . import (  # noqa: F401
 )
 from .account_move_line import BILLING
 from .reseller_charge import METERED
+from .reseller_statement_given_back import parts_of
 
 LIVE = ("approved", "invoiced")
 # Says that a bill is made at once; no request can send it.
@@ -729,15 +730,10 @@ class ResellerStatement(models.Model):
         commands, (adjusted, given_back) = [], originals
         language = {"lang": self._get_language() or self.env.lang}
         for charge in charges.with_context(**language):
-            quantity, price, amount = exact[charge.id]
-            if not amount:
+            if not exact[charge.id][2]:
                 continue
-            parts = given_back.get(charge.id) or [(self.env["account.move.line"], amount)]
-            for original, part in parts:
-                whole = quantity, price, amount
-                if part != amount:
-                    whole = Decimal(-1), -part, part
-                line = charge._prepare_invoice_line_vals(whole, -1 if below else 1, quantity_digits)
+            for part, original in parts_of(exact[charge.id], given_back.get(charge.id)):
+                line = charge._prepare_invoice_line_vals(part, -1 if below else 1, quantity_digits)
                 if original:
                     line |= charge._prepare_given_back_vals(original, line["name"])
                 else:

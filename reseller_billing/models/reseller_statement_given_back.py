@@ -4,10 +4,21 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
-from odoo import models
+from odoo import api, models
 from odoo.tools import SQL
 
 from .. import rating
+
+
+class Less(NamedTuple):
+    """What goes below what was billed of a component: a number to find it by, and how much, above zero."""
+
+    number: int
+    client: models.BaseModel
+    feature_id: int
+    key: rating.Key
+    days: tuple
+    amount: Decimal
 
 
 class Billed(NamedTuple):
@@ -29,33 +40,60 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
     def _find_given_back(self, exact):
         """Return {charge id: [(invoice line, amount)]} of what these bills give back of others.
 
+        :param exact: {charge id: (quantity, unit price, amount)} as Decimals
+        """
+        return self._split_given_back(
+            [
+                Less(
+                    charge.id,
+                    charge.client_id,
+                    charge.feature_id.id,
+                    rating.Key(
+                        charge.cycle_start,
+                        charge.price_rule_id.id,
+                        charge.kind,
+                        charge.level_id.id or None,
+                        charge.tier,
+                        charge.is_flat_fee,
+                    ),
+                    (charge.date_from, charge.date_to),
+                    -exact[charge.id][2],
+                )
+                for charge in self.charge_ids
+                if exact[charge.id][2] < 0 and charge.price_rule_id
+            ]
+        )
+
+    @api.model
+    def _split_given_back(self, wanted):
+        """Return {number: [(invoice line, amount below zero)]} of what is given back of components.
+
         A fee is given back of each line that billed its days; other units, newest first, as
         corrections return them. What no line has billed comes with no line.
 
-        :param exact: {charge id: (quantity, unit price, amount)} as Decimals
+        :param wanted: a list of Less
         """
+        if not wanted:
+            return {}
         found, lines = {}, self.env["account.move.line"]
-        for charge, billed in self._load_billed(exact).items():
-            unit = charge.currency_id._get_exact_rounding()
-            days = (charge.date_from, charge.date_to) if charge.kind == "recurring" else None
-            taken = give_back(-exact[charge.id][2], billed, days, unit)
-            found[charge.id] = [(lines.browse(line), -amount) for line, amount in taken]
+        billed = self._load_billed(wanted)
+        for one in wanted:
+            unit = one.client.currency_id._get_exact_rounding()
+            days = one.days if one.key.kind == "recurring" else None
+            taken = give_back(one.amount, billed[one.number], days, unit)
+            found[one.number] = [(lines.browse(line), -amount) for line, amount in taken]
         return found
 
-    def _load_billed(self, exact):
-        """Return {charge: [Billed]}, newest first, of those below zero that other bills have charged."""
-        negative = [
-            charge.id
-            for charge in self.charge_ids
-            if exact[charge.id][2] < 0 and charge.price_rule_id
-        ]
-        if not negative:
-            return {}
+    def _load_billed(self, wanted):
+        """Return {number: [Billed]}, newest first, of what bills have charged of components."""
+        keys = list(zip(*(one.key for one in wanted), strict=True))
+        units = {one.number: one.client.currency_id._get_exact_rounding() for one in wanted}
+        self.env.flush_all()
         found = defaultdict(list)
         for number, line, amount, back, first, last in self.env.execute_query(
             SQL(
                 """
-                SELECT charge.id, line.id, before.amount::text,
+                SELECT one.number, line.id, before.amount::text,
                        (SELECT COALESCE(sum(abs(back.quantity * back.price_unit)), 0)::text
                           FROM account_move_line back
                           JOIN reseller_charge own ON own.id = back.charge_id
@@ -64,33 +102,36 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
                            AND back.move_id = bill.invoice_id
                            AND back.parent_state != 'cancel'),
                        before.date_from, before.date_to
-                  FROM reseller_charge charge
+                  FROM unnest(%s::int[], %s::int[], %s::int[], %s::date[], %s::int[], %s::text[],
+                              %s::int[], %s::int[], %s::boolean[])
+                       AS one (number, client_id, feature_id, cycle_start, price_rule_id, kind,
+                               level_id, tier, is_flat_fee)
                   JOIN reseller_charge before
-                    ON before.client_id = charge.client_id
-                   AND before.feature_id = charge.feature_id
-                   AND before.cycle_start = charge.cycle_start
-                   AND before.price_rule_id = charge.price_rule_id
-                   AND before.kind = charge.kind
-                   AND before.level_id IS NOT DISTINCT FROM charge.level_id
-                   AND before.tier = charge.tier
-                   AND before.is_flat_fee = charge.is_flat_fee
+                    ON before.client_id = one.client_id
+                   AND before.feature_id = one.feature_id
+                   AND before.cycle_start = one.cycle_start
+                   AND before.price_rule_id = one.price_rule_id
+                   AND before.kind = one.kind
+                   AND before.level_id IS NOT DISTINCT FROM one.level_id
+                   AND before.tier = one.tier
+                   AND before.is_flat_fee = one.is_flat_fee
                    AND before.amount > 0
                   JOIN reseller_statement statement ON statement.id = before.statement_id
                   JOIN account_move_line line
                     ON line.charge_id = before.id
                    AND line.move_id = statement.invoice_id
                    AND line.parent_state != 'cancel'
-                 WHERE charge.id = ANY(%s)
-                 ORDER BY charge.id, before.id DESC
+                 ORDER BY one.number, before.id DESC
                 """,
-                negative,
+                [one.number for one in wanted],
+                [one.client.id for one in wanted],
+                [one.feature_id for one in wanted],
+                *(list(values) for values in keys),
             )
         ):
-            charge = self.env["reseller.charge"].browse(number)
-            unit = charge.currency_id._get_exact_rounding()
-            left = Decimal(amount) - rating.round_to(Decimal(back), unit)
+            left = Decimal(amount) - rating.round_to(Decimal(back), units[number])
             if left > 0:
-                found[charge].append(Billed(line, Decimal(amount), left, first, last))
+                found[number].append(Billed(line, Decimal(amount), left, first, last))
         return found
 
     def _link_given_back(self):
@@ -107,6 +148,19 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
             ):
                 # Only now: on posting, Odoo would pay the invoice with it, which accountants choose.
                 move.reversed_entry_id = invoice
+
+
+def parts_of(exact, taken):
+    """Return [((quantity, unit price, amount), invoice line)] of a charge, as invoice lines have it.
+
+    :param exact: (quantity, unit price, amount) of the charge
+    :param taken: [(invoice line, amount)] of what it gives back, or None
+    """
+    if not taken:
+        return [(exact, None)]
+    return [
+        (exact if part == exact[2] else (Decimal(-1), -part, part), line) for line, part in taken
+    ]
 
 
 def give_back(amount, billed, days, unit):

@@ -1,5 +1,6 @@
 from decimal import Decimal
 
+from freezegun import freeze_time
 from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
@@ -372,3 +373,22 @@ class TestTaxes(ResellerBillingCommon):
         self._run("2025-07-01")
         [credit] = self._documents("2025-07-01")
         self.assertEqual(self._totals(credit), ({"19 %": "604.93"}, "114.94", "719.87"))
+
+    def test_the_live_balance_gives_back_what_the_bill_does(self):
+        self._create_rule(
+            pricing_model="volume",
+            interval_count=2,
+            interval_unit="month",
+            tier_ids=[
+                fields.Command.create({"up_to": 100, "unit_price": 1}),
+                fields.Command.create({"is_last": True, "unit_price": 0.8}),
+            ],
+        )
+        self._use("2025-01-10", 80, client="T")
+        self._run("2025-02-01")
+        self.product.taxes_id = self.tax_16
+        self._use("2025-02-10", 40, client="T")
+        with freeze_time("2025-02-20 12:00:00"):
+            [(_since, due)] = self.client._load_shares().values()
+        # 80.00 with 15.20 back, 96.00 with 15.36: as on the bill of the test above.
+        self.assertEqual(due, Decimal("16.16"))
