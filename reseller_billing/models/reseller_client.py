@@ -128,7 +128,7 @@ class ResellerClient(models.Model):
         tracking=True,
     )
     cycle_from = fields.Date(
-        string="These Cycles Begin On",
+        string="Billed So From",
         compute="_compute_cycle_from",
         help="The day from which the client is billed so; until then as its service says.",
     )

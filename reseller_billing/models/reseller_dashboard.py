@@ -150,9 +150,14 @@ class ResellerDashboard(models.AbstractModel):
         }
 
     def _find_untaxed(self):
-        """Return the products of use and fees for which nobody has chosen a tax, as templates."""
+        """Return the products of use and fees for which nobody has chosen a tax, as templates.
+
+        Companies that have no reseller bill none.
+        """
         found = self.env["product.template"]
-        for company in self.env.companies:
+        resellers_sudo = self.env["reseller.reseller"].sudo()  # whose they are
+        resellers_sudo = resellers_sudo.search([("company_id", "in", self.env.companies.ids)])
+        for company in resellers_sudo.company_id:
             features_sudo = self.env["reseller.feature"].sudo()  # of its bills, whose they are
             features_sudo = features_sudo.search(
                 [("product_id", "!=", False), ("company_id", "in", (False, company.id))]
@@ -164,7 +169,7 @@ class ResellerDashboard(models.AbstractModel):
                     one.company_id in (company, company.browse()) and one._lacks_sales_tax(company)
                 )
             )
-        return found.with_env(self.env)
+        return found.sudo(False)
 
     def _find_parked(self):
         """Return the ids of the outcomes of accounts that are parked and have no bill since."""
