@@ -294,7 +294,8 @@ class AccountMove(models.Model):
         """
         bills = self.filtered("reseller_statement_id")
         for line in bills.invoice_line_ids.filtered(lambda one: one.display_type == "product"):
-            line.tax_ids = line._get_computed_taxes()
+            if line.reverses_charge_id or not line._is_settled():
+                line.tax_ids = line._get_computed_taxes()
         bills.invoice_line_ids._compute_account_id()
         return super(AccountMove, self - bills).action_update_fpos_values()
 

@@ -52,12 +52,12 @@ class AccountMoveLine(models.Model):
         return super(AccountMoveLine, self - settled)._compute_account_id()
 
     def _get_computed_taxes(self):
-        """Override of `account`: what is sold ahead keeps its taxes, and what is given back those that it
-        was billed with, as they stand now.
+        """Override of `account`: what is given back has the taxes that it was billed with, as they stand
+        now.
         """
-        if not self._is_settled():
-            return super()._get_computed_taxes()
         before = self.reverses_charge_id
+        if not before:
+            return super()._get_computed_taxes()
         lines = before.move_line_ids
         billed = lines.filtered(lambda line: line.move_id == before.statement_id.invoice_id)
         return billed[:1].tax_ids if billed else self.tax_ids

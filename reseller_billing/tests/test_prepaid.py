@@ -8,20 +8,25 @@ from .common import PrepaidCommon
 class TestPrepaid(PrepaidCommon):
     """Packages, from their sale to their last unit."""
 
-    def test_an_accountant_follows_a_package_from_sale_to_its_end(self):
-        owed = self.prepaid.copy({"code": "299300", "name": "Tax"})
+    def _create_tax(self, rate, **values):
+        """Return a tax with an account of its own."""
+        owed = self.prepaid.copy({"name": "Tax"})
         shares = [
             Command.create({"repartition_type": "base"}),
             Command.create({"repartition_type": "tax", "account_id": owed.id}),
         ]
-        tax = self.env["account.tax"].create(
+        return self.env["account.tax"].create(
             {
-                "name": "10 %",
-                "amount": 10,
+                "name": f"{rate} %",
+                "amount": rate,
                 "invoice_repartition_line_ids": shares,
                 "refund_repartition_line_ids": shares,
+                **values,
             }
         )
+
+    def test_an_accountant_follows_a_package_from_sale_to_its_end(self):
+        tax = self._create_tax(10)
         self.package.taxes_id = tax
         lot = self._sell("2024-01-05", pay=False)
         invoice = lot.charge_id.statement_id.invoice_id
@@ -393,19 +398,10 @@ class TestPrepaid(PrepaidCommon):
     def test_what_is_left_is_refunded_with_its_taxes(self):
         for included in (False, True):
             with self.subTest(included=included):
-                owed = self.prepaid.copy({"name": "Tax"})
-                shares = [
-                    Command.create({"repartition_type": "base"}),
-                    Command.create({"repartition_type": "tax", "account_id": owed.id}),
-                ]
-                tax = self.env["account.tax"].create(
-                    {
-                        "name": f"10 % {included}",
-                        "amount": 10,
-                        "price_include_override": "tax_included" if included else "tax_excluded",
-                        "invoice_repartition_line_ids": shares,
-                        "refund_repartition_line_ids": shares,
-                    }
+                tax = self._create_tax(
+                    10,
+                    name=f"10 % {included}",
+                    price_include_override="tax_included" if included else "tax_excluded",
                 )
                 price = 55 if included else 50
                 package = self._create_package(
@@ -515,3 +511,21 @@ class TestPrepaid(PrepaidCommon):
         for change in (move.button_draft, move._reverse_moves):
             with self.assertRaisesRegex(UserError, "stays with it"), self.env.cr.savepoint():
                 change()
+
+    def test_correcting_taxes_leaves_what_is_sold_ahead(self):
+        old, new = self._create_tax(19), self._create_tax(16)
+        self.package.taxes_id = self.product.taxes_id = old
+        self._create_rule(self._create_feature("fee"), recurring_fee=10)
+        self._run("2024-01-01")
+        self._add_extra(self.client_a, 50, "2024-02-01", product_id=self.package.id)
+        self._run("2024-02-01")
+        bill = self._statement(self.client_a, "2024-02-01")
+        self.package.taxes_id = self.product.taxes_id = new
+        right = self.env["account.move"].browse(bill.invoice_id.action_correct_taxes()["res_id"])
+        self.assertEqual(
+            {line.charge_id.kind: line.tax_ids for line in right.invoice_line_ids},
+            {"recurring": new, "package": old},
+        )
+        right.action_post()
+        self.assertEqual(right.amount_tax, 11.1)
+        self.assertBooks()
