@@ -475,14 +475,20 @@ class ResellerClient(models.Model):
     def _is_billed_on(self, date):
         """Whether the bill that a date asks for is there already."""
         self.ensure_one()
-        kind = self._get_turns().get(date, "cycle")
-        return kind == "cycle" and bool(
-            self.statement_ids.filtered(
-                lambda one: (
-                    one.bill_date == date
-                    and one.state in ("approved", "invoiced")
-                    and one.kind in ("cycle", "opening")
-                )
+        return self._get_turns().get(date, "cycle") == "cycle" and self._has_cycle_bill(date)
+
+    def _has_cycle_bill(self, date):
+        """Whether a bill of a date stands that took fees ahead."""
+        self.ensure_one()
+        return bool(
+            self.env["reseller.statement"].search_count(
+                [
+                    ("client_id", "=", self.id),
+                    ("bill_date", "=", date),
+                    ("state", "in", ("approved", "invoiced")),
+                    ("kind", "in", ("cycle", "opening")),
+                ],
+                limit=1,
             )
         )
 
@@ -528,16 +534,7 @@ class ResellerClient(models.Model):
         self.ensure_one()
         day = fields.Date.add(self.billed_until, days=1)
         row = self._membership_on(day)
-        billed = row and self.env["reseller.statement"].search_count(
-            [
-                ("client_id", "=", self.id),
-                ("bill_date", "=", day),
-                ("state", "in", ("approved", "invoiced")),
-                ("kind", "in", ("cycle", "opening")),
-            ],
-            limit=1,
-        )
-        if not billed:
+        if not row or not self._has_cycle_bill(day):
             return None
         return row.anchor_date, row.interval_count, row.interval_unit
 

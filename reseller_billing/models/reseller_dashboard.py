@@ -169,7 +169,7 @@ class ResellerDashboard(models.AbstractModel):
                     one.company_id in (company, company.browse()) and one._lacks_sales_tax(company)
                 )
             )
-        return found.sudo(False)
+        return found.sudo(False)  # what is listed is read with the rights of who looks
 
     def _find_parked(self):
         """Return the ids of the outcomes of accounts that are parked and have no bill since."""

@@ -194,8 +194,8 @@ class ResellerUsageLine(models.Model):
             bodies[client.id] = self.env._(
                 "Usage events voided, with their corrections: %s", ", ".join(names)
             )
-        # Who may void need not follow the account; its history says who did.
-        self.client_id.sudo()._message_log_batch(bodies)
+        clients_sudo = self.client_id.sudo()  # who may void need not write on accounts
+        clients_sudo._message_log_batch(bodies)
 
     @api.model
     def _void(self, company, condition, released, spared=None):

@@ -36,6 +36,22 @@ class TestTaxes(ResellerBillingCommon):
             recurring_fee=1200, interval_count=1, interval_unit="year", unit_price=0, **values
         )
 
+    def _use_into_another_tier(self):
+        """Use 80 at 1.00, billed with 19 %, and 40 more with 16 %, by which all of it is at 0.80."""
+        self._create_rule(
+            pricing_model="volume",
+            interval_count=2,
+            interval_unit="month",
+            tier_ids=[
+                fields.Command.create({"up_to": 100, "unit_price": 1}),
+                fields.Command.create({"is_last": True, "unit_price": 0.8}),
+            ],
+        )
+        self._use("2025-01-10", 80, client="T")
+        self._run("2025-02-01")
+        self.product.taxes_id = self.tax_16
+        self._use("2025-02-10", 40, client="T")
+
     def test_a_fee_is_given_back_with_the_tax_that_it_was_billed_with(self):
         self._price_a_year()
         plan = self.env["account.analytic.plan"].create({"name": "Plan"})
@@ -74,19 +90,7 @@ class TestTaxes(ResellerBillingCommon):
         self.assertAgrees(self._statement(self.client, "2025-07-01"))
 
     def test_units_of_another_tier_go_back_with_their_tax(self):
-        self._create_rule(
-            pricing_model="volume",
-            interval_count=2,
-            interval_unit="month",
-            tier_ids=[
-                fields.Command.create({"up_to": 100, "unit_price": 1}),
-                fields.Command.create({"is_last": True, "unit_price": 0.8}),
-            ],
-        )
-        self._use("2025-01-10", 80, client="T")
-        self._run("2025-02-01")
-        self.product.taxes_id = self.tax_16
-        self._use("2025-02-10", 40, client="T")
+        self._use_into_another_tier()
         self._run("2025-03-01")
         [first, second] = self._documents("2025-02-01", "2025-03-01")
         self.assertEqual(self._totals(first), ({"19 %": "80.00"}, "15.20", "95.20"))
@@ -197,7 +201,8 @@ class TestTaxes(ResellerBillingCommon):
         self.assertEqual(shipped.taxes_id, self.tax_19)
         other = self._create_company(name="Other")
         self.assertTrue(other.account_sale_tax_id)  # of its chart
-        self.assertEqual(shipped.sudo().taxes_id, self.tax_19 | other.account_sale_tax_id)
+        shipped_sudo = shipped.sudo()  # taxes of all companies
+        self.assertEqual(shipped_sudo.taxes_id, self.tax_19 | other.account_sale_tax_id)
         # What somebody has chosen stays.
         shipped.taxes_id = self.tax_16
         self.company.account_sale_tax_id = self.tax_16
@@ -375,19 +380,7 @@ class TestTaxes(ResellerBillingCommon):
         self.assertEqual(self._totals(credit), ({"19 %": "604.93"}, "114.94", "719.87"))
 
     def test_the_live_balance_gives_back_what_the_bill_does(self):
-        self._create_rule(
-            pricing_model="volume",
-            interval_count=2,
-            interval_unit="month",
-            tier_ids=[
-                fields.Command.create({"up_to": 100, "unit_price": 1}),
-                fields.Command.create({"is_last": True, "unit_price": 0.8}),
-            ],
-        )
-        self._use("2025-01-10", 80, client="T")
-        self._run("2025-02-01")
-        self.product.taxes_id = self.tax_16
-        self._use("2025-02-10", 40, client="T")
+        self._use_into_another_tier()
         with freeze_time("2025-02-20 12:00:00"):
             [(_since, due)] = self.client._load_shares().values()
         # 80.00 with 15.20 back, 96.00 with 15.36: as on the bill of the test above.

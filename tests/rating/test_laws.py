@@ -19,7 +19,8 @@ from strategies import days, integers, sample
 
 pytestmark = pytest.mark.laws
 
-HISTORIES = int(os.environ.get("RB_HISTORIES", "2000"))
+# Some 10,000 in all.
+HISTORIES = int(os.environ.get("RB_HISTORIES", "2781"))
 START = day("2024-01-05")
 MODELS = ["unlimited", "per_unit", "package", "graduated", "volume"]
 GAUGE_MODELS = ["unlimited", "per_unit"]
