@@ -46,6 +46,7 @@
         "views/reseller_reseller_views.xml",
         "views/reseller_billing_run_views.xml",
         "views/reseller_dashboard_views.xml",
+        "views/reseller_tax_change_views.xml",
         "views/account_move_views.xml",
         "views/res_partner_views.xml",
         "views/contract_contract_views.xml",

@@ -67,6 +67,7 @@ from . import (
     reseller_statement_review,
     reseller_statement_send,
     reseller_statement_wallet,
+    reseller_tax_change,
     reseller_usage_alert,
     reseller_usage_daily,
     reseller_usage_file,

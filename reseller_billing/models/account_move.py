@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
-from .account_move_line import BILLING, _is_billing
+from .account_move_line import BILLING, OF_BILLING, _is_billing
 
 # What would make an invoice disagree with its statement.
 STATEMENT_OWNED = {
@@ -230,8 +230,8 @@ class AccountMove(models.Model):
         lines = self._get_product_lines()
         charges = lines.mapped("charge_id")
         copies = replacement._get_product_lines()
-        names = ("charge_id", "reverses_charge_id")
-        links = [{name: line[name].id for name in names} for line in lines]
+        names = ("charge_id", *OF_BILLING)
+        links = [line._convert_to_write({name: line[name] for name in names}) for line in lines]
         lines.with_context(reseller_billing=BILLING).write(dict.fromkeys(names, False))
         for line, vals in zip(copies, links, strict=True):
             line.with_context(reseller_billing=BILLING).write(vals)
@@ -296,6 +296,7 @@ class AccountMove(models.Model):
         for line in bills.invoice_line_ids.filtered(lambda one: one.display_type == "product"):
             if line.reverses_charge_id or not line._is_settled():
                 line.tax_ids = line._get_computed_taxes()
+                line._follow_position()
         bills.invoice_line_ids._compute_account_id()
         return super(AccountMove, self - bills).action_update_fpos_values()
 

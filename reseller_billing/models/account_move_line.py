@@ -1,5 +1,10 @@
+from decimal import Decimal
+from fractions import Fraction
+
 from odoo import fields, models
 from odoo.exceptions import UserError
+
+from .. import rating
 
 # What would make a line disagree with its charge.
 CHARGE_OWNED = {
@@ -13,6 +18,9 @@ CHARGE_OWNED = {
     "display_type",
 }
 
+
+# What billing alone writes.
+OF_BILLING = {"reverses_charge_id", "charge_amount", "charge_date_from", "charge_date_to"}
 
 # What would take the cost of a package from the account that owes it.
 PACKAGE_OWNED = {"account_id"}
@@ -46,6 +54,20 @@ class AccountMoveLine(models.Model):
         help="What an earlier bill charged and this line gives back, with its taxes and account.",
     )
 
+    charge_amount = fields.Monetary(
+        string="As Priced",
+        readonly=True,
+        copy=False,
+        help="What this line bills of its charge, as priced: below zero where it gives back.",
+    )
+    charge_date_from = fields.Date(string="Service From", readonly=True, copy=False)
+    charge_date_to = fields.Date(
+        string="Service To",
+        readonly=True,
+        copy=False,
+        help="The days of service of what this line bills or gives back.",
+    )
+
     def _compute_account_id(self):
         """Override of `account`: what sells ahead stays on the account that owes it."""
         settled = self.filtered(lambda line: line.account_id and line._is_settled())
@@ -53,14 +75,76 @@ class AccountMoveLine(models.Model):
 
     def _get_computed_taxes(self):
         """Override of `account`: what is given back has the taxes that it was billed with, as they stand
-        now.
+        now; other lines of bills have those of their days of service.
         """
         before = self.reverses_charge_id
         if not before:
-            return super()._get_computed_taxes()
-        lines = before.move_line_ids
-        billed = lines.filtered(lambda line: line.move_id == before.statement_id.invoice_id)
+            return self._get_dated_taxes(super()._get_computed_taxes())
+        first, last = self.charge_date_from, self.charge_date_to
+        billed = before.move_line_ids.filtered(
+            lambda line: (
+                line.move_id == before.statement_id.invoice_id
+                and (not first or (line.charge_date_from <= last and line.charge_date_to >= first))
+            )
+        )
         return billed[:1].tax_ids if billed else self.tax_ids
+
+    def _get_dated_taxes(self, taxes):
+        """Return the taxes of this line of a bill as they are on its day.
+
+        :param taxes: as they are where no rate changes
+        """
+        if not self.charge_id:
+            return taxes
+        position, template = self.move_id.fiscal_position_id, self.product_id.product_tmpl_id
+        plain = template._get_sales_taxes(self.company_id, position)
+        dated = template._get_sales_taxes(self.company_id, position, self._get_tax_day())
+        return taxes if plain == dated else position.map_tax(dated)
+
+    def _get_tax_day(self):
+        """Return the day whose tax this line of a bill takes (rating 26)."""
+        self.ensure_one()
+        return self.charge_id._get_tax_day(self.charge_date_to)
+
+    def _follow_position(self):
+        """Have the price follow where the invoice's fiscal position takes a tax away that it includes."""
+        self.ensure_one()
+        if self.reverses_charge_id or not self.charge_amount:
+            return
+        template, position = self.product_id.product_tmpl_id, self.move_id.fiscal_position_id
+        own = template._get_sales_taxes(self.company_id, position, self._get_tax_day())
+        unit = self.currency_id._get_exact_rounding()
+        priced = rating.round_to(Decimal(repr(self.charge_amount)), unit)
+        amount = template._adapt_price(priced, self.currency_id, own, position.map_tax(own))
+        sign = -1 if self.move_id.move_type == "out_refund" else 1
+        if self.currency_id.compare_amounts(self.quantity * self.price_unit, sign * float(amount)):
+            self.with_context(reseller_billing=BILLING).write(
+                {"quantity": 1, "price_unit": sign * float(amount)}
+            )
+
+    def _get_charge_days(self, days):
+        """Return (first, last) of the days that are given back of this line.
+
+        :param days: (first, last) of the service that is given back; only of those of a recurring fee
+            is known which they are
+        """
+        self.ensure_one()
+        own = self.charge_date_from, self.charge_date_to
+        common = max(own[0], days[0]), min(own[1], days[1])
+        is_fee = self.charge_id.kind == "recurring"
+        return common if is_fee and common[0] <= common[1] else own
+
+    def _get_invoiced_share(self, amount):
+        """Return what this line has, exact, of an amount of its charge, as priced, that is given back."""
+        self.ensure_one()
+        unit = self.currency_id._get_exact_rounding()
+        billed = rating.round_to(Decimal(repr(self.charge_amount)), unit)
+        whole = rating.round_to(Decimal(repr(self.quantity * self.price_unit)), unit)
+        if self.move_id.move_type == "out_refund":
+            whole = -whole
+        if billed == whole:
+            return amount
+        return rating.round_to(Fraction(amount) * Fraction(whole) / Fraction(billed), unit)
 
     def _is_settled(self):
         """Whether taxes and account are those of another day: of a sale ahead, its refund, or of what is
@@ -91,7 +175,7 @@ class AccountMoveLine(models.Model):
         )
 
     def write(self, vals):
-        if "reverses_charge_id" in vals and not _is_billing(self):
+        if OF_BILLING & vals.keys() and not _is_billing(self):
             raise UserError(self.env._("What a line gives back, billing itself keeps."))
         if (CHARGE_OWNED | PACKAGE_OWNED) & vals.keys() and not _is_billing(self):
             for line in self.filtered("charge_id"):

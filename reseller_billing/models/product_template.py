@@ -87,17 +87,34 @@ class ProductTemplate(models.Model):
             and not product._get_sales_taxes(company)
         )
 
-    def _get_sales_taxes(self, company, position=None):
+    def _get_sales_taxes(self, company, position=None, day=None):
         """Return the taxes that Odoo gives an invoice line of this: its own, or else its account's.
 
         :param position: an account.fiscal.position, which maps the account, and not the taxes
+        :param date day: of the service; with the rates of that day. None: as the product has them
         """
         taxes = self.taxes_id._filter_taxes_by_company(company)
         if not taxes and self:
             account = self.with_company(company).get_product_accounts(position)["income"]
             if account:
                 taxes = account.tax_ids.filtered(lambda tax: tax.type_tax_use == "sale")
-        return taxes
+        return self.env["reseller.tax.change"]._apply(taxes, company, day) if day else taxes
+
+    def _adapt_price(self, amount, currency, taxes, mapped):
+        """Return an amount as priced, exact, as invoices with other taxes have it: as Odoo does, a price
+        that includes taxes is without them where a fiscal position takes them away.
+
+        :param Decimal amount: as priced
+        :param taxes: those of the product
+        :param mapped: those of the invoice's line
+        """
+        if not taxes or taxes == mapped:
+            return amount
+        product = self.product_variant_id
+        found = taxes._adapt_price_unit_to_another_taxes(float(amount), product, taxes, mapped)
+        if found == float(amount):
+            return amount
+        return rating.round_to(Decimal(repr(found)), currency._get_exact_rounding())
 
     @api.constrains("reseller_grants", "reseller_feature_id", "reseller_units")
     def _check_reseller_grants(self):

@@ -1,4 +1,5 @@
 from decimal import Decimal
+from typing import NamedTuple
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -48,6 +49,20 @@ COLUMNS = (
     "manual_charge_id",
     "trace",
 )
+
+
+class Part(NamedTuple):
+    """What an invoice line bills of a charge."""
+
+    exact: tuple  # (quantity, unit price, amount)
+    days: tuple  # (first, last) of the service
+    original: models.BaseModel | None = None  # the invoice line that it gives back of
+    is_divided: bool = False  # by a change of rates
+
+
+def get_tax_day(kind, cycle_end, last):
+    """Return the day whose taxes a component takes, see reseller.charge._get_tax_day."""
+    return cycle_end if kind == "recurring" and cycle_end else last
 
 
 class ResellerCharge(models.Model):
@@ -169,9 +184,66 @@ class ResellerCharge(models.Model):
             "date_to": charge.last,
             "price_rule_id": charge.key.rule,
             "adjusts_statement_id": adjusted.id or None,
-            "trace": charge.trace,
+            "trace": {**charge.trace, **self._prepare_spans(charge)},
             "name": self._describe(statement, charge, adjusted),
         }
+
+    @api.model
+    def _prepare_spans(self, charge):
+        """Return how a rated charge is divided by changes of tax rates, as its trace keeps it."""
+        if not charge.spans:
+            return {}
+        return {
+            "spans": [
+                [first.isoformat(), last.isoformat(), rating.text(amount)]
+                for first, last, amount in charge.spans
+            ]
+        }
+
+    @api.model
+    def _split(self, exact, days, product, company, spans=(), taken=None):
+        """Return the Parts of a charge, each a line of the invoice.
+
+        :param exact: (quantity, unit price, amount) of the charge
+        :param days: (first, last) of its service
+        :param spans: (first day, last day, amount) of use that a change of rates divides; where the
+            product's taxes do not change, they stay together
+        :param taken: [(invoice line, amount)] of what it gives back, or None
+        """
+        if taken:
+            return [
+                Part(
+                    exact if amount == exact[2] else (Decimal(-1), -amount, amount),
+                    line._get_charge_days(days) if line else days,
+                    line or None,
+                )
+                for line, amount in taken
+            ]
+        groups = []
+        for first, last, amount in spans:
+            taxes = product.product_tmpl_id._get_sales_taxes(company, day=last)
+            if groups and groups[-1][0] == taxes:
+                groups[-1][2:] = last, groups[-1][3] + amount
+            else:
+                groups.append([taxes, first, last, amount])
+        if len(groups) > 1:
+            return [
+                Part((Decimal(1), amount, amount), (first, last), is_divided=True)
+                for _taxes, first, last, amount in groups
+                if amount
+            ]
+        if groups:
+            days = groups[0][1:3]
+        return [Part(exact, tuple(days))]
+
+    def _get_tax_day(self, last):
+        """Return the day whose taxes a line takes: a recurring fee is taxed whole, by the last day of its
+        cycle, all else by its days (rating 26).
+
+        :param date last: the last day of the line's service, or None
+        """
+        self.ensure_one()
+        return get_tax_day(self.kind, self.cycle_end, last or self.date_to or self.bill_date)
 
     @api.model
     def _describe(self, statement, charge, adjusted):
@@ -256,20 +328,41 @@ class ResellerCharge(models.Model):
 
     # Invoicing
 
-    def _prepare_invoice_line_vals(self, exact, sign, quantity_digits):
-        """Return the values of the invoice line of this charge.
+    def _get_parts(self, exact, taken):
+        """Return the Parts of this charge, see _split."""
+        self.ensure_one()
+        days = self.date_from or self.bill_date, self.date_to or self.bill_date
+        product = self._get_product()
+        return self._split(exact, days, product, self.company_id, self._get_spans(), taken)
+
+    def _get_spans(self):
+        """Return (first day, last day, exact amount) of the use that a change of rates divides."""
+        self.ensure_one()
+        to_date = fields.Date.to_date
+        return [
+            (to_date(first), to_date(last), Decimal(amount))
+            for first, last, amount in (self.trace or {}).get("spans", ())
+        ]
+
+    def _prepare_invoice_line_vals(self, part, adjusted, sign, quantity_digits, position):
+        """Return the values of an invoice line of this charge.
 
         Where it cannot carry quantity and price, see _split_amount, both are in its label.
 
-        :param exact: (quantity, unit price, amount) as Decimals
+        :param Part part: what it bills of this charge
+        :param adjusted: the invoice line that an adjustment takes taxes and account from, or None
         :param int sign: 1 on an invoice, -1 on a credit note
         :param int quantity_digits: decimal places of an invoice line's quantity
+        :param position: the invoice's account.fiscal.position
         """
         self.ensure_one()
-        quantity, price, amount = exact
+        quantity, price, amount = part.exact
         vals = {
             "name": self.name,
             "charge_id": self.id,
+            "charge_amount": float(amount),
+            "charge_date_from": part.days[0],
+            "charge_date_to": part.days[1],
             "sequence": self.sequence,
             "display_type": "product",
         }
@@ -277,7 +370,13 @@ class ResellerCharge(models.Model):
             vals.update(self._prepare_contract_line_vals())
         else:
             vals["product_id"] = self._get_product().id
-        vals.update(self._prepare_balance_vals(vals["product_id"], amount))
+        if part.is_divided:
+            vals["name"] = self.env._(
+                "%(text)s, of which %(first)s to %(last)s",
+                text=self.name,
+                first=format_date(self.env, part.days[0]),
+                last=format_date(self.env, part.days[1]),
+            )
         refunded = self.manual_charge_id.refund_lot_id
         if refunded:
             sold = refunded.charge_id.move_line_ids[:1]
@@ -287,18 +386,41 @@ class ResellerCharge(models.Model):
             vals["account_id"] = self._get_liability_account().id
             if self.trace["grant"]["grants"] == "money":
                 vals["tax_ids"] = [fields.Command.clear()]  # taxed at use
+        if part.original:
+            vals |= self._prepare_given_back_vals(part, vals["name"])
+        elif adjusted:
+            vals |= self._prepare_original_vals(adjusted)
+            if part.is_divided:
+                del vals["tax_ids"]  # each part has those of its days
+        invoiced = self._get_invoiced(part, vals, adjusted, position)
+        if invoiced != amount:
+            quantity, price, amount = Decimal(1), invoiced, invoiced
+        vals.update(self._prepare_balance_vals(vals["product_id"], amount))
         held, each = self._split_amount(quantity, price, amount, quantity_digits)
         if (held, each) == (quantity, price):
             return {**vals, "quantity": float(quantity) * sign, "price_unit": float(price)}
+        quantity, price, _amount = part.exact
         if self.kind != "recurring" and abs(quantity) != 1:
             vals["name"] = f"{vals['name']} · {rating.text(quantity)} × {rating.text(price)}"
         return {**vals, "quantity": 1.0, "price_unit": float(amount) * sign}
 
+    def _get_invoiced(self, part, vals, adjusted, position):
+        """Return a part's amount, exact, as its invoice line has it: see product.template._adapt_price.
+
+        What takes the taxes of another line is as much as that one had of what it billed.
+        """
+        amount = part.exact[2]
+        if "tax_ids" in vals:
+            original = part.original or adjusted
+            return original._get_invoiced_share(amount) if original else amount
+        template = self.env["product.product"].browse(vals["product_id"]).product_tmpl_id
+        day = self._get_tax_day(part.days[1])
+        taxes = template._get_sales_taxes(self.company_id, position, day)
+        return template._adapt_price(amount, self.currency_id, taxes, position.map_tax(taxes))
+
     @api.model
     def _prepare_original_vals(self, original):
-        """Return what an invoice line takes from one that it changes what was billed by, or from None."""
-        if not original:
-            return {}
+        """Return what an invoice line takes from one that it changes what was billed by."""
         vals = {
             "tax_ids": [fields.Command.set(original.tax_ids.ids)],
             "analytic_distribution": original.analytic_distribution or False,
@@ -307,16 +429,17 @@ class ResellerCharge(models.Model):
             vals["account_id"] = original.account_id.id
         return vals
 
-    def _prepare_given_back_vals(self, original, name):
+    def _prepare_given_back_vals(self, part, name):
         """Return what an invoice line takes from one that it gives back of (rating 26)."""
         self.ensure_one()
+        original = part.original
         before, invoice = original.charge_id, original.move_id
         if invoice != self.adjusts_statement_id.invoice_id or self.kind != "recurring":
             name = self.env._(
                 "%(text)s (billed for %(first)s to %(last)s by %(document)s)",
                 text=name,
-                first=format_date(self.env, before.date_from),
-                last=format_date(self.env, before.date_to),
+                first=format_date(self.env, original.charge_date_from),
+                last=format_date(self.env, original.charge_date_to),
                 document=invoice.name or before.statement_id.name,
             )
         return {
@@ -371,7 +494,8 @@ class ResellerCharge(models.Model):
 
     def _check_package_taxes(self):
         """Refuse taxes that would be booked on the account of packages: these owe their cost alone."""
-        taxes = self._get_product().taxes_id._filter_taxes_by_company(self.company_id)
+        template = self._get_product().product_tmpl_id
+        taxes = template._get_sales_taxes(self.company_id, day=self._get_tax_day(None))
         for tax in taxes.flatten_taxes_hierarchy():
             shares = tax.invoice_repartition_line_ids
             if any(

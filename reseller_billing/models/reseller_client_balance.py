@@ -6,12 +6,12 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from .. import rating
-from .reseller_charge import METERED
+from .reseller_charge import METERED, get_tax_day
 from .reseller_client_wallet import total_of
-from .reseller_statement_given_back import Less, parts_of
+from .reseller_statement_given_back import make_less
 
 # A line of an invoice that is not made yet; amounts are exact, taxes None where the product has them.
-BillLine = namedtuple("BillLine", "product quantity price amount taxes is_metered")
+BillLine = namedtuple("BillLine", "product quantity price amount taxes is_metered day original")
 
 
 class ResellerClientBalanceMixin(models.AbstractModel):
@@ -106,7 +106,7 @@ class ResellerClientBalanceMixin(models.AbstractModel):
                 sold = item.refund_lot_id.charge_id.move_line_ids[:1]
                 taxes = sold.tax_ids if sold else None  # as on the credit note
                 lines[item.client_id].append(
-                    BillLine(item._get_product(), *item._get_exact(), taxes, False)
+                    BillLine(item._get_product(), *item._get_exact(), taxes, False, item.date, None)
                 )
             positions = statements._get_fiscal_positions(clients, company)
             for client in clients:
@@ -138,9 +138,18 @@ class ResellerClientBalanceMixin(models.AbstractModel):
         rated = list(enumerate((client, one) for client in self for one in charges[client.id]))
         given_back = statements_sudo._split_given_back(
             [
-                Less(number, client, one.feature, one.key, (one.first, one.last), -one.amount)
+                less
                 for number, (client, one) in rated
                 if one.amount < 0
+                for less in make_less(
+                    number,
+                    client,
+                    one.feature,
+                    one.key,
+                    (one.first, one.last),
+                    one.amount,
+                    one.spans,
+                )
             ]
         )
         found = defaultdict(list)
@@ -148,15 +157,24 @@ class ResellerClientBalanceMixin(models.AbstractModel):
             feature = self.env["reseller.feature"].browse(charge.feature)
             closed = closing.get((client.id, charge.closed))
             adjusted = closed and originals.get((closed.id, charge.feature))
-            exact = charge.quantity, charge.unit_price, charge.amount
-            for part, line in parts_of(exact, given_back.get(number)):
-                original = line or adjusted
+            product = feature._get_product(company)
+            for part in self.env["reseller.charge"]._split(
+                (charge.quantity, charge.unit_price, charge.amount),
+                (charge.first, charge.last),
+                product,
+                company,
+                charge.spans,
+                given_back.get(number),
+            ):
+                original = part.original or (None if part.is_divided else adjusted)
                 found[client].append(
                     BillLine(
-                        feature._get_product(company),
-                        *part,
+                        product,
+                        *part.exact,
                         original.tax_ids if original else None,
                         charge.key.kind in METERED,
+                        get_tax_day(charge.key.kind, charge.cycle_end, part.days[1]),
+                        original,
                     )
                 )
         return found
@@ -177,12 +195,21 @@ class ResellerClientBalanceMixin(models.AbstractModel):
         """Return what an amount as priced comes to with the taxes of a product; exact Decimals."""
         self.ensure_one()
         position = self.env["reseller.statement"]._get_fiscal_positions(self, self.company_id)
-        line = BillLine(product, Decimal(1), amount, amount, None, False)
+        today = fields.Date.context_today(self)
+        line = BillLine(product, Decimal(1), amount, amount, None, False, today, None)
         return self._get_totals([line], position[self.id])[0]
 
-    def _get_product_taxes(self, product, position):
-        """Return the taxes that Odoo gives an invoice line: the product's, or else the account's."""
-        return position.map_tax(product.product_tmpl_id._get_sales_taxes(self.company_id, position))
+    def _get_line_price(self, line, position):
+        """Return (taxes, (quantity, unit price, amount)) of a BillLine as its invoice would have them."""
+        exact, taxes, invoiced = line[1:4], line.taxes, line.amount
+        if line.original:
+            invoiced = line.original._get_invoiced_share(line.amount)
+        elif taxes is None:
+            template = line.product.product_tmpl_id
+            own = template._get_sales_taxes(self.company_id, position, line.day)
+            taxes = position.map_tax(own)
+            invoiced = template._adapt_price(line.amount, self.currency_id, own, taxes)
+        return taxes, exact if invoiced == line.amount else (Decimal(1), invoiced, invoiced)
 
     def _get_totals(self, lines, position):
         """Return (total, total of metered use) of an invoice, taxes included; exact Decimals.
@@ -200,19 +227,16 @@ class ResellerClientBalanceMixin(models.AbstractModel):
         digits = self.env["decimal.precision"].precision_get("Product Unit")
         unit = currency._get_exact_rounding()
         plain, bases, payer = [Decimal(0), Decimal(0)], [], self._get_payer()
-        by_product = {}
         for line in lines:
             product_sudo = line.product.sudo()  # as on the invoice
-            taxes_sudo = line.taxes
-            if taxes_sudo is None and product_sudo not in by_product:
-                by_product[product_sudo] = self._get_product_taxes(product_sudo, position_sudo)
-            if taxes_sudo is None:
-                taxes_sudo = by_product[product_sudo]
+            taxes_sudo, exact = self._get_line_price(
+                line._replace(product=product_sudo), position_sudo
+            )
             if not taxes_sudo:
-                plain[0] += line.amount
-                plain[1] += line.amount if line.is_metered else 0
+                plain[0] += exact[2]
+                plain[1] += exact[2] if line.is_metered else 0
                 continue
-            quantity, price = self.env["reseller.charge"]._split_amount(*line[1:4], digits)
+            quantity, price = self.env["reseller.charge"]._split_amount(*exact, digits)
             base = taxes_model._prepare_base_line_for_taxes_computation(
                 {},
                 product_id=product_sudo,

@@ -305,6 +305,40 @@ class ResellerRating(models.AbstractModel):
             found[client, feature][rating.Key(*key)] = (Decimal(quantity), Decimal(amount), end)
         return found
 
+    def _load_prior_spans(self, bounds, as_of=None):
+        """Return {(client id, feature id): {rating.Key: [(last day, amount)]}} of how bills that are not
+        void divided use; one that was not divided counts whole on its last day.
+
+        :param bounds: see _load_prior
+        :param as_of: see _load_prior
+        """
+        found = defaultdict(lambda: defaultdict(list))
+        for client, feature, last, amount, *key in self.env.execute_query(
+            SQL(
+                """
+                SELECT charge.client_id, charge.feature_id,
+                       COALESCE((span.value ->> 1)::date, charge.date_to),
+                       COALESCE(span.value ->> 2, charge.amount::text),
+                       charge.cycle_start, charge.price_rule_id, charge.kind, charge.level_id,
+                       charge.tier, charge.is_flat_fee
+                  FROM unnest(%s::int[], %s::date[]) AS bound (client_id, since)
+                  JOIN reseller_charge charge
+                    ON charge.client_id = bound.client_id AND charge.cycle_end >= bound.since
+                  JOIN reseller_statement statement ON statement.id = charge.statement_id
+                  LEFT JOIN LATERAL jsonb_array_elements(charge.trace -> 'spans') AS span ON true
+                 WHERE %s
+                   AND charge.price_rule_id IS NOT NULL
+                   AND charge.kind IN ('usage', 'overage')
+                   AND NOT charge.is_flat_fee
+                """,
+                list(bounds),
+                list(bounds.values()),
+                self._known_sql(as_of),
+            )
+        ):
+            found[client, feature][rating.Key(*key)].append((last, Decimal(amount)))
+        return found
+
     def _find_lot_holders(self, clients):
         """Return {(client id, feature id)} of those who have lots of units."""
         self.env.flush_all()
@@ -445,9 +479,11 @@ class ResellerRating(models.AbstractModel):
         for (client, _feature), days in uncovered.items():
             bounds[client] = min(bounds[client], days[0])
         prior = self._load_prior(bounds, as_of)
+        cuts = self.env["reseller.tax.change"]._get_cuts(clients.company_id)
+        spans = self._load_prior_spans(bounds, as_of) if cuts else {}
         parts, wanted = {}, {}
         for client in clients:
-            bill = bills[client.id]
+            bill = replace(bills[client.id], cuts=cuts)
             for (currency, feature_id), feature in features.items():
                 key = (client.id, feature_id)
                 if currency != client.currency_id.id or not (
@@ -472,7 +508,10 @@ class ResellerRating(models.AbstractModel):
         nothing = rating.Usage([])
         for key, part in parts.items():
             charged, drawn = part.charges(
-                usage.get(key, nothing), prior.get(key, {}), prepaid.get(key, rating.Prepaid())
+                usage.get(key, nothing),
+                prior.get(key, {}),
+                prepaid.get(key, rating.Prepaid()),
+                spans.get(key),
             )
             charges[key[0]] += charged
             draws[key[0]] += drawn

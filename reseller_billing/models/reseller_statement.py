@@ -15,7 +15,6 @@ from . import (  # noqa: F401
 )
 from .account_move_line import BILLING
 from .reseller_charge import METERED
-from .reseller_statement_given_back import parts_of
 
 LIVE = ("approved", "invoiced")
 # Says that a bill is made at once; no request can send it.
@@ -578,7 +577,11 @@ class ResellerStatement(models.Model):
         )
         if not billed:
             return
-        originals = billed._get_adjusted_lines(), billed._find_given_back(exact)
+        originals = (
+            billed._get_adjusted_lines(),
+            billed._find_given_back(exact),
+            self._get_fiscal_positions(billed.client_id, billed.company_id),
+        )
         digits = self.env["decimal.precision"].precision_get("Product Unit")
         billed._check_invoiceable()
         billed._check_taxes(originals[1])
@@ -712,7 +715,7 @@ class ResellerStatement(models.Model):
 
         :param exact: {charge id: (quantity, unit price, amount)} as Decimals
         :param originals: the lines whose taxes charges take: those of _get_adjusted_lines and of
-            _find_given_back
+            _find_given_back; and the fiscal positions of _get_fiscal_positions
         :param bool turned: whether taxes turn one into the other
         """
         self.ensure_one()
@@ -727,18 +730,19 @@ class ResellerStatement(models.Model):
             vals |= {"invoice_payment_term_id": False, "invoice_date_due": date}
         charges = self.charge_ids.sorted("sequence")
         below = (sum((exact[charge.id][2] for charge in charges), Decimal(0)) < 0) != turned
-        commands, (adjusted, given_back) = [], originals
+        commands, (adjusted, given_back, positions) = [], originals
+        position = self.env["account.fiscal.position"].browse(
+            positions.get(self.client_id.id) or []
+        )
         language = {"lang": self._get_language() or self.env.lang}
         for charge in charges.with_context(**language):
             if not exact[charge.id][2]:
                 continue
-            for part, original in parts_of(exact[charge.id], given_back.get(charge.id)):
-                line = charge._prepare_invoice_line_vals(part, -1 if below else 1, quantity_digits)
-                if original:
-                    line |= charge._prepare_given_back_vals(original, line["name"])
-                else:
-                    place = charge.adjusts_statement_id.id, charge.feature_id.id
-                    line |= charge._prepare_original_vals(adjusted.get(place))
+            original = adjusted.get((charge.adjusts_statement_id.id, charge.feature_id.id))
+            for part in charge._get_parts(exact[charge.id], given_back.get(charge.id)):
+                line = charge._prepare_invoice_line_vals(
+                    part, original, -1 if below else 1, quantity_digits, position
+                )
                 commands.append(Command.create(line))
         return {
             **vals,

@@ -44,7 +44,10 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
         """
         return self._split_given_back(
             [
-                Less(
+                less
+                for charge in self.charge_ids
+                if exact[charge.id][2] < 0 and charge.price_rule_id
+                for less in make_less(
                     charge.id,
                     charge.client_id,
                     charge.feature_id.id,
@@ -57,10 +60,9 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
                         charge.is_flat_fee,
                     ),
                     (charge.date_from, charge.date_to),
-                    -exact[charge.id][2],
+                    exact[charge.id][2],
+                    charge._get_spans(),
                 )
-                for charge in self.charge_ids
-                if exact[charge.id][2] < 0 and charge.price_rule_id
             ]
         )
 
@@ -69,23 +71,34 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
         """Return {number: [(invoice line, amount below zero)]} of what is given back of components.
 
         A fee is given back of each line that billed its days; other units, newest first, as
-        corrections return them. What no line has billed comes with no line.
+        corrections return them, and of the side of a change of rates that they are of. What no line
+        has billed comes with no line.
 
         :param wanted: a list of Less
         """
         if not wanted:
             return {}
-        found, lines = {}, self.env["account.move.line"]
-        billed = self._load_billed(wanted)
+        found, lines = defaultdict(dict), self.env["account.move.line"]
+        billed = self._load_billed({one.number: one for one in wanted}.values())
         for one in wanted:
-            unit = one.client.currency_id._get_exact_rounding()
-            days = one.days if one.key.kind == "recurring" else None
-            taken = give_back(one.amount, billed[one.number], days, unit)
-            found[one.number] = [(lines.browse(line), -amount) for line, amount in taken]
-        return found
+            unit, mine = one.client.currency_id._get_exact_rounding(), found[one.number]
+            left = [
+                row._replace(left=row.left - mine.get(row.line_id, 0)) for row in billed[one.number]
+            ]
+            days = one.days
+            if one.key.kind != "recurring":
+                left.sort(key=lambda row, days=days: row.last < days[0] or row.first > days[1])
+                days = None
+            for line, amount in give_back(one.amount, left, days, unit):
+                mine[line] = mine.get(line, 0) + amount
+        return {
+            number: [(lines.browse(line), -amount) for line, amount in taken.items()]
+            for number, taken in found.items()
+        }
 
     def _load_billed(self, wanted):
         """Return {number: [Billed]}, newest first, of what bills have charged of components."""
+        wanted = list(wanted)
         keys = list(zip(*(one.key for one in wanted), strict=True))
         units = {one.number: one.client.currency_id._get_exact_rounding() for one in wanted}
         self.env.flush_all()
@@ -93,15 +106,18 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
         for number, line, amount, back, first, last in self.env.execute_query(
             SQL(
                 """
-                SELECT one.number, line.id, before.amount::text,
-                       (SELECT COALESCE(sum(abs(back.quantity * back.price_unit)), 0)::text
+                SELECT one.number, line.id, abs(line.charge_amount)::text,
+                       (SELECT COALESCE(sum(abs(back.charge_amount)), 0)::text
                           FROM account_move_line back
                           JOIN reseller_charge own ON own.id = back.charge_id
                           JOIN reseller_statement bill ON bill.id = own.statement_id
                          WHERE back.reverses_charge_id = before.id
+                           -- Of what is divided by a change of rates, each line by itself.
+                           AND back.charge_date_from <= line.charge_date_to
+                           AND back.charge_date_to >= line.charge_date_from
                            AND back.move_id = bill.invoice_id
                            AND back.parent_state != 'cancel'),
-                       before.date_from, before.date_to
+                       line.charge_date_from, line.charge_date_to
                   FROM unnest(%s::int[], %s::int[], %s::int[], %s::date[], %s::int[], %s::text[],
                               %s::int[], %s::int[], %s::boolean[])
                        AS one (number, client_id, feature_id, cycle_start, price_rule_id, kind,
@@ -121,7 +137,7 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
                     ON line.charge_id = before.id
                    AND line.move_id = statement.invoice_id
                    AND line.parent_state != 'cancel'
-                 ORDER BY one.number, before.id DESC
+                 ORDER BY one.number, before.id DESC, line.charge_date_from DESC
                 """,
                 [one.number for one in wanted],
                 [one.client.id for one in wanted],
@@ -150,16 +166,16 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
                 move.reversed_entry_id = invoice
 
 
-def parts_of(exact, taken):
-    """Return [((quantity, unit price, amount), invoice line)] of a charge, as invoice lines have it.
+def make_less(number, client, feature_id, key, days, amount, spans):
+    """Return what goes below what was billed as a list of Less: one, or one of each span.
 
-    :param exact: (quantity, unit price, amount) of the charge
-    :param taken: [(invoice line, amount)] of what it gives back, or None
+    :param Decimal amount: below zero
+    :param spans: (first day, last day, amount) of use that a change of rates divides
     """
-    if not taken:
-        return [(exact, None)]
+    if not spans or any(one[2] > 0 for one in spans):
+        spans = [(*days, amount)]
     return [
-        (exact if part == exact[2] else (Decimal(-1), -part, part), line) for line, part in taken
+        Less(number, client, feature_id, key, (first, last), -part) for first, last, part in spans
     ]
 
 

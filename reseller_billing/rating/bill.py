@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 
@@ -21,6 +22,8 @@ class Bill:
     """A bill's dates and currency. It covers use from `period_start` to the day before `date`,
     and the advance fees of cycles that begin before `next_date`. One that `accrues` takes the
     served days of fees in arrears, too, though their cycle has not ended: for the month's end.
+    `cuts` are days, in order, from which use may be taxed anew: what a day before and a day after have
+    in one charge is told apart (rating 26).
     """
 
     date: date
@@ -29,6 +32,7 @@ class Bill:
     rounding: Decimal
     rerate_from: date | None = None
     accrues: bool = False
+    cuts: tuple[date, ...] = ()
 
     @property
     def since(self):
@@ -135,7 +139,9 @@ class Feature:
 
 @dataclass(frozen=True)
 class Charge:
-    """A line of a bill. `closed` is the last day of service of a cycle that an earlier bill closed."""
+    """A line of a bill. `closed` is the last day of service of a cycle that an earlier bill closed.
+    `spans` are (first day, last day, amount) of use in a cycle that a cut of the bill divides.
+    """
 
     feature: int
     key: Key
@@ -147,6 +153,7 @@ class Charge:
     amount: Decimal
     closed: date | None
     trace: dict
+    spans: tuple[tuple[date, date, Decimal], ...] = ()
 
 
 class Usage:
@@ -286,12 +293,14 @@ class FeatureBill:
 
     # Charges
 
-    def charges(self, usage, prior, prepaid=NOTHING):
+    def charges(self, usage, prior, prepaid=NOTHING, prior_spans=None):
         """Return (the Charges of this feature, the Draws from its lots).
 
         :param Usage usage: from `since` on
         :param prior: {Key: (quantity, amount, cycle_end)} of what earlier bills charged
         :param Prepaid prepaid: the lots of units bought ahead
+        :param prior_spans: {Key: [(last day, amount)]} of how earlier bills divided use; all of it where
+            the bill has cuts
         """
         with exact():
             cycles, uses, rises = self._rate_use(usage, self.bill.period_end, prepaid)
@@ -320,7 +329,72 @@ class FeatureBill:
                 if gone:
                     found.append(self._refund(None, key, before))
             draws += self._return_lots(prepaid, {(draw.day, draw.level) for draw in draws})
-            return [charge for charge in found if charge], draws
+            found = [charge for charge in found if charge]
+            return self._divide(found, usage, prepaid, prior_spans or {}), draws
+
+    def _divide(self, charges, usage, prepaid, prior_spans):
+        """Return charges with their spans: each span has what its days add to what is due of the cycle,
+        less what earlier bills had for it.
+        """
+        if not self.bill.cuts:
+            return charges
+        rated, found = {}, []
+        cycles = {cycle.cycle.start: number for number, cycle in enumerate(self.cycles)}
+
+        def components(key, last):
+            """Return what the cycle of a component comes to by a day, as {Key: Rated}."""
+            if last not in rated:
+                rated[last] = self._rate_use(usage, last, prepaid)[1]
+            use = rated[last][cycles[key.cycle_start]]
+            return use.components if use else {}
+
+        def due(key, last):
+            """Return what is due of a component by a day."""
+            found = components(key, last)
+            whole = components(key, self.bill.period_end).get(key)
+            if not whole:
+                return ZERO
+            if whole.quantity and whole.rule.terms.model == "volume":
+                # All units of a cycle have the price of its last tier: each day has its units of them.
+                units = sum(
+                    one.quantity
+                    for other, one in found.items()
+                    if other._replace(tier=key.tier) == key
+                )
+                part = Fraction(whole.amount) * Fraction(units) / Fraction(whole.quantity)
+                return round_to(part, self.bill.rounding)
+            return found[key].amount if key in found else ZERO
+
+        for charge in charges:
+            key, number = charge.key, cycles.get(charge.key.cycle_start)
+            cuts = ()
+            if key.kind in ("usage", "overage") and not key.flat and number is not None:
+                cycle = self.cycles[number]
+                end = min(cycle.last_served, self.bill.period_end)
+                cuts = [cut for cut in self.bill.cuts if cycle.first_served < cut <= end]
+            if cuts:
+                firsts = [cycle.first_served, *cuts]
+                lasts = [*(cut - DAY for cut in cuts), end]
+                until, spans, before = ZERO, [], prior_spans.get(key, ())
+                for first, last in zip(firsts, lasts, strict=True):
+                    amount = due(key, self.bill.period_end if last == end else last) - until
+                    until += amount
+                    amount -= sum(
+                        (
+                            part
+                            for day, part in before
+                            if (day >= first or first == firsts[0])
+                            and (day <= last or last == lasts[-1])
+                        ),
+                        ZERO,
+                    )
+                    if amount:
+                        within_bill = max(first, charge.first), min(last, charge.last)
+                        shown = within_bill if within_bill[0] <= within_bill[1] else (first, last)
+                        spans.append((*shown, amount))
+                charge = replace(charge, spans=tuple(spans))
+            found.append(charge)
+        return found
 
     def _return_lots(self, prepaid, changed):
         """Return Draws that give lots back what they paid for days that are rated again and are no
@@ -608,17 +682,22 @@ class FeatureBill:
         return [one.frozen for one in (rule, *others)]
 
 
-def rate_bill(account, bill, features, usage, prior, late_days=None):
+def rate_bill(account, bill, features, usage, prior, late_days=None, prior_spans=None):
     """Rate one account's bill: the core as one call.
 
     :param features: the Features to bill
     :param usage: {feature id: rows of (day, level, quantity, fresh)}, sorted
     :param prior: {feature id: {Key: (quantity, amount, cycle_end)}} of bills that are not void
     :param late_days: {feature id: days}, see FeatureBill
+    :param prior_spans: {feature id: …}, see FeatureBill.charges
     :return: a list of Charges, by feature
     """
     charges = []
     for feature in features:
         part = FeatureBill(account, feature, bill, (late_days or {}).get(feature.id, ()))
-        charges += part.charges(Usage(usage.get(feature.id, [])), prior.get(feature.id, {}))[0]
+        charges += part.charges(
+            Usage(usage.get(feature.id, [])),
+            prior.get(feature.id, {}),
+            prior_spans=(prior_spans or {}).get(feature.id),
+        )[0]
     return charges

@@ -424,8 +424,11 @@ class ResellerMonthEnd(models.TransientModel):
 
     def _get_net(self, product, amount, currency, position):
         """Return an amount as priced without the taxes that its price includes."""
-        taxes = position.map_tax(product.taxes_id._filter_taxes_by_company(self.company_id))
-        found = taxes.compute_all(float(amount), currency, product=product)
+        template = product.product_tmpl_id
+        own = template._get_sales_taxes(self.company_id, position, self.date)
+        taxes = position.map_tax(own)
+        invoiced = template._adapt_price(amount, currency, own, taxes)
+        found = taxes.compute_all(float(invoiced), currency, product=product)
         return currency.round(found["total_excluded"])
 
     def _get_income_account(self, product, position):

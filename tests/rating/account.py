@@ -82,6 +82,7 @@ class Account:
         self.draws = []  # of bills, one list each
         self.billed_until = None
         self.next_bill = billing_start or self.start
+        self.cuts = ()  # days on which use is taxed anew
 
     def buy(self, quantity, first, last=None):
         """Buy units for the days from `first` to `last`; return the lot's id."""
@@ -172,7 +173,7 @@ class Account:
 
     def bill(self, bill=None):
         """Bill the next bill date; return its charges."""
-        bill = bill or self.prepare_bill()
+        bill = replace(bill or self.prepare_bill(), cuts=self.cuts)
         self.believed.update(self.memberships)
         part, rows = self._prepare_part(bill)
         prior = {}
@@ -193,7 +194,11 @@ class Account:
             for key, before in prior.items()
             if ends[key] >= bound or key.kind == "minimum"
         }
-        charges, draws = part.charges(rating.Usage(rows), prior, self.prepaid())
+        spans = {
+            key: [part for charge in self.charges if charge.key == key for part in spans_of(charge)]
+            for key in prior
+        }
+        charges, draws = part.charges(rating.Usage(rows), prior, self.prepaid(), spans)
         self.charges += charges
         self.draws.append(draws)
         self.bills += [bill] * len(charges)
@@ -238,6 +243,13 @@ class Account:
         while self.next_bill <= day(date_text):
             charges = self.bill()
         return charges
+
+
+def spans_of(charge):
+    """Return [(last day, amount)] of the spans of a charge, which is one if nothing divides it."""
+    if not charge.spans:
+        return [(charge.last, charge.amount)]
+    return [(last, amount) for _first, last, amount in charge.spans]
 
 
 def amounts(charges):

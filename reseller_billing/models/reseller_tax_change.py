@@ -1,0 +1,139 @@
+from itertools import pairwise
+
+from odoo import api, fields, models, tools
+from odoo.exceptions import ValidationError
+
+
+class ResellerTaxChange(models.Model):
+    """Use is taxed by its day, a fee by the last day of its cycle (rating 26)."""
+
+    _name = "reseller.tax.change"
+    _description = "Change of a Tax Rate"
+    _order = "date, id"
+    _check_company_auto = True
+    _rec_name = "date"
+
+    company_id = fields.Many2one(
+        "res.company", required=True, default=lambda self: self.env.company, index=True
+    )
+    old_tax_id = fields.Many2one(
+        "account.tax",
+        string="Until Then",
+        required=True,
+        check_company=True,
+        domain="[('type_tax_use', '=', 'sale')]",
+        help="The tax of days before.",
+    )
+    new_tax_id = fields.Many2one(
+        "account.tax",
+        string="From Then",
+        required=True,
+        check_company=True,
+        domain="[('type_tax_use', '=', 'sale')]",
+        help="The tax of this day and of those after it.",
+    )
+    date = fields.Date(string="First Day", required=True)
+
+    _differs = models.Constraint(
+        "CHECK (old_tax_id != new_tax_id)", "A tax changes to another one: choose two."
+    )
+    _date_uniq = models.UniqueIndex(
+        "(company_id, old_tax_id, date)", "This tax changes on this day already."
+    )
+
+    @api.constrains("old_tax_id", "new_tax_id", "date", "company_id")
+    def _check_chain(self):
+        for change in self:
+            old, new = change.old_tax_id, change.new_tax_id
+            if {old.type_tax_use, new.type_tax_use} != {"sale"}:
+                raise ValidationError(
+                    self.env._("Rates change of sales taxes: choose two of those.")
+                )
+            if old.price_include != new.price_include:
+                raise ValidationError(
+                    self.env._(
+                        "%(old)s and %(new)s are not alike: prices include both taxes, or neither.",
+                        old=old.name,
+                        new=new.name,
+                    )
+                )
+        for company in self.company_id:
+            for rows in self._group(self.search([("company_id", "=", company.id)])):
+                for before, after in pairwise(rows):
+                    if before.new_tax_id != after.old_tax_id or before.date == after.date:
+                        raise ValidationError(
+                            self.env._(
+                                "On %(day)s %(new)s begins, so that the change of %(next)s has to go "
+                                "on from it: a tax must have one rate a day.",
+                                day=before.date,
+                                new=before.new_tax_id.name,
+                                next=after.date,
+                            )
+                        )
+
+    @api.model
+    def _group(self, changes):
+        """Return lists of changes, in order, that have taxes in common."""
+        groups = []
+        for change in changes.sorted("date"):
+            taxes = {change.old_tax_id, change.new_tax_id}
+            rows = [change]
+            for group in [one for one in groups if one[0] & taxes]:
+                groups.remove(group)
+                taxes |= group[0]
+                rows = group[1] + rows
+            groups.append((taxes, rows))
+        return [sorted(rows, key=lambda one: (one.date, one.id)) for _taxes, rows in groups]
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        changes = super().create(vals_list)
+        self.env.registry.clear_cache()
+        return changes
+
+    def write(self, vals):
+        done = super().write(vals)
+        self.env.registry.clear_cache()
+        return done
+
+    def unlink(self):
+        done = super().unlink()
+        self.env.registry.clear_cache()
+        return done
+
+    # Reading
+
+    @tools.ormcache("company.id")
+    def _get_chains(self, company):
+        """Return {tax id: ((first day or None, tax id), ...)}: the rates that a tax had and will have."""
+        # Whoever makes an invoice makes it by these.
+        changes = self.sudo().search([("company_id", "parent_of", company.id)])
+        chains = {}
+        for rows in self._group(changes):
+            chain = (
+                (None, rows[0].old_tax_id.id),
+                *((row.date, row.new_tax_id.id) for row in rows),
+            )
+            chains |= dict.fromkeys((tax for _day, tax in chain), chain)
+        return chains
+
+    @api.model
+    def _get_cuts(self, company):
+        """Return the days, in order, from which a tax of a company has another rate."""
+        chains = self._get_chains(company).values()
+        return tuple(sorted({day for chain in chains for day, _tax in chain if day}))
+
+    @api.model
+    def _apply(self, taxes, company, day):
+        """Return taxes as they are on a day; it does not matter when products were given the new ones."""
+        chains = self._get_chains(company)
+        if not any(tax.id in chains for tax in taxes):
+            return taxes
+        found = []
+        for tax in taxes:
+            number = tax.id
+            for first, one in chains.get(tax.id, ()):
+                if first is None or first <= day:
+                    number = one
+            found.append(number)
+        return taxes.browse(tools.unique(found))
