@@ -21,6 +21,7 @@
         "data/mail_template_data.xml",
         "data/reseller_lockout_data.xml",
         "wizards/reseller_client_change_views.xml",
+        "wizards/reseller_statement_void_views.xml",
         "wizards/reseller_lockout_forecast_views.xml",
         "wizards/reseller_month_end_views.xml",
         "wizards/reseller_price_change_views.xml",

@@ -65,6 +65,7 @@ from . import (
     reseller_statement_given_back,
     reseller_statement_prepaid,
     reseller_statement_review,
+    reseller_statement_void,
     reseller_statement_send,
     reseller_statement_wallet,
     reseller_tax_change,

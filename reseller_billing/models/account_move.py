@@ -22,6 +22,7 @@ class AccountMove(models.Model):
     reseller_statement_id = fields.Many2one(
         "reseller.statement", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
     )
+    reseller_statement_state = fields.Selection(related="reseller_statement_id.state")
     reseller_former_statement_id = fields.Many2one(
         "reseller.statement",
         readonly=True,
@@ -169,10 +170,24 @@ class AccountMove(models.Model):
         if not _is_billing(self) and set(HISTORY) & set(names):
             raise UserError(self.env._("Which invoice has replaced another, billing itself keeps."))
 
+    def _check_voids_nothing(self):
+        """Refuse to take credit notes back that have made bills void: their days are billed again."""
+        statements_sudo = self.env["reseller.statement"].sudo()  # accountants need not see bills
+        void = statements_sudo.search([("credit_note_id", "in", self.ids)], limit=1)
+        if void:
+            raise UserError(
+                self.env._(
+                    "%(note)s has made the bill %(statement)s void, whose days are billed again: it stays.",
+                    note=void.credit_note_id.name,
+                    statement=void.name,
+                )
+            )
+
     def write(self, vals):
         self._check_history(vals)
         if vals.get("state") in ("draft", "cancel"):
             self._check_not_of_wallet()
+            self._check_voids_nothing()
             # Posted again, it would pay the invoice by itself, which accountants choose.
             ours = self.filtered(lambda one: one.reseller_statement_id and one.reversed_entry_id)
             if ours:
@@ -314,6 +329,10 @@ class AccountMove(models.Model):
             (line.date_maturity or line.date for line in lines),
             default=self.invoice_date_due or self.date,
         )
+
+    def action_void_by_credit_note(self):
+        """Open the dialog that voids the bills of these invoices by credit notes."""
+        return self.reseller_statement_id.action_void_by_credit_note()
 
     def action_view_statement(self):
         """Open the statement that this invoice bills."""

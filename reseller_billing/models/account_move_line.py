@@ -168,7 +168,7 @@ class AccountMoveLine(models.Model):
         raise UserError(
             self.env._(
                 "The line '%(line)s' comes from the statement %(statement)s: its amount stays. "
-                "Cancel the invoice to bill the period again, or post a credit note.",
+                "Void the bill to bill its period again, or post a credit note.",
                 line=line.name,
                 statement=line.charge_id.statement_id.name,
             )

@@ -1185,6 +1185,21 @@ class ResellerClient(models.Model):
         is_void = made.kind == "instant" and made.state == "void"
         return is_void and day not in self._get_cycle_changes()
 
+    def _get_freed_statements(self):
+        """Return the void bills whose days are to be billed again, before any later one, in order."""
+        statements_sudo = self.env["reseller.statement"].sudo()  # of whoever bills this account
+        return statements_sudo.search(
+            [("client_id", "in", self.ids), ("is_freed", "=", True)], order="bill_date, id"
+        ).sudo(False)
+
+    def _get_freed_by(self, bill):
+        """Return the void statement whose days a rating.Bill bills again, or none."""
+        if not self.billed_until or bill.period_start > self.billed_until:
+            return self.env["reseller.statement"]
+        return self._get_freed_statements().filtered(
+            lambda one: one._get_first_day() == bill.period_start
+        )[:1]
+
     def _get_billed_until(self, without):
         """Return the last billed day as it is without some statements, or False."""
         self.ensure_one()
@@ -1291,8 +1306,7 @@ class ResellerClient(models.Model):
               JOIN res_company company ON company.id = client.company_id
               JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
              WHERE client.company_id = %(company)s
-               AND client.next_bill_date <= %(date)s
-               AND (client.state = 'active' OR client.state = 'closed' AND (
+               AND (client.next_bill_date <= %(date)s AND (client.state = 'active' OR client.state = 'closed' AND (
                    client.rerate_from IS NOT NULL
                    OR EXISTS (
                        SELECT FROM reseller_usage_daily bucket
@@ -1308,9 +1322,10 @@ class ResellerClient(models.Model):
                           AND item.statement_id IS NULL
                           AND item.is_withdrawn IS NOT TRUE
                           AND item.date <= client.next_bill_date)))
-               AND client.next_bill_date::timestamp
-                   AT TIME ZONE COALESCE(client.tz, reseller.tz) <= %(now)s AT TIME ZONE 'UTC'
-               AND %(over)s
+                   AND client.next_bill_date::timestamp
+                       AT TIME ZONE COALESCE(client.tz, reseller.tz) <= %(now)s AT TIME ZONE 'UTC'
+                   AND %(over)s
+                   OR %(freed)s)
                AND NOT EXISTS (
                    SELECT FROM reseller_billing_run_line line
                     WHERE line.run_id = %(run)s
@@ -1327,6 +1342,20 @@ class ResellerClient(models.Model):
             run=run._origin.id or None,
             now=now,
             over=self._delay_over_sql(run, now, waiting),
+            freed=SQL("FALSE") if waiting else self._freed_sql(run),
+        )
+
+    @api.model
+    def _freed_sql(self, run):
+        """Return the condition that days of a `client` are to be billed again by a run."""
+        return SQL(
+            """
+            EXISTS (
+                SELECT FROM reseller_statement freed
+                 WHERE freed.client_id = client.id AND freed.is_freed
+                   AND freed.bill_date <= %s)
+            """,
+            run.date or None,
         )
 
     @api.model

@@ -269,7 +269,7 @@ class ResellerRating(models.AbstractModel):
         )
         return {(client, feature): days for client, feature, days in rows}
 
-    def _load_prior(self, bounds, as_of=None):
+    def _load_prior(self, bounds, as_of=None, also=()):
         """Return {(client id, feature id): {rating.Key: (quantity, amount, cycle end)}}.
 
         These are the components of bills that are not void, of cycles that end on or after a bound.
@@ -277,6 +277,7 @@ class ResellerRating(models.AbstractModel):
 
         :param bounds: {client id: day}
         :param as_of: a day; bills that were booked later do not count
+        :param also: ids of void statements that count as if they stood
         """
         found = defaultdict(dict)
         for client, feature, quantity, amount, end, *key in self.env.execute_query(
@@ -290,7 +291,7 @@ class ResellerRating(models.AbstractModel):
                   FROM unnest(%s::int[], %s::date[]) AS bound (client_id, since)
                   JOIN reseller_charge charge ON charge.client_id = bound.client_id
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
-                 WHERE %s
+                 WHERE (%s OR statement.id = ANY(%s))
                    AND charge.price_rule_id IS NOT NULL
                  GROUP BY charge.client_id, charge.feature_id, charge.cycle_start,
                           charge.price_rule_id, charge.kind, charge.level_id, charge.tier,
@@ -300,17 +301,19 @@ class ResellerRating(models.AbstractModel):
                 list(bounds),
                 list(bounds.values()),
                 self._known_sql(as_of),
+                list(also),
             )
         ):
             found[client, feature][rating.Key(*key)] = (Decimal(quantity), Decimal(amount), end)
         return found
 
-    def _load_prior_spans(self, bounds, as_of=None):
+    def _load_prior_spans(self, bounds, as_of=None, also=()):
         """Return {(client id, feature id): {rating.Key: [(last day, amount)]}} of how bills that are not
         void divided use; one that was not divided counts whole on its last day.
 
         :param bounds: see _load_prior
         :param as_of: see _load_prior
+        :param also: see _load_prior
         """
         found = defaultdict(lambda: defaultdict(list))
         for client, feature, last, amount, *key in self.env.execute_query(
@@ -326,7 +329,7 @@ class ResellerRating(models.AbstractModel):
                     ON charge.client_id = bound.client_id AND charge.cycle_end >= bound.since
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
                   LEFT JOIN LATERAL jsonb_array_elements(charge.trace -> 'spans') AS span ON true
-                 WHERE %s
+                 WHERE (%s OR statement.id = ANY(%s))
                    AND charge.price_rule_id IS NOT NULL
                    AND charge.kind IN ('usage', 'overage')
                    AND NOT charge.is_flat_fee
@@ -334,6 +337,7 @@ class ResellerRating(models.AbstractModel):
                 list(bounds),
                 list(bounds.values()),
                 self._known_sql(as_of),
+                list(also),
             )
         ):
             found[client, feature][rating.Key(*key)].append((last, Decimal(amount)))
@@ -478,9 +482,11 @@ class ResellerRating(models.AbstractModel):
         bounds = {client: bill.since - rating.DAY for client, bill in bills.items()}
         for (client, _feature), days in uncovered.items():
             bounds[client] = min(bounds[client], days[0])
-        prior = self._load_prior(bounds, as_of)
+        freed = {} if as_of else self._find_freed(clients, bills)
+        others = [number for _bill, rest in freed.values() for number in rest.ids]
+        prior = self._load_prior(bounds, as_of, others)
         cuts = self.env["reseller.tax.change"]._get_cuts(clients.company_id)
-        spans = self._load_prior_spans(bounds, as_of) if cuts else {}
+        spans = self._load_prior_spans(bounds, as_of, others) if cuts else {}
         parts, wanted = {}, {}
         for client in clients:
             bill = replace(bills[client.id], cuts=cuts)
@@ -513,11 +519,26 @@ class ResellerRating(models.AbstractModel):
                 prepaid.get(key, rating.Prepaid()),
                 spans.get(key),
             )
-            charges[key[0]] += charged
+            own, rest = freed.get(key[0], (None, ()))
+            charges[key[0]] += [own._keep_to_days(one) for one in charged] if own else charged
             draws[key[0]] += drawn
             if key in uncovered:
-                covered[key] = part.priced(uncovered[key])
+                # Days that another bill will bill again are that one's.
+                covered[key] = [
+                    day
+                    for day in part.priced(uncovered[key])
+                    if not any(one.period_start and one.period_start <= day <= one.period_end for one in rest)
+                ]
         return charges, covered, draws
+
+    def _find_freed(self, clients, bills):
+        """Return {client id: (the void statement that its bill bills again, the others to come)}."""
+        found = {}
+        for client, statements in clients._get_freed_statements().grouped("client_id").items():
+            own = client._get_freed_by(bills[client.id])
+            if own:
+                found[client.id] = own, statements - own
+        return found
 
     def _load_states(self, clients, features=None, lot=None):
         """Return {(client id, feature id): (RatedCycle, CycleUse, rule)} of the cycles of today.

@@ -83,6 +83,29 @@ class ResellerStatement(models.Model):
     invoice_id = fields.Many2one(
         "account.move", readonly=True, copy=False, index="btree_not_null", ondelete="set null"
     )
+    credit_note_id = fields.Many2one(
+        "account.move",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="The credit note that made this bill void, on its date.",
+    )
+    is_freed = fields.Boolean(
+        string="To Be Billed Again",
+        readonly=True,
+        copy=False,
+        help="Its days are free between days that other bills cover: the next run bills them again first.",
+    )
+    replaces_id = fields.Many2one(
+        "reseller.statement",
+        string="Instead Of",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="The void bill whose days this one bills again.",
+    )
     amount_total = fields.Monetary(
         string="Total", readonly=True, help="The sum of the charges, before added taxes."
     )
@@ -97,6 +120,7 @@ class ResellerStatement(models.Model):
         "WHERE (state IN ('approved', 'invoiced') AND period_start IS NOT NULL)",
         "Two statements of a client must not cover the same day: a period is never billed twice.",
     )
+    _freed = models.Index("(client_id, bill_date) WHERE is_freed")
     _preview_uniq = models.UniqueIndex("(client_id, COALESCE(run_id, 0)) WHERE state = 'preview'")
 
     @api.depends("client_id.ref", "bill_date", "kind", "state")
@@ -122,7 +146,12 @@ class ResellerStatement(models.Model):
     # Making bills
 
     def _prepare_bill(self, client, date=None):
-        """Return the rating.Bill of an account's next bill, or of a given date."""
+        """Return the rating.Bill of an account's next bill, or of a given date.
+
+        The next one is, first, that of days that a void one has freed (rating 25).
+        """
+        if not date and (freed := client._get_freed_statements()):
+            return freed[0]._prepare_freed_bill()
         date = date or client.next_bill_date
         start = client.billed_until and fields.Date.add(client.billed_until, days=1)
         return rating.Bill(
@@ -134,6 +163,8 @@ class ResellerStatement(models.Model):
         )
 
     def _prepare_vals(self, client, bill, state):
+        if freed := client._get_freed_by(bill):
+            return freed._prepare_freed_vals(bill, state)
         kind = client._get_turns().get(bill.date, "cycle")
         if not client.billed_until and bill.period_end < bill.period_start:
             kind = "opening"
@@ -374,10 +405,12 @@ class ResellerStatement(models.Model):
                 savepoint.rollback()
             self.env["contract.line"].invalidate_model()
             return found
+        again = self.filtered("replaces_id")
+        others = self - again
         # The contract belongs to the account; rights on the run are enough.
-        contracts_sudo = self.client_id.contract_id.sudo()
-        dates = {statement.client_id.contract_id.id: statement.bill_date for statement in self}
-        closing = self.client_id.filtered("close_date").contract_id
+        contracts_sudo = others.client_id.contract_id.sudo()
+        dates = {statement.client_id.contract_id.id: statement.bill_date for statement in others}
+        closing = others.client_id.filtered("close_date").contract_id
         lines_sudo = (
             self.env["contract.line"]
             .sudo()
@@ -386,7 +419,7 @@ class ResellerStatement(models.Model):
                 & Domain("display_type", "=", False)
                 & Domain("is_canceled", "=", False)
                 & (
-                    Domain("recurring_next_date", "<=", max(dates.values()))
+                    Domain("recurring_next_date", "<=", max(dates.values(), default=False))
                     | Domain("contract_id", "in", closing.ids)
                 )
             )
@@ -396,7 +429,7 @@ class ResellerStatement(models.Model):
             found.setdefault(line.contract_id.id, []).extend(
                 line._take_due(dates[line.contract_id.id])
             )
-        return found
+        return found | again._take_freed_lines()
 
     def _take_manual_charges(self, preview):
         """Return {statement id: charge values} of the waiting charges and credits by hand.
@@ -506,7 +539,9 @@ class ResellerStatement(models.Model):
     def _move_on(self, bills):
         """Set the accounts to their next bill, and close those that had their final one."""
         groups = {}
-        for statement in self:
+        again = self.filtered("replaces_id")
+        again._settle_freed()
+        for statement in self - again:
             client, bill = statement.client_id, bills[statement.client_id.id]
             closed, following = client.close_date, bill.next_date
             ended = bool(closed) and closed <= bill.period_end
@@ -812,102 +847,6 @@ class ResellerStatement(models.Model):
         return {
             (line.charge_id.statement_id.id, line.charge_id.feature_id.id): line for line in lines
         }
-
-    # Voiding
-
-    def action_void(self):
-        """Void statements without an invoice; one with an invoice is voided by cancelling that.
-
-        :raise AccessError: without the group Billing Manager
-        """
-        self.check_access("read")
-        self.env["reseller.billing.run"]._check_may_bill()
-        invoiced = self.filtered("invoice_id")
-        if invoiced:
-            raise UserError(
-                self.env._(
-                    "Cancel the invoice %s instead: that voids its statement.",
-                    ", ".join(invoiced.invoice_id.mapped("display_name")),
-                )
-            )
-        self._void()
-
-    def _void(self):
-        """Void statements and free their periods, which are billed again (rating 25).
-
-        :raise UserError: when a later bill of the account stands; it names that bill
-        """
-        live = self.filtered(lambda statement: statement.state in LIVE)
-        if not live:
-            return
-        # A run must not bill an account while its last bill is taken back; rights are the caller's.
-        live.client_id.sudo().lock_for_update()
-        # Bills by hand claim no period: they stand apart.
-        chain = live.filtered(lambda statement: statement.kind != "manual")
-        for client, statements in chain.grouped("client_id").items():
-            first = min(statements, key=lambda one: (one.bill_date, one.id))
-            later = self.search(
-                Domain("client_id", "=", client.id)
-                & Domain("state", "in", LIVE)
-                & Domain("kind", "!=", "manual")
-                & Domain("id", "not in", statements.ids)
-                & (
-                    Domain("bill_date", ">", first.bill_date)
-                    | (Domain("bill_date", "=", first.bill_date) & Domain("id", ">", first.id))
-                ),
-                order="bill_date desc, id desc",
-            )
-            if later:
-                raise UserError(
-                    self.env._(
-                        "Only the last bill of an account can be voided. %(client)s has a later one: "
-                        "void %(later)s first.",
-                        client=client.display_name,
-                        later=later[0].invoice_id.name or later[0].name,
-                    )
-                )
-            statements._restore_contract_lines()
-            again = [day for day in (client.rerate_from, *statements.mapped("rerate_from")) if day]
-            # Billing users void by cancelling an invoice; the account follows.
-            client.sudo().write(
-                {
-                    "state": "active",
-                    "billed_until": client._get_billed_until(statements),
-                    "next_bill_date": first.bill_date,
-                    "rerate_from": min(again, default=False),
-                }
-            )
-            client._sync_contracts()
-        live._return_to_wallets()
-        live._return_units()
-        # A package that is taken back is not sold again; other charges wait for another bill.
-        sold = (live - chain).charge_ids.filtered(lambda charge: charge.kind == "package")
-        sold.manual_charge_id.sudo().is_withdrawn = True  # as above
-        self.env["reseller.refill"]._cancel(live)
-        items_sudo = live.charge_ids.manual_charge_id.sudo()  # as above
-        # What was a line of the invoice goes with it: its taxes and account are nowhere else.
-        items_sudo.filtered("is_of_invoice").is_withdrawn = True
-        items_sudo.statement_id = False
-        live.sudo().state = "void"  # as above
-        self.env.flush_all()
-        self.env.cr.execute(
-            SQL(
-                "UPDATE reseller_usage_daily SET statement_id = NULL WHERE statement_id = ANY(%s)",
-                live.ids,
-            )
-        )
-        self.env["reseller.usage.daily"].invalidate_model(["statement_id"])
-        for lots in live._find_sold_lots():
-            lots._follow_invoices()
-
-    def _restore_contract_lines(self):
-        """Give the contracts' extra lines back, to be billed again."""
-        before = {}
-        for charge in self.charge_ids.sorted("id", reverse=True):
-            if charge.contract_line_id:
-                before[charge.contract_line_id] = charge.trace["last_date_invoiced"]
-        for line, day in before.items():
-            line.sudo().last_date_invoiced = day  # the contract belongs to the account
 
     # Reading
 

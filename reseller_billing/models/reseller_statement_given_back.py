@@ -132,7 +132,8 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
                    AND before.tier = one.tier
                    AND before.is_flat_fee = one.is_flat_fee
                    AND before.amount > 0
-                  JOIN reseller_statement statement ON statement.id = before.statement_id
+                  JOIN reseller_statement statement
+                    ON statement.id = before.statement_id AND statement.state != 'void'
                   JOIN account_move_line line
                     ON line.charge_id = before.id
                    AND line.move_id = statement.invoice_id

@@ -161,7 +161,13 @@ class ResellerStatement(models.Model):
                     currency=client.currency_id.name,
                 )
             )
-        if (self.bill_date, self.rerate_from or None) != (bill.date, bill.rerate_from):
+        freed = client._get_freed_by(bill)
+        due = freed.bill_date or bill.date
+        if (self.bill_date, self.replaces_id, self.rerate_from or None) != (
+            due,
+            freed,
+            bill.rerate_from,
+        ):
             raise UserError(
                 self.env._(
                     "%s has been billed or voided since: prepare it again.", client.display_name

@@ -38,6 +38,7 @@ from . import (
     test_time,
     test_usage_http,
     test_usage_keys,
+    test_void,
     test_wallet,
     test_web,
 )

@@ -272,6 +272,7 @@ class TestLifecycleLaws(LifecycleCommon):
     def test_nothing_is_billed_twice_or_lost(self):
         step = st.one_of(
             st.tuples(st.just("use"), st.integers(0, 75), st.integers(-5, 30)),
+            st.tuples(st.just("void"), st.integers(0, 4)),
             st.tuples(
                 st.sampled_from(["run", "run", "reset", "cancel", "delete", "credit", "replace"])
             ),
@@ -313,6 +314,10 @@ class TestLifecycleLaws(LifecycleCommon):
                 month += relativedelta(months=1)
             elif not invoice:
                 continue
+            elif name == "void":
+                bills = self._live(client).filtered("invoice_id").sorted("bill_date")
+                bill = bills[values[0] % len(bills)]
+                bill._void_by_credit_note(max(run_date, bill.invoice_id.date))
             elif name == "reset":
                 invoice.button_draft()
                 invoice.action_post()

@@ -6,6 +6,7 @@ from . import (
     reseller_price_change,
     reseller_price_simulation,
     reseller_privacy,
+    reseller_statement_void,
     reseller_usage_entry,
     reseller_usage_repair,
 )

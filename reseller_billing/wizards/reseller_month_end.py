@@ -248,6 +248,23 @@ class ResellerMonthEnd(models.TransientModel):
                 )
             )
         )
+        freed = dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT statement.client_id,
+                           min(COALESCE(statement.period_start, statement.bill_date))
+                      FROM reseller_statement statement
+                      JOIN account_move note ON note.id = statement.credit_note_id
+                     WHERE statement.client_id = ANY(%s) AND statement.kind != 'manual'
+                       AND note.date <= %s
+                     GROUP BY statement.client_id
+                    """,
+                    clients.ids,
+                    self.date,
+                )
+            )
+        )
         bills = {}
         for client in clients:
             first = max(client.activation_date, client.billing_start or client.activation_date)
@@ -257,6 +274,8 @@ class ResellerMonthEnd(models.TransientModel):
                     min(known.get(client.id, first), following),
                     following,
                     client.currency_id._get_exact_rounding(),
+                    # From the days on that credit notes have freed.
+                    freed.get(client.id),
                     accrues=True,
                 )
         return bills

@@ -6,7 +6,7 @@ class AccountEdiXmlUbl21(models.AbstractModel):
 
     def _add_invoice_line_period_nodes(self, line_node, vals):
         """Override of `account_edi_ubl_cii`: lines of statements have their days of service."""
-        super()._add_invoice_line_period_nodes(line_node, vals)
+        done = super()._add_invoice_line_period_nodes(line_node, vals)
         line = vals["base_line"].get("record")
         if (
             vals["document_type"] in ("invoice", "credit_note")
@@ -17,3 +17,4 @@ class AccountEdiXmlUbl21(models.AbstractModel):
                 "cbc:StartDate": {"_text": line.charge_date_from},
                 "cbc:EndDate": {"_text": line.charge_date_to},
             }
+        return done

@@ -286,13 +286,34 @@ class History:
             left = [(lot.left, lot.cost_left) for lot in lots]
             found.append((statement.amount_total, statement.invoice_id.amount_residual, left))
             if len(found) == 1:
-                if statement.invoice_id:
+                if statement.invoice_id and self.chance.random() < 0.5:
+                    statement._void_by_credit_note(day)
+                elif statement.invoice_id:
                     statement.invoice_id.button_cancel()
                 else:
                     statement.action_void()
                 self.check()
                 self.bill(day)
         assert found[0] == found[1]
+
+    def void_earlier(self, day):
+        """Void a bill that others follow by a credit note, and bill its month again."""
+        statements = self.client.statement_ids.filtered(
+            lambda one: one.state == "invoiced" and one.kind == "cycle"
+        ).sorted("bill_date")[:-1]
+        if not statements:
+            return
+        statement = self.chance.choice(statements)
+        statement._void_by_credit_note(day)
+        self.client.invalidate_recordset()
+        self.check()
+        self.bill(day)
+        again = statement.search([("replaces_id", "=", statement.id)])
+        assert (again.bill_date, again.period_start) == (
+            statement.bill_date,
+            statement.period_start,
+        )
+        assert not statement.is_freed
 
     def charge_by_hand(self, day):
         item = self.env["reseller.manual.charge"].create(
@@ -314,7 +335,11 @@ class History:
             [("lot_id.client_id", "=", self.client.id), ("usage_date", "!=", False)]
         )
         invoices = self.env["account.move"].search(
-            [("reseller_client_id", "=", self.client.id), ("state", "=", "posted")]
+            [
+                ("reseller_client_id", "=", self.client.id),
+                ("state", "=", "posted"),
+                ("reseller_statement_id.state", "!=", "void"),
+            ]
         )
         lines = invoices.invoice_line_ids.filtered(
             lambda line: line.charge_id.kind not in ("package", "recurring")
@@ -346,6 +371,8 @@ def test_lots_and_books_agree_after_every_step_of_any_history(databases):
                 history.bill_and_compare(following)
                 if history.chance.random() < 0.3:
                     history.void_and_bill(following)
+                if history.chance.random() < 0.3:
+                    history.void_earlier(following)
                 day = following
                 # The planner has to know what there is: Odoo looks for payments with joins that are
                 # slow where it takes tables for empty.

@@ -1,0 +1,280 @@
+from dataclasses import replace
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from .account_move_line import BILLING
+from .reseller_charge import METERED
+from .reseller_statement import LIVE
+
+
+class ResellerStatement(models.Model):
+    """How bills become void, and how the days that they free are billed again (rating 25)."""
+
+    _inherit = "reseller.statement"
+
+    def action_void(self):
+        """Void statements without an invoice; one with an invoice is voided by cancelling that, or by a
+        credit note.
+
+        :raise AccessError: without the group Billing Manager
+        """
+        self.check_access("read")
+        self.env["reseller.billing.run"]._check_may_bill()
+        invoiced = self.filtered("invoice_id")
+        if invoiced:
+            raise UserError(
+                self.env._(
+                    "Cancel the invoice %s instead, or void this bill by a credit note.",
+                    ", ".join(invoiced.invoice_id.mapped("display_name")),
+                )
+            )
+        self._void()
+
+    def action_void_by_credit_note(self):
+        """Open the dialog that voids these bills by credit notes."""
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Void by Credit Note"),
+            "res_model": "reseller.statement.void",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_statement_ids": self.ids},
+        }
+
+    def _void_by_credit_note(self, date, reason=""):
+        """Post the full credit notes of these bills, with their taxes, and void them; return those.
+
+        The days of a bill that others follow are free, between billed ones, and billed again first.
+
+        :param date date: of the credit notes, and from which the bills are void
+        :raise AccessError: without the group Billing Manager
+        :raise UserError: for bills without a posted invoice, and those that have sold what a credit
+            note would not take back
+        """
+        self.check_access("read")
+        self.env["reseller.billing.run"]._check_may_bill()
+        for statement in self:
+            invoice = statement.invoice_id
+            if statement.state != "invoiced" or invoice.state != "posted":
+                raise UserError(
+                    self.env._(
+                        "%s has no posted invoice: there is nothing to credit.", statement.name
+                    )
+                )
+            if date < invoice.date:
+                raise UserError(
+                    self.env._(
+                        "%(invoice)s is of %(day)s: choose that day or a later one.",
+                        invoice=invoice.name,
+                        day=invoice.date,
+                    )
+                )
+        invoices = self.invoice_id
+        invoices._check_sells_nothing()
+        for company, of_company in invoices.grouped("company_id").items():
+            self.with_company(company)._check_unlocked(of_company, date)
+        # What wallets have paid is open again before the credit note settles it.
+        self._void(frees=True)
+        notes = self.env["account.move"]
+        for statement in self:
+            invoice = statement.invoice_id
+            credit = invoice._reverse_moves(
+                [
+                    {
+                        "date": date,
+                        "invoice_date": date,
+                        "ref": reason or self.env._("Reversal of: %s", invoice.name),
+                    }
+                ],
+                cancel=True,
+            )
+            statement.sudo().credit_note_id = credit  # statements are closed to all users
+            # The books of days before know the bill by this.
+            invoice.with_context(reseller_billing=BILLING).write(
+                {
+                    "reseller_former_statement_id": statement.id,
+                    "reseller_reversal_id": credit.id,
+                }
+            )
+            notes |= credit
+        return notes
+
+    def _void(self, frees=False):
+        """Void statements and free their periods, which are billed again.
+
+        :param bool frees: whether those that later bills of the account follow are voided as well
+        :raise UserError: when a later bill of the account stands; it names that bill
+        """
+        live = self.filtered(lambda statement: statement.state in LIVE)
+        if not live:
+            return
+        # A run must not bill an account while its last bill is taken back; rights are the caller's.
+        live.client_id.sudo().lock_for_update()
+        # Bills by hand claim no period: they stand apart.
+        chain = live.filtered(lambda statement: statement.kind != "manual")
+        for client, statements in chain.grouped("client_id").items():
+            standing = self.search(
+                Domain("client_id", "=", client.id)
+                & Domain("state", "in", LIVE)
+                & Domain("kind", "!=", "manual")
+                & Domain("id", "not in", statements.ids),
+                order="bill_date desc, id desc",
+                limit=1,
+            )
+            place = (standing.bill_date, standing._get_place()) if standing else None
+            last = statements.filtered(
+                lambda one, place=place: not place or (one.bill_date, one._get_place()) > place
+            )
+            between = statements - last
+            if between and not frees:
+                raise UserError(
+                    self.env._(
+                        "Only the last bill of an account can be voided like this. %(client)s has a later "
+                        "one, %(later)s: void this one by a credit note.",
+                        client=client.display_name,
+                        later=standing.invoice_id.name or standing.name,
+                    )
+                )
+            between._free()
+            if last:
+                last._take_back(standing)
+        live._return_to_wallets()
+        live._return_units()
+        # A package that is taken back is not sold again; other charges wait for another bill.
+        sold = (live - chain).charge_ids.filtered(lambda charge: charge.kind == "package")
+        sold.manual_charge_id.sudo().is_withdrawn = True  # as above
+        self.env["reseller.refill"]._cancel(live)
+        items_sudo = live.charge_ids.manual_charge_id.sudo()  # as above
+        # What was a line of the invoice goes with it: its taxes and account are nowhere else.
+        items_sudo.filtered("is_of_invoice").is_withdrawn = True
+        items_sudo.statement_id = False
+        live.sudo().state = "void"  # as above
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                "UPDATE reseller_usage_daily SET statement_id = NULL WHERE statement_id = ANY(%s)",
+                live.ids,
+            )
+        )
+        self.env["reseller.usage.daily"].invalidate_model(["statement_id"])
+        for lots in live._find_sold_lots():
+            lots._follow_invoices()
+
+    def _get_place(self):
+        """Return what tells bills of one date apart, in the order in which they were first made."""
+        self.ensure_one()
+        first = self
+        while first.replaces_id:
+            first = first.replaces_id
+        return first.id
+
+    def _take_back(self, standing):
+        """Have an account go back to before its last bills, which are void.
+
+        :param standing: the last bill that stands, or none
+        """
+        client = self.client_id
+        # Days that were free already are among those that are billed again.
+        freed = client._get_freed_statements().filtered(
+            lambda one: not standing or one.bill_date > standing.bill_date
+        )
+        again = self | freed
+        again._restore_contract_lines()
+        starts = [day for day in (client.rerate_from, *self.mapped("rerate_from")) if day]
+        # Billing users void by cancelling an invoice; the account follows.
+        freed.sudo().is_freed = False
+        client.sudo().write(
+            {
+                "state": "active",
+                "billed_until": client._get_billed_until(self),
+                "next_bill_date": min(again.mapped("bill_date")),
+                "rerate_from": min(starts, default=False),
+            }
+        )
+        client._sync_contracts()
+
+    def _free(self):
+        """Have the days of these bills, which others follow, be billed again."""
+        for statement in self:
+            client_sudo = statement.client_id.sudo()  # as in _take_back
+            starts = [client_sudo.rerate_from, statement.rerate_from, statement._get_first_day()]
+            client_sudo.rerate_from = min(day for day in starts if day)
+        self.sudo().is_freed = True  # statements are closed to all users
+
+    def _get_first_day(self):
+        self.ensure_one()
+        return self.period_start or self.bill_date
+
+    def _restore_contract_lines(self):
+        """Give the contracts' extra lines back, to be billed again."""
+        before = {}
+        for charge in self.charge_ids.sorted(lambda one: (one.bill_date, one.id), reverse=True):
+            if charge.contract_line_id:
+                before[charge.contract_line_id] = charge.trace["last_date_invoiced"]
+        for line, day in before.items():
+            line.sudo().last_date_invoiced = day  # the contract belongs to the account
+
+    # Billing freed days
+
+    def _prepare_freed_bill(self):
+        """Return the rating.Bill of this void one's days.
+
+        It is rated with all that other bills cover, so that what they have not billed is its own.
+        """
+        self.ensure_one()
+        client = self.client_id
+        date = fields.Date.add(client.billed_until, days=1)
+        return replace(
+            self._prepare_bill(client, date),
+            period_start=self._get_first_day(),
+            next_date=client.next_bill_date or date,
+        )
+
+    def _keep_to_days(self, charge):
+        """Return a rated charge of use on the days of this bill alone."""
+        self.ensure_one()
+        last = self.period_end
+        if not last or charge.key.kind not in METERED or not charge.first <= last < charge.last:
+            return charge
+        return replace(charge, last=last)
+
+    def _prepare_freed_vals(self, bill, state):
+        """Return the values of the bill of this void one's days: its own dates."""
+        self.ensure_one()
+        return {
+            "client_id": self.client_id.id,
+            "currency_id": self.client_id.currency_id.id,
+            "kind": self.kind,
+            "bill_date": self.bill_date,
+            "period_start": self.period_start,
+            "period_end": self.period_end,
+            "rerate_from": bill.rerate_from,
+            "state": state,
+            "replaces_id": self.id,
+        }
+
+    def _take_freed_lines(self):
+        """Return {contract id: charge values} of the contracts' extra lines that void bills had, as they
+        cost now.
+        """
+        found = {}
+        for statement in self:
+            rows = []
+            for charge in statement.replaces_id.charge_ids.sorted("sequence"):
+                line = charge.contract_line_id.sudo()  # the contract belongs to the account
+                if line:
+                    vals = line._prepare_charge_vals(charge.date_from, charge.date_to)
+                    vals["trace"]["last_date_invoiced"] = charge.trace["last_date_invoiced"]
+                    rows.append(vals)
+            found[statement.client_id.contract_id.id] = rows
+        return found
+
+    def _settle_freed(self):
+        """Have the accounts of these bills of freed days know what is left to be billed again."""
+        self.sudo().replaces_id.is_freed = False  # billing keeps it
+        for client in self.client_id:
+            starts = [one._get_first_day() for one in client._get_freed_statements()]
+            client.sudo().rerate_from = min(starts, default=False)  # as above
