@@ -527,7 +527,10 @@ class ResellerRating(models.AbstractModel):
                 covered[key] = [
                     day
                     for day in part.priced(uncovered[key])
-                    if not any(one.period_start and one.period_start <= day <= one.period_end for one in rest)
+                    if not any(
+                        one.period_start and one.period_start <= day <= one.period_end
+                        for one in rest
+                    )
                 ]
         return charges, covered, draws
 

@@ -11,6 +11,8 @@ BATCH = 20
 QUEUED = Domain("send_state", "=", "queued")
 # What keeps a statement from its payer is to be mended, and then it is sent again.
 FAILED = ("failed", "no_address")
+# Ways to get invoices that our own mail serves.
+BY_MAIL = {"email", "manual"}
 
 
 class ResellerStatementSend(models.AbstractModel):
@@ -118,7 +120,13 @@ class ResellerStatementSend(models.AbstractModel):
             raise UserError(
                 self.env._("%s is not posted: post it first.", self.invoice_id.display_name)
             )
+        by_odoo = self._send_by_odoo()
         if not partner.email:
+            if by_odoo:
+                self.write(
+                    {"send_state": "sent", "sent_at": fields.Datetime.now(), "send_failure": False}
+                )
+                return
             raise UserError(
                 self.env._("%s has no e-mail address: enter one.", partner.display_name)
             )
@@ -133,7 +141,9 @@ class ResellerStatementSend(models.AbstractModel):
         mails_sudo = self.env["mail.mail"].sudo()  # who sends statements need not read all mails
         former_sudo = mails_sudo.browse(self.sent_mail_id or []).exists()
         former_sudo.filtered(lambda mail: mail.state in ("outgoing", "exception")).cancel()
-        documents = template.attachment_ids | self._get_invoice_documents()
+        documents = template.attachment_ids
+        if not by_odoo:
+            documents |= self._get_invoice_documents()
         # Its words are made with the rights of who wrote it last, not with the scheduler's. Who gets
         # it is no matter of the template's.
         writer = template.write_uid
@@ -165,6 +175,30 @@ class ResellerStatementSend(models.AbstractModel):
             }
         )
 
+    def _send_by_odoo(self):
+        """Have Odoo's scheduled action send the invoice where its payer gets invoices by another way than
+        mail: a network for electronic invoices, the post; return whether it does.
+
+        The mail that goes out beside it has the statement alone, so that nobody gets an invoice twice.
+        """
+        self.ensure_one()
+        invoice = self.invoice_id
+        if not invoice:
+            return False
+        service = self.env["account.move.send"]
+        methods = service._get_default_sending_methods(invoice) - BY_MAIL
+        if not any(service._is_applicable_to_move(method, invoice) for method in methods):
+            return False
+        if not invoice.is_move_sent and not invoice.sending_data:
+            author = self.env.user
+            invoice.sending_data = {
+                "author_user_id": author.id,
+                "author_partner_id": author.partner_id.id,
+            }
+            cron_sudo = self.env.ref("account.ir_cron_account_move_send").sudo()
+            cron_sudo._trigger()  # whoever may send may have it wake up
+        return True
+
     def _follow_mail(self, failure):
         """Take in what became of the mails of these statements.
 
@@ -186,7 +220,8 @@ class ResellerStatementSend(models.AbstractModel):
             return self.env["ir.attachment"]
         service = self.env["account.move.send"]
         if not invoice.invoice_pdf_report_id:
-            # Platforms for electronic invoices are served by Odoo's own sending, which commits.
+            # Networks for electronic invoices are served by Odoo's own sending, which commits: see
+            # _send_by_odoo.
             service._generate_and_send_invoices(invoice, sending_methods=[], extra_edis=set())
         return service._get_invoice_extra_attachments(invoice)
 

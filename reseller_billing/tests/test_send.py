@@ -207,3 +207,51 @@ class TestSend(ResellerBillingCommon):
         self.assertEqual(len(mails), 2)
         self.assertEqual(client.statement_ids.send_state, "failed")
         self.assertIn("Failed to render", client.statement_ids.send_failure)
+
+    def test_who_gets_invoices_by_another_way_than_mail_gets_them_from_odoo(self):
+        for client in (self.client_a, self.other):
+            client.partner_id.invoice_sending_method = "snailmail"
+            client.partner_id.write(
+                {
+                    "street": "Street 1",
+                    "city": "Town",
+                    "zip": "1000",
+                    "country_id": self.env.ref("base.be").id,
+                }
+            )
+        statement, other = (
+            self._statement(client, "2024-01-01") for client in (self.client_a, self.other)
+        )
+        self.run_.action_send()
+        cron = self.env.ref("account.ir_cron_account_move_send")
+        triggers = self.env["ir.cron.trigger"].sudo()
+        before = triggers.search_count([("cron_id", "=", cron.id)])
+        mail = self._send()
+        self.assertGreater(triggers.search_count([("cron_id", "=", cron.id)]), before)
+        # The mail has the statement alone; who has no address needs none.
+        self.assertEqual(
+            mail.attachment_ids.mapped("name"),
+            [f"Statement {statement.name.replace('/', '-')}.pdf"],
+        )
+        self.assertEqual((statement.send_state, other.send_state), ("sent", "sent"))
+        invoices = (statement | other).invoice_id
+        self.assertEqual(invoices.mapped("is_being_sent"), [True, True])
+        with (
+            self.allow_pdf_render(),
+            patch.object(
+                self.registry["snailmail.letter"], "_snailmail_print", lambda *args, **kwargs: True
+            ),
+        ):
+            cron.sudo().method_direct_trigger()
+        letters = self.env["snailmail.letter"].search([("model", "=", "account.move")])
+        self.assertEqual(set(letters.mapped("res_id")), set(invoices.ids))
+        # Sent again, Odoo has nothing more to do.
+        self.run_.statement_ids.action_send()
+        self._send()
+        self.assertEqual(invoices.mapped("is_being_sent"), [False, False])
+
+    def test_a_way_that_cannot_reach_somebody_is_left_for_mail(self):
+        self.client_a.partner_id.invoice_sending_method = "snailmail"  # without a street
+        self.run_.action_send()
+        mail = self._send()
+        self.assertEqual(len(mail.attachment_ids), 2)

@@ -24,7 +24,8 @@ class TestVoid(ResellerBillingCommon):
             self._use(f"2024-{month}-15", quantity)
         self._run("2024-04-01")
         return [
-            self._statement(self.client_a, day) for day in ("2024-02-01", "2024-03-01", "2024-04-01")
+            self._statement(self.client_a, day)
+            for day in ("2024-02-01", "2024-03-01", "2024-04-01")
         ]
 
     def _void(self, statements, day="2024-04-05"):

@@ -22,6 +22,9 @@ class TestPeriods(ResellerBillingCommon):
                 "email": "bills@example.com",
             }
         )
+        cls.env["res.partner.bank"].create(
+            {"acc_number": "DE89370400440532013000", "partner_id": cls.company.partner_id.id}
+        )
         cls.product.taxes_id = cls.env["account.tax"].create(
             {"name": "19 %", "amount": 19, "country_id": cls.company.account_fiscal_country_id.id}
         )
@@ -97,3 +100,22 @@ class TestPeriods(ResellerBillingCommon):
         )
         move.action_post()
         self.assertEqual(self._periods(move, "account.edi.xml.ubl_bis3"), set())
+
+    def test_sending_makes_the_format_that_its_payer_wants(self):
+        statement = self.client_a.statement_ids.filtered(
+            lambda one: str(one.bill_date) == "2024-02-01"
+        )
+        invoice = statement.invoice_id
+        for edi_format, tag in (("xrechnung", "Invoice"), ("facturx", "CrossIndustryInvoice")):
+            self.client_a.partner_id.invoice_edi_format = edi_format
+            (invoice.invoice_pdf_report_id | invoice.ubl_cii_xml_id).unlink()
+            statement.action_send()
+            before = self.env["mail.mail"].search([])
+            with self.allow_pdf_render():
+                statement.sudo().with_context(force_report_rendering=True)._send_mails()
+            self.assertEqual((statement.send_state, statement.send_failure), ("sent", False))
+            mail = self.env["mail.mail"].search([]) - before
+            found = etree.fromstring(invoice.ubl_cii_xml_id.raw)
+            self.assertEqual(etree.QName(found).localname, tag)
+            documents = invoice.invoice_pdf_report_id | invoice.ubl_cii_xml_id
+            self.assertEqual(documents & mail.attachment_ids, documents)
