@@ -1,4 +1,5 @@
 from decimal import Decimal
+from fractions import Fraction
 
 from odoo import fields, models
 
@@ -36,6 +37,30 @@ class ContractLine(models.Model):
                 break  # not served any more
             self._update_last_date_invoiced()
         return found
+
+    def _get_served_amount(self, billed_until, date):
+        """Return what the days until a date come to that no bill has, an exact Decimal, as priced.
+
+        :param billed_until: the last day of the periods that are billed, or None
+        """
+        self.ensure_one()
+        first = fields.Date.add(billed_until, days=1) if billed_until else self.date_start
+        spans = self.contract_id.reseller_client_id._get_billed_spans()
+        unit, total = self.currency_id._get_exact_rounding(), Decimal(0)
+        while first and first <= date:
+            last = self.get_next_period_date_end(
+                first, self.recurring_rule_type, self.recurring_interval, self.date_end
+            )
+            if not last or last < first:
+                break
+            served = sum(
+                max((min(until, last, date) - max(since, first)).days + 1, 0)
+                for since, until in spans
+            )
+            amount = self._prepare_charge_vals(first, last)["amount"]
+            total += rating.round_to(Fraction(amount) * served / ((last - first).days + 1), unit)
+            first = fields.Date.add(last, days=1)
+        return total
 
     def _get_start_after(self, date):
         """Return the first day of this line's first unbilled period that begins on or after a day.

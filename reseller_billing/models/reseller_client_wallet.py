@@ -49,12 +49,13 @@ class ResellerClientWalletMixin(models.AbstractModel):
             client.wallet_balance = float(sum(left for _lot, left, _cost in usable))
 
     @api.model
-    def _load_lots(self, days):
+    def _load_lots(self, days, as_of=FOREVER):
         """Return {client: [(lot, left, cost left)]} of what may be drawn, in the order of drawing.
 
         Amounts are exact Decimals.
 
         :param days: {client: (first day, last day)}; lots count that are valid on one of these
+        :param date as_of: a day; what was booked later does not count
         """
         self.env.flush_all()
         found = {client: [] for client in days}
@@ -71,7 +72,8 @@ class ResellerClientWalletMixin(models.AbstractModel):
                   JOIN reseller_client client ON client.id = lot.client_id
                   JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
                    AND reseller.currency_id = lot.currency_id
-                  JOIN reseller_wallet_entry entry ON entry.lot_id = lot.id
+                  JOIN reseller_wallet_entry entry
+                    ON entry.lot_id = lot.id AND entry.date <= %s
                  GROUP BY lot.id
                 HAVING sum(entry.amount) > 0
                  ORDER BY lot.client_id, lot.priority, lot.date_until NULLS LAST, lot.date, lot.id
@@ -79,6 +81,7 @@ class ResellerClientWalletMixin(models.AbstractModel):
                 [client.id for client in days],
                 [since for since, _until in days.values()],
                 [until for _since, until in days.values()],
+                as_of,
             )
         )
         lots = self.env["reseller.wallet.lot"].browse([row[1] for row in rows])

@@ -205,7 +205,8 @@ class FeatureBill:
             self._periods = [
                 period
                 for period in self._timeline.billing_periods(reach, bill.next_date - DAY)
-                if reach <= period.last <= bill.period_end
+                if reach <= period.last
+                and (period.start if bill.accrues else period.last) <= bill.period_end
             ]
         # Cycles in order, those that others rest on with them.
         self.cycles = billed
@@ -315,7 +316,8 @@ class FeatureBill:
             for period in self._periods:
                 if self.feature.has_on_use:
                     # Use after the period enrols nobody in it.
-                    cycles, uses, _rises = self._rate_use(usage, period.last, prepaid)
+                    until = min(period.last, self.bill.period_end)
+                    cycles, uses, _rises = self._rate_use(usage, until, prepaid)
                 found += self._minimum_charges(period, cycles, uses, usage, prior)
             starts = {cycle.start for cycle in self._billed}
             periods = {period.start for period in self._periods}
@@ -505,24 +507,25 @@ class FeatureBill:
         return found
 
     def _rate_minimum(self, period, cycles, uses, usage):
-        """Return what a period's minimum comes to, or None."""
+        """Return what a period's minimum comes to, or None; of one that goes on, that of its days so far."""
+        last = min(period.last, self.bill.period_end)
         enrolled = [
             (segment.rule, *days)
             for cycle in cycles
             for segment in cycle.served
-            for days in within(segment.enrolled, period.start, period.last)
+            for days in within(segment.enrolled, period.start, last)
         ]
         if not enrolled:
             return None
         final = enrolled[-1]
-        if not final[0].terms.prorated:
+        if not final[0].terms.prorated and last == period.last:
             required = final[0].terms.minimum_quantity
             least = round_to(final[0].terms.minimum_amount, self.bill.rounding)
         else:
             unit = digits_unit(self.feature.quantity_digits)
             required = least = ZERO
             for rule, first, last, _units in enrolled:
-                if rule.terms.prorated:
+                if rule.terms.prorated or last < period.last:
                     required += share(rule.terms.minimum_quantity, first, last, period, unit)
                     least += share(
                         rule.terms.minimum_amount, first, last, period, self.bill.rounding
@@ -533,13 +536,13 @@ class FeatureBill:
         touching = [
             (cycle, use)
             for cycle, use in zip(cycles, uses, strict=True)
-            if use and cycle.first_served <= period.last and cycle.last_served >= period.start
+            if use and cycle.first_served <= last and cycle.last_served >= period.start
         ]
         whole = {}
         for cycle, use in touching:
             rest = usage, use.once, use.stock, use.prepaid_before
-            if cycle.last_served > period.last:
-                use = self._use_until(period.last, cycle, *rest)
+            if cycle.last_served > last:
+                use = self._use_until(last, cycle, *rest)
             whole[cycle.cycle] = use
             payable += use.payable + use.paid_by_lots
             use_amount += use.amount
@@ -553,7 +556,7 @@ class FeatureBill:
                 one for one in touching if one[0].first_served <= final[2] <= one[0].last_served
             )
             more = self._use_until(
-                min(period.last, cycle.last_served),
+                min(last, cycle.last_served),
                 cycle,
                 usage,
                 use.once,

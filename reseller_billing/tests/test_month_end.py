@@ -3,7 +3,7 @@ from odoo.fields import Command
 from odoo.tools import mute_logger
 from psycopg2.errors import UniqueViolation
 
-from .common import ResellerBillingCommon
+from .common import PrepaidCommon, ResellerBillingCommon
 
 
 class TestMonthEnd(ResellerBillingCommon):
@@ -216,18 +216,20 @@ class TestMonthEnd(ResellerBillingCommon):
         invoice = self._statement(self.client_a, "2024-01-01").invoice_id
         wizard = self._wizard("2024-01-10")
         self.assertEqual(
-            [sum(one) for one in zip(*wizard._get_amounts().values(), strict=True)], [0, 21, 0, 0]
+            [sum(one) for one in zip(*wizard._get_amounts(wizard._rate()).values(), strict=True)],
+            [0, 21, 0, 0],
         )
         # As a draft it is no income: ten days are earned, and none of it is booked.
         invoice.button_draft()
         self.assertEqual(
-            [sum(one) for one in zip(*wizard._get_amounts().values(), strict=True)], [10, 0, 0, 0]
+            [sum(one) for one in zip(*wizard._get_amounts(wizard._rate()).values(), strict=True)],
+            [10, 0, 0, 0],
         )
         invoice.action_post()
         # Credited as a whole, it leaves nothing to defer.
         credit = invoice._reverse_moves([{"date": "2024-01-05", "invoice_date": "2024-01-05"}])
         credit.action_post()
-        self.assertEqual(wizard._get_amounts(), {})
+        self.assertEqual(wizard._get_amounts(wizard._rate()), {})
         self.company.fiscalyear_lock_date = "2024-01-10"
         with self.assertRaisesRegex(UserError, "in a locked period"):
             wizard.action_post()
@@ -316,3 +318,189 @@ class TestMonthEnd(ResellerBillingCommon):
             lambda line: line.account_id == wizard.deferred_account_id
         )
         self.assertEqual(sum(deferred.mapped("balance")), -282.75)
+
+    def _sum_up(self, entries, day):
+        """Return {account name: balance} of the entries of a day."""
+        found = {}
+        for line in entries.filtered(lambda move: str(move.date) == day).line_ids:
+            name = line.account_id.name
+            found[name] = round(found.get(name, 0) + line.balance, 2)
+        return found
+
+    def test_charges_by_hand_and_extra_lines_that_no_bill_has(self):
+        self._run("2024-01-01")
+        item = self.env["reseller.manual.charge"].create(
+            {
+                "client_id": self.client_a.id,
+                "product_id": self.product.id,
+                "name": "Visit",
+                "date": "2024-01-20",
+                "unit_price": 30,
+            }
+        )
+        self.env["reseller.manual.charge"].create(
+            {
+                "client_id": self.client_a.id,
+                "product_id": self.product.id,
+                "name": "Good will",
+                "kind": "credit",
+                "date": "2024-01-31",
+                "unit_price": 10,
+            }
+        )
+        # From the 17th on, in arrears: 15 of 31 days of 31.00.
+        line = self._add_extra(
+            self.client_a,
+            31,
+            "2024-01-17",
+            recurring_invoicing_type="post-paid",
+            recurring_next_date="2024-02-17",
+        )
+        currency = self.company.currency_id.name
+        wizard = self._wizard("2024-01-31")
+        expected = {("Use", currency): (30 + 15, 10)}
+        self.assertEqual(self._amounts_of(wizard), expected)
+        # Billed in February, they are January's income all the same.
+        run = self._run("2024-02-01")
+        self.assertFalse(run.parked_line_ids.mapped("reason"))
+        self.assertTrue(item.statement_id)
+        self.assertEqual(self._amounts_of(wizard), expected)
+        self.assertEqual(
+            self._amounts_of(self._wizard_of("2024-02-01")), {("Use", currency): (16, 0)}
+        )
+        self._run("2024-03-01")
+        self.assertEqual(str(line.last_date_invoiced), "2024-02-16")
+        self.assertEqual(self._amounts_of(wizard), expected)
+
+    def test_a_minimum_of_a_period_that_goes_on(self):
+        # From 10 January to 9 February: 22 of 31 days are over on the 31st, 15.00 of them used.
+        client = self._create_client("M", start="2024-01-10")
+        self._create_rule(unit_price=1, minimum_amount=40, client_id=client.id)
+        self._run("2024-01-10")
+        self._use("2024-01-20", 15, client="M")
+        self.assertEqual(
+            self._amounts_of(self._wizard("2024-01-31")),
+            {("Unit", self.company.currency_id.name): (28.39, 0)},
+        )
+        self._run("2024-02-10")
+        self.assertEqual(self._statement(client, "2024-02-10").amount_total, 40)
+
+
+class TestMonthEndPrepaid(PrepaidCommon):
+    """What wallets and packages will pay for, and what has expired in them, lies in its own month."""
+
+    def _end(self, day):
+        """Post the entries of a day; return them with their reversals."""
+        accounts = self.env["account.account"]
+        for name, code, kind in (
+            ("Accrued", "149000", "asset_current"),
+            ("Deferred", "249000", "liability_current"),
+        ):
+            field = f"reseller_{name.lower()}_account_id"
+            if not self.company[field]:
+                self.company[field] = accounts.create(
+                    {"name": name, "code": code, "account_type": kind}
+                )
+        wizard = self.env["reseller.month.end"].create({"date": day})
+        return self.env["account.move"].search(wizard.action_post()["domain"])
+
+    def _profit(self, day):
+        """Return what the ledger says that has been earned up to a day, expenses off."""
+        lines = self.env["account.move.line"].search(
+            [
+                ("parent_state", "=", "posted"),
+                ("date", "<=", day),
+                ("account_id.internal_group", "in", ("income", "expense")),
+            ]
+        )
+        return round(-sum(lines.mapped("balance")), 2)
+
+    def test_bonuses_that_will_pay_for_accrued_use_are_of_the_month(self):
+        top_up = self._create_package(
+            "Top-up",
+            reseller_grants="money",
+            reseller_feature_id=False,
+            reseller_bonus=10,
+            list_price=100,
+        )
+        self._sell("2024-01-02", top_up)
+        other = self._create_client("G")
+        self.env["reseller.wallet.request"].create(
+            {"client_id": other.id, "kind": "gift", "reason": "Gift", "amount": 500}
+        ).action_do()
+        # The gift is of today; the use of both is of January.
+        other.wallet_lot_ids.sudo().date = "2024-01-02"
+        self.env.cr.execute(
+            "UPDATE reseller_wallet_entry SET date = '2024-01-02' WHERE lot_id = %s",
+            [other.wallet_lot_ids.id],
+        )
+        self._use("2024-01-10", 66)
+        self._use("2024-01-10", 500, client="G")
+        self._end("2024-01-31")
+        # 66.00 cost 60.00, the gift nothing.
+        self.assertEqual(self._profit("2024-01-31"), 60)
+        self._run("2024-02-01")
+        self.assertEqual(self._profit("2024-01-31"), 60)
+        self.assertEqual(self._profit("2024-02-01"), 60)
+        self.assertEqual(self._balance(self.company.reseller_accrued_account_id), 0)
+
+    def test_what_expires_at_the_end_of_a_month_is_of_that_month(self):
+        top_up = self._create_package(
+            "Top-up",
+            reseller_grants="money",
+            reseller_feature_id=False,
+            list_price=100,
+            reseller_valid_count=30,
+            reseller_valid_unit="day",
+        )
+        package = self._create_package(
+            "January",
+            reseller_units=100,
+            list_price=50,
+            reseller_valid_count=30,
+            reseller_valid_unit="day",
+        )
+        self._run("2024-01-01")
+        lot, wallet = self._sell("2024-01-02", package), self._sell("2024-01-02", top_up)
+        self.assertEqual((str(wallet.date_until), str(lot.date_until)), ("2024-01-31",) * 2)
+        # 100 units by the package, then 20.00 by the wallet.
+        self._use("2024-01-10", 120)
+        [entries] = [self._end("2024-01-31")]
+        # 20.00 of use and the package's 50.00; 80.00 of the wallet have expired.
+        self.assertEqual(
+            self._sum_up(entries, "2024-01-31"),
+            {
+                "Accrued": 20,
+                self.prepaid.name: 50,
+                self.income.name: -70,
+                self.deposit.name: 80,
+                self.breakage.name: -80,
+            },
+        )
+        self.assertEqual(self._profit("2024-01-31"), 150)
+        self.assertBooks()
+        self._run("2024-02-01")
+        # The bill books it for good, on its own day.
+        self.assertEqual(self._profit("2024-01-31"), 150)
+        self.assertEqual(self._profit("2024-02-01"), 150)
+        self.assertEqual(self._balance(self.deposit), 0)
+
+    def test_a_closed_account_without_a_bill_to_come(self):
+        package = self._create_package(
+            "Year",
+            reseller_units=100,
+            list_price=50,
+            reseller_valid_count=1,
+            reseller_valid_unit="year",
+        )
+        self._run("2024-01-01")
+        lot = self._sell("2024-01-02", package)
+        self.client_a.action_close("2024-01-31")
+        self._run("2024-02-01")
+        self.assertEqual(str(lot.date_until), "2025-01-01")
+        self.assertEqual(
+            self._sum_up(self._end("2025-01-01"), "2025-01-01"),
+            {self.prepaid.name: 50, self.breakage.name: -50},
+        )
+
+    _sum_up = TestMonthEnd._sum_up

@@ -3,6 +3,7 @@ from . import (
     reseller_client_change,
     reseller_lockout_forecast,
     reseller_month_end,
+    reseller_month_end_prepaid,
     reseller_price_change,
     reseller_price_simulation,
     reseller_privacy,

@@ -61,11 +61,14 @@ class ResellerMonthEnd(models.TransientModel):
         """Show what would be posted."""
         self.ensure_one()
         self.line_ids.unlink()
-        sums = defaultdict(lambda: [Decimal(0), Decimal(0)])
-        for (item, currency, _position), amounts in self._get_amounts().items():
+        sums, rated = defaultdict(lambda: [Decimal(0), Decimal(0)]), self._rate()
+        for (item, currency, _position), amounts in self._get_amounts(rated).items():
             accrued, deferred, used, _balance = amounts
             sums[item.display_name, currency][0] += accrued + used
             sums[item.display_name, currency][1] += deferred
+        for currency, rows in self._get_prepaid_rows(rated).items():
+            for name, _accounts, amount, _balance in rows:
+                sums[name, currency][0] += amount
         self.line_ids = [
             Command.create(
                 {
@@ -119,14 +122,17 @@ class ResellerMonthEnd(models.TransientModel):
                 )
             )
         self._check_unlocked()
-        grouped = defaultdict(list)
-        for (item, currency, position), amounts in self._get_amounts().items():
+        grouped, rated = defaultdict(list), self._rate()
+        for (item, currency, position), amounts in self._get_amounts(rated).items():
             grouped[currency].append((item, position, *amounts))
-        if not grouped:
+        prepaid = self._get_prepaid_rows(rated)
+        if not grouped and not prepaid:
             raise UserError(self.env._("Nothing is unbilled or unserved on %s.", self.date))
-        for currency, rows in grouped.items():
+        for currency in self.env["res.currency"].browse({**grouped, **prepaid}):
             moves |= moves.create(
-                self._prepare_move_vals(self.env["res.currency"].browse(currency), rows)
+                self._prepare_move_vals(
+                    currency, grouped.get(currency.id, []), prepaid.get(currency.id, [])
+                )
             )
         moves.action_post()
         following = date_utils.add(self.date, days=1)
@@ -164,23 +170,25 @@ class ResellerMonthEnd(models.TransientModel):
 
     # Amounts
 
-    def _get_amounts(self):
+    def _get_amounts(self, rated):
         """Return {(item, currency id, fiscal position id): (accrued, deferred, used, balance)}, as
         Decimals.
 
         The first two are as priced; what is used of packages, and not booked, is without taxes; its
         balance is that in the company's currency, at the rate at which they were sold.
-        An item is a reseller.feature, or the product of a contract's extra line. What is earned by
-        the day and not invoiced by it is accrued: what a bill of the next day would charge, were
-        there only the bills that the books know by then. Of fees and extra lines that are invoiced,
-        the shares of days after it are deferred.
+        An item is a reseller.feature, or the product of a contract's extra line or of a charge by hand.
+        What is earned by the day and not invoiced by it is accrued: what a bill of the next day would
+        charge, were there only the bills that the books know by then; charges by hand that wait; the
+        served days of extra lines. Of fees and extra lines that are invoiced, the shares of days after
+        it are deferred.
+
+        :param rated: see _rate
         """
-        bills = self._get_bills()
+        bills, charges, draws = rated
         found = defaultdict(lambda: [Decimal(0)] * 4)
         if not bills:
             return {}
         clients = self.env["reseller.client"].browse(bills)
-        charges, _covered, draws = self.env["reseller.rating"]._rate(clients, bills, self.date)
         features, products = self.env["reseller.feature"], self.env["product.product"]
         lots_sudo = self.env["reseller.prepaid.lot"].sudo()  # of every account, as in _get_bills
         for lot_sudo, (cost, balance) in lots_sudo._get_cost_of_draws(draws, self.date).items():
@@ -191,8 +199,15 @@ class ResellerMonthEnd(models.TransientModel):
             used[3] += balance
         changed = set()
         fees, extras = self._load_fees(), self._load_extras()
+        waiting = [
+            *(
+                (item.client_id.id, item._get_product(), item._get_exact()[2])
+                for item in self._find_waiting()
+            ),
+            *self._get_unbilled_extras(clients),
+        ]
         billed = {client for client in bills if charges[client]}
-        billed |= {row[0] for row in (*fees, *extras)}
+        billed |= {row[0] for row in (*fees, *extras, *waiting)}
         positions = self.env["reseller.statement"]._get_fiscal_positions(
             clients.browse(billed), self.company_id
         )
@@ -205,6 +220,9 @@ class ResellerMonthEnd(models.TransientModel):
                     change -= rating.unserved_from_trace(charge.trace, self.date)
                 changed.add((client.id, charge.feature, *charge.key))
                 found[key][0 if change >= 0 else 1] += abs(change)
+        for client, product, amount in waiting:
+            key = (product, clients.browse(client).currency_id.id, positions[client])
+            found[key][0 if amount >= 0 else 1] += abs(amount)
         for client, feature, currency, credited, trace, *component in fees:
             if (client, feature, *rating.Key(*component)) not in changed:
                 unserved = rating.unserved_from_trace(trace, self.date)
@@ -216,6 +234,87 @@ class ResellerMonthEnd(models.TransientModel):
             key = (products.browse(product), currency, positions[client])
             found[key][1] += self._get_kept(amount, credited, share, currency)
         return {key: tuple(amounts) for key, amounts in found.items() if any(amounts)}
+
+    def _rate(self):
+        """Return (bills, charges, draws) of what is not billed by the day, see reseller.rating._rate."""
+        bills = self._get_bills()
+        clients = self.env["reseller.client"].browse(bills)
+        if not bills:
+            return {}, {}, {}
+        charges, _covered, draws = self.env["reseller.rating"]._rate(clients, bills, self.date)
+        return bills, charges, draws
+
+    def _find_waiting(self):
+        """Return the charges by hand that no bill has which the books know by the day.
+
+        Sales of packages and their refunds are no income.
+        """
+        items_sudo = self.env["reseller.manual.charge"].sudo()  # of every account, as in _get_bills
+        self.env.flush_all()
+        found = self.env.execute_query(
+            SQL(
+                """
+                SELECT item.id
+                  FROM reseller_manual_charge item
+                  JOIN reseller_client client ON client.id = item.client_id
+                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+                  LEFT JOIN reseller_statement statement ON statement.id = item.statement_id AND %s
+                 WHERE client.company_id = %s
+                   AND client.state != 'draft'
+                   AND reseller.invoice_to != 'none'
+                   AND item.date <= %s
+                   AND statement.id IS NULL
+                   AND item.is_withdrawn IS NOT TRUE
+                   AND item.refund_lot_id IS NULL
+                 ORDER BY item.id
+                """,
+                self.env["reseller.rating"]._known_sql(self.date),
+                self.company_id.id,
+                self.date,
+            )
+        )
+        items = items_sudo.browse([row[0] for row in found])
+        return items.filtered(lambda item: not item.product_id.reseller_grants)
+
+    def _get_unbilled_extras(self, clients):
+        """Return (client id, product, amount) of the served days of contracts' extra lines that no bill
+        has which the books know by the day.
+        """
+        lines_sudo = self.env["contract.line"].sudo()  # of every account, as in _get_bills
+        lines = lines_sudo.search(
+            [
+                ("contract_id", "in", clients.contract_id.ids),
+                ("display_type", "=", False),
+                ("is_canceled", "=", False),
+                ("date_start", "<=", self.date),
+                ("product_id.reseller_grants", "=", False),
+            ]
+        )
+        if not lines:
+            return []
+        self.env.flush_all()
+        billed = dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT charge.contract_line_id, max(charge.date_to)
+                      FROM reseller_charge charge
+                      JOIN reseller_statement statement ON statement.id = charge.statement_id
+                     WHERE charge.contract_line_id = ANY(%s) AND %s
+                     GROUP BY charge.contract_line_id
+                    """,
+                    lines.ids,
+                    self.env["reseller.rating"]._known_sql(self.date),
+                )
+            )
+        )
+        found = []
+        for line in lines:
+            client = line.contract_id.reseller_client_id
+            amount = line._get_served_amount(billed.get(line.id), self.date)
+            if amount:
+                found.append((client.id, line.product_id, amount))
+        return found
 
     def _get_bills(self):
         """Return {client id: rating.Bill} of the day after, given the bills known by the day."""
@@ -377,10 +476,11 @@ class ResellerMonthEnd(models.TransientModel):
 
     # Entries
 
-    def _prepare_move_vals(self, currency, rows):
+    def _prepare_move_vals(self, currency, rows, prepaid):
         """Return the values of the entry of one currency.
 
         :param rows: (item, fiscal position id, accrued, deferred, used, balance), see _get_amounts
+        :param prepaid: see _get_prepaid_rows
         """
         ref = self.env._(
             "Unbilled use and unserved fees on %(day)s, %(currency)s",
@@ -407,10 +507,13 @@ class ResellerMonthEnd(models.TransientModel):
                     )
             if used:
                 # What is owed for packages moves, as the bill will move it.
-                account = self.company_id.reseller_prepaid_account_id
+                account = self._get_account("prepaid")
                 lines += self._prepare_line_vals(
                     product, item, currency, account, income, float(used), float(balance)
                 )
+        for name, accounts, amount, balance in prepaid:
+            debit, credit = map(self._get_account, accounts)
+            lines += self._prepare_pair(name, currency, debit, credit, float(amount), balance)
         return {
             "move_type": "entry",
             "company_id": self.company_id.id,
@@ -423,22 +526,29 @@ class ResellerMonthEnd(models.TransientModel):
         }
 
     def _prepare_line_vals(self, product, item, currency, account, income, amount, balance=None):
+        lines = self._prepare_pair(item.display_name, currency, account, income, amount, balance)
+        # So that Odoo finds the analytic distribution.
+        return [{**vals, "product_id": product.id} for vals in lines]
+
+    def _prepare_pair(self, name, currency, debit, credit, amount, balance=None):
+        """Return the values of two lines.
+
+        :param float balance: in the company's currency; at the day's rate where None
+        """
         if balance is None:
             balance = currency._convert(
                 amount, self.company_id.currency_id, self.company_id, self.date
             )
         return [
             {
-                "name": item.display_name,
-                # So that Odoo finds the analytic distribution.
-                "product_id": product.id,
+                "name": name,
                 "account_id": one.id,
                 "currency_id": currency.id,
                 "amount_currency": sign * amount,
                 "balance": sign * balance,
                 "tax_ids": [Command.clear()],
             }
-            for one, sign in ((account, 1), (income, -1))
+            for one, sign in ((debit, 1), (credit, -1))
         ]
 
     def _get_net(self, product, amount, currency, position):
@@ -449,6 +559,24 @@ class ResellerMonthEnd(models.TransientModel):
         invoiced = template._adapt_price(amount, currency, own, taxes)
         found = taxes.compute_all(float(invoiced), currency, product=product)
         return currency.round(found["total_excluded"])
+
+    def _get_account(self, name):
+        """Return an account by its name in the settings, those of this month's end as they are chosen.
+
+        :raise UserError: when none is chosen
+        """
+        if name in ("accrued", "deferred"):
+            return self[f"{name}_account_id"]
+        field = f"reseller_{name}_account_id"
+        account = self.company_id[field]
+        if not account:
+            raise UserError(
+                self.env._(
+                    "Choose the account of %s in the settings of wallets and packages.",
+                    self.company_id._fields[field]._description_string(self.env),
+                )
+            )
+        return account
 
     def _get_income_account(self, product, position):
         accounts = product.product_tmpl_id.with_company(self.company_id)

@@ -306,7 +306,8 @@ class History:
         statement = self.chance.choice(statements)
         statement._void_by_credit_note(day)
         self.client.invalidate_recordset()
-        self.check()
+        # What this bill gave back may be used by others since: lots are whole with the next one.
+        assert not self.env["reseller.wallet.check"].search([("difference", "!=", 0)])
         self.bill(day)
         again = statement.search([("replaces_id", "=", statement.id)])
         assert (again.bill_date, again.period_start) == (

@@ -1,0 +1,114 @@
+from collections import defaultdict
+from decimal import Decimal
+
+from odoo import models
+from odoo.fields import Domain
+
+from ..models.reseller_client_balance import BillLine
+from ..models.reseller_client_wallet import NEVER, total_of
+
+
+class ResellerMonthEnd(models.TransientModel):
+    """What wallets and packages will pay for what is not billed yet, and what has expired by the day."""
+
+    _inherit = "reseller.month.end"
+
+    def _get_prepaid_rows(self, rated):
+        """Return {currency id: [(name, (debit, credit), amount, balance)]} beside _get_amounts.
+
+        Bonuses that will pay for use that is accrued are an expense of the day, and lower the accrued
+        income. What is left of lots that have ended by then is breakage, though the bill that covers
+        their last day books it.
+
+        Accounts are names, see _get_account; amounts are exact, those that lower the profit below zero;
+        a balance of None is converted at the day's rate.
+
+        :param rated: see _rate
+        """
+        bills, charges, draws = rated
+        found = defaultdict(list)
+        if not bills:
+            return found
+        bonuses, expired = defaultdict(Decimal), defaultdict(Decimal)
+        for client, (bonus, ended) in self._get_wallet_costs(bills, charges).items():
+            bonuses[client.currency_id.id] -= bonus
+            expired[client.currency_id.id] += ended
+        for name, accounts, sums in (
+            (self.env._("Bonuses"), ("accrued", "bonus"), bonuses),
+            (self.env._("Expired in wallets"), ("deposit", "breakage"), expired),
+        ):
+            for currency, amount in sums.items():
+                if amount:
+                    found[currency].append((name, accounts, amount, None))
+        name, accounts = self.env._("Expired packages"), ("prepaid", "breakage")
+        for currency, (cost, balance) in self._get_package_costs(draws).items():
+            if cost or balance:
+                found[currency].append((name, accounts, cost, float(balance)))
+        return found
+
+    def _get_wallet_costs(self, bills, charges):
+        """Return {client: (bonus, expired)} of the clients with wallets: what the accrued use will cost
+        as bonus, and the cost of what is left of lots that have ended.
+        """
+        lots_sudo = self.env["reseller.wallet.lot"].sudo()  # of every account, as in _get_bills
+        holders = self.env["reseller.client"].union(
+            *(
+                client
+                for (client,) in lots_sudo._read_group(
+                    Domain("client_id", "in", list(bills)) & Domain("date", "<=", self.date),
+                    ["client_id"],
+                )
+            )
+        )
+        if not holders:
+            return {}
+        lots = holders._load_lots(dict.fromkeys(holders, (NEVER, self.date)), as_of=self.date)
+        lines = holders._prepare_unbilled_lines(self.company_id, charges)
+        for item in self._find_waiting().filtered(lambda one: one.client_id in holders):
+            lines[item.client_id].append(
+                BillLine(item._get_product(), *item._get_exact(), None, False, item.date, None)
+            )
+        positions = self.env["reseller.statement"]._get_fiscal_positions(holders, self.company_id)
+        found = {}
+        for client in holders:
+            share = client._limit_share(*client._get_totals(lines[client], positions[client.id]))
+            since = bills[client.id].period_start
+            usable = [
+                row
+                for row in client._keep_to_payer(lots[client], client._get_payer())
+                if not row[0].date_until or row[0].date_until >= since
+            ]
+            taken = client._take(share, usable)
+            drawn = {vals["lot_id"]: Decimal(repr(vals["cost"])) for vals in taken}
+            expired = sum(
+                (
+                    cost + drawn.get(lot.id, 0)
+                    for lot, _left, cost in lots[client]
+                    if lot.date_until and lot.date_until <= self.date
+                ),
+                Decimal(0),
+            )
+            found[client] = total_of(taken, "amount") - total_of(taken, "cost"), expired
+        return found
+
+    def _get_package_costs(self, draws):
+        """Return {currency id: (cost, balance)} of what is left of packages that have ended by the day."""
+        lots_sudo = self.env["reseller.prepaid.lot"].sudo()  # of every account, as in _get_bills
+        lots = lots_sudo.search(
+            [
+                ("client_id.company_id", "=", self.company_id.id),
+                ("state", "=", "open"),
+                ("date_until", "<=", self.date),
+            ]
+        )
+        taken = defaultdict(Decimal)
+        for of_client in draws.values():
+            for draw in of_client:
+                taken[draw.lot] += draw.quantity
+        found = defaultdict(lambda: [Decimal(0), Decimal(0)])
+        for number, (left, _cost) in lots._load_exact(self.date).items():
+            lot = lots.browse(number)
+            cost, balance = lot._get_cost_of(left - taken[number])
+            found[lot.currency_id.id][0] += cost
+            found[lot.currency_id.id][1] += balance
+        return found
