@@ -161,6 +161,12 @@ class ResCompany(models.Model):
         groups=OFFICE,
     )
 
+    reseller_setup_months = fields.Integer(
+        string="Months of a Set-up Fee",
+        help="Set-up fees are earned day by day over so many months: month's end defers the rest. "
+        "0: at once.",
+        groups=OFFICE,
+    )
     reseller_accrued_account_id = fields.Many2one(
         "account.account",
         string="Accrued Income of Resellers",
@@ -189,6 +195,54 @@ class ResCompany(models.Model):
         if vals.get("account_sale_tax_id"):
             self._tax_shipped_product()
         return done
+
+    def _create_reseller_accounts(self):
+        """Make the journal and the accounts that are not chosen yet, with codes that go on from those of
+        the chart's accounts of their kind; return the accounts.
+
+        :raise AccessError: without rights on the chart of accounts
+        """
+        self.ensure_one()
+        accounts = self.env["account.account"].with_company(self)
+        made, vals = accounts.browse(), {}
+        for field, account_type, like in (
+            ("reseller_deposit_account_id", "liability_current", "liability_current"),
+            ("reseller_prepaid_account_id", "liability_current", "liability_current"),
+            ("reseller_breakage_account_id", "income_other", "income"),
+            ("reseller_bonus_account_id", "expense", "expense"),
+            ("reseller_accrued_account_id", "asset_current", "asset_current"),
+            ("reseller_deferred_account_id", "liability_current", "liability_current"),
+        ):
+            if self[field]:
+                continue
+            domain = [("company_ids", "parent_of", self.id)]
+            for one in (account_type, like):
+                last = accounts.search(
+                    [*domain, ("account_type", "=", one)], order="code desc", limit=1
+                )
+                if last:
+                    break
+            account = accounts.create(
+                {
+                    "name": self._fields[field]._description_string(self.env),
+                    "code": accounts._search_new_account_code(last.code or "100000"),
+                    "account_type": account_type,
+                }
+            )
+            made |= account
+            vals[field] = account.id
+        if not self.reseller_wallet_journal_id:
+            journal = self.env["account.journal"].create(
+                {
+                    "name": self.env._("Wallets and Packages"),
+                    "code": "RBW",
+                    "type": "general",
+                    "company_id": self.id,
+                }
+            )
+            vals["reseller_wallet_journal_id"] = journal.id
+        self.sudo().write(vals)  # who may make accounts may name them here
+        return made
 
     @api.constrains("reseller_deposit_account_id", "reseller_prepaid_account_id")
     def _check_prepaid_accounts(self):

@@ -47,6 +47,15 @@ class ResConfigSettings(models.TransientModel):
     reseller_bonus_account_id = fields.Many2one(
         related="company_id.reseller_bonus_account_id", readonly=False
     )
+    reseller_setup_months = fields.Integer(
+        related="company_id.reseller_setup_months", readonly=False
+    )
+    reseller_accrued_account_id = fields.Many2one(
+        related="company_id.reseller_accrued_account_id", readonly=False
+    )
+    reseller_deferred_account_id = fields.Many2one(
+        related="company_id.reseller_deferred_account_id", readonly=False
+    )
     reseller_wallet_limit = fields.Float(related="company_id.reseller_wallet_limit", readonly=False)
     reseller_keep_rejections = fields.Integer(
         related="company_id.reseller_keep_rejections", readonly=False
@@ -65,3 +74,16 @@ class ResConfigSettings(models.TransientModel):
     reseller_review_factor = fields.Float(
         related="company_id.reseller_review_factor", readonly=False
     )
+
+    def action_create_reseller_accounts(self):
+        """Make the journal and the accounts that this company has not chosen yet; open the accounts."""
+        made = self.company_id._create_reseller_accounts()
+        if not made:
+            return {"type": "ir.actions.client", "tag": "reload"}
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("New Accounts"),
+            "res_model": "account.account",
+            "view_mode": "list,form",
+            "domain": [("id", "in", made.ids)],
+        }

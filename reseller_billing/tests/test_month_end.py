@@ -372,6 +372,20 @@ class TestMonthEnd(ResellerBillingCommon):
         self.assertEqual(str(line.last_date_invoiced), "2024-02-16")
         self.assertEqual(self._amounts_of(wizard), expected)
 
+    def test_set_up_fees_over_some_months(self):
+        self._create_rule(setup_fee=120, recurring_fee=1, fee_timing="arrears")
+        self._run("2024-01-01")
+        self._run("2024-02-01")
+        currency = self.company.currency_id.name
+        wizard = self._wizard("2024-02-29")
+        self.assertEqual(self._amounts_of(wizard), {("Unit", currency): (1, 0)})
+        # From 1 January to 30 June: 182 days, 60 of them over.
+        self.company.reseller_setup_months = 6
+        self.assertEqual(self._amounts_of(wizard), {("Unit", currency): (1, 80.44)})
+        self.assertEqual(
+            self._amounts_of(self._wizard_of("2024-06-30")), {("Unit", currency): (5, 0)}
+        )
+
     def test_a_minimum_of_a_period_that_goes_on(self):
         # From 10 January to 9 February: 22 of 31 days are over on the 31st, 15.00 of them used.
         client = self._create_client("M", start="2024-01-10")
@@ -484,6 +498,26 @@ class TestMonthEndPrepaid(PrepaidCommon):
         self.assertEqual(self._profit("2024-01-31"), 150)
         self.assertEqual(self._profit("2024-02-01"), 150)
         self.assertEqual(self._balance(self.deposit), 0)
+
+    def test_missing_accounts_are_made_from_the_chart(self):
+        self.company.write(
+            {"reseller_bonus_account_id": False, "reseller_wallet_journal_id": False}
+        )
+        accounts = self.env["account.account"]
+        own = [("company_ids", "in", self.company.ids), ("account_type", "=", "expense")]
+        last = accounts.search(own, order="code desc", limit=1)
+        settings = self.env["res.config.settings"].create({})
+        made = accounts.search(settings.action_create_reseller_accounts()["domain"])
+        # Those that were chosen stay.
+        self.assertEqual(self.company.reseller_deposit_account_id, self.deposit)
+        self.assertEqual(
+            sorted(made.mapped("account_type")), ["asset_current", "expense", "liability_current"]
+        )
+        bonus = self.company.reseller_bonus_account_id
+        self.assertEqual((bonus.name, len(bonus.code)), ("Bonuses", len(last.code)))
+        self.assertEqual(int(bonus.code), int(last.code) + 1)
+        self.assertEqual(self.company.reseller_wallet_journal_id.type, "general")
+        self.assertEqual(settings.action_create_reseller_accounts()["tag"], "reload")
 
     def test_a_closed_account_without_a_bill_to_come(self):
         package = self._create_package(

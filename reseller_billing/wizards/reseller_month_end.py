@@ -190,6 +190,7 @@ class ResellerMonthEnd(models.TransientModel):
             return {}
         clients = self.env["reseller.client"].browse(bills)
         features, products = self.env["reseller.feature"], self.env["product.product"]
+        currencies = self.env["res.currency"]
         lots_sudo = self.env["reseller.prepaid.lot"].sudo()  # of every account, as in _get_bills
         for lot_sudo, (cost, balance) in lots_sudo._get_cost_of_draws(draws, self.date).items():
             position = lot_sudo.charge_id.statement_id.invoice_id.fiscal_position_id
@@ -198,7 +199,7 @@ class ResellerMonthEnd(models.TransientModel):
             used[2] += cost
             used[3] += balance
         changed = set()
-        fees, extras = self._load_fees(), self._load_extras()
+        fees, setups, extras = self._load_fees(), self._load_setups(), self._load_extras()
         waiting = [
             *(
                 (item.client_id.id, item._get_product(), item._get_exact()[2])
@@ -207,7 +208,7 @@ class ResellerMonthEnd(models.TransientModel):
             *self._get_unbilled_extras(clients),
         ]
         billed = {client for client in bills if charges[client]}
-        billed |= {row[0] for row in (*fees, *extras, *waiting)}
+        billed |= {row[0] for row in (*fees, *setups, *extras, *waiting)}
         positions = self.env["reseller.statement"]._get_fiscal_positions(
             clients.browse(billed), self.company_id
         )
@@ -218,6 +219,8 @@ class ResellerMonthEnd(models.TransientModel):
                 change = charge.amount
                 if charge.key.kind == "recurring":
                     change -= rating.unserved_from_trace(charge.trace, self.date)
+                elif charge.key.kind == "setup":
+                    change -= self._get_unearned(charge.amount, charge.first, client.currency_id)
                 changed.add((client.id, charge.feature, *charge.key))
                 found[key][0 if change >= 0 else 1] += abs(change)
         for client, product, amount in waiting:
@@ -228,6 +231,10 @@ class ResellerMonthEnd(models.TransientModel):
                 unserved = rating.unserved_from_trace(trace, self.date)
                 key = (features.browse(feature), currency, positions[client])
                 found[key][1] += self._get_kept(unserved, credited, Fraction(1), currency)
+        for client, feature, currency, credited, amount, first in setups:
+            key = (features.browse(feature), currency, positions[client])
+            unearned = self._get_unearned(amount, first, currencies.browse(currency))
+            found[key][1] += self._get_kept(unearned, credited, Fraction(1), currency)
         for client, product, currency, credited, amount, first, last in extras:
             days = (last - first).days + 1
             share = Fraction(min((last - self.date).days, days), days)
@@ -444,6 +451,43 @@ class ResellerMonthEnd(models.TransientModel):
                 self._credited_sql(),
                 self.company_id.id,
                 self.date,
+                self.env["reseller.rating"]._known_sql(self.date),
+            )
+        )
+
+    def _get_unearned(self, amount, first, currency):
+        """Return what of a set-up fee is for days after the day, over the months of the settings.
+
+        :param date first: the day on which the fee fell due
+        """
+        months = self.company_id.reseller_setup_months
+        until = date_utils.add(first, months=months)
+        left, days = (until - self.date).days - 1, (until - first).days
+        if left <= 0:
+            return Decimal(0)
+        share = Fraction(min(left, days), days)
+        return rating.round_to(Fraction(amount) * share, currency._get_exact_rounding())
+
+    def _load_setups(self):
+        """Return the set-up fees that were invoiced by the day and are not earned to their end."""
+        months = self.company_id.reseller_setup_months
+        if not months:
+            return []
+        return self.env.execute_query(
+            SQL(
+                """
+                SELECT charge.client_id, charge.feature_id, charge.currency_id, %s,
+                       charge.amount::text, charge.date_from
+                  FROM reseller_charge charge
+                  JOIN reseller_statement statement ON statement.id = charge.statement_id
+                  JOIN reseller_reseller reseller ON reseller.id = charge.reseller_id
+                 WHERE charge.company_id = %s AND charge.kind = 'setup'
+                   AND charge.date_from > %s
+                   AND reseller.invoice_to != 'none' AND %s
+                """,
+                self._credited_sql(),
+                self.company_id.id,
+                date_utils.subtract(self.date, months=months),
                 self.env["reseller.rating"]._known_sql(self.date),
             )
         )
