@@ -127,6 +127,7 @@ class ResellerClientWalletMixin(models.AbstractModel):
                     "lot_id": lot.id,
                     "amount": -float(amount),
                     "cost": -float(cost_left - kept),
+                    "balance": float(lot._get_balance_of(kept) - lot._get_balance_of(cost_left)),
                 }
             )
         return found
@@ -195,6 +196,7 @@ class ResellerClientWalletMixin(models.AbstractModel):
                 "date_until": date_until,
                 "granted": amount + bonus,
                 "cost": amount,
+                "cost_balance": sum(receivable.mapped("balance")),
             },
             move,
         )
@@ -246,7 +248,12 @@ class ResellerClientWalletMixin(models.AbstractModel):
         self._take_turn()
         taken = {}
         for lot, left, cost in self._load_own_lots():
-            vals = {"lot_id": lot.id, "amount": -float(left), "cost": -float(cost)}
+            vals = {
+                "lot_id": lot.id,
+                "amount": -float(left),
+                "cost": -float(cost),
+                "balance": -float(lot._get_balance_of(cost)),
+            }
             taken.setdefault(lot.partner_id, []).append(vals)
         if not any(total_of(rows, "cost") for rows in taken.values()):
             raise UserError(self.env._("Nothing that was paid in is left."))
@@ -290,20 +297,23 @@ class ResellerClientWalletMixin(models.AbstractModel):
         if isinstance(account, str):
             account = self._get_wallet_account(account)
         deposit = self._get_wallet_account("deposit")
-        lines = [(deposit, cost, reason), (account, -cost, reason)]
+        balance = float(total_of(taken, "balance"))
+        lines = [(deposit, cost, reason, balance), (account, -cost, reason)]
         return self._prepare_entry(day, reason, lines, partner)
 
     def _prepare_entry(self, day, reason, lines, partner):
         """Return the values of an entry in the wallets' journal.
 
-        :param lines: (account, amount in the currency of the bills, debits above zero, label)
+        :param lines: (account, amount in the currency of the bills, debits above zero, label, balance in
+            the company's currency), the balance only where it is not at the day's rate; the last one
+            takes the rest
         """
         self._get_wallet_account("deposit")
         currency, company = self.currency_id, self.company_id
         lines = [line for line in lines if line[1]]
         balances = [
-            currency._convert(amount, company.currency_id, company, day)
-            for _account, amount, _label in lines[:-1]
+            known[0] if known else currency._convert(amount, company.currency_id, company, day)
+            for _account, amount, _label, *known in lines[:-1]
         ]
         balances.append(-sum(balances))  # to the cent of the company's currency
         return {
@@ -321,6 +331,6 @@ class ResellerClientWalletMixin(models.AbstractModel):
                         "name": label,
                     }
                 )
-                for (account, amount, label), balance in zip(lines, balances, strict=True)
+                for (account, amount, label, *_), balance in zip(lines, balances, strict=True)
             ],
         }

@@ -84,7 +84,14 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             amount = left + Decimal(repr(one["amount"]))
             if amount > 0:
                 cost += Decimal(repr(one["cost"]))
-                found.append({"lot_id": lot.id, "amount": -float(amount), "cost": -float(cost)})
+                found.append(
+                    {
+                        "lot_id": lot.id,
+                        "amount": -float(amount),
+                        "cost": -float(cost),
+                        "balance": -float(lot._get_balance_of(cost)),
+                    }
+                )
         return found
 
     def _find_wallets(self):
@@ -127,7 +134,8 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         amount, cost = total_of(taken, "amount"), total_of(taken, "cost")
         reason = self.env._("Wallet pays %s", invoice.name)
         receivable = invoice.line_ids._get_open_receivables()[:1]
-        lines = [(client._get_wallet_account("deposit"), float(cost), reason)]
+        balance = float(total_of(taken, "balance"))
+        lines = [(client._get_wallet_account("deposit"), float(cost), reason, balance)]
         if amount - cost:
             lines.append((client._get_wallet_account("bonus"), float(amount - cost), reason))
         lines.append((receivable.account_id, -float(amount), reason))
@@ -158,6 +166,7 @@ class ResellerStatementWalletMixin(models.AbstractModel):
                         "date": day,
                         "amount": -entry.amount,
                         "cost": -entry.cost,
+                        "balance": -entry.balance,
                         "statement_id": entry.statement_id.id,
                         "move_id": reversal.id,
                     }

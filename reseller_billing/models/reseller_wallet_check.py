@@ -14,10 +14,17 @@ class ResellerWalletCheck(models.Model):
     _order = "company_id, kind desc, currency_id"
     # What has to reach the database before this is read.
     _depends = {
-        "account.move.line": ["account_id", "amount_currency", "currency_id", "parent_state"],
+        "account.move.line": [
+            "account_id",
+            "amount_currency",
+            "balance",
+            "currency_id",
+            "parent_state",
+        ],
         "res.company": ["reseller_deposit_account_id", "reseller_prepaid_account_id"],
-        "reseller.prepaid.entry": ["company_id", "cost", "currency_id"],
-        "reseller.wallet.entry": ["company_id", "cost", "currency_id"],
+        "reseller.prepaid.entry": ["company_id", "cost", "currency_id", "quantity"],
+        "reseller.prepaid.lot": ["company_id", "cost_balance", "granted", "state"],
+        "reseller.wallet.entry": ["balance", "company_id", "cost", "currency_id"],
     }
 
     company_id = fields.Many2one("res.company", readonly=True)
@@ -29,6 +36,19 @@ class ResellerWalletCheck(models.Model):
     )
     owed = fields.Monetary(string="On the Account", readonly=True)
     difference = fields.Monetary(readonly=True)
+    company_currency_id = fields.Many2one("res.currency", readonly=True)
+    balance_left = fields.Monetary(
+        string="Left of Lots, Company Currency",
+        readonly=True,
+        currency_field="company_currency_id",
+        help="At the rates at which it was paid in.",
+    )
+    balance_owed = fields.Monetary(
+        string="On the Account, Company Currency",
+        readonly=True,
+        currency_field="company_currency_id",
+    )
+    is_different = fields.Boolean(string="Differs", readonly=True)
 
     @property
     def _table_query(self):
@@ -38,21 +58,42 @@ class ResellerWalletCheck(models.Model):
                    + (sides.kind = 'units')::int AS id,
                    sides.company_id, sides.currency_id, sides.kind, sides.account_id,
                    sum(sides.cost_left) AS cost_left, sum(sides.owed) AS owed,
-                   sum(sides.cost_left - sides.owed) AS difference
+                   sum(sides.cost_left - sides.owed) AS difference,
+                   max(company.currency_id) AS company_currency_id,
+                   sum(sides.balance_left) AS balance_left, sum(sides.balance_owed) AS balance_owed,
+                   sum(sides.cost_left - sides.owed) != 0
+                   OR sum(sides.balance_left - sides.balance_owed) != 0 AS is_different
               FROM (
                 SELECT 'money' AS kind, entry.company_id, entry.currency_id,
                        company.reseller_deposit_account_id AS account_id,
-                       COALESCE(entry.cost, 0) AS cost_left, 0 AS owed
+                       COALESCE(entry.cost, 0) AS cost_left, 0 AS owed,
+                       COALESCE(entry.balance, 0) AS balance_left, 0 AS balance_owed
                   FROM reseller_wallet_entry entry
                   JOIN res_company company ON company.id = entry.company_id
                 UNION ALL
                 SELECT 'units', entry.company_id, entry.currency_id,
-                       company.reseller_prepaid_account_id, COALESCE(entry.cost, 0), 0
+                       company.reseller_prepaid_account_id, COALESCE(entry.cost, 0), 0, 0, 0
                   FROM reseller_prepaid_entry entry
                   JOIN res_company company ON company.id = entry.company_id
                 UNION ALL
+                -- Units move at the rate of their sale: what is left of a lot is its share of that.
+                SELECT 'units', lot.company_id, lot.currency_id,
+                       company.reseller_prepaid_account_id, 0, 0,
+                       CASE lot.state
+                           WHEN 'open' THEN round(
+                               COALESCE(lot.cost_balance, 0) * rest.units / lot.granted,
+                               currency.decimal_places)
+                           WHEN 'waiting' THEN COALESCE(lot.cost_balance, 0)
+                           ELSE 0 END, 0
+                  FROM reseller_prepaid_lot lot
+                  JOIN res_company company ON company.id = lot.company_id
+                  JOIN res_currency currency ON currency.id = company.currency_id
+                 CROSS JOIN LATERAL (
+                       SELECT COALESCE(sum(quantity), 0) AS units FROM reseller_prepaid_entry entry
+                        WHERE entry.lot_id = lot.id) AS rest
+                UNION ALL
                 SELECT account.kind, line.company_id, line.currency_id, line.account_id,
-                       0, -line.amount_currency
+                       0, -line.amount_currency, 0, -line.balance
                   FROM res_company company
                  CROSS JOIN LATERAL (
                        VALUES ('money', company.reseller_deposit_account_id),
@@ -62,6 +103,7 @@ class ResellerWalletCheck(models.Model):
                     ON line.account_id = account.id AND line.company_id = company.id
                  WHERE line.parent_state = 'posted'
               ) AS sides
+              JOIN res_company company ON company.id = sides.company_id
              GROUP BY sides.company_id, sides.currency_id, sides.kind, sides.account_id
             """
         )
@@ -69,7 +111,7 @@ class ResellerWalletCheck(models.Model):
     @api.model
     def _cron_check(self):
         """Raise an activity on a client of a company and currency where lots and books differ."""
-        for row in self.search([("difference", "!=", 0)]):
+        for row in self.search([("is_different", "=", True)]):
             last = self.env[row._get_lot_model()].search(
                 [("company_id", "=", row.company_id.id), ("currency_id", "=", row.currency_id.id)],
                 limit=1,

@@ -33,6 +33,15 @@ class ResellerWalletEntry(models.Model):
     date = fields.Date(required=True, readonly=True)
     amount = fields.Monetary(required=True, readonly=True, help="Below zero: taken.")
     cost = fields.Monetary(readonly=True, help="Of the amount, what was paid for.")
+    company_currency_id = fields.Many2one(
+        related="company_id.currency_id", string="Company Currency"
+    )
+    balance = fields.Monetary(
+        string="Cost in Company Currency",
+        readonly=True,
+        currency_field="company_currency_id",
+        help="The cost at the rate at which it was paid in.",
+    )
     statement_id = fields.Many2one(
         "reseller.statement", readonly=True, index="btree_not_null", ondelete="restrict"
     )

@@ -1,5 +1,9 @@
+from decimal import Decimal
+from fractions import Fraction
+
 from odoo import api, fields, models
 
+from .. import rating
 from . import reseller_lot  # noqa: F401
 
 
@@ -96,10 +100,24 @@ class ResellerWalletLot(models.Model):
                 "date": day,
                 "amount": self.granted * is_granted,
                 "cost": cost,
+                "balance": float(self._get_balance_of(cost)),
                 "move_id": move.id if move else False,
                 "reason": reason,
             }
         )
+
+    def _get_balance_of(self, cost):
+        """Return what a part of the cost is in the company's currency, at the rate at which it was paid in,
+        as an exact Decimal.
+
+        :param cost: as stored, or an exact Decimal
+        """
+        self.ensure_one()
+        if not cost:
+            return Decimal(0)
+        share = Fraction(str(cost)) / Fraction(repr(self.cost))
+        unit = self.company_currency_id._get_exact_rounding()
+        return rating.round_to(Fraction(repr(self.cost_balance)) * share, unit)
 
     @api.model
     def _grant(self, client, vals, move=None):
@@ -115,6 +133,7 @@ class ResellerWalletLot(models.Model):
                 "date": lot.date,
                 "amount": lot.granted,
                 "cost": lot.cost,
+                "balance": lot.cost_balance,
                 "move_id": move and move.id,
             }
         )

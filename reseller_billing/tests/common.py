@@ -317,4 +317,4 @@ class PrepaidCommon(ResellerBillingCommon):
 
     def assertBooks(self):
         """The law: what is owed for packages and wallets is what is left of the lots' cost."""
-        self.assertFalse(self.env["reseller.wallet.check"].search([("difference", "!=", 0)]))
+        self.assertFalse(self.env["reseller.wallet.check"].search([("is_different", "=", True)]))

@@ -45,7 +45,7 @@ class TestWallet(PrepaidCommon):
 
     def assertBooks(self):
         """The law: the deposit account owes what is left of the lots' cost, to the cent."""
-        self.assertFalse(self.env["reseller.wallet.check"].search([("difference", "!=", 0)]))
+        self.assertFalse(self.env["reseller.wallet.check"].search([("is_different", "=", True)]))
         self.assertEqual(
             -self._balance(self.deposit),
             self.company.currency_id.round(sum(self.client_a.wallet_lot_ids.mapped("cost_left"))),
@@ -437,3 +437,81 @@ class TestWallet(PrepaidCommon):
                 "breakage": -64.09,
             },
         )
+
+    def test_deposits_in_a_foreign_currency_move_at_the_rate_at_which_they_came(self):
+        # One unit of it is 0.90, then 0.95, 0.85 and 0.80 of the company's.
+        rates = [
+            ("2024-01-01", 0.90),
+            ("2024-02-01", 0.95),
+            ("2024-03-01", 0.85),
+            ("2024-03-10", 0.80),
+        ]
+        foreign = self.setup_other_currency("EUR", rates=[(day, 1 / rate) for day, rate in rates])
+        abroad = self._create_reseller("F", currency_id=foreign.id)
+        self._create_rule(unit_price=1, currency_id=foreign.id)
+        client = self._create_client("F", reseller_id=abroad.id)
+
+        def balances():
+            lines = self.env["account.move.line"].search(
+                [("account_id", "=", self.deposit.id), ("parent_state", "=", "posted")]
+            )
+            return round(sum(lines.mapped("amount_currency")), 2), round(
+                sum(lines.mapped("balance")), 2
+            )
+
+        with freeze_time("2024-01-05 12:00:00"):
+            payment = self.env["account.payment"].create(
+                {
+                    "amount": 200,
+                    "currency_id": foreign.id,
+                    "date": "2024-01-05",
+                    "payment_type": "inbound",
+                    "partner_type": "customer",
+                    "partner_id": client.partner_id.id,
+                    "journal_id": self.company_data["default_journal_bank"].id,
+                }
+            )
+            payment.action_post()
+            line = payment.move_id.line_ids._get_open_receivables()
+            self.env["reseller.wallet.request"].create(
+                {
+                    "client_id": client.id,
+                    "kind": "payment",
+                    "reason": "Paid",
+                    "payment_line_id": line.id,
+                }
+            ).action_do()
+        self.assertEqual(balances(), (-200, -180))
+        self._use("2024-01-10", 100, client="F")
+        self._use("2024-02-10", 50, client="F")
+        self._run("2024-02-01")
+        # 100.00 at 0.90 pay an invoice of 95.00: Odoo books the 5.00.
+        self.assertEqual(balances(), (-100, -90))
+        self.assertBooks_()
+        first = self._statement(client, "2024-02-01").invoice_id
+        self.assertEqual(first.payment_state, "paid")
+        self._run("2024-03-01")
+        self.assertEqual(balances(), (-50, -45))
+        with freeze_time("2024-03-10 12:00:00"):
+            self.env["reseller.wallet.request"].create(
+                {"client_id": client.id, "kind": "refund", "reason": "Back"}
+            ).action_do()
+        self.assertEqual(balances(), (0, 0))
+        self.assertBooks_()
+        # A bill that is void gives back what it drew, as it drew it.
+        self._statement(client, "2024-03-01")._void_by_credit_note(
+            fields.Date.to_date("2024-03-15")
+        )
+        self.assertEqual(balances(), (-50, -45))
+        self.assertBooks_()
+        exchange = self.company.income_currency_exchange_account_id
+        lost = self.company.expense_currency_exchange_account_id
+        items = self.env["account.move.line"].search(
+            [("account_id", "in", (exchange | lost).ids), ("parent_state", "=", "posted")]
+        )
+        # The first bill gained nothing: 90.00 of deposits for an invoice of 95.00 is 5.00 of loss.
+        of_first = items.filtered(lambda one: str(one.date) < "2024-03-01")
+        self.assertEqual(round(sum(of_first.mapped("balance")), 2), 5)
+
+    def assertBooks_(self):
+        self.assertFalse(self.env["reseller.wallet.check"].search([("is_different", "=", True)]))

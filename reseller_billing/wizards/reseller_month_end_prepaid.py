@@ -29,26 +29,32 @@ class ResellerMonthEnd(models.TransientModel):
         found = defaultdict(list)
         if not bills:
             return found
-        bonuses, expired = defaultdict(Decimal), defaultdict(Decimal)
-        for client, (bonus, ended) in self._get_wallet_costs(bills, charges).items():
+        bonuses, expired = defaultdict(Decimal), defaultdict(lambda: [Decimal(0), Decimal(0)])
+        for client, (bonus, *ended) in self._get_wallet_costs(bills, charges).items():
             bonuses[client.currency_id.id] -= bonus
-            expired[client.currency_id.id] += ended
-        for name, accounts, sums in (
-            (self.env._("Bonuses"), ("accrued", "bonus"), bonuses),
-            (self.env._("Expired in wallets"), ("deposit", "breakage"), expired),
+            sums = expired[client.currency_id.id]
+            sums[:] = (sum(pair) for pair in zip(sums, ended, strict=True))
+        rows = [
+            (currency, self.env._("Bonuses"), ("accrued", "bonus"), amount, None)
+            for currency, amount in bonuses.items()
+        ]
+        for name, account, sums in (
+            (self.env._("Expired in wallets"), "deposit", expired),
+            (self.env._("Expired packages"), "prepaid", self._get_package_costs(draws)),
         ):
-            for currency, amount in sums.items():
-                if amount:
-                    found[currency].append((name, accounts, amount, None))
-        name, accounts = self.env._("Expired packages"), ("prepaid", "breakage")
-        for currency, (cost, balance) in self._get_package_costs(draws).items():
-            if cost or balance:
-                found[currency].append((name, accounts, cost, float(balance)))
+            rows += [
+                (currency, name, (account, "breakage"), amount, float(balance))
+                for currency, (amount, balance) in sums.items()
+            ]
+        for currency, *row in rows:
+            if row[2]:
+                found[currency].append(tuple(row))
         return found
 
     def _get_wallet_costs(self, bills, charges):
-        """Return {client: (bonus, expired)} of the clients with wallets: what the accrued use will cost
-        as bonus, and the cost of what is left of lots that have ended.
+        """Return {client: (bonus, expired, balance)} of the clients with wallets: what the accrued use will
+        cost as bonus, and the cost of what is left of lots that have ended, also in the company's
+        currency.
         """
         lots_sudo = self.env["reseller.wallet.lot"].sudo()  # of every account, as in _get_bills
         holders = self.env["reseller.client"].union(
@@ -80,15 +86,13 @@ class ResellerMonthEnd(models.TransientModel):
             ]
             taken = client._take(share, usable)
             drawn = {vals["lot_id"]: Decimal(repr(vals["cost"])) for vals in taken}
-            expired = sum(
-                (
-                    cost + drawn.get(lot.id, 0)
-                    for lot, _left, cost in lots[client]
-                    if lot.date_until and lot.date_until <= self.date
-                ),
-                Decimal(0),
-            )
-            found[client] = total_of(taken, "amount") - total_of(taken, "cost"), expired
+            expired = [Decimal(0), Decimal(0)]
+            for lot, _left, cost in lots[client]:
+                if lot.date_until and lot.date_until <= self.date:
+                    rest = cost + drawn.get(lot.id, 0)
+                    expired[0] += rest
+                    expired[1] += lot._get_balance_of(rest)
+            found[client] = total_of(taken, "amount") - total_of(taken, "cost"), *expired
         return found
 
     def _get_package_costs(self, draws):

@@ -60,7 +60,7 @@ class PrepaidShop(Shop):
     def see(self):
         """Return (state of refills, money in the wallet, refills by state), and check the books."""
         with self.env() as env:
-            assert not env["reseller.wallet.check"].search([("difference", "!=", 0)])
+            assert not env["reseller.wallet.check"].search([("is_different", "=", True)])
             client = self.client(env)
             refills = env["reseller.refill"].search([])
             lots = client.wallet_lot_ids.filtered(lambda lot: lot.state == "open")
