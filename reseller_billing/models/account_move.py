@@ -171,15 +171,21 @@ class AccountMove(models.Model):
             raise UserError(self.env._("Which invoice has replaced another, billing itself keeps."))
 
     def _check_voids_nothing(self):
-        """Refuse to take credit notes back that have made bills void: their days are billed again."""
+        """Refuse to take back the credit notes of void bills, or their invoices: days are billed again."""
         statements_sudo = self.env["reseller.statement"].sudo()  # accountants need not see bills
-        void = statements_sudo.search([("credit_note_id", "in", self.ids)], limit=1)
+        void = statements_sudo.search(
+            Domain("credit_note_id", "in", self.ids)
+            | (Domain("invoice_id", "in", self.ids) & Domain("credit_note_id", "!=", False)),
+            limit=1,
+        )
         if void:
             raise UserError(
                 self.env._(
-                    "%(note)s has made the bill %(statement)s void, whose days are billed again: it stays.",
+                    "%(note)s has made the bill %(statement)s with %(invoice)s void, and its days are billed "
+                    "again: both documents stay as they are.",
                     note=void.credit_note_id.name,
                     statement=void.name,
+                    invoice=void.invoice_id.name,
                 )
             )
 
@@ -229,6 +235,7 @@ class AccountMove(models.Model):
                 )
 
     def unlink(self):
+        self._check_voids_nothing()
         statements = self.reseller_statement_id.filtered(lambda one: one.invoice_id in self)
         statements._void()
         # The void statement outlives its invoice.
@@ -285,6 +292,7 @@ class AccountMove(models.Model):
         :raise UserError: when it is not posted, or bills no statement
         """
         self.ensure_one()
+        self._check_voids_nothing()
         statement = self.reseller_statement_id
         if not statement or self.state != "posted":
             raise UserError(

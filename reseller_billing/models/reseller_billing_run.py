@@ -479,7 +479,7 @@ class ResellerBillingRun(models.Model):
             {
                 "run_id": self.id,
                 "client_id": client.id,
-                "bill_date": client.next_bill_date,
+                "bill_date": client._get_freed_statements()[:1].bill_date or client.next_bill_date,
                 "state": "parked",
                 "reason": reason,
             }

@@ -1,4 +1,5 @@
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 from odoo import api, fields, models
@@ -58,6 +59,7 @@ class Part(NamedTuple):
     days: tuple  # (first, last) of the service
     original: models.BaseModel | None = None  # the invoice line that it gives back of
     is_divided: bool = False  # by a change of rates
+    is_dated: bool = False  # its taxes are those of its days, whatever bills before had
 
 
 def get_tax_day(kind, cycle_end, last):
@@ -210,31 +212,35 @@ class ResellerCharge(models.Model):
             product's taxes do not change, they stay together
         :param taken: [(invoice line, amount)] of what it gives back, or None
         """
-        if taken:
-            return [
-                Part(
-                    exact if amount == exact[2] else (Decimal(-1), -amount, amount),
-                    line._get_charge_days(days) if line else days,
-                    line or None,
-                )
-                for line, amount in taken
-            ]
+        taxes_of = partial(product.product_tmpl_id._get_sales_taxes, company)
+        is_dated = self.env["reseller.tax.change"]._concerns(taxes_of(), company)
+        parts = [
+            Part(
+                exact if amount == exact[2] else (Decimal(-1), -amount, amount),
+                line._get_charge_days(days) if line else days,
+                line or None,
+                is_dated=is_dated,
+            )
+            for line, amount in taken or ()
+        ]
         groups = []
         for first, last, amount in spans:
-            taxes = product.product_tmpl_id._get_sales_taxes(company, day=last)
+            if parts and amount <= 0:
+                continue  # given back above
+            taxes = taxes_of(day=last)
             if groups and groups[-1][0] == taxes:
                 groups[-1][2:] = last, groups[-1][3] + amount
             else:
                 groups.append([taxes, first, last, amount])
-        if len(groups) > 1:
-            return [
-                Part((Decimal(1), amount, amount), (first, last), is_divided=True)
+        if parts or len(groups) > 1:
+            return parts + [
+                Part((Decimal(1), amount, amount), (first, last), None, True, is_dated)
                 for _taxes, first, last, amount in groups
                 if amount
             ]
         if groups:
             days = groups[0][1:3]
-        return [Part(exact, tuple(days))]
+        return [Part(exact, tuple(days), is_dated=is_dated)]
 
     def _get_tax_day(self, last):
         """Return the day whose taxes a line takes: a recurring fee is taxed whole, by the last day of its
@@ -390,8 +396,8 @@ class ResellerCharge(models.Model):
             vals |= self._prepare_given_back_vals(part, vals["name"])
         elif adjusted:
             vals |= self._prepare_original_vals(adjusted)
-            if part.is_divided:
-                del vals["tax_ids"]  # each part has those of its days
+            if part.is_dated:
+                del vals["tax_ids"]
         invoiced = self._get_invoiced(part, vals, adjusted, position)
         if invoiced != amount:
             quantity, price, amount = Decimal(1), invoiced, invoiced

@@ -803,6 +803,14 @@ class ResellerClient(models.Model):
                         bill=made.name,
                     )
                 )
+            if freed := client._get_freed_statements():
+                raise UserError(
+                    self.env._(
+                        "The days of %(bill)s, which is void, are to be billed again first: bill those by "
+                        "a run.",
+                        bill=freed[0].name,
+                    )
+                )
             if client.next_bill_date <= day:
                 raise UserError(
                     self.env._(
@@ -1186,19 +1194,14 @@ class ResellerClient(models.Model):
         return is_void and day not in self._get_cycle_changes()
 
     def _get_freed_statements(self):
-        """Return the void bills whose days are to be billed again, before any later one, in order."""
-        statements_sudo = self.env["reseller.statement"].sudo()  # of whoever bills this account
+        """Return the void bills whose days are to be billed again, before any later one, in order.
+
+        As the system: whoever asks what an account owes need not see its bills.
+        """
+        statements_sudo = self.env["reseller.statement"].sudo()
         return statements_sudo.search(
             [("client_id", "in", self.ids), ("is_freed", "=", True)], order="bill_date, id"
-        ).sudo(False)
-
-    def _get_freed_by(self, bill):
-        """Return the void statement whose days a rating.Bill bills again, or none."""
-        if not self.billed_until or bill.period_start > self.billed_until:
-            return self.env["reseller.statement"]
-        return self._get_freed_statements().filtered(
-            lambda one: one._get_first_day() == bill.period_start
-        )[:1]
+        )
 
     def _get_billed_until(self, without):
         """Return the last billed day as it is without some statements, or False."""

@@ -140,7 +140,6 @@ class ResellerClientBalanceMixin(models.AbstractModel):
             [
                 less
                 for number, (client, one) in rated
-                if one.amount < 0
                 for less in make_less(
                     number,
                     client,
@@ -166,7 +165,7 @@ class ResellerClientBalanceMixin(models.AbstractModel):
                 charge.spans,
                 given_back.get(number),
             ):
-                original = part.original or (None if part.is_divided else adjusted)
+                original = part.original or (None if part.is_dated else adjusted)
                 found[client].append(
                     BillLine(
                         product,

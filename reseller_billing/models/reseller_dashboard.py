@@ -183,7 +183,10 @@ class ResellerDashboard(models.AbstractModel):
                       JOIN reseller_client client ON client.id = line.client_id
                      WHERE line.state = 'parked'
                        AND line.company_id = ANY(%s)
-                       AND client.next_bill_date <= line.bill_date
+                       AND (client.next_bill_date <= line.bill_date OR EXISTS (
+                           SELECT FROM reseller_statement freed
+                            WHERE freed.client_id = client.id AND freed.is_freed
+                              AND freed.bill_date <= line.bill_date))
                     """,
                     self.env.companies.ids,
                 )

@@ -236,9 +236,18 @@ class ResellerRating(models.AbstractModel):
     def _uncovered_sql(self, as_of):
         """Return a condition on `bucket`: no bill covered it, as the books knew them on a day."""
         return SQL(
-            "NOT EXISTS (SELECT FROM reseller_statement statement "
-            "WHERE statement.id = bucket.statement_id AND %s)",
-            self._known_sql(as_of),
+            """
+            NOT EXISTS (SELECT FROM reseller_statement statement
+                         WHERE statement.id = bucket.statement_id AND %(known)s)
+            -- Nor one that a credit note has made void since.
+            AND NOT EXISTS (SELECT FROM reseller_statement statement
+                             WHERE statement.client_id = bucket.client_id
+                               AND statement.credit_note_id IS NOT NULL
+                               AND bucket.billing_date
+                                   BETWEEN statement.period_start AND statement.period_end
+                               AND %(known)s)
+            """,
+            known=self._known_sql(as_of),
         )
 
     def _load_uncovered(self, bills, as_of=None):
@@ -269,7 +278,7 @@ class ResellerRating(models.AbstractModel):
         )
         return {(client, feature): days for client, feature, days in rows}
 
-    def _load_prior(self, bounds, as_of=None, also=()):
+    def _load_prior(self, bounds, as_of=None, without=()):
         """Return {(client id, feature id): {rating.Key: (quantity, amount, cycle end)}}.
 
         These are the components of bills that are not void, of cycles that end on or after a bound.
@@ -277,7 +286,7 @@ class ResellerRating(models.AbstractModel):
 
         :param bounds: {client id: day}
         :param as_of: a day; bills that were booked later do not count
-        :param also: ids of void statements that count as if they stood
+        :param without: ids of statements that do not count either
         """
         found = defaultdict(dict)
         for client, feature, quantity, amount, end, *key in self.env.execute_query(
@@ -291,7 +300,7 @@ class ResellerRating(models.AbstractModel):
                   FROM unnest(%s::int[], %s::date[]) AS bound (client_id, since)
                   JOIN reseller_charge charge ON charge.client_id = bound.client_id
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
-                 WHERE (%s OR statement.id = ANY(%s))
+                 WHERE %s AND NOT statement.id = ANY(%s)
                    AND charge.price_rule_id IS NOT NULL
                  GROUP BY charge.client_id, charge.feature_id, charge.cycle_start,
                           charge.price_rule_id, charge.kind, charge.level_id, charge.tier,
@@ -301,25 +310,26 @@ class ResellerRating(models.AbstractModel):
                 list(bounds),
                 list(bounds.values()),
                 self._known_sql(as_of),
-                list(also),
+                list(without),
             )
         ):
             found[client, feature][rating.Key(*key)] = (Decimal(quantity), Decimal(amount), end)
         return found
 
-    def _load_prior_spans(self, bounds, as_of=None, also=()):
-        """Return {(client id, feature id): {rating.Key: [(last day, amount)]}} of how bills that are not
-        void divided use; one that was not divided counts whole on its last day.
+    def _load_prior_spans(self, bounds, as_of=None, without=()):
+        """Return {(client id, feature id): {rating.Key: [(first day, last day, amount)]}} of how bills that
+        are not void divided use.
 
         :param bounds: see _load_prior
         :param as_of: see _load_prior
-        :param also: see _load_prior
+        :param without: see _load_prior
         """
         found = defaultdict(lambda: defaultdict(list))
-        for client, feature, last, amount, *key in self.env.execute_query(
+        for client, feature, first, last, amount, *key in self.env.execute_query(
             SQL(
                 """
                 SELECT charge.client_id, charge.feature_id,
+                       COALESCE((span.value ->> 0)::date, charge.date_from),
                        COALESCE((span.value ->> 1)::date, charge.date_to),
                        COALESCE(span.value ->> 2, charge.amount::text),
                        charge.cycle_start, charge.price_rule_id, charge.kind, charge.level_id,
@@ -329,7 +339,7 @@ class ResellerRating(models.AbstractModel):
                     ON charge.client_id = bound.client_id AND charge.cycle_end >= bound.since
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
                   LEFT JOIN LATERAL jsonb_array_elements(charge.trace -> 'spans') AS span ON true
-                 WHERE (%s OR statement.id = ANY(%s))
+                 WHERE %s AND NOT statement.id = ANY(%s)
                    AND charge.price_rule_id IS NOT NULL
                    AND charge.kind IN ('usage', 'overage')
                    AND NOT charge.is_flat_fee
@@ -337,10 +347,10 @@ class ResellerRating(models.AbstractModel):
                 list(bounds),
                 list(bounds.values()),
                 self._known_sql(as_of),
-                list(also),
+                list(without),
             )
         ):
-            found[client, feature][rating.Key(*key)].append((last, Decimal(amount)))
+            found[client, feature][rating.Key(*key)].append((first, last, Decimal(amount)))
         return found
 
     def _find_lot_holders(self, clients):
@@ -482,11 +492,16 @@ class ResellerRating(models.AbstractModel):
         bounds = {client: bill.since - rating.DAY for client, bill in bills.items()}
         for (client, _feature), days in uncovered.items():
             bounds[client] = min(bounds[client], days[0])
-        freed = {} if as_of else self._find_freed(clients, bills)
-        others = [number for _bill, rest in freed.values() for number in rest.ids]
-        prior = self._load_prior(bounds, as_of, others)
-        cuts = self.env["reseller.tax.change"]._get_cuts(clients.company_id)
-        spans = self._load_prior_spans(bounds, as_of, others) if cuts else {}
+        freed = self._find_freed(bills)
+        later = [number for one in freed.values() for number in one._find_later().ids]
+        prior = self._load_prior(bounds, as_of, later)
+        reach = min(bounds.values(), default=FOREVER), max(bill.date for bill in bills.values())
+        cuts = tuple(
+            day
+            for day in self.env["reseller.tax.change"]._get_cuts(clients.company_id)
+            if reach[0] < day < reach[1]
+        )
+        spans = self._load_prior_spans(bounds, as_of, later) if cuts else {}
         parts, wanted = {}, {}
         for client in clients:
             bill = replace(bills[client.id], cuts=cuts)
@@ -519,29 +534,18 @@ class ResellerRating(models.AbstractModel):
                 prepaid.get(key, rating.Prepaid()),
                 spans.get(key),
             )
-            own, rest = freed.get(key[0], (None, ()))
+            own = freed.get(key[0])
             charges[key[0]] += [own._keep_to_days(one) for one in charged] if own else charged
             draws[key[0]] += drawn
             if key in uncovered:
-                # Days that another bill will bill again are that one's.
-                covered[key] = [
-                    day
-                    for day in part.priced(uncovered[key])
-                    if not any(
-                        one.period_start and one.period_start <= day <= one.period_end
-                        for one in rest
-                    )
-                ]
+                covered[key] = part.priced(uncovered[key])
         return charges, covered, draws
 
-    def _find_freed(self, clients, bills):
-        """Return {client id: (the void statement that its bill bills again, the others to come)}."""
-        found = {}
-        for client, statements in clients._get_freed_statements().grouped("client_id").items():
-            own = client._get_freed_by(bills[client.id])
-            if own:
-                found[client.id] = own, statements - own
-        return found
+    def _find_freed(self, bills):
+        """Return {client id: the void statement whose days its bill bills again}."""
+        numbers = [bill.replaces for bill in bills.values() if bill.replaces]
+        statements_sudo = self.env["reseller.statement"].sudo()  # as all that is read here
+        return {one.client_id.id: one for one in statements_sudo.browse(numbers)}
 
     def _load_states(self, clients, features=None, lot=None):
         """Return {(client id, feature id): (RatedCycle, CycleUse, rule)} of the cycles of today.
@@ -807,15 +811,24 @@ class ResellerRating(models.AbstractModel):
         """
         after = self._billed_prices(features)
         at_work = self._get_working_dates()
+        freed = defaultdict(list)
+        for one in (
+            self.env["reseller.client"].union(*(key[0] for key in after))._get_freed_statements()
+        ):
+            if one.period_start:
+                freed[one.client_id.id].append((one.period_start, one.period_end))
         found, doubtful = {}, []
         for key, (runs, once) in after.items():
             client = key[0]
             changed, priced, rules = found.get(client, (False, None, set()))
             old_runs, old_once = before.get(key, ([], None))
-            cuts = sorted({day for first, last, _terms in runs + old_runs for day in (first, last)})
+            free = freed[client.id]
+            cuts = {day for first, last, _terms in runs + old_runs for day in (first, last)}
+            cuts |= {day for first, last in free for day in (first, last + rating.DAY)}
+            cuts = sorted(cuts)
             for day, following in zip_longest(cuts, cuts[1:]):
                 old, new = _terms_on(old_runs, day), _terms_on(runs, day)
-                if old == new:
+                if old == new or any(first <= day <= last for first, last in free):
                     continue
                 last = max(day, following - rating.DAY) if following else day
                 if not client.billed_until or day > client.billed_until:

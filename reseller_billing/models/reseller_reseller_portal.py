@@ -243,7 +243,10 @@ class ResellerResellerPortalMixin(models.AbstractModel):
         self.ensure_one()
         clients = self.client_ids.filtered(lambda one: one.state == "active")
         statements = self.env["reseller.statement"].with_company(self.company_id)
-        bills = {client.id: statements._prepare_bill(client) for client in clients}
+        # With days that are billed again first, all that is to come.
+        bills = {
+            client.id: statements._prepare_bill(client, client.next_bill_date) for client in clients
+        }
         charges, _covered, _draws = self.env["reseller.rating"]._rate(clients, bills)
         now = sum((one.amount for found in charges.values() for one in found), Decimal(0))
         [[before]] = self.env.execute_query(

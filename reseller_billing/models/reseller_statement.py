@@ -150,7 +150,8 @@ class ResellerStatement(models.Model):
 
         The next one is, first, that of days that a void one has freed (rating 25).
         """
-        if not date and (freed := client._get_freed_statements()):
+        # Days that are free are rated again: an account without has none.
+        if not date and client.rerate_from and (freed := client._get_freed_statements()):
             return freed[0]._prepare_freed_bill()
         date = date or client.next_bill_date
         start = client.billed_until and fields.Date.add(client.billed_until, days=1)
@@ -163,8 +164,10 @@ class ResellerStatement(models.Model):
         )
 
     def _prepare_vals(self, client, bill, state):
-        if freed := client._get_freed_by(bill):
-            return freed._prepare_freed_vals(bill, state)
+        if bill.replaces:
+            return (
+                self.browse(bill.replaces).sudo()._prepare_freed_vals(bill, state)
+            )  # as it is billed
         kind = client._get_turns().get(bill.date, "cycle")
         if not client.billed_until and bill.period_end < bill.period_start:
             kind = "opening"
@@ -203,6 +206,7 @@ class ResellerStatement(models.Model):
         :return: the statements, in the order of the clients
         """
         bills = {client.id: self._prepare_bill(client) for client in clients}
+        self._check_freed(bills, date or run.date)
         charges, covered, draws = self.env["reseller.rating"]._rate(clients, bills)
         # Statements are closed to all users; the caller has checked who may bill.
         statements_sudo = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)

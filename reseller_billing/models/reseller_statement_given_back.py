@@ -46,7 +46,7 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
             [
                 less
                 for charge in self.charge_ids
-                if exact[charge.id][2] < 0 and charge.price_rule_id
+                if charge.price_rule_id
                 for less in make_less(
                     charge.id,
                     charge.client_id,
@@ -106,8 +106,8 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
         for number, line, amount, back, first, last in self.env.execute_query(
             SQL(
                 """
-                SELECT one.number, line.id, abs(line.charge_amount)::text,
-                       (SELECT COALESCE(sum(abs(back.charge_amount)), 0)::text
+                SELECT one.number, line.id, line.charge_amount::text,
+                       (SELECT COALESCE(sum(-back.charge_amount), 0)::text
                           FROM account_move_line back
                           JOIN reseller_charge own ON own.id = back.charge_id
                           JOIN reseller_statement bill ON bill.id = own.statement_id
@@ -138,6 +138,7 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
                     ON line.charge_id = before.id
                    AND line.move_id = statement.invoice_id
                    AND line.parent_state != 'cancel'
+                   AND line.charge_amount > 0
                  ORDER BY one.number, before.id DESC, line.charge_date_from DESC
                 """,
                 [one.number for one in wanted],
@@ -168,15 +169,15 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
 
 
 def make_less(number, client, feature_id, key, days, amount, spans):
-    """Return what goes below what was billed as a list of Less: one, or one of each span.
+    """Return what goes below what was billed as a list of Less: none, one, or one of each span.
 
-    :param Decimal amount: below zero
+    :param Decimal amount: of the charge
     :param spans: (first day, last day, amount) of use that a change of rates divides
     """
-    if not spans or any(one[2] > 0 for one in spans):
-        spans = [(*days, amount)]
     return [
-        Less(number, client, feature_id, key, (first, last), -part) for first, last, part in spans
+        Less(number, client, feature_id, key, (first, last), -part)
+        for first, last, part in spans or [(*days, amount)]
+        if part < 0
     ]
 
 

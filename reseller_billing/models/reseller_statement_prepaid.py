@@ -265,8 +265,11 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
 
     # Taking back
 
-    def _return_units(self):
-        """Give back what void bills had drawn of lots, and what had expired with them."""
+    def _return_units(self, date=None):
+        """Give back what void bills had drawn of lots, and what had expired with them.
+
+        :param date date: of the entries; today where None
+        """
         entries_sudo = self.env["reseller.prepaid.entry"].sudo()  # who voids gives back
         self.env.flush_all()
         found = self.env.execute_query_dict(
@@ -285,7 +288,7 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
         )
         if not found:
             return
-        day = fields.Date.context_today(self)
+        day = date or fields.Date.context_today(self)
         moves = entries_sudo._find_moves(self).filtered(lambda move: not move.reversal_move_ids)
         moves.with_context(reseller_billing=BILLING)._reverse_moves(
             [{"date": day, "ref": self.env._("Given back: %s", move.ref)} for move in moves],

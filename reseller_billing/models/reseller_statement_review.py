@@ -34,6 +34,7 @@ class ResellerStatement(models.Model):
         :return: the statements
         """
         bills = {client.id: self._prepare_bill(client) for client in clients}
+        self._check_freed(bills, run.date)
         charges, covered, draws = self.env["reseller.rating"]._rate(clients, bills)
         # Statements are closed to all users; the caller has checked who may bill.
         model_sudo = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
@@ -161,7 +162,7 @@ class ResellerStatement(models.Model):
                     currency=client.currency_id.name,
                 )
             )
-        freed = client._get_freed_by(bill)
+        freed = self.browse(bill.replaces or [])
         due = freed.bill_date or bill.date
         if (self.bill_date, self.replaces_id, self.rerate_from or None) != (
             due,
@@ -205,6 +206,7 @@ class ResellerStatement(models.Model):
             client = statement.client_id
             bills[client.id] = self._prepare_bill(client)
             statement._check_account(bills[client.id], bases[statement.id])
+        self._check_freed(bills, run.date)
         self._check_contract_lines()
         for statement in self:
             statement.charge_ids.manual_charge_id.statement_id = statement

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
@@ -31,7 +31,8 @@ class ResellerStatement(models.Model):
                     ", ".join(invoiced.invoice_id.mapped("display_name")),
                 )
             )
-        self._void()
+        # What has no invoice has nothing to credit.
+        self._void(frees=True)
 
     def action_void_by_credit_note(self):
         """Open the dialog that voids these bills by credit notes."""
@@ -58,11 +59,19 @@ class ResellerStatement(models.Model):
         self.env["reseller.billing.run"]._check_may_bill()
         for statement in self:
             invoice = statement.invoice_id
-            if statement.state != "invoiced" or invoice.state != "posted":
+            if statement.state != "invoiced":
                 raise UserError(
                     self.env._(
-                        "%s has no posted invoice: there is nothing to credit.", statement.name
+                        "%s has no invoice that stands: there is nothing to credit.", statement.name
                     )
+                )
+            if invoice.state != "posted":
+                raise UserError(
+                    self.env._("%s is a draft: post or cancel it.", invoice.display_name)
+                )
+            if date > fields.Date.context_today(self):
+                raise UserError(
+                    self.env._("A bill is void from today or an earlier day on: choose that.")
                 )
             if date < invoice.date:
                 raise UserError(
@@ -73,11 +82,22 @@ class ResellerStatement(models.Model):
                     )
                 )
         invoices = self.invoice_id
-        invoices._check_sells_nothing()
+        for lots in self._find_sold_lots():
+            standing = lots.filtered(lambda lot: lot.state != "canceled")
+            if standing:
+                raise UserError(
+                    self.env._(
+                        "%(bill)s has sold %(lot)s, which a credit note would not take back: it cannot be "
+                        "voided. Refund what is left of that on the client's page Packages or Wallet, and "
+                        "credit other lines by a credit note of Odoo.",
+                        bill=standing[0].charge_id.statement_id.name,
+                        lot=standing[0].display_name,
+                    )
+                )
         for company, of_company in invoices.grouped("company_id").items():
             self.with_company(company)._check_unlocked(of_company, date)
         # What wallets have paid is open again before the credit note settles it.
-        self._void(frees=True)
+        self._void(frees=True, date=date)
         notes = self.env["account.move"]
         for statement in self:
             invoice = statement.invoice_id
@@ -87,10 +107,15 @@ class ResellerStatement(models.Model):
                         "date": date,
                         "invoice_date": date,
                         "ref": reason or self.env._("Reversal of: %s", invoice.name),
+                        "delivery_date": invoice.delivery_date,
                     }
                 ],
                 cancel=True,
             )
+            pairs = zip(invoice._get_product_lines(), credit._get_product_lines(), strict=True)
+            for line, back in pairs:
+                days = {name: line[name] for name in ("charge_date_from", "charge_date_to")}
+                back.with_context(reseller_billing=BILLING).write(days)
             statement.sudo().credit_note_id = credit  # statements are closed to all users
             # The books of days before know the bill by this.
             invoice.with_context(reseller_billing=BILLING).write(
@@ -102,10 +127,11 @@ class ResellerStatement(models.Model):
             notes |= credit
         return notes
 
-    def _void(self, frees=False):
+    def _void(self, frees=False, date=None):
         """Void statements and free their periods, which are billed again.
 
         :param bool frees: whether those that later bills of the account follow are voided as well
+        :param date date: of what gives back what they drew on; today where None
         :raise UserError: when a later bill of the account stands; it names that bill
         """
         live = self.filtered(lambda statement: statement.state in LIVE)
@@ -124,9 +150,10 @@ class ResellerStatement(models.Model):
                 order="bill_date desc, id desc",
                 limit=1,
             )
-            place = (standing.bill_date, standing._get_place()) if standing else None
             last = statements.filtered(
-                lambda one, place=place: not place or (one.bill_date, one._get_place()) > place
+                lambda one, standing=standing: (
+                    not standing or one._get_place() > standing._get_place()
+                )
             )
             between = statements - last
             if between and not frees:
@@ -141,8 +168,8 @@ class ResellerStatement(models.Model):
             between._free()
             if last:
                 last._take_back(standing)
-        live._return_to_wallets()
-        live._return_units()
+        live._return_to_wallets(date)
+        live._return_units(date)
         # A package that is taken back is not sold again; other charges wait for another bill.
         sold = (live - chain).charge_ids.filtered(lambda charge: charge.kind == "package")
         sold.manual_charge_id.sudo().is_withdrawn = True  # as above
@@ -164,12 +191,14 @@ class ResellerStatement(models.Model):
             lots._follow_invoices()
 
     def _get_place(self):
-        """Return what tells bills of one date apart, in the order in which they were first made."""
+        """Return the place of this bill among those of its account: one that bills days again has the
+        place of the first one.
+        """
         self.ensure_one()
         first = self
         while first.replaces_id:
             first = first.replaces_id
-        return first.id
+        return self.bill_date, first.id
 
     def _take_back(self, standing):
         """Have an account go back to before its last bills, which are void.
@@ -179,7 +208,7 @@ class ResellerStatement(models.Model):
         client = self.client_id
         # Days that were free already are among those that are billed again.
         freed = client._get_freed_statements().filtered(
-            lambda one: not standing or one.bill_date > standing.bill_date
+            lambda one: not standing or one._get_place() > standing._get_place()
         )
         again = self | freed
         again._restore_contract_lines()
@@ -222,15 +251,34 @@ class ResellerStatement(models.Model):
     def _prepare_freed_bill(self):
         """Return the rating.Bill of this void one's days.
 
-        It is rated with all that other bills cover, so that what they have not billed is its own.
+        As long as others wait to be billed again, it is made as it was, after the bills before it. The
+        last one is rated with all that other bills cover: what they have not billed is its own.
         """
         self.ensure_one()
         client = self.client_id
-        date = fields.Date.add(client.billed_until, days=1)
+        is_last = client._get_freed_statements() == self
+        date = fields.Date.add(client.billed_until, days=1) if is_last else self.bill_date
+        following = client.next_bill_date if is_last else self._find_later()[:1].bill_date
         return replace(
             self._prepare_bill(client, date),
             period_start=self._get_first_day(),
-            next_date=client.next_bill_date or date,
+            next_date=following or date,
+            replaces=self.id,
+        )
+
+    def _find_later(self):
+        """Return the bills that follow this void one, standing or to be billed again, in order; none if
+        it is the last that is to be billed again.
+        """
+        self.ensure_one()
+        if self.client_id._get_freed_statements() == self:
+            return self.browse()
+        place = self._get_place()
+        chain = self.client_id.statement_ids.filtered(
+            lambda one: one.kind != "manual" and (one.state in LIVE or one.is_freed)
+        )
+        return chain.filtered(lambda one: one._get_place() > place).sorted(
+            lambda one: one._get_place()
         )
 
     def _keep_to_days(self, charge):
@@ -239,7 +287,31 @@ class ResellerStatement(models.Model):
         last = self.period_end
         if not last or charge.key.kind not in METERED or not charge.first <= last < charge.last:
             return charge
-        return replace(charge, last=last)
+        spans = tuple(
+            (first, min(until, last) if first <= last else until, amount)
+            for first, until, amount in charge.spans
+        )
+        return replace(charge, last=last, spans=spans)
+
+    @api.model
+    def _check_freed(self, bills, date):
+        """Refuse to bill days again before the day from which their bill is void.
+
+        :param bills: {client id: rating.Bill}
+        :param date date: of the invoices
+        """
+        numbers = [bill.replaces for bill in bills.values() if bill.replaces]
+        for statement in self.browse(numbers).sudo():  # they are billed again
+            since = statement.credit_note_id.date
+            if since and date < since:
+                raise UserError(
+                    self.env._(
+                        "%(bill)s is void from %(since)s on, and its days are billed again first: run with "
+                        "that day or a later one.",
+                        bill=statement.name,
+                        since=since,
+                    )
+                )
 
     def _prepare_freed_vals(self, bill, state):
         """Return the values of the bill of this void one's days: its own dates."""

@@ -141,8 +141,11 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         lines.append((receivable.account_id, -float(amount), reason))
         return client._prepare_entry(day, reason, lines, receivable.partner_id)
 
-    def _return_to_wallets(self):
-        """Give back what void bills had drawn, and what had expired with them, each to its lot."""
+    def _return_to_wallets(self, date=None):
+        """Give back what void bills had drawn, and what had expired with them, each to its lot.
+
+        :param date date: of the entries; today where None
+        """
         entries_sudo = self.env["reseller.wallet.entry"].sudo()  # who voids gives back
         drawn = entries_sudo.search(
             [("statement_id", "in", self.ids), ("kind", "in", ("draw", "expire", "return"))]
@@ -151,7 +154,7 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             left = entries.filtered(lambda one: one.kind != "return")
             if not left:
                 continue
-            day = fields.Date.context_today(self)
+            day = date or fields.Date.context_today(self)
             reversal = self.env["account.move"]
             if move:
                 move.line_ids.remove_move_reconcile()

@@ -57,8 +57,11 @@ class ResellerTaxChange(models.Model):
                         new=new.name,
                     )
                 )
-        for company in self.company_id:
-            for rows in self._group(self.search([("company_id", "=", company.id)])):
+        # A branch goes by the changes of its parents as well as by its own.
+        companies = self.env["res.company"].sudo().search([("id", "child_of", self.company_id.ids)])
+        for company in companies:
+            known = self.sudo().search([("company_id", "parent_of", company.id)])
+            for rows in self._group(known):
                 for before, after in pairwise(rows):
                     if before.new_tax_id != after.old_tax_id or before.date == after.date:
                         raise ValidationError(
@@ -124,12 +127,17 @@ class ResellerTaxChange(models.Model):
         return tuple(sorted({day for chain in chains for day, _tax in chain if day}))
 
     @api.model
+    def _concerns(self, taxes, company):
+        """Whether one of some taxes of a company has or had another rate."""
+        chains = self._get_chains(company)
+        return any(tax.id in chains for tax in taxes)
+
+    @api.model
     def _apply(self, taxes, company, day):
         """Return taxes as they are on a day; it does not matter when products were given the new ones."""
-        chains = self._get_chains(company)
-        if not any(tax.id in chains for tax in taxes):
+        if not self._concerns(taxes, company):
             return taxes
-        found = []
+        chains, found = self._get_chains(company), []
         for tax in taxes:
             number = tax.id
             for first, one in chains.get(tax.id, ()):

@@ -23,7 +23,8 @@ class Bill:
     and the advance fees of cycles that begin before `next_date`. One that `accrues` takes the
     served days of fees in arrears, too, though their cycle has not ended: for the month's end.
     `cuts` are days, in order, from which use may be taxed anew: what a day before and a day after have
-    in one charge is told apart (rating 26).
+    in one charge is told apart (rating 26). `replaces` is the caller's name of a void bill whose days
+    this one bills again.
     """
 
     date: date
@@ -33,6 +34,7 @@ class Bill:
     rerate_from: date | None = None
     accrues: bool = False
     cuts: tuple[date, ...] = ()
+    replaces: int | None = None
 
     @property
     def since(self):
@@ -300,8 +302,8 @@ class FeatureBill:
         :param Usage usage: from `since` on
         :param prior: {Key: (quantity, amount, cycle_end)} of what earlier bills charged
         :param Prepaid prepaid: the lots of units bought ahead
-        :param prior_spans: {Key: [(last day, amount)]} of how earlier bills divided use; all of it where
-            the bill has cuts
+        :param prior_spans: {Key: [(first day, last day, amount)]} of how earlier bills divided use; all
+            of it where the bill has cuts
         """
         with exact():
             cycles, uses, rises = self._rate_use(usage, self.bill.period_end, prepaid)
@@ -373,18 +375,25 @@ class FeatureBill:
             if key.kind in ("usage", "overage") and not key.flat and number is not None:
                 cycle = self.cycles[number]
                 end = min(cycle.last_served, self.bill.period_end)
-                cuts = [cut for cut in self.bill.cuts if cycle.first_served < cut <= end]
+                # What a bill has taxed whole, before the change was known, stays whole.
+                known = prior_spans.get(key, ())
+                cuts = [
+                    cut
+                    for cut in self.bill.cuts
+                    if cycle.first_served < cut <= end
+                    and not any(first < cut <= last for first, last, amount in known if amount)
+                ]
             if cuts:
                 firsts = [cycle.first_served, *cuts]
                 lasts = [*(cut - DAY for cut in cuts), end]
-                until, spans, before = ZERO, [], prior_spans.get(key, ())
+                until, spans = ZERO, []
                 for first, last in zip(firsts, lasts, strict=True):
                     amount = due(key, self.bill.period_end if last == end else last) - until
                     until += amount
                     amount -= sum(
                         (
                             part
-                            for day, part in before
+                            for _first, day, part in known
                             if (day >= first or first == firsts[0])
                             and (day <= last or last == lasts[-1])
                         ),

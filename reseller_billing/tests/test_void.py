@@ -1,7 +1,8 @@
 from datetime import date
 
+from freezegun import freeze_time
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 
 from .common import PrepaidCommon, ResellerBillingCommon
 
@@ -89,13 +90,9 @@ class TestVoid(ResellerBillingCommon):
         days = {"date_from": "2024-02-01", "date_to": "2024-02-29"}
         with self.assertRaisesRegex(UserError, "billed"), self.env.cr.savepoint():
             self._create_rule(**special, **days)
-        note = self._void(february)
+        self._void(february)
         with self.assertRaisesRegex(UserError, "billed"), self.env.cr.savepoint():
             self._create_rule(**special, date_from="2024-01-01", date_to="2024-02-29")
-        # The credit note stays, since its bill is made again.
-        for change in (note.button_draft, note.button_cancel):
-            with self.assertRaisesRegex(UserError, "it stays"), self.env.cr.savepoint():
-                change()
         self._create_rule(**special, **days)
         self._run("2024-05-01")
         again = self._statement(self.client_a, "2024-03-01")
@@ -103,6 +100,125 @@ class TestVoid(ResellerBillingCommon):
         self.assertAgrees(again)
         self.assertEqual(january.amount_total, 10)
         self.assertFalse(self._statement(self.client_a, "2024-05-01").amount_total)
+
+    def test_a_wrong_price_of_several_months_is_mended(self):
+        self._create_rule(unit_price=1, recurring_fee=29)
+        _january, february, march = self._bill_three_months()
+        self._run("2024-05-01")
+        # Of the product's tax of today there is nothing to give back.
+        self.product.taxes_id = self.tax_16
+        self._void(february | march, "2024-05-02")
+        self._create_rule(
+            client_id=self.client_a.id,
+            unit_price=3,
+            recurring_fee=29,
+            date_from="2024-02-01",
+            date_to="2024-03-31",
+        )
+        self._run("2024-05-10")
+        again = [self._statement(self.client_a, day) for day in ("2024-03-01", "2024-04-01")]
+        self.assertEqual(
+            [self._amounts(one) for one in again],
+            [
+                {("unit", "usage"): "60.00", ("unit", "recurring"): "29.00"},
+                {("unit", "usage"): "90.00", ("unit", "recurring"): "29.00"},
+            ],
+        )
+        self.assertFalse(self._run("2024-05-10").statement_ids)
+
+    def test_a_wrong_fee_of_a_past_month_is_mended(self):
+        self._create_rule(recurring_fee=29, fee_timing="arrears")
+        _january, february, _march = self._bill_three_months()
+        self._void(february)
+        self._create_rule(
+            client_id=self.client_a.id,
+            recurring_fee=25,
+            fee_timing="arrears",
+            date_from="2024-02-01",
+            date_to="2024-02-29",
+        )
+        self._run("2024-04-10")
+        again = self._statement(self.client_a, "2024-03-01")
+        self.assertEqual(self._amounts(again)["unit", "recurring"], "25.00")
+        self.assertEqual(again.amount_total, 25)
+
+    def test_everybody_goes_on_while_days_are_free(self):
+        self._create_rule(unit_price=1, recurring_fee=29)
+        _january, february, _march = self._bill_three_months()
+        self._void(february)
+        self.client_a.prepaid_only = True
+        with freeze_time("2024-04-01 12:00:00"):
+            self.env["reseller.wallet.request"].create(
+                {"client_id": self.client_a.id, "kind": "gift", "reason": "G", "amount": 50}
+            ).action_do()
+        meter = new_test_user(
+            self.env,
+            "meter",
+            groups="reseller_billing.group_usage_ingestion",
+            company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )
+        client = self.client_a.with_user(meter)
+        self.env.invalidate_all()
+        with freeze_time("2024-04-06 12:00:00"):
+            # Who asks has no rights on bills. 20 of use and the fee of March with 19 % are not billed
+            # any more: 58.31 of the 50.00.
+            self.assertFalse(client.authorize("unit", 1)["allowed"])
+            self.assertEqual(self.client_a.live_balance, -8.31)
+        self.client_a.write({"prepaid_only": False, "wallet_use": "never"})
+        with (
+            freeze_time("2024-04-20 12:00:00"),
+            self.assertRaisesRegex(UserError, "billed again first"),
+        ):
+            self.client_a.action_bill_now()
+        # Billed again not before it is void.
+        run = self._run("2024-04-03")
+        self.assertFalse(run.statement_ids)
+        run = self._run("2024-05-01")
+        self.assertFalse(run.parked_line_ids.mapped("reason"))
+        self.assertEqual(
+            [str(day) for day in run.statement_ids.sorted("id").mapped("bill_date")],
+            ["2024-03-01", "2024-05-01"],
+        )
+
+    def test_an_opening_bill_beside_one_at_once(self):
+        self._create_rule(recurring_fee=31)
+        client = self._create_client("O", start="2024-03-05")
+        self._run("2024-03-05")
+        opening = self._statement(client, "2024-03-05")
+        self._run("2024-04-05")
+        self._void(opening)
+        self._run("2024-04-06")
+        again = self._statement(client, "2024-03-05")
+        self.assertEqual((again.replaces_id, again.kind), (opening, "opening"))
+        self.assertEqual(again.amount_total, 31)
+        self.assertFalse(opening.is_freed)
+
+    def test_a_bill_without_an_invoice_is_freed_as_well(self):
+        self._create_rule(unit_price=0)
+        _january, february, _march = self._bill_three_months()
+        self.assertFalse(february.invoice_id)
+        february.action_void()
+        self.assertTrue(february.is_freed)
+        self._create_rule(
+            client_id=self.client_a.id, unit_price=2, date_from="2024-02-01", date_to="2024-02-29"
+        )
+        self._run("2024-04-10")
+        self.assertEqual(self._statement(self.client_a, "2024-03-01").amount_total, 40)
+
+    def test_documents_of_a_void_bill_stay(self):
+        self._create_rule(unit_price=1)
+        _january, february, _march = self._bill_three_months()
+        note = self._void(february)
+        for move in (note, february.invoice_id):
+            for change in (move.button_draft, move.button_cancel, move.action_correct_taxes):
+                with self.assertRaisesRegex(UserError, "stay as they are"), self.env.cr.savepoint():
+                    change()
+        line = note.invoice_line_ids
+        self.assertEqual(
+            [str(day) for day in (line.charge_date_from, line.charge_date_to, note.delivery_date)],
+            ["2024-02-01", "2024-02-29", "2024-02-29"],
+        )
 
     def test_a_month_of_a_long_cycle_is_its_own_difference(self):
         self._create_rule(
@@ -224,7 +340,7 @@ class TestVoid(ResellerBillingCommon):
         with self.assertRaises(AccessError):
             january.with_user(user)._void_by_credit_note(date(2024, 4, 5))
         january.invoice_id.button_draft()
-        with self.assertRaisesRegex(UserError, "no posted invoice"):
+        with self.assertRaisesRegex(UserError, "post or cancel it"):
             january._void_by_credit_note(date(2024, 4, 5))
 
 
@@ -268,5 +384,5 @@ class TestVoidPrepaid(PrepaidCommon):
         self.assertBooks()
         self.assertEqual((january.state, january.amount_total), ("approved", 0))
         # One that has sold a package is taken back by refunding that.
-        with self.assertRaisesRegex(UserError, "refund what is left"):
+        with self.assertRaisesRegex(UserError, "cannot be voided"):
             self._void(lot.charge_id.statement_id)

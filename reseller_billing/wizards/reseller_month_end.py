@@ -8,6 +8,7 @@ from odoo.fields import Command
 from odoo.tools import SQL, date_utils
 
 from .. import rating
+from ..models.reseller_charge import get_tax_day
 
 
 class ResellerMonthEnd(models.TransientModel):
@@ -62,7 +63,7 @@ class ResellerMonthEnd(models.TransientModel):
         self.ensure_one()
         self.line_ids.unlink()
         sums, rated = defaultdict(lambda: [Decimal(0), Decimal(0)]), self._rate()
-        for (item, currency, _position), amounts in self._get_amounts(rated).items():
+        for (item, currency, _position, _day), amounts in self._get_amounts(rated).items():
             accrued, deferred, used, _balance = amounts
             sums[item.display_name, currency][0] += accrued + used
             sums[item.display_name, currency][1] += deferred
@@ -123,8 +124,8 @@ class ResellerMonthEnd(models.TransientModel):
             )
         self._check_unlocked()
         grouped, rated = defaultdict(list), self._rate()
-        for (item, currency, position), amounts in self._get_amounts(rated).items():
-            grouped[currency].append((item, position, *amounts))
+        for (item, currency, position, day), amounts in self._get_amounts(rated).items():
+            grouped[currency].append((item, position, day, *amounts))
         prepaid = self._get_prepaid_rows(rated)
         if not grouped and not prepaid:
             raise UserError(self.env._("Nothing is unbilled or unserved on %s.", self.date))
@@ -171,8 +172,8 @@ class ResellerMonthEnd(models.TransientModel):
     # Amounts
 
     def _get_amounts(self, rated):
-        """Return {(item, currency id, fiscal position id): (accrued, deferred, used, balance)}, as
-        Decimals.
+        """Return {(item, currency id, fiscal position id, day): (accrued, deferred, used, balance)}, as
+        Decimals; the day is one with the rates of the taxes that prices include.
 
         The first two are as priced; what is used of packages, and not booked, is without taxes; its
         balance is that in the company's currency, at the rate at which they were sold.
@@ -195,7 +196,9 @@ class ResellerMonthEnd(models.TransientModel):
         for lot_sudo, (cost, balance) in lots_sudo._get_cost_of_draws(draws, self.date).items():
             position = lot_sudo.charge_id.statement_id.invoice_id.fiscal_position_id
             feature = features.browse(lot_sudo.feature_id.id)
-            used = found[feature, lot_sudo.currency_id.id, position.id]
+            used = found[
+                feature, lot_sudo.currency_id.id, position.id, self._get_rates_of(self.date)
+            ]
             used[2] += cost
             used[3] += balance
         changed = set()
@@ -215,32 +218,42 @@ class ResellerMonthEnd(models.TransientModel):
         for client in clients:
             for charge in charges[client.id]:
                 feature = features.browse(charge.feature)
-                key = (feature, client.currency_id.id, positions[client.id])
                 change = charge.amount
                 if charge.key.kind == "recurring":
                     change -= rating.unserved_from_trace(charge.trace, self.date)
                 elif charge.key.kind == "setup":
                     change -= self._get_unearned(charge.amount, charge.first, client.currency_id)
                 changed.add((client.id, charge.feature, *charge.key))
-                found[key][0 if change >= 0 else 1] += abs(change)
+                place = feature, client.currency_id.id, positions[client.id]
+                for _first, last, part in charge.spans or [(charge.first, charge.last, change)]:
+                    day = get_tax_day(charge.key.kind, charge.cycle_end, last)
+                    key = (*place, self._get_rates_of(day))
+                    found[key][0 if part >= 0 else 1] += abs(part)
         for client, product, amount in waiting:
-            key = (product, clients.browse(client).currency_id.id, positions[client])
+            currency = clients.browse(client).currency_id.id
+            key = (product, currency, positions[client], self._get_rates_of(self.date))
             found[key][0 if amount >= 0 else 1] += abs(amount)
-        for client, feature, currency, credited, trace, *component in fees:
+        for client, feature, currency, credited, trace, end, *component in fees:
             if (client, feature, *rating.Key(*component)) not in changed:
                 unserved = rating.unserved_from_trace(trace, self.date)
-                key = (features.browse(feature), currency, positions[client])
+                day = self._get_rates_of(end)
+                key = (features.browse(feature), currency, positions[client], day)
                 found[key][1] += self._get_kept(unserved, credited, Fraction(1), currency)
         for client, feature, currency, credited, amount, first in setups:
-            key = (features.browse(feature), currency, positions[client])
+            key = (features.browse(feature), currency, positions[client], self._get_rates_of(first))
             unearned = self._get_unearned(amount, first, currencies.browse(currency))
             found[key][1] += self._get_kept(unearned, credited, Fraction(1), currency)
         for client, product, currency, credited, amount, first, last in extras:
             days = (last - first).days + 1
             share = Fraction(min((last - self.date).days, days), days)
-            key = (products.browse(product), currency, positions[client])
+            key = (products.browse(product), currency, positions[client], self._get_rates_of(last))
             found[key][1] += self._get_kept(amount, credited, share, currency)
         return {key: tuple(amounts) for key, amounts in found.items() if any(amounts)}
+
+    def _get_rates_of(self, day):
+        """Return a day whose tax rates are those of another one: amounts of both go together."""
+        cuts = self.env["reseller.tax.change"]._get_cuts(self.company_id)
+        return max((cut for cut in cuts if cut <= day), default=rating.DAY and None) or self.date
 
     def _rate(self):
         """Return (bills, charges, draws) of what is not billed by the day, see reseller.rating._rate."""
@@ -431,7 +444,7 @@ class ResellerMonthEnd(models.TransientModel):
                 SELECT DISTINCT ON (charge.client_id, charge.feature_id, charge.cycle_start,
                                     charge.price_rule_id)
                        charge.client_id, charge.feature_id, charge.currency_id, %s, charge.trace,
-                       charge.cycle_start, charge.price_rule_id, charge.kind, charge.level_id,
+                       charge.cycle_end, charge.cycle_start, charge.price_rule_id, charge.kind, charge.level_id,
                        charge.tier, charge.is_flat_fee
                   FROM (
                        -- A bill may have cut the cycle short of the day since.
@@ -523,7 +536,7 @@ class ResellerMonthEnd(models.TransientModel):
     def _prepare_move_vals(self, currency, rows, prepaid):
         """Return the values of the entry of one currency.
 
-        :param rows: (item, fiscal position id, accrued, deferred, used, balance), see _get_amounts
+        :param rows: (item, fiscal position id, day, accrued, deferred, used, balance), see _get_amounts
         :param prepaid: see _get_prepaid_rows
         """
         ref = self.env._(
@@ -532,15 +545,19 @@ class ResellerMonthEnd(models.TransientModel):
             currency=currency.name,
         )
         lines = []
-        for item, position_id, accrued, deferred, used, balance in rows:
+        for item, position_id, day, accrued, deferred, used, balance in rows:
             position = self.env["account.fiscal.position"].browse(position_id or [])
             is_product = item._name == "product.product"
             product = item if is_product else item._get_product(self.company_id)
             income = self._get_income_account(product, position)
             for net, account, sign in (
-                (self._get_net(product, accrued, currency, position), self.accrued_account_id, 1),
                 (
-                    self._get_net(product, deferred, currency, position),
+                    self._get_net(product, accrued, currency, position, day),
+                    self.accrued_account_id,
+                    1,
+                ),
+                (
+                    self._get_net(product, deferred, currency, position, day),
                     self.deferred_account_id,
                     -1,
                 ),
@@ -595,10 +612,10 @@ class ResellerMonthEnd(models.TransientModel):
             for one, sign in ((debit, 1), (credit, -1))
         ]
 
-    def _get_net(self, product, amount, currency, position):
-        """Return an amount as priced without the taxes that its price includes."""
+    def _get_net(self, product, amount, currency, position, day):
+        """Return an amount as priced without the taxes that its price includes on a day."""
         template = product.product_tmpl_id
-        own = template._get_sales_taxes(self.company_id, position, self.date)
+        own = template._get_sales_taxes(self.company_id, position, day)
         taxes = position.map_tax(own)
         invoiced = template._adapt_price(amount, currency, own, taxes)
         found = taxes.compute_all(float(invoiced), currency, product=product)

@@ -246,10 +246,8 @@ class Account:
 
 
 def spans_of(charge):
-    """Return [(last day, amount)] of the spans of a charge, which is one if nothing divides it."""
-    if not charge.spans:
-        return [(charge.last, charge.amount)]
-    return [(last, amount) for _first, last, amount in charge.spans]
+    """Return the spans of a charge, which is one if nothing divides it."""
+    return charge.spans or [(charge.first, charge.last, charge.amount)]
 
 
 def amounts(charges):

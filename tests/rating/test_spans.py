@@ -74,6 +74,19 @@ def test_what_no_change_touches_stays_whole():
     assert [charge.spans for charge in account.bill_until("03-01")] == [()]
 
 
+def test_what_was_taxed_whole_stays_whole():
+    """The change becomes known after a bill across its day."""
+    account = Account(price(unit_price="1"), interval=(2, "month"))
+    account.use("01-15", 80)
+    account.use("02-10", 30)
+    account.bill()
+    assert shown(account.bill()) == []
+    account.cuts = (day("02-01"),)
+    account.use("02-11", 5)
+    [charge] = [one for one in account.bill() if one.amount]
+    assert (str(charge.amount), charge.spans) == ("5.00", ())
+
+
 EVENTS = st.lists(
     st.tuples(integers(0, 59), integers(1, 30), integers(0, 4)), min_size=1, max_size=8
 )
@@ -132,6 +145,9 @@ def test_spans_add_up_to_what_days_before_a_change_come_to_alone(
     for charge in of_use(billed):
         assert not charge.spans or sum(one[2] for one in charge.spans) == charge.amount
     before = sum(
-        amount for charge in of_use(billed) for last, amount in spans_of(charge) if last < change
+        amount
+        for charge in of_use(billed)
+        for _first, last, amount in spans_of(charge)
+        if last < change
     )
     assert before == total(of_use(alone))
