@@ -154,6 +154,12 @@ class ResellerClient(models.Model):
         copy=False,
         help="The next bill rates cycles again from this billed day on: it was unpriced before.",
     )
+    cash_rounding_id = fields.Many2one(
+        "account.cash.rounding",
+        groups="account.group_account_invoice,account.group_account_readonly",
+        tracking=True,
+        help="How this client's invoices are rounded; empty: as the reseller's clients' are.",
+    )
     contract_id = fields.Many2one("contract.contract", readonly=True, copy=False, index=True)
 
     # Service
@@ -1192,6 +1198,12 @@ class ResellerClient(models.Model):
         ).sorted("id")[-1:]
         is_void = made.kind == "instant" and made.state == "void"
         return is_void and day not in self._get_cycle_changes()
+
+    def _get_cash_rounding(self):
+        """Return the account.cash.rounding of this client's invoices, or none."""
+        self.ensure_one()
+        client_sudo = self.sudo()  # billing users need not see how accountants round
+        return client_sudo.cash_rounding_id or client_sudo.reseller_id.cash_rounding_id
 
     def _get_freed_statements(self):
         """Return the void bills whose days are to be billed again, before any later one, in order.

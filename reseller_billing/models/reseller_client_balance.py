@@ -257,6 +257,9 @@ class ResellerClientBalanceMixin(models.AbstractModel):
             taxes_model._round_base_lines_tax_details(invoice, company)
             summary = taxes_model._get_tax_totals_summary(invoice, currency, company)
             plain[0] += _exact(summary["total_amount_currency"], unit)
+        rounding = self._get_cash_rounding()
+        if rounding:
+            plain[0] += _exact(rounding.compute_difference(currency, float(plain[0])), unit)
         return tuple(plain)
 
 

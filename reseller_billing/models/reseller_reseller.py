@@ -95,6 +95,12 @@ class ResellerReseller(models.Model):
         default="client",
         tracking=True,
     )
+    cash_rounding_id = fields.Many2one(
+        "account.cash.rounding",
+        groups="account.group_account_invoice,account.group_account_readonly",
+        tracking=True,
+        help="How invoices of this reseller's clients are rounded, where a client has no other.",
+    )
     # Lock-out
     lockout_policy_id = fields.Many2one(
         "reseller.lockout.policy",

@@ -790,6 +790,7 @@ class ResellerStatement(models.Model):
             "move_type": "out_refund" if below else "out_invoice",
             "invoice_origin": self.name,
             "delivery_date": self._get_delivery_date(exact),
+            "invoice_cash_rounding_id": self.client_id._get_cash_rounding().id,
             "reseller_statement_id": self.id,
             "reseller_is_offer": is_offer,
             "invoice_line_ids": commands,

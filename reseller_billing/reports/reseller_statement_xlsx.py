@@ -89,8 +89,12 @@ class ReportStatementXlsx(models.AbstractModel):
                 (self.env._("Invoice"), 18),
                 (self.env._("Currency"), 10),
                 (self.env._("Total"), 14),
+                (self.env._("Invoice Date"), 12),
+                (self.env._("Net"), 14),
+                (self.env._("Tax"), 14),
+                (self.env._("Gross"), 14),
             ],
-            {10},
+            {10, 12, 13, 14},
         )
         states = dict(statements._fields["state"]._description_selection(self.env))
         for row, statement in enumerate(statements, 1):
@@ -116,6 +120,18 @@ class ReportStatementXlsx(models.AbstractModel):
                 formats[statement.currency_id.decimal_places],
                 statement.amount_total,
             )
+            self._write_invoice(sheet, formats, row, statement)
+
+    def _write_invoice(self, sheet, formats, row, statement):
+        """Write what a statement's invoice comes to, below zero for a credit note, behind the total."""
+        invoice_sudo = statement.sudo().invoice_id  # part of what the statement says
+        if not invoice_sudo:
+            return
+        self._write_day(sheet, formats, row, 11, invoice_sudo.invoice_date)
+        sign = -1 if invoice_sudo.move_type == "out_refund" else 1
+        number = formats[statement.currency_id.decimal_places]
+        for column, name in enumerate(("amount_untaxed", "amount_tax", "amount_total"), 12):
+            sheet.write_number(row, column, sign * invoice_sudo[name], number)
 
     def _write_units(self, sheet, formats, statements, units):
         """Write what these statements drew of packages, see _load_unit_rows."""

@@ -65,6 +65,39 @@ class TestExactness(ResellerBillingCommon):
         whole = int(steps) + (1 if steps - int(steps) >= Decimal("0.5") else 0)
         return unit * whole * (1 if amount >= 0 else -1)
 
+    def test_cash_rounding_of_a_reseller_and_of_a_client(self):
+        profit = self.company_data["default_account_revenue"].copy({"name": "Rounding"})
+        fifths, halves = self.env["account.cash.rounding"].create(
+            [
+                {
+                    "name": str(step),
+                    "rounding": step,
+                    "rounding_method": "HALF-UP",
+                    "strategy": "add_invoice_line",
+                    "profit_account_id": profit.id,
+                    "loss_account_id": profit.id,
+                }
+                for step in (0.05, 0.5)
+            ]
+        )
+        self.reseller.cash_rounding_id = fifths
+        other = self._create_client("Half")
+        other.cash_rounding_id = halves
+        self.client_a.wallet_use = other.wallet_use = "always"
+        self._create_rule(self._create_feature("rounded"), unit_price="1.01")
+        for ref in ("A", "Half"):
+            self._use("2024-01-10", 7, "rounded", ref)
+        with freeze_time("2024-01-31 12:00:00"):
+            shares = (self.client_a | other)._load_shares()
+        self._run("2024-02-01")
+        # 7.07 becomes 7.05 and 7.00, and the live balance says so before.
+        for client, total in ((self.client_a, 7.05), (other, 7)):
+            statement = self._statement(client, "2024-02-01")
+            self.assertEqual(statement.amount_total, 7.07)
+            self.assertEqual(statement.invoice_id.amount_total, total)
+            self.assertEqual(float(shares[client.id][1]), total)
+            self.assertAgrees(statement)
+
     def test_currencies_taxes_and_rounding_methods_agree(self):
         names = {"USD": 0.01, "JPY": 1.0, "TND": 0.001}
         for method in ("round_per_line", "round_globally"):

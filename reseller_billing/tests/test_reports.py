@@ -208,6 +208,7 @@ class TestReports(ResellerBillingCommon):
             }
         )
         self._use("2024-02-06", "0.5", client="B")
+        self.product.taxes_id = self.env["account.tax"].create({"name": "19 %", "amount": 19})
         run = self._run("2024-03-01")
         report = run.action_export()
         self.assertEqual(report["report_type"], "xlsx")
@@ -231,6 +232,11 @@ class TestReports(ResellerBillingCommon):
             statement = run.statement_ids.filtered(lambda one, row=row: one.name == row[0])
             self.assertAlmostEqual(found, statement.amount_total, 9)
             self.assertEqual(row[10], statement.amount_total)
+        # 9.99 with 1.90, and 6.99 with 1.33 (1.3281).
+        self.assertEqual(
+            [row[11:] for row in summary[1:]],
+            [(datetime(2024, 3, 1), 9.99, 1.9, 11.89), (datetime(2024, 3, 1), 6.99, 1.33, 8.32)],
+        )
         # 9.99 in advance each, 0.5 units of 10 included, and the credit of 3.00.
         self.assertEqual(sorted(line[9] for line in charges[1:]), [-3, 0, 9.99, 9.99])
         credit = next(line for line in charges if line[4] == gift.name)

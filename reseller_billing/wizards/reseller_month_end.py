@@ -83,6 +83,7 @@ class ResellerMonthEnd(models.TransientModel):
         ]
         return {
             "type": "ir.actions.act_window",
+            "name": self.env._("Month's End"),
             "res_model": self._name,
             "res_id": self.id,
             "view_mode": "form",
@@ -654,5 +655,5 @@ class ResellerMonthEndLine(models.TransientModel):
     wizard_id = fields.Many2one("reseller.month.end", required=True, ondelete="cascade")
     name = fields.Char(string="For", readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
-    accrued = fields.Monetary(string="Unbilled Use", readonly=True)
-    deferred = fields.Monetary(string="Unserved Fees", readonly=True)
+    accrued = fields.Monetary(string="Earned, Not Invoiced", readonly=True)
+    deferred = fields.Monetary(string="Invoiced, Not Earned", readonly=True)
