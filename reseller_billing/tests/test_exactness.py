@@ -3,6 +3,8 @@ from datetime import date
 from decimal import Decimal
 from unittest.mock import patch
 
+from freezegun import freeze_time
+
 from .common import ResellerBillingCommon
 
 
