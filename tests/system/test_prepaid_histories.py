@@ -30,6 +30,8 @@ def set_up(env):
             "reseller_prepaid_account_id": account("299200", "liability_current"),
             "reseller_breakage_account_id": account("499100", "income_other"),
             "reseller_bonus_account_id": account("699100", "expense"),
+            "reseller_accrued_account_id": account("149000", "asset_current"),
+            "reseller_deferred_account_id": account("249000", "liability_current"),
         }
     )
     owner = env["res.partner"].create({"name": "R"})
@@ -77,6 +79,7 @@ class History:
         )
         self.client.action_activate()
         self.events = []
+        self.ends = {}  # what was shown for the ends of months
         if self.chance.random() < 0.5:
             self.client.write(
                 {"refill_by": "invoice", "refill_amount": 37.55, "refill_threshold": 5}
@@ -207,6 +210,33 @@ class History:
         )
         assert outcome["accepted"] == 1, outcome
         self.units -= less
+        # What was used is told anew: no book has it.
+        self.ends.clear()
+
+    def end_month(self, day):
+        """Post a month's end, and look again at those before: they are what they were."""
+        wizards = self.env["reseller.month.end"]
+        self.ends[day] = self.show_end(day)
+        # Histories before had this month as well.
+        there = self.env["account.move"].search(
+            [("reseller_month_end", "=", day), ("state", "=", "posted")]
+        )
+        there.button_draft()
+        there.button_cancel()
+        if self.ends[day]:
+            wizards.create({"date": day}).action_post()
+        for before, shown in self.ends.items():
+            assert self.show_end(before) == shown, before
+        self.check()
+
+    def show_end(self, day):
+        wizard = self.env["reseller.month.end"].create({"date": day})
+        wizard.action_compute()
+        return sorted(
+            (line.name, line.currency_id.name, line.accrued, line.deferred)
+            for line in wizard.line_ids
+            if line.accrued or line.deferred
+        )
 
     def bill_and_compare(self, day):
         """Bill a month, and compare what it takes with the balances of the evening before."""
@@ -325,7 +355,13 @@ class History:
         self.check()
 
     def finish(self):
-        """Each unit of 1.00 was invoiced or drawn, and no bill that is void holds anything."""
+        """Accruals unwind to nothing; each unit of 1.00 was invoiced or drawn, and no bill that is void holds anything."""
+        company = self.env.company
+        accrued = company.reseller_accrued_account_id | company.reseller_deferred_account_id
+        lines = self.env["account.move.line"].search(
+            [("account_id", "in", accrued.ids), ("parent_state", "=", "posted")]
+        )
+        assert not round(sum(lines.mapped("balance")), 2)
         for name, units in (("wallet", "amount"), ("prepaid", "quantity")):
             entries = self.env[f"reseller.{name}.entry"].search(
                 [("lot_id.client_id", "=", self.client.id), ("statement_id.state", "=", "void")]
@@ -374,6 +410,7 @@ def test_lots_and_books_agree_after_every_step_of_any_history(databases):
                     history.void_and_bill(following)
                 if history.chance.random() < 0.3:
                     history.void_earlier(following)
+                history.end_month(following - timedelta(days=1))
                 day = following
                 # The planner has to know what there is: Odoo looks for payments with joins that are
                 # slow where it takes tables for empty.
