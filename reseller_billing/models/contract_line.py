@@ -38,27 +38,37 @@ class ContractLine(models.Model):
             self._update_last_date_invoiced()
         return found
 
-    def _get_served_amount(self, billed_until, date):
+    def _get_served_amount(self, billed, date):
         """Return what the days until a date come to that no bill has, an exact Decimal, as priced.
 
-        :param billed_until: the last day of the periods that are billed, or None
+        A period costs its price, however many of its days are served: each of these has the same share.
+
+        :param billed: (first, last) of the periods that are billed, in order
         """
         self.ensure_one()
-        first = fields.Date.add(billed_until, days=1) if billed_until else self.date_start
+        first, unit, total = self.date_start, self.currency_id._get_exact_rounding(), Decimal(0)
         spans = self.contract_id.reseller_client_id._get_billed_spans()
-        unit, total = self.currency_id._get_exact_rounding(), Decimal(0)
-        while first and first <= date:
+        end = min(date, max((until for _since, until in spans), default=date))
+        billed = list(billed)
+        while first and first <= end:
+            if billed and billed[0][0] <= first:
+                first = max(first, fields.Date.add(billed.pop(0)[1], days=1))
+                continue
             last = self.get_next_period_date_end(
                 first, self.recurring_rule_type, self.recurring_interval, self.date_end
             )
             if not last or last < first:
                 break
-            served = sum(
-                max((min(until, last, date) - max(since, first)).days + 1, 0)
-                for since, until in spans
+            whole, served = (
+                sum(
+                    max((min(until, last, limit) - max(since, first)).days + 1, 0)
+                    for since, until in spans
+                )
+                for limit in (last, date)
             )
-            amount = self._prepare_charge_vals(first, last)["amount"]
-            total += rating.round_to(Fraction(amount) * served / ((last - first).days + 1), unit)
+            if served:
+                amount = self._prepare_charge_vals(first, last)["amount"]
+                total += rating.round_to(Fraction(amount) * served / whole, unit)
             first = fields.Date.add(last, days=1)
         return total
 

@@ -232,7 +232,11 @@ class ResCompany(models.Model):
             made |= account
             vals[field] = account.id
         if not self.reseller_wallet_journal_id:
-            journal = self.env["account.journal"].create(
+            journals = self.env["account.journal"]
+            journal = journals.search(
+                [("company_id", "=", self.id), ("code", "=", "RBW"), ("type", "=", "general")],
+                limit=1,
+            ) or journals.create(
                 {
                     "name": self.env._("Wallets and Packages"),
                     "code": "RBW",

@@ -127,7 +127,7 @@ class ResellerClientWalletMixin(models.AbstractModel):
                     "lot_id": lot.id,
                     "amount": -float(amount),
                     "cost": -float(cost_left - kept),
-                    "balance": float(lot._get_balance_of(kept) - lot._get_balance_of(cost_left)),
+                    "balance": float(lot._get_balance_of(kept) - lot._get_balance_left(cost_left)),
                 }
             )
         return found
@@ -252,7 +252,7 @@ class ResellerClientWalletMixin(models.AbstractModel):
                 "lot_id": lot.id,
                 "amount": -float(left),
                 "cost": -float(cost),
-                "balance": -float(lot._get_balance_of(cost)),
+                "balance": -float(lot._get_balance_left(cost)),
             }
             taken.setdefault(lot.partner_id, []).append(vals)
         if not any(total_of(rows, "cost") for rows in taken.values()):

@@ -278,7 +278,7 @@ class ResellerRating(models.AbstractModel):
         )
         return {(client, feature): days for client, feature, days in rows}
 
-    def _load_prior(self, bounds, as_of=None, without=()):
+    def _load_prior(self, bounds, as_of=None, later=None):
         """Return {(client id, feature id): {rating.Key: (quantity, amount, cycle end)}}.
 
         These are the components of bills that are not void, of cycles that end on or after a bound.
@@ -286,7 +286,8 @@ class ResellerRating(models.AbstractModel):
 
         :param bounds: {client id: day}
         :param as_of: a day; bills that were booked later do not count
-        :param without: ids of statements that do not count either
+        :param later: {id of a statement: the void one that is billed again before it}: of cycles that
+            went on after that it does not count
         """
         found = defaultdict(dict)
         for client, feature, quantity, amount, end, *key in self.env.execute_query(
@@ -300,7 +301,7 @@ class ResellerRating(models.AbstractModel):
                   FROM unnest(%s::int[], %s::date[]) AS bound (client_id, since)
                   JOIN reseller_charge charge ON charge.client_id = bound.client_id
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
-                 WHERE %s AND NOT statement.id = ANY(%s)
+                 WHERE %s AND %s
                    AND charge.price_rule_id IS NOT NULL
                  GROUP BY charge.client_id, charge.feature_id, charge.cycle_start,
                           charge.price_rule_id, charge.kind, charge.level_id, charge.tier,
@@ -310,19 +311,36 @@ class ResellerRating(models.AbstractModel):
                 list(bounds),
                 list(bounds.values()),
                 self._known_sql(as_of),
-                list(without),
+                self._before_sql(later or {}),
             )
         ):
             found[client, feature][rating.Key(*key)] = (Decimal(quantity), Decimal(amount), end)
         return found
 
-    def _load_prior_spans(self, bounds, as_of=None, without=()):
+    def _before_sql(self, later):
+        """Return a condition on `charge` of a `statement`, see `later` of _load_prior."""
+        if not later:
+            return SQL("TRUE")
+        return SQL(
+            """
+            NOT EXISTS (
+                SELECT FROM unnest(%s::int[], %s::date[]) AS later (statement_id, until)
+                 WHERE later.statement_id = statement.id AND charge.cycle_end > later.until)
+            """,
+            list(later),
+            [
+                one.period_end or fields.Date.subtract(one.bill_date, days=1)
+                for one in later.values()
+            ],
+        )
+
+    def _load_prior_spans(self, bounds, as_of=None, later=None):
         """Return {(client id, feature id): {rating.Key: [(first day, last day, amount)]}} of how bills that
         are not void divided use.
 
         :param bounds: see _load_prior
         :param as_of: see _load_prior
-        :param without: see _load_prior
+        :param later: see _load_prior
         """
         found = defaultdict(lambda: defaultdict(list))
         for client, feature, first, last, amount, *key in self.env.execute_query(
@@ -339,7 +357,7 @@ class ResellerRating(models.AbstractModel):
                     ON charge.client_id = bound.client_id AND charge.cycle_end >= bound.since
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
                   LEFT JOIN LATERAL jsonb_array_elements(charge.trace -> 'spans') AS span ON true
-                 WHERE %s AND NOT statement.id = ANY(%s)
+                 WHERE %s AND %s
                    AND charge.price_rule_id IS NOT NULL
                    AND charge.kind IN ('usage', 'overage')
                    AND NOT charge.is_flat_fee
@@ -347,7 +365,7 @@ class ResellerRating(models.AbstractModel):
                 list(bounds),
                 list(bounds.values()),
                 self._known_sql(as_of),
-                list(without),
+                self._before_sql(later or {}),
             )
         ):
             found[client, feature][rating.Key(*key)].append((first, last, Decimal(amount)))
@@ -493,13 +511,13 @@ class ResellerRating(models.AbstractModel):
         for (client, _feature), days in uncovered.items():
             bounds[client] = min(bounds[client], days[0])
         freed = self._find_freed(bills)
-        later = [number for one in freed.values() for number in one._find_later().ids]
+        later = {number: one for one in freed.values() for number in one._find_later().ids}
         prior = self._load_prior(bounds, as_of, later)
-        reach = min(bounds.values(), default=FOREVER), max(bill.date for bill in bills.values())
+        until = max((bill.date for bill in bills.values()), default=FOREVER)
         cuts = tuple(
             day
             for day in self.env["reseller.tax.change"]._get_cuts(clients.company_id)
-            if reach[0] < day < reach[1]
+            if day < until
         )
         spans = self._load_prior_spans(bounds, as_of, later) if cuts else {}
         parts, wanted = {}, {}

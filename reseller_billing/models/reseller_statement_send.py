@@ -177,7 +177,8 @@ class ResellerStatementSend(models.AbstractModel):
 
     def _send_by_odoo(self):
         """Have Odoo's scheduled action send the invoice where its payer gets invoices by another way than
-        mail: a network for electronic invoices, the post; return whether it does.
+        mail: a network for electronic invoices, the post; return whether it does. What has been sent like
+        that is for Odoo to know.
 
         The mail that goes out beside it has the statement alone, so that nobody gets an invoice twice.
         """
@@ -189,8 +190,8 @@ class ResellerStatementSend(models.AbstractModel):
         methods = service._get_default_sending_methods(invoice) - BY_MAIL
         if not any(service._is_applicable_to_move(method, invoice) for method in methods):
             return False
-        if not invoice.is_move_sent and not invoice.sending_data:
-            author = self.env.user
+        if not invoice.sending_data:
+            author = self.write_uid  # who asked for it: failures are told to them
             invoice.sending_data = {
                 "author_user_id": author.id,
                 "author_partner_id": author.partner_id.id,

@@ -251,8 +251,9 @@ class ResellerStatement(models.Model):
     def _prepare_freed_bill(self):
         """Return the rating.Bill of this void one's days.
 
-        As long as others wait to be billed again, it is made as it was, after the bills before it. The
-        last one is rated with all that other bills cover: what they have not billed is its own.
+        As long as others wait to be billed again, it is made as it was: what later bills have charged of
+        cycles that went on after it does not count. The last one is rated with all that other bills
+        cover, from the first free day on: what they have not billed is its own.
         """
         self.ensure_one()
         client = self.client_id
@@ -347,6 +348,6 @@ class ResellerStatement(models.Model):
     def _settle_freed(self):
         """Have the accounts of these bills of freed days know what is left to be billed again."""
         self.sudo().replaces_id.is_freed = False  # billing keeps it
-        for client in self.client_id:
-            starts = [one._get_first_day() for one in client._get_freed_statements()]
-            client.sudo().rerate_from = min(starts, default=False)  # as above
+        waiting = self.client_id._get_freed_statements().client_id
+        # The last one that is billed again settles what all of them have left.
+        (self.client_id - waiting.sudo(False)).sudo().rerate_from = False  # as above

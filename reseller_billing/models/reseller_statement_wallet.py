@@ -80,16 +80,17 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         for lot, left, cost in lots:
             if not lot.date_until or lot.date_until > until:
                 continue
-            one = drawn.get(lot.id, {"amount": 0.0, "cost": 0.0})
+            one = drawn.get(lot.id, {"amount": 0.0, "cost": 0.0, "balance": 0.0})
             amount = left + Decimal(repr(one["amount"]))
             if amount > 0:
+                balance = lot._get_balance_left(cost) + Decimal(repr(one["balance"]))
                 cost += Decimal(repr(one["cost"]))
                 found.append(
                     {
                         "lot_id": lot.id,
                         "amount": -float(amount),
                         "cost": -float(cost),
-                        "balance": -float(lot._get_balance_of(cost)),
+                        "balance": -float(balance),
                     }
                 )
         return found

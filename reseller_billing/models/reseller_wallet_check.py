@@ -22,8 +22,7 @@ class ResellerWalletCheck(models.Model):
             "parent_state",
         ],
         "res.company": ["reseller_deposit_account_id", "reseller_prepaid_account_id"],
-        "reseller.prepaid.entry": ["company_id", "cost", "currency_id", "quantity"],
-        "reseller.prepaid.lot": ["company_id", "cost_balance", "granted", "state"],
+        "reseller.prepaid.entry": ["company_id", "cost", "currency_id"],
         "reseller.wallet.entry": ["balance", "company_id", "cost", "currency_id"],
     }
 
@@ -67,7 +66,10 @@ class ResellerWalletCheck(models.Model):
                 SELECT 'money' AS kind, entry.company_id, entry.currency_id,
                        company.reseller_deposit_account_id AS account_id,
                        COALESCE(entry.cost, 0) AS cost_left, 0 AS owed,
-                       COALESCE(entry.balance, 0) AS balance_left, 0 AS balance_owed
+                       COALESCE(
+                           CASE WHEN entry.currency_id = company.currency_id THEN entry.cost
+                                ELSE entry.balance END, 0) AS balance_left,
+                       0 AS balance_owed
                   FROM reseller_wallet_entry entry
                   JOIN res_company company ON company.id = entry.company_id
                 UNION ALL
@@ -76,24 +78,10 @@ class ResellerWalletCheck(models.Model):
                   FROM reseller_prepaid_entry entry
                   JOIN res_company company ON company.id = entry.company_id
                 UNION ALL
-                -- Units move at the rate of their sale: what is left of a lot is its share of that.
-                SELECT 'units', lot.company_id, lot.currency_id,
-                       company.reseller_prepaid_account_id, 0, 0,
-                       CASE lot.state
-                           WHEN 'open' THEN round(
-                               COALESCE(lot.cost_balance, 0) * rest.units / lot.granted,
-                               currency.decimal_places)
-                           WHEN 'waiting' THEN COALESCE(lot.cost_balance, 0)
-                           ELSE 0 END, 0
-                  FROM reseller_prepaid_lot lot
-                  JOIN res_company company ON company.id = lot.company_id
-                  JOIN res_currency currency ON currency.id = company.currency_id
-                 CROSS JOIN LATERAL (
-                       SELECT COALESCE(sum(quantity), 0) AS units FROM reseller_prepaid_entry entry
-                        WHERE entry.lot_id = lot.id) AS rest
-                UNION ALL
                 SELECT account.kind, line.company_id, line.currency_id, line.account_id,
-                       0, -line.amount_currency, 0, -line.balance
+                       0, -line.amount_currency, 0,
+                       -- Packages agree in the currency of the bills alone.
+                       CASE account.kind WHEN 'money' THEN -line.balance ELSE 0 END
                   FROM res_company company
                  CROSS JOIN LATERAL (
                        VALUES ('money', company.reseller_deposit_account_id),
@@ -119,13 +107,21 @@ class ResellerWalletCheck(models.Model):
             note = self.env._(
                 "Lots hold %(cost)s, the account %(account)s owes %(owed)s. They alone book on it.",
                 account=row.account_id.display_name,
-                cost=row.currency_id.format(row.cost_left),
-                owed=row.currency_id.format(row.owed),
+                **row._format_sides(),
             )
             if last:
                 last.client_id.reseller_id._tell_responsible(
                     last.client_id, self.env._("What is bought ahead and its account differ"), note
                 )
+
+    def _format_sides(self):
+        """Return what lots hold and the account owes, in the currency in which they differ."""
+        self.ensure_one()
+        currency, cost, owed = self.currency_id, self.cost_left, self.owed
+        if not currency.compare_amounts(cost, owed):
+            currency = self.company_currency_id
+            cost, owed = self.balance_left, self.balance_owed
+        return {"cost": currency.format(cost), "owed": currency.format(owed)}
 
     def _get_lot_model(self):
         self.ensure_one()

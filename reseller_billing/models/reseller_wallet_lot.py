@@ -113,11 +113,28 @@ class ResellerWalletLot(models.Model):
         :param cost: as stored, or an exact Decimal
         """
         self.ensure_one()
+        if self.currency_id == self.company_currency_id:
+            return Decimal(str(cost))
         if not cost:
             return Decimal(0)
         share = Fraction(str(cost)) / Fraction(repr(self.cost))
+        company, currency = self.company_id, self.company_currency_id
+        whole = self.cost_balance or self.currency_id._convert(
+            self.cost, currency, company, self.date
+        )
+        return rating.round_to(Fraction(repr(whole)) * share, currency._get_exact_rounding())
+
+    def _get_balance_left(self, cost):
+        """Return what is left in the company's currency, exact: what was given back in between may have
+        left a cent more or less than the share of the cost.
+
+        :param Decimal cost: what is left of it
+        """
+        self.ensure_one()
+        if self.currency_id == self.company_currency_id:
+            return cost
         unit = self.company_currency_id._get_exact_rounding()
-        return rating.round_to(Fraction(repr(self.cost_balance)) * share, unit)
+        return rating.round_to(Decimal(repr(sum(self.entry_ids.mapped("balance")))), unit)
 
     @api.model
     def _grant(self, client, vals, move=None):

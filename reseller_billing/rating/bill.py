@@ -533,12 +533,10 @@ class FeatureBill:
         else:
             unit = digits_unit(self.feature.quantity_digits)
             required = least = ZERO
-            for rule, first, last, _units in enrolled:
+            for rule, *days, _units in enrolled:
                 if rule.terms.prorated or last < period.last:
-                    required += share(rule.terms.minimum_quantity, first, last, period, unit)
-                    least += share(
-                        rule.terms.minimum_amount, first, last, period, self.bill.rounding
-                    )
+                    required += share(rule.terms.minimum_quantity, *days, period, unit)
+                    least += share(rule.terms.minimum_amount, *days, period, self.bill.rounding)
         if not required and not least:
             return None
         payable = use_amount = missing_amount = ZERO

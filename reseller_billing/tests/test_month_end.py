@@ -372,6 +372,25 @@ class TestMonthEnd(ResellerBillingCommon):
         self.assertEqual(str(line.last_date_invoiced), "2024-02-16")
         self.assertEqual(self._amounts_of(wizard), expected)
 
+    def test_extra_lines_of_an_account_that_closes_cost_their_price(self):
+        self._run("2024-01-01")
+        self._add_extra(
+            self.client_a,
+            50,
+            "2024-01-01",
+            recurring_invoicing_type="post-paid",
+            recurring_next_date="2024-02-01",
+        )
+        self.client_a.action_close("2024-01-20")
+        currency = self.company.currency_id.name
+        wizard = self._wizard("2024-01-15")
+        # 15 of 20 days of service, all of which cost 50.00.
+        self.assertEqual(self._amounts_of(wizard), {("Use", currency): (37.5, 0)})
+        after = self._wizard_of("2024-01-31")
+        self.assertEqual(self._amounts_of(after), {("Use", currency): (50, 0)})
+        self._run("2024-02-01")
+        self.assertEqual(self._statement(self.client_a, "2024-01-21").amount_total, 50)
+
     def test_set_up_fees_over_some_months(self):
         self._create_rule(setup_fee=120, recurring_fee=1, fee_timing="arrears")
         self._run("2024-01-01")
@@ -457,6 +476,30 @@ class TestMonthEndPrepaid(PrepaidCommon):
         self.assertEqual(self._profit("2024-01-31"), 60)
         self.assertEqual(self._profit("2024-02-01"), 60)
         self.assertEqual(self._balance(self.company.reseller_accrued_account_id), 0)
+
+    def test_what_waits_draws_on_the_wallet_as_well(self):
+        top_up = self._create_package(
+            "Top-up",
+            reseller_grants="money",
+            reseller_feature_id=False,
+            list_price=100,
+            reseller_valid_count=30,
+            reseller_valid_unit="day",
+        )
+        self._run("2024-01-01")
+        self._sell("2024-01-02", top_up)
+        self._add_extra(
+            self.client_a,
+            66,
+            "2024-01-01",
+            recurring_invoicing_type="post-paid",
+            recurring_next_date="2024-02-01",
+        )
+        self._end("2024-01-31")
+        # 66.00 of the line, and the 34.00 that are left have expired.
+        self.assertEqual(self._profit("2024-01-31"), 100)
+        self._run("2024-02-01")
+        self.assertEqual(self._profit("2024-02-01"), 100)
 
     def test_what_expires_at_the_end_of_a_month_is_of_that_month(self):
         top_up = self._create_package(

@@ -245,10 +245,11 @@ class TestSend(ResellerBillingCommon):
             cron.sudo().method_direct_trigger()
         letters = self.env["snailmail.letter"].search([("model", "=", "account.move")])
         self.assertEqual(set(letters.mapped("res_id")), set(invoices.ids))
-        # Sent again, Odoo has nothing more to do.
-        self.run_.statement_ids.action_send()
-        self._send()
         self.assertEqual(invoices.mapped("is_being_sent"), [False, False])
+        # Asked for again, it is sent again, though the PDF is there.
+        statement.action_send()
+        self._send()
+        self.assertEqual(invoices.mapped("is_being_sent"), [True, False])
 
     def test_a_way_that_cannot_reach_somebody_is_left_for_mail(self):
         self.client_a.partner_id.invoice_sending_method = "snailmail"  # without a street

@@ -564,3 +564,24 @@ class TestTaxes(ResellerBillingCommon):
         self.client.contract_id.fiscal_position_id = False
         right = self.env["account.move"].browse(invoice.action_correct_taxes()["res_id"])
         self.assertEqual((right.amount_untaxed, right.amount_tax), (1200, 228))
+
+    def test_all_units_of_a_long_cycle_have_the_tax_of_their_days(self):
+        self._change_rate()
+        self._create_rule(
+            pricing_model="volume",
+            interval_count=1,
+            interval_unit="year",
+            tiers=[(100, 1, 0), (None, 0.8, 0)],
+        )
+        self._use("2025-03-10", 80, client="T")
+        self._run("2025-09-01")
+        self._use("2025-09-10", 40, client="T")
+        self._run("2025-10-01")
+        [invoice] = self._documents("2025-10-01")
+        # 80 at 1.00 back with 19 %; 120 at 0.80, 80 of them of March and 40 of September.
+        self.assertEqual(invoice.amount_untaxed, 16)
+        self.assertEqual(invoice.amount_tax, 2.08)
+        self.assertEqual(
+            sorted((line.price_subtotal, line.tax_ids.name) for line in invoice.invoice_line_ids),
+            [(-80, "19 %"), (32, "16 %"), (64, "19 %")],
+        )

@@ -126,6 +126,24 @@ class TestVoid(ResellerBillingCommon):
         )
         self.assertFalse(self._run("2024-05-10").statement_ids)
 
+    def test_void_bills_with_others_between(self):
+        """What a later bill has charged or given back of a freed cycle is counted once."""
+        self._create_rule(unit_price=1)
+        january, _february, march = self._bill_three_months()
+        self._use("2024-01-20", 5)
+        self._run("2024-05-01")
+        late = self._statement(self.client_a, "2024-05-01")
+        self.assertEqual(late.amount_total, 5)
+        self._void(january | march, "2024-05-02")
+        self._run("2024-05-10")
+        again = [self._statement(self.client_a, day) for day in ("2024-02-01", "2024-04-01")]
+        self.assertEqual([one.amount_total for one in again], [10, 30])
+        self.assertFalse(self.client_a.rerate_from)
+        live = self.client_a.statement_ids.filtered(
+            lambda one: one.state in ("approved", "invoiced")
+        )
+        self.assertEqual(sum(live.mapped("amount_total")), 65)
+
     def test_a_wrong_fee_of_a_past_month_is_mended(self):
         self._create_rule(recurring_fee=29, fee_timing="arrears")
         _january, february, _march = self._bill_three_months()
@@ -299,18 +317,29 @@ class TestVoid(ResellerBillingCommon):
             return [(line.accrued, line.deferred) for line in wizard.line_ids]
 
         self._create_rule(unit_price=1, recurring_fee=31)
+        item = self.env["reseller.manual.charge"].create(
+            {
+                "client_id": self.client_a.id,
+                "product_id": self.product.id,
+                "name": "By hand",
+                "date": "2024-02-20",
+                "unit_price": 50,
+            }
+        )
         _january, february, march = self._bill_three_months()
+        self.assertEqual(item.statement_id, february)
         # Invoiced on 1 April, all of it: on 31 March three months' use and fees are accrued.
         days = ("2024-02-29", "2024-03-31", "2024-04-01")
         before = [at(day) for day in days]
         self._void(february)
         self.assertEqual([at(day) for day in days], before)
-        # On 5 April February's use and March's fee are no income yet, and not invoiced any more:
-        # they are accrued, with five days of April's fee (all but 25 of 30 days, invoiced).
-        self.assertEqual(at("2024-04-05"), [(20 + 31, 25.83)])
+        # On 5 April February's use, March's fee and the charge by hand are not invoiced any more:
+        # they are accrued, beside 25 of 30 days of April's fee, which is.
+        after = [(20 + 31, 25.83), (50, 0)]
+        self.assertEqual(at("2024-04-05"), after)
         self._run("2024-04-10")
         self.assertEqual([at(day) for day in days], before)
-        self.assertEqual(at("2024-04-05"), [(20 + 31, 25.83)])
+        self.assertEqual(at("2024-04-05"), after)
         self.assertEqual(at("2024-04-10"), [(0, 20.67)])
         self.assertEqual(march.state, "invoiced")
 

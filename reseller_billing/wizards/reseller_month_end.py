@@ -1,4 +1,5 @@
 from collections import defaultdict
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
@@ -186,7 +187,7 @@ class ResellerMonthEnd(models.TransientModel):
 
         :param rated: see _rate
         """
-        bills, charges, draws = rated
+        bills, charges, draws, waiting = rated
         found = defaultdict(lambda: [Decimal(0)] * 4)
         if not bills:
             return {}
@@ -204,15 +205,9 @@ class ResellerMonthEnd(models.TransientModel):
             used[3] += balance
         changed = set()
         fees, setups, extras = self._load_fees(), self._load_setups(), self._load_extras()
-        waiting = [
-            *(
-                (item.client_id.id, item._get_product(), item._get_exact()[2])
-                for item in self._find_waiting()
-            ),
-            *self._get_unbilled_extras(clients),
-        ]
         billed = {client for client in bills if charges[client]}
-        billed |= {row[0] for row in (*fees, *setups, *extras, *waiting)}
+        billed |= {row[0] for row in (*fees, *setups, *extras)}
+        billed |= {client.id for client, _product, _amount in waiting}
         positions = self.env["reseller.statement"]._get_fiscal_positions(
             clients.browse(billed), self.company_id
         )
@@ -231,8 +226,8 @@ class ResellerMonthEnd(models.TransientModel):
                     key = (*place, self._get_rates_of(day))
                     found[key][0 if part >= 0 else 1] += abs(part)
         for client, product, amount in waiting:
-            currency = clients.browse(client).currency_id.id
-            key = (product, currency, positions[client], self._get_rates_of(self.date))
+            currency = client.currency_id.id
+            key = (product, currency, positions[client.id], self._get_rates_of(self.date))
             found[key][0 if amount >= 0 else 1] += abs(amount)
         for client, feature, currency, credited, trace, end, *component in fees:
             if (client, feature, *rating.Key(*component)) not in changed:
@@ -252,18 +247,26 @@ class ResellerMonthEnd(models.TransientModel):
         return {key: tuple(amounts) for key, amounts in found.items() if any(amounts)}
 
     def _get_rates_of(self, day):
-        """Return a day whose tax rates are those of another one: amounts of both go together."""
+        """Return the first day with the tax rates of a day, so that amounts of both go together."""
         cuts = self.env["reseller.tax.change"]._get_cuts(self.company_id)
-        return max((cut for cut in cuts if cut <= day), default=rating.DAY and None) or self.date
+        return max((cut for cut in cuts if cut <= day), default=date.min)
 
     def _rate(self):
-        """Return (bills, charges, draws) of what is not billed by the day, see reseller.rating._rate."""
+        """Return (bills, charges, draws, waiting) of what is not billed by the day.
+
+        See reseller.rating._rate; waiting are (client, product, amount) of charges by hand and of extra
+        lines.
+        """
         bills = self._get_bills()
         clients = self.env["reseller.client"].browse(bills)
         if not bills:
-            return {}, {}, {}
+            return {}, {}, {}, []
         charges, _covered, draws = self.env["reseller.rating"]._rate(clients, bills, self.date)
-        return bills, charges, draws
+        waiting = [
+            (item.client_id.sudo(False), item._get_product(), item._get_exact()[2])
+            for item in self._find_waiting()
+        ]
+        return bills, charges, draws, waiting + self._get_unbilled_extras(clients)
 
     def _find_waiting(self):
         """Return the charges by hand that no bill has which the books know by the day.
@@ -279,27 +282,30 @@ class ResellerMonthEnd(models.TransientModel):
                   FROM reseller_manual_charge item
                   JOIN reseller_client client ON client.id = item.client_id
                   JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
-                  LEFT JOIN reseller_statement statement ON statement.id = item.statement_id AND %s
                  WHERE client.company_id = %s
                    AND client.state != 'draft'
                    AND reseller.invoice_to != 'none'
                    AND item.date <= %s
-                   AND statement.id IS NULL
                    AND item.is_withdrawn IS NOT TRUE
                    AND item.refund_lot_id IS NULL
+                   -- What had it by the day may be void by now.
+                   AND NOT EXISTS (
+                       SELECT FROM reseller_charge charge
+                         JOIN reseller_statement statement ON statement.id = charge.statement_id
+                        WHERE charge.manual_charge_id = item.id AND %s)
                  ORDER BY item.id
                 """,
-                self.env["reseller.rating"]._known_sql(self.date),
                 self.company_id.id,
                 self.date,
+                self.env["reseller.rating"]._known_sql(self.date),
             )
         )
         items = items_sudo.browse([row[0] for row in found])
         return items.filtered(lambda item: not item.product_id.reseller_grants)
 
     def _get_unbilled_extras(self, clients):
-        """Return (client id, product, amount) of the served days of contracts' extra lines that no bill
-        has which the books know by the day.
+        """Return (client, product, amount) of the served days of contracts' extra lines that no bill has
+        which the books know by the day.
         """
         lines_sudo = self.env["contract.line"].sudo()  # of every account, as in _get_bills
         lines = lines_sudo.search(
@@ -314,27 +320,27 @@ class ResellerMonthEnd(models.TransientModel):
         if not lines:
             return []
         self.env.flush_all()
-        billed = dict(
-            self.env.execute_query(
-                SQL(
-                    """
-                    SELECT charge.contract_line_id, max(charge.date_to)
-                      FROM reseller_charge charge
-                      JOIN reseller_statement statement ON statement.id = charge.statement_id
-                     WHERE charge.contract_line_id = ANY(%s) AND %s
-                     GROUP BY charge.contract_line_id
-                    """,
-                    lines.ids,
-                    self.env["reseller.rating"]._known_sql(self.date),
-                )
+        billed = defaultdict(list)
+        for line, first, last in self.env.execute_query(
+            SQL(
+                """
+                SELECT charge.contract_line_id, charge.date_from, charge.date_to
+                  FROM reseller_charge charge
+                  JOIN reseller_statement statement ON statement.id = charge.statement_id
+                 WHERE charge.contract_line_id = ANY(%s) AND %s
+                 ORDER BY charge.date_from
+                """,
+                lines.ids,
+                self.env["reseller.rating"]._known_sql(self.date),
             )
-        )
+        ):
+            billed[line].append((first, last))
         found = []
         for line in lines:
             client = line.contract_id.reseller_client_id
-            amount = line._get_served_amount(billed.get(line.id), self.date)
+            amount = line._get_served_amount(billed[line.id], self.date)
             if amount:
-                found.append((client.id, line.product_id, amount))
+                found.append((client.sudo(False), line.product_id, amount))
         return found
 
     def _get_bills(self):
@@ -376,12 +382,18 @@ class ResellerMonthEnd(models.TransientModel):
                            min(COALESCE(statement.period_start, statement.bill_date))
                       FROM reseller_statement statement
                       JOIN account_move note ON note.id = statement.credit_note_id
-                     WHERE statement.client_id = ANY(%s) AND statement.kind != 'manual'
-                       AND note.date <= %s
+                     WHERE statement.client_id = ANY(%(clients)s) AND statement.kind != 'manual'
+                       AND note.date <= %(day)s
+                       -- What was billed again by the day is billed.
+                       AND NOT EXISTS (
+                           SELECT FROM reseller_statement again
+                             JOIN account_move move ON move.id = again.invoice_id
+                            WHERE again.replaces_id = statement.id
+                              AND move.state = 'posted' AND move.date <= %(day)s)
                      GROUP BY statement.client_id
                     """,
-                    clients.ids,
-                    self.date,
+                    clients=clients.ids,
+                    day=self.date,
                 )
             )
         )

@@ -25,12 +25,12 @@ class ResellerMonthEnd(models.TransientModel):
 
         :param rated: see _rate
         """
-        bills, charges, draws = rated
+        bills, charges, draws, waiting = rated
         found = defaultdict(list)
         if not bills:
             return found
         bonuses, expired = defaultdict(Decimal), defaultdict(lambda: [Decimal(0), Decimal(0)])
-        for client, (bonus, *ended) in self._get_wallet_costs(bills, charges).items():
+        for client, (bonus, *ended) in self._get_wallet_costs(bills, charges, waiting).items():
             bonuses[client.currency_id.id] -= bonus
             sums = expired[client.currency_id.id]
             sums[:] = (sum(pair) for pair in zip(sums, ended, strict=True))
@@ -51,7 +51,7 @@ class ResellerMonthEnd(models.TransientModel):
                 found[currency].append(tuple(row))
         return found
 
-    def _get_wallet_costs(self, bills, charges):
+    def _get_wallet_costs(self, bills, charges, waiting):
         """Return {client: (bonus, expired, balance)} of the clients with wallets: what the accrued use will
         cost as bonus, and the cost of what is left of lots that have ended, also in the company's
         currency.
@@ -70,10 +70,10 @@ class ResellerMonthEnd(models.TransientModel):
             return {}
         lots = holders._load_lots(dict.fromkeys(holders, (NEVER, self.date)), as_of=self.date)
         lines = holders._prepare_unbilled_lines(self.company_id, charges)
-        for item in self._find_waiting().filtered(lambda one: one.client_id in holders):
-            lines[item.client_id].append(
-                BillLine(item._get_product(), *item._get_exact(), None, False, item.date, None)
-            )
+        for client, product, amount in waiting:
+            if client in holders:
+                line = BillLine(product, Decimal(1), amount, amount, None, False, self.date, None)
+                lines[client].append(line)
         positions = self.env["reseller.statement"]._get_fiscal_positions(holders, self.company_id)
         found = {}
         for client in holders:
@@ -110,8 +110,10 @@ class ResellerMonthEnd(models.TransientModel):
             for draw in of_client:
                 taken[draw.lot] += draw.quantity
         found = defaultdict(lambda: [Decimal(0), Decimal(0)])
-        for number, (left, _cost) in lots._load_exact(self.date).items():
+        for number, (left, held) in lots._load_exact(self.date).items():
             lot = lots.browse(number)
+            if not held:
+                continue  # granted before it was sold
             cost, balance = lot._get_cost_of(left - taken[number])
             found[lot.currency_id.id][0] += cost
             found[lot.currency_id.id][1] += balance

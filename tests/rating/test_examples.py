@@ -982,3 +982,25 @@ def test_units_that_are_added_are_billed_for_their_days():
     ]
     [more] = [one for one in account.bill() if one.key.cycle_start == day("04-01")]
     assert (str(more.amount), more.first, more.last) == ("40.00", day("04-11"), day("04-30"))
+
+
+@pytest.mark.parametrize("values", [{"minimum_amount": "40"}, {"minimum_quantity": "40"}])
+def test_a_minimum_counts_use_after_the_last_day_of_enrolment(values):
+    account = Account(rule(enrolment="opt_in", unit_price="1", **values))
+    account.enrolments = [Enrolment(day("01-01"), day("01-20"), Decimal(1))]
+    account.use("01-05", 10)
+    account.use("01-25", 30)
+    account.bill()
+    # 20 of 31 days: 25.81, or 26 units; 40.00 were used.
+    assert total(account.bill()) == Decimal("40.00")
+
+
+def test_a_minimum_so_far():
+    """At a month's end within the billing period: 22 of 31 days of 40.00, 15.00 of them used."""
+    account = Account(rule(unit_price="1", minimum_amount="40"), start="01-10")
+    account.bill()
+    account.use("01-20", 15)
+    accrual = replace(
+        account.prepare_bill(), date=day("02-01"), next_date=day("02-01"), accrues=True
+    )
+    assert total(account.bill(accrual)) == Decimal("28.39")
