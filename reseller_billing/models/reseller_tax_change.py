@@ -34,9 +34,6 @@ class ResellerTaxChange(models.Model):
     )
     date = fields.Date(string="First Day", required=True)
 
-    _differs = models.Constraint(
-        "CHECK (old_tax_id != new_tax_id)", "A tax changes to another one: choose two."
-    )
     _date_uniq = models.UniqueIndex(
         "(company_id, old_tax_id, date)", "This tax changes on this day already."
     )
@@ -45,6 +42,8 @@ class ResellerTaxChange(models.Model):
     def _check_chain(self):
         for change in self:
             old, new = change.old_tax_id, change.new_tax_id
+            if old == new:
+                raise ValidationError(self.env._("A tax changes to another one: choose two."))
             if {old.type_tax_use, new.type_tax_use} != {"sale"}:
                 raise ValidationError(
                     self.env._("Rates change of sales taxes: choose two of those.")

@@ -478,8 +478,10 @@ class TestTaxes(ResellerBillingCommon):
             ],
             ["19.00", "16.00", "19.00"],
         )
-        with self.assertRaisesRegex(ValidationError, "one rate a day"):
+        with self.assertRaisesRegex(ValidationError, "one rate a day"), self.env.cr.savepoint():
             self._change_rate(day="2025-02-15", old=self.tax_19)
+        with self.assertRaisesRegex(ValidationError, "choose two"), self.env.cr.savepoint():
+            self._change_rate(day="2025-04-01", new=self.tax_19)
 
     def test_fiscal_positions_map_the_tax_of_the_day(self):
         self._change_rate()
