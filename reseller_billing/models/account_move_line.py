@@ -80,14 +80,19 @@ class AccountMoveLine(models.Model):
         before = self.reverses_charge_id
         if not before:
             return self._get_dated_taxes(super()._get_computed_taxes())
-        first, last = self.charge_date_from, self.charge_date_to
         billed = before.move_line_ids.filtered(
-            lambda line: (
-                line.move_id == before.statement_id.invoice_id
-                and (not first or (line.charge_date_from <= last and line.charge_date_to >= first))
-            )
+            lambda line: line.move_id == before.statement_id.invoice_id and self._shares_days(line)
         )
         return billed[:1].tax_ids if billed else self.tax_ids
+
+    def _shares_days(self, line):
+        """Whether this line and another one have a day of service in common, or one has none."""
+        if not (self.charge_date_from and line.charge_date_from):
+            return True
+        return (
+            line.charge_date_from <= self.charge_date_to
+            and line.charge_date_to >= self.charge_date_from
+        )
 
     def _get_dated_taxes(self, taxes):
         """Return the taxes of this line of a bill as they are on its day.
@@ -142,7 +147,8 @@ class AccountMoveLine(models.Model):
         whole = rating.round_to(Decimal(repr(self.quantity * self.price_unit)), unit)
         if self.move_id.move_type == "out_refund":
             whole = -whole
-        if billed == whole:
+        # What was billed before lines knew it was billed as it was priced.
+        if not billed or billed == whole:
             return amount
         return rating.round_to(Fraction(amount) * Fraction(whole) / Fraction(billed), unit)
 
