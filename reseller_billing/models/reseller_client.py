@@ -1206,11 +1206,10 @@ class ResellerClient(models.Model):
         return client_sudo.cash_rounding_id or client_sudo.reseller_id.cash_rounding_id
 
     def _get_freed_statements(self):
-        """Return the void bills whose days are to be billed again, before any later one, in order.
-
-        As the system: whoever asks what an account owes need not see its bills.
+        """Return the void bills whose days are to be billed again, before any later one, in order; as the
+        system.
         """
-        statements_sudo = self.env["reseller.statement"].sudo()
+        statements_sudo = self.env["reseller.statement"].sudo()  # who asks need not see bills
         return statements_sudo.search(
             [("client_id", "in", self.ids), ("is_freed", "=", True)], order="bill_date, id"
         )

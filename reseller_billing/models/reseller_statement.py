@@ -165,9 +165,8 @@ class ResellerStatement(models.Model):
 
     def _prepare_vals(self, client, bill, state):
         if bill.replaces:
-            return (
-                self.browse(bill.replaces).sudo()._prepare_freed_vals(bill, state)
-            )  # as it is billed
+            freed_sudo = self.browse(bill.replaces).sudo()  # as it is billed
+            return freed_sudo._prepare_freed_vals(bill, state)
         kind = client._get_turns().get(bill.date, "cycle")
         if not client.billed_until and bill.period_end < bill.period_start:
             kind = "opening"
@@ -411,8 +410,7 @@ class ResellerStatement(models.Model):
             return found
         again = self.filtered("replaces_id")
         others = self - again
-        # The contract belongs to the account; rights on the run are enough.
-        contracts_sudo = others.client_id.contract_id.sudo()
+        contracts_sudo = others.client_id.contract_id.sudo()  # the accounts' own
         dates = {statement.client_id.contract_id.id: statement.bill_date for statement in others}
         closing = others.client_id.filtered("close_date").contract_id
         lines_sudo = (

@@ -196,8 +196,8 @@ class ResellerStatementSend(models.AbstractModel):
                 "author_user_id": author.id,
                 "author_partner_id": author.partner_id.id,
             }
-            cron_sudo = self.env.ref("account.ir_cron_account_move_send").sudo()
-            cron_sudo._trigger()  # whoever may send may have it wake up
+            cron = self.env.ref("account.ir_cron_account_move_send")
+            cron.sudo()._trigger()  # whoever may send may have it wake up
         return True
 
     def _follow_mail(self, failure):

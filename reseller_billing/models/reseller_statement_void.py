@@ -137,8 +137,8 @@ class ResellerStatement(models.Model):
         live = self.filtered(lambda statement: statement.state in LIVE)
         if not live:
             return
-        # A run must not bill an account while its last bill is taken back; rights are the caller's.
-        live.client_id.sudo().lock_for_update()
+        # A run must not bill an account while its last bill is taken back.
+        live.client_id.sudo().lock_for_update()  # rights are the caller's
         # Bills by hand claim no period: they stand apart.
         chain = live.filtered(lambda statement: statement.kind != "manual")
         for client, statements in chain.grouped("client_id").items():
@@ -213,9 +213,8 @@ class ResellerStatement(models.Model):
         again = self | freed
         again._restore_contract_lines()
         starts = [day for day in (client.rerate_from, *self.mapped("rerate_from")) if day]
-        # Billing users void by cancelling an invoice; the account follows.
-        freed.sudo().is_freed = False
-        client.sudo().write(
+        freed.sudo().is_freed = False  # statements are closed to all users
+        client.sudo().write(  # billing users void by cancelling an invoice; the account follows
             {
                 "state": "active",
                 "billed_until": client._get_billed_until(self),

@@ -57,9 +57,10 @@ class ResellerTaxChange(models.Model):
                     )
                 )
         # A branch goes by the changes of its parents as well as by its own.
-        companies = self.env["res.company"].sudo().search([("id", "child_of", self.company_id.ids)])
-        for company in companies:
-            known = self.sudo().search([("company_id", "parent_of", company.id)])
+        companies_sudo = self.env["res.company"].sudo()  # also branches that one does not see
+        for company in companies_sudo.search([("id", "child_of", self.company_id.ids)]):
+            changes_sudo = self.sudo()  # also the parents'
+            known = changes_sudo.search([("company_id", "parent_of", company.id)])
             for rows in self._group(known):
                 for before, after in pairwise(rows):
                     if before.new_tax_id != after.old_tax_id or before.date == after.date:
@@ -108,8 +109,8 @@ class ResellerTaxChange(models.Model):
     @tools.ormcache("company.id")
     def _get_chains(self, company):
         """Return {tax id: ((first day or None, tax id), ...)}: the rates that a tax had and will have."""
-        # Whoever makes an invoice makes it by these.
-        changes = self.sudo().search([("company_id", "parent_of", company.id)])
+        changes_sudo = self.sudo()  # whoever makes an invoice makes it by these
+        changes = changes_sudo.search([("company_id", "parent_of", company.id)])
         chains = {}
         for rows in self._group(changes):
             chain = (

@@ -47,6 +47,13 @@ class ResellerBillingCommon(AccountTestInvoicingCommon):
         return super()._create_company(**create_values)
 
     @classmethod
+    def _create_taxes(cls, *rates):
+        """Return sales taxes of some rates, named by them."""
+        return cls.env["account.tax"].create(
+            [{"name": f"{rate} %", "amount": rate} for rate in rates]
+        )
+
+    @classmethod
     def _create_reseller(cls, code, **values):
         partner = cls.env["res.partner"].create({"name": f"Reseller {code}"})
         return cls.env["reseller.reseller"].create(
@@ -268,6 +275,12 @@ class PrepaidCommon(ResellerBillingCommon):
             **values,
         }
         return cls.env["product.product"].create(vals)
+
+    @classmethod
+    def _create_top_up(cls, **values):
+        """Return a product that puts 100.00 into a wallet."""
+        vals = {"reseller_grants": "money", "reseller_feature_id": False, "list_price": 100}
+        return cls._create_package("Top-up", **vals, **values)
 
     def _sell(self, day, package=None, quantity=1, pay=True, price=None, client=None):
         """Sell a package on a day, and pay it; return its lot."""

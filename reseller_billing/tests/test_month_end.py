@@ -449,13 +449,7 @@ class TestMonthEndPrepaid(PrepaidCommon):
         return round(-sum(lines.mapped("balance")), 2)
 
     def test_bonuses_that_will_pay_for_accrued_use_are_of_the_month(self):
-        top_up = self._create_package(
-            "Top-up",
-            reseller_grants="money",
-            reseller_feature_id=False,
-            reseller_bonus=10,
-            list_price=100,
-        )
+        top_up = self._create_top_up(reseller_bonus=10)
         self._sell("2024-01-02", top_up)
         other = self._create_client("G")
         self.env["reseller.wallet.request"].create(
@@ -478,14 +472,7 @@ class TestMonthEndPrepaid(PrepaidCommon):
         self.assertEqual(self._balance(self.company.reseller_accrued_account_id), 0)
 
     def test_what_waits_draws_on_the_wallet_as_well(self):
-        top_up = self._create_package(
-            "Top-up",
-            reseller_grants="money",
-            reseller_feature_id=False,
-            list_price=100,
-            reseller_valid_count=30,
-            reseller_valid_unit="day",
-        )
+        top_up = self._create_top_up(reseller_valid_count=30, reseller_valid_unit="day")
         self._run("2024-01-01")
         self._sell("2024-01-02", top_up)
         self._add_extra(
@@ -502,14 +489,7 @@ class TestMonthEndPrepaid(PrepaidCommon):
         self.assertEqual(self._profit("2024-02-01"), 100)
 
     def test_what_expires_at_the_end_of_a_month_is_of_that_month(self):
-        top_up = self._create_package(
-            "Top-up",
-            reseller_grants="money",
-            reseller_feature_id=False,
-            list_price=100,
-            reseller_valid_count=30,
-            reseller_valid_unit="day",
-        )
+        top_up = self._create_top_up(reseller_valid_count=30, reseller_valid_unit="day")
         package = self._create_package(
             "January",
             reseller_units=100,

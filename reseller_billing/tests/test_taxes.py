@@ -15,9 +15,7 @@ class TestTaxes(ResellerBillingCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.tax_19, cls.tax_16 = cls.env["account.tax"].create(
-            [{"name": f"{rate} %", "amount": rate} for rate in (19, 16)]
-        )
+        cls.tax_19, cls.tax_16 = cls._create_taxes(19, 16)
         cls.product.taxes_id = cls.tax_19
         cls.client = cls._create_client("T", start="2025-01-01")
 

@@ -14,9 +14,7 @@ class TestVoid(ResellerBillingCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.tax_19, cls.tax_16 = cls.env["account.tax"].create(
-            [{"name": f"{rate} %", "amount": rate} for rate in (19, 16)]
-        )
+        cls.tax_19, cls.tax_16 = cls._create_taxes(19, 16)
         cls.product.taxes_id = cls.tax_19
 
     def _bill_three_months(self):
@@ -384,13 +382,7 @@ class TestVoidPrepaid(PrepaidCommon):
         lot = self._sell("2024-01-02")
         wallet = self._sell(
             "2024-01-03",
-            self._create_package(
-                "Top-up",
-                reseller_grants="money",
-                reseller_feature_id=False,
-                reseller_bonus=10,
-                list_price=100,
-            ),
+            self._create_top_up(reseller_bonus=10),
         )
         january = self._bill_use("2024-01-10", 70, "2024-02-01")
         february = self._bill_use("2024-02-10", 60, "2024-03-01")
