@@ -75,7 +75,7 @@ class ClientPortal(ResellerPortal):
         )
 
     def _get_payable(self, client):
-        """Return the client's open invoices that the user's company pays; none where the reseller
+        """Return the client's open invoices and offers that the user's company pays; none where the reseller
         does, even if the contact lies beneath the reseller's.
         """
         if not client._shows_money():
@@ -83,7 +83,7 @@ class ClientPortal(ResellerPortal):
         payer = request.env.user.partner_id.commercial_partner_id
         return client.statement_ids.invoice_id.filtered(
             lambda move: (
-                move.state == "posted"
+                (move.state == "posted" or move._is_pro_forma())
                 and move.move_type == "out_invoice"
                 and move.amount_residual > 0
                 and move.commercial_partner_id == payer

@@ -101,6 +101,11 @@ class AccountMove(models.Model):
         posted = super(AccountMove, self | twins)._post(soft)
         posted._follow_sold_lots()
         posted.reseller_statement_id._link_given_back()
+        for move in posted.filtered("reseller_client_id"):
+            rounding = move.line_ids.filtered(lambda line: line.display_type == "rounding")
+            rounding.with_context(
+                reseller_billing=BILLING
+            ).reseller_client_id = move.reseller_client_id
         return posted
 
     def _with_month_end_twins(self):

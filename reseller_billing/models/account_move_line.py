@@ -21,6 +21,8 @@ CHARGE_OWNED = {
 
 # What billing alone writes.
 OF_BILLING = {"reverses_charge_id", "charge_amount", "charge_date_from", "charge_date_to"}
+# Whose an item of the ledger is, and of what: copies keep it, so that what reverses it has it too.
+WHOSE = {"reseller_client_id", "reseller_feature_id", "reseller_level_id"}
 
 # What would take the cost of a package from the account that owes it.
 PACKAGE_OWNED = {"account_id"}
@@ -54,6 +56,20 @@ class AccountMoveLine(models.Model):
         help="What an earlier bill charged and this line gives back, with its taxes and account.",
     )
 
+    reseller_client_id = fields.Many2one(
+        "reseller.client",
+        string="Billing Account",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="Whose bill, or whose wallet or package, this item is of.",
+    )
+    reseller_feature_id = fields.Many2one(
+        "reseller.feature", string="Feature", readonly=True, ondelete="restrict"
+    )
+    reseller_level_id = fields.Many2one(
+        "reseller.feature.level", string="Level", readonly=True, ondelete="restrict"
+    )
     charge_amount = fields.Monetary(
         string="As Priced",
         readonly=True,
@@ -181,8 +197,10 @@ class AccountMoveLine(models.Model):
         )
 
     def write(self, vals):
-        if OF_BILLING & vals.keys() and not _is_billing(self):
-            raise UserError(self.env._("What a line gives back, billing itself keeps."))
+        if (OF_BILLING | WHOSE) & vals.keys() and not _is_billing(self):
+            raise UserError(
+                self.env._("Whose a line is and what it gives back, billing itself keeps.")
+            )
         if (CHARGE_OWNED | PACKAGE_OWNED) & vals.keys() and not _is_billing(self):
             for line in self.filtered("charge_id"):
                 if line._is_by_hand():

@@ -52,6 +52,18 @@ class PaymentTransaction(models.Model):
         "A charge of this account is under way: wait for its result.",
     )
 
+    @api.model
+    def _compute_reference_prefix(self, separator, **values):
+        """Override of `account_payment`: an offer has no number yet, and is paid under its reference."""
+        prefix = super()._compute_reference_prefix(separator, **values)
+        if prefix or not values.get("invoice_ids"):
+            return prefix
+        numbers = self._fields["invoice_ids"].convert_to_cache(values["invoice_ids"], self)
+        offers = self.env["account.move"].browse(numbers).exists()
+        if not all(move._is_pro_forma() for move in offers):
+            return prefix
+        return separator.join(move._get_document_name() for move in offers)
+
     @api.model_create_multi
     def create(self, vals_list):
         """Override of `payment`: an invoice is not paid twice at the same moment."""
@@ -91,7 +103,7 @@ class PaymentTransaction(models.Model):
                 raise ValidationError(
                     self.env._(
                         "Another payment of %s is under way: wait for its result.",
-                        ", ".join(transaction.invoice_ids.mapped("name")),
+                        ", ".join(move._get_document_name() for move in transaction.invoice_ids),
                     )
                 )
 
@@ -236,7 +248,7 @@ class PaymentTransaction(models.Model):
         self.env.invalidate_all()
         if self.state != "draft" or self.reseller_sent_at:
             return False
-        invoices = self.invoice_ids.filtered_domain(client._get_owed_domain())
+        invoices = self.invoice_ids.filtered_domain(client._get_payable_domain())
         owed = sum(map(client._get_chargeable_amount, invoices))
         if (
             self.currency_id.compare_amounts(owed, self.amount) < 0

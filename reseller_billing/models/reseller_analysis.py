@@ -1,14 +1,15 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
 
 class ResellerAnalysis(models.Model):
     """Use and revenue by month, with the change against the month before.
 
-    A month is that of the day of use, in the client's time zone, and of a charge's bill date.
-    Revenue is what statements charge that are not void, before added taxes. Every fact stands
-    twice: in its own month, and as what the next one is compared with; sums over any filter or
-    grouping are therefore right.
+    A month is that of the day of use, in the client's time zone, and of a journal entry's date.
+    Revenue is recognised and net: what the ledger has on income accounts of bills and credit notes,
+    of packages that are used, of what has expired, and of month's ends, in the company's currency.
+    What is sold ahead, or lies in wallets, is none. Every fact stands twice: in its own month, and as
+    what the next one is compared with; sums over any filter or grouping are therefore right.
     """
 
     _name = "reseller.analysis"
@@ -18,11 +19,19 @@ class ResellerAnalysis(models.Model):
     _rec_name = "feature_id"
     # What has to reach the database before this is read.
     _depends = {
-        "reseller.charge": ["amount"],
+        "account.move": ["reseller_month_end", "reversed_entry_id"],
+        "account.move.line": [
+            "account_id",
+            "balance",
+            "date",
+            "parent_state",
+            "reseller_client_id",
+            "reseller_feature_id",
+            "reseller_level_id",
+        ],
         "reseller.client": ["reseller_id"],
         "reseller.client.membership": ["client_id", "date_from", "group_id"],
         "reseller.feature": ["aggregation", "category"],
-        "reseller.statement": ["state"],
         "reseller.usage.daily": ["quantity"],
     }
 
@@ -52,7 +61,11 @@ class ResellerAnalysis(models.Model):
         help="Against the month before.",
     )
     event_count = fields.Integer(string="Events", readonly=True)
-    amount = fields.Monetary(string="Revenue", readonly=True, help="Before added taxes.")
+    amount = fields.Monetary(
+        string="Revenue",
+        readonly=True,
+        help="Recognised, without taxes, in the company's currency. Of no client: a month's end.",
+    )
     amount_change = fields.Monetary(
         string="± Revenue", readonly=True, help="Against the month before."
     )
@@ -62,33 +75,33 @@ class ResellerAnalysis(models.Model):
         return SQL(
             """
             WITH facts AS (
-                SELECT client_id, feature_id, level_id,
+                SELECT bucket.company_id, client_id, feature_id, level_id,
                        date_trunc('month', billing_date)::date AS month,
                        %s AS quantity,
                        sum(bucket.event_count) AS event_count, 0::numeric AS amount
                   FROM reseller_usage_daily bucket
                   JOIN reseller_feature feature ON feature.id = bucket.feature_id
-                 GROUP BY client_id, feature_id, level_id, month, feature.aggregation
+                 GROUP BY bucket.company_id, client_id, feature_id, level_id, month,
+                          feature.aggregation
                  UNION ALL
-                SELECT charge.client_id, charge.feature_id, charge.level_id,
-                       date_trunc('month', charge.bill_date)::date, 0, 0, sum(charge.amount)
-                  FROM reseller_charge charge
-                  JOIN reseller_statement statement ON statement.id = charge.statement_id
-                 WHERE statement.state IN ('approved', 'invoiced')
-                 GROUP BY 1, 2, 3, 4
+                SELECT company_id, client_id, feature_id, level_id,
+                       date_trunc('month', date)::date, 0, 0, sum(amount)
+                  FROM (%s) AS revenue
+                 GROUP BY 1, 2, 3, 4, 5
             ), compared AS (
-                SELECT client_id, feature_id, level_id, month, quantity, event_count, amount,
-                       quantity AS quantity_change, amount AS amount_change
+                SELECT company_id, client_id, feature_id, level_id, month, quantity, event_count,
+                       amount, quantity AS quantity_change, amount AS amount_change
                   FROM facts
                  UNION ALL
-                SELECT client_id, feature_id, level_id, (month + interval '1 month')::date,
-                       0, 0, 0, -quantity, -amount
+                SELECT company_id, client_id, feature_id, level_id,
+                       (month + interval '1 month')::date, 0, 0, 0, -quantity, -amount
                   FROM facts
                  WHERE month < date_trunc('month', now())
             )
             SELECT row_number() OVER (
-                       ORDER BY compared.client_id, feature_id, level_id, month) AS id,
-                   client.company_id, client.reseller_id, reseller.currency_id,
+                       ORDER BY compared.company_id, compared.client_id, feature_id, level_id, month)
+                       AS id,
+                   compared.company_id, client.reseller_id, company.currency_id,
                    (SELECT membership.group_id
                       FROM reseller_client_membership membership
                      WHERE membership.client_id = compared.client_id
@@ -100,11 +113,43 @@ class ResellerAnalysis(models.Model):
                    sum(event_count) AS event_count, sum(amount) AS amount,
                    sum(amount_change) AS amount_change
               FROM compared
-              JOIN reseller_client client ON client.id = compared.client_id
-              JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+              JOIN res_company company ON company.id = compared.company_id
+              LEFT JOIN reseller_client client ON client.id = compared.client_id
               LEFT JOIN reseller_feature feature ON feature.id = compared.feature_id
-             GROUP BY compared.client_id, client.company_id, client.reseller_id,
-                      reseller.currency_id, feature_id, level_id, feature.category, month
+             GROUP BY compared.client_id, compared.company_id, client.reseller_id,
+                      company.currency_id, feature_id, level_id, feature.category, month
             """,
             self.env["reseller.usage.daily"]._counted_together_sql(),
+            self._revenue_sql(),
+        )
+
+    @api.model
+    def _revenue_sql(self):
+        """Return a query of the recognised revenue, item by item: company_id, client_id, feature_id,
+        level_id, date, and amount in the company's currency.
+        """
+        return SQL(
+            """
+            SELECT line.company_id, line.reseller_client_id AS client_id,
+                   line.reseller_feature_id AS feature_id, line.reseller_level_id AS level_id,
+                   line.date, -line.balance AS amount
+              FROM (
+                SELECT id FROM account_move_line WHERE reseller_client_id IS NOT NULL
+                 UNION ALL
+                SELECT line.id
+                  FROM account_move_line line
+                 WHERE line.reseller_client_id IS NULL
+                   AND line.move_id IN (
+                       SELECT id FROM account_move WHERE reseller_month_end IS NOT NULL
+                        UNION ALL
+                       SELECT reversal.id
+                         FROM account_move reversal
+                         JOIN account_move entry ON entry.id = reversal.reversed_entry_id
+                        WHERE entry.reseller_month_end IS NOT NULL)
+              ) AS ours
+              JOIN account_move_line line ON line.id = ours.id
+              JOIN account_account account ON account.id = line.account_id
+             WHERE line.parent_state = 'posted'
+               AND account.account_type IN ('income', 'income_other')
+            """
         )

@@ -350,6 +350,15 @@ class ResellerCharge(models.Model):
             for first, last, amount in (self.trace or {}).get("spans", ())
         ]
 
+    def _prepare_whose_vals(self):
+        """Return the values of an item of the ledger that say whose it is, and of what."""
+        self.ensure_one()
+        return {
+            "reseller_client_id": self.client_id.id,
+            "reseller_feature_id": self.feature_id.id,
+            "reseller_level_id": self.level_id.id,
+        }
+
     def _prepare_invoice_line_vals(self, part, adjusted, sign, quantity_digits, position):
         """Return the values of an invoice line of this charge.
 
@@ -369,6 +378,7 @@ class ResellerCharge(models.Model):
             "charge_amount": float(amount),
             "charge_date_from": part.days[0],
             "charge_date_to": part.days[1],
+            **self._prepare_whose_vals(),
             "sequence": self.sequence,
             "display_type": "product",
         }

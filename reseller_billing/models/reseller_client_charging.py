@@ -3,6 +3,7 @@ from functools import partial
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 
 _logger = logging.getLogger(__name__)
@@ -262,7 +263,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
             )
         )
         open_invoices = self.env["account.move"].search(
-            [("reseller_client_id", "in", clients.ids), *clients._get_owed_domain()],
+            Domain("reseller_client_id", "in", clients.ids) & clients._get_payable_domain(),
             order="invoice_date_due, id",
         )
         found = {}
@@ -371,7 +372,7 @@ class ResellerClientChargingMixin(models.AbstractModel):
             raise UserError(self.env._("%s has no saved payment method in use.", self.display_name))
         owner = self._get_method_owner()
         if invoice.commercial_partner_id != owner or not invoice.filtered_domain(
-            self._get_owed_domain()
+            self._get_payable_domain()
         ):
             raise UserError(
                 self.env._(

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Command
+from odoo.fields import Command, Domain
 from odoo.tools import SQL
 
 # Of one download of events.
@@ -404,7 +404,7 @@ class ResellerClientPortalMixin(models.AbstractModel):
         today = self._today()
         found = []
         for lot in self.prepaid_lot_ids.filtered(lambda one: one.state != "canceled"):
-            if lot.state == "waiting":
+            if lot.state in ("offered", "waiting"):
                 found.append((lot, self.env._("Waits for payment"), False))
             elif lot.date_until and lot.date_until < today:
                 found.append((lot, self.env._("Expired"), False))
@@ -468,9 +468,7 @@ class ResellerClientPortalMixin(models.AbstractModel):
                 ("client_id", "=", self.id),
                 ("product_id", "=", product.id),
                 ("refill_id", "=", False),
-                ("statement_id.invoice_id.reseller_is_offer", "=", True),
-                ("statement_id.invoice_id.state", "=", "posted"),
-                ("statement_id.invoice_id.payment_state", "in", ("not_paid", "partial")),
+                ("statement_id.invoice_id", "any", self.env["account.move"]._get_offers_domain()),
             ],
             limit=1,
         )
@@ -496,12 +494,8 @@ class ResellerClientPortalMixin(models.AbstractModel):
         """
         ceiling = self.reseller_id.portal_max_purchase
         open_offers = self.env["account.move"].search(
-            [
-                ("reseller_client_id", "=", self.id),
-                ("reseller_is_offer", "=", True),
-                ("state", "=", "posted"),
-                ("payment_state", "in", ("not_paid", "partial")),
-            ]
+            Domain("reseller_client_id", "=", self.id)
+            & self.env["account.move"]._get_offers_domain()
         )
         if ceiling and sum(open_offers.mapped("amount_residual")) + price > ceiling:
             raise UserError(

@@ -329,6 +329,7 @@ class ResellerClientWalletMixin(models.AbstractModel):
                         "amount_currency": currency.round(amount),
                         "balance": company.currency_id.round(balance),
                         "name": label,
+                        "reseller_client_id": self.id,
                     }
                 )
                 for (account, amount, label, *_), balance in zip(lines, balances, strict=True)

@@ -208,24 +208,24 @@ class ResellerDashboard(models.AbstractModel):
         return [date_utils.subtract(this, months=n) for n in reversed(range(MONTHS))]
 
     def _get_chart(self):
-        """Return {currency: [charges of each month by bill date]}; nothing is converted."""
+        """Return {currency: [recognised revenue of each month]} of the companies, see reseller.analysis."""
         months = self._months()
         currencies = self.env["res.currency"]
         found = {}
         for currency, month, amount in self.env.execute_query(
             SQL(
                 """
-                SELECT charge.currency_id, date_trunc('month', charge.bill_date)::date,
-                       sum(charge.amount)
-                  FROM reseller_charge charge
-                  JOIN reseller_statement statement ON statement.id = charge.statement_id
-                 WHERE charge.company_id = ANY(%s)
-                   AND charge.bill_date >= %s
-                   AND charge.bill_date < %s
-                   AND statement.state IN ('approved', 'invoiced')
+                SELECT company.currency_id, date_trunc('month', revenue.date)::date,
+                       sum(revenue.amount)
+                  FROM (%s) AS revenue
+                  JOIN res_company company ON company.id = revenue.company_id
+                 WHERE revenue.company_id = ANY(%s)
+                   AND revenue.date >= %s
+                   AND revenue.date < %s
                  GROUP BY 1, 2
                  ORDER BY 1, 2
                 """,
+                self.env["reseller.analysis"]._revenue_sql(),
                 self.env.companies.ids,
                 months[0],
                 date_utils.add(months[-1], months=1),

@@ -2,6 +2,7 @@ from collections import namedtuple
 from decimal import Decimal
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from .reseller_lockout_policy import SEVERITY, STATES
@@ -191,6 +192,12 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
             ("move_type", "in", ("out_invoice", "out_receipt")),
             ("payment_state", "in", ("not_paid", "partial")),
         ]
+
+    def _get_payable_domain(self):
+        """Return the domain of what these debtors' companies may have paid: open invoices and offers."""
+        owed = Domain(self._get_owed_domain())
+        offers = self.env["account.move"]._get_offers_domain()
+        return owed | (Domain("company_id", "in", self.company_id.ids) & offers)
 
     def _get_debt_domain(self):
         """Return the domain of this debtor's invoices."""

@@ -30,7 +30,12 @@ class ResellerLotMixin(models.AbstractModel):
         "reseller.charge", readonly=True, index="btree_not_null", ondelete="restrict"
     )
     state = fields.Selection(
-        [("waiting", "Waits for payment"), ("open", "Released"), ("canceled", "Taken back")],
+        [
+            ("offered", "Offered"),
+            ("waiting", "Waits for payment"),
+            ("open", "Released"),
+            ("canceled", "Taken back"),
+        ],
         required=True,
         readonly=True,
         default="open",
@@ -53,9 +58,10 @@ class ResellerLotMixin(models.AbstractModel):
 
     def _sell(self, day):
         """Add the cost of sold lots, and release those that need not wait."""
-        for lot in self:
+        for lot in self.filtered(lambda one: one.state != "offered"):
             invoice = lot.charge_id.statement_id.invoice_id
-            lot._add_entry("buy", day, lot.cost, 0, invoice)
+            # In the books from the invoice's day on, which may be that of an earlier payment.
+            lot._add_entry("buy", invoice.date or day, lot.cost, 0, invoice)
             if lot.release == "invoiced":
                 lot._release(lot.charge_id.date_from)
             elif not lot.cost or lot._is_paid():
@@ -116,6 +122,9 @@ class ResellerLotMixin(models.AbstractModel):
                         invoice_sudo.display_name,
                     )
                 )
+            if lot.state == "offered":
+                lot.state = "canceled"  # it was in no books
+                continue
             if not lot._is_untouched():
                 raise UserError(
                     self.env._(
@@ -136,8 +145,9 @@ class ResellerLotMixin(models.AbstractModel):
             invoice = statement.invoice_id
             stands = statement.state != "void" and (not invoice or invoice.state == "posted")
             if not stands:
-                lot._take_back()
-            elif lot.state == "canceled":
+                if lot.state != "offered" or statement.state == "void":
+                    lot._take_back()
+            elif lot.state in ("offered", "canceled"):
                 # Its date, and with it the rate, may be another one now.
                 line = lot.charge_id.move_line_ids[:1]
                 lot.write({"state": "waiting", "cost_balance": -line.balance})

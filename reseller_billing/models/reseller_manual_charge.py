@@ -278,7 +278,9 @@ class ResellerManualCharge(models.Model):
             )
         charges = self.env["reseller.charge"]._insert(rows)
         for line, charge in zip(standing, charges, strict=True):
-            line.with_context(reseller_billing=BILLING).charge_id = charge
+            line.with_context(reseller_billing=BILLING).write(
+                {"charge_id": charge.id, **charge._prepare_whose_vals()}
+            )
         known.filtered(lambda item: not item.statement_id).unlink()
         statement_sudo.invalidate_recordset(["charge_ids"])
         exact = statement_sudo.charge_ids._get_exact()

@@ -239,13 +239,13 @@ class ResellerRating(models.AbstractModel):
             """
             NOT EXISTS (SELECT FROM reseller_statement statement
                          WHERE statement.id = bucket.statement_id AND %(known)s)
-            -- Nor one that a credit note has made void since.
-            AND NOT EXISTS (SELECT FROM reseller_statement statement
-                             WHERE statement.client_id = bucket.client_id
-                               AND statement.credit_note_id IS NOT NULL
-                               AND bucket.billing_date
-                                   BETWEEN statement.period_start AND statement.period_end
-                               AND %(known)s)
+            -- Nor one that a credit note has made void since, be it billed again or not.
+            AND NOT EXISTS (SELECT FROM reseller_statement former
+                              JOIN reseller_statement statement
+                                ON statement.client_id = former.client_id
+                               AND statement.kind = former.kind
+                               AND statement.bill_date = former.bill_date
+                             WHERE former.id = bucket.former_statement_id AND %(known)s)
             """,
             known=self._known_sql(as_of),
         )

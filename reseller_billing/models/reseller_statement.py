@@ -652,7 +652,10 @@ class ResellerStatement(models.Model):
         made = model.union(*moves.values())
         billed._check_unlocked(made, date)
         # As Odoo's own button does: where a plan is mandatory, nothing is posted without it.
-        made.with_context(validate_analytic=True).action_post()
+        owed = made.filtered(lambda move: not move._is_pro_forma())
+        owed.with_context(validate_analytic=True).action_post()
+        offers = made - owed
+        offers.line_ids.with_context(validate_analytic=True)._validate_analytic_distribution()
         for statement, move in moves.items():
             statement.write({"invoice_id": move.id, "state": "invoiced"})
         billed._link_given_back()
@@ -764,7 +767,12 @@ class ResellerStatement(models.Model):
             vals["invoice_date_due"] = date
         is_offer = self._is_offer()
         if is_offer:
-            vals |= {"invoice_payment_term_id": False, "invoice_date_due": date}
+            vals |= {
+                "invoice_payment_term_id": False,
+                "invoice_date_due": date,
+                # A draft has no number: what it is paid under is found in the bank by this.
+                "payment_reference": self.name,
+            }
         charges = self.charge_ids.sorted("sequence")
         below = (sum((exact[charge.id][2] for charge in charges), Decimal(0)) < 0) != turned
         commands, (adjusted, given_back, positions) = [], originals

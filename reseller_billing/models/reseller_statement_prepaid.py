@@ -44,7 +44,7 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
             vals = {
                 "client_id": charge.client_id.id,
                 "charge_id": charge.id,
-                "state": "waiting",
+                "state": "offered" if charge.statement_id.invoice_id._is_pro_forma() else "waiting",
                 "currency_id": charge.currency_id.id,
                 "valid_count": grant["valid"][0],
                 "valid_unit": grant["valid"][1],
@@ -252,6 +252,8 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                             "amount_currency": sign * float(cost),
                             "balance": sign * float(balance),
                             "name": f"{what}: {lot.name}",
+                            "reseller_client_id": client.id,
+                            "reseller_feature_id": lot.feature_id.id,
                             "tax_ids": [fields.Command.clear()],
                         }
                     )

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command, Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
+from odoo.tools.misc import format_date
 
 _logger = logging.getLogger(__name__)
 # Statements of a transaction: each takes about a second to print.
@@ -116,7 +117,7 @@ class ResellerStatementSend(models.AbstractModel):
         partner = self._get_partner()
         if self.state not in ("approved", "invoiced"):
             raise UserError(self.env._("The bill is void."))
-        if self.invoice_id and self.invoice_id.state != "posted":
+        if self.invoice_id.state not in (False, "posted") and not self.invoice_id._is_pro_forma():
             raise UserError(
                 self.env._("%s is not posted: post it first.", self.invoice_id.display_name)
             )
@@ -184,7 +185,7 @@ class ResellerStatementSend(models.AbstractModel):
         """
         self.ensure_one()
         invoice = self.invoice_id
-        if not invoice:
+        if invoice.state != "posted":
             return False
         service = self.env["account.move.send"]
         methods = service._get_default_sending_methods(invoice) - BY_MAIL
@@ -219,12 +220,65 @@ class ResellerStatementSend(models.AbstractModel):
         invoice = self.invoice_id
         if not invoice:
             return self.env["ir.attachment"]
+        if invoice._is_pro_forma():
+            document = invoice._get_invoice_pdf_proforma()
+            return self.env["ir.attachment"].create(
+                {
+                    "name": document["filename"],
+                    "raw": document["content"],
+                    "res_model": self._name,
+                    "res_id": self.id,
+                }
+            )
         service = self.env["account.move.send"]
         if not invoice.invoice_pdf_report_id:
             # Networks for electronic invoices are served by Odoo's own sending, which commits: see
             # _send_by_odoo.
             service._generate_and_send_invoices(invoice, sending_methods=[], extra_edis=set())
         return service._get_invoice_extra_attachments(invoice)
+
+    def _get_payment_notes(self):
+        """Return sentences that say what has paid this statement's invoice, and what is charged for it."""
+        self.ensure_one()
+        client, invoice, notes = self.client_id, self.invoice_id, []
+        entries_sudo = self.env["reseller.wallet.entry"].sudo()  # the client's own
+        drawn = entries_sudo._read_group(
+            [("statement_id", "=", self.id), ("kind", "in", ("draw", "return"))],
+            [],
+            ["amount:sum"],
+        )[0][0]
+        if drawn:
+            notes.append(
+                self.env._("%s of it is paid by the wallet.", self.currency_id.format(-drawn))
+            )
+        is_open = invoice.move_type == "out_invoice" and invoice.amount_residual > 0
+        if (
+            is_open
+            and client._charges_by_itself(invoice)
+            and client._has_chargeable_method()
+            and client._get_method_owner() == invoice.commercial_partner_id
+        ):
+            amount = self.currency_id.format(invoice.amount_residual)
+            method = client.payment_token_id.sudo().display_name  # who pays knows it
+            if client.charge_timing == "due" and not invoice.reseller_is_offer:
+                day = format_date(self.env, invoice.invoice_date_due)
+                notes.append(
+                    self.env._(
+                        "%(amount)s is debited from %(method)s on %(day)s: there is nothing to do.",
+                        amount=amount,
+                        method=method,
+                        day=day,
+                    )
+                )
+            else:
+                notes.append(
+                    self.env._(
+                        "%(amount)s is debited from %(method)s now: there is nothing to do.",
+                        amount=amount,
+                        method=method,
+                    )
+                )
+        return notes
 
     def _get_invoice_url(self):
         """Return the address where this statement's invoice is seen and paid, or an empty text."""

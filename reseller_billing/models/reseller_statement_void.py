@@ -182,11 +182,12 @@ class ResellerStatement(models.Model):
         self.env.flush_all()
         self.env.cr.execute(
             SQL(
-                "UPDATE reseller_usage_daily SET statement_id = NULL WHERE statement_id = ANY(%s)",
+                "UPDATE reseller_usage_daily SET statement_id = NULL, former_statement_id = "
+                "COALESCE(former_statement_id, statement_id) WHERE statement_id = ANY(%s)",
                 live.ids,
             )
         )
-        self.env["reseller.usage.daily"].invalidate_model(["statement_id"])
+        self.env["reseller.usage.daily"].invalidate_model(["statement_id", "former_statement_id"])
         for lots in live._find_sold_lots():
             lots._follow_invoices()
 

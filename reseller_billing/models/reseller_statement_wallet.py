@@ -45,6 +45,8 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             usable = client._keep_to_payer(lots[client], payer)
             taken = client._take(statement._get_wallet_share(), usable)
             if taken:
+                if statement.invoice_id._is_pro_forma():
+                    statement.invoice_id._post_paid(day)
                 entries.append((statement, "draw", taken))
                 wanted.append(statement._prepare_wallet_payment(taken, day))
             # A bill by hand covers no days: lots that ended may still pay for use before.

@@ -35,6 +35,13 @@ class ResellerUsageDaily(models.Model):
         "Empty: not billed yet, changed since, or unpriced.",
     )
 
+    former_statement_id = fields.Many2one(
+        "reseller.statement",
+        readonly=True,
+        ondelete="set null",
+        help="The first statement that covered this use as it stands and is void since: the books of days "
+        "before know it.",
+    )
     preview_id = fields.Many2one(
         "reseller.statement",
         readonly=True,
@@ -53,6 +60,7 @@ class ResellerUsageDaily(models.Model):
     )
     _uncovered = models.Index("(client_id, billing_date) WHERE statement_id IS NULL")
     _statement = models.Index("(statement_id) WHERE statement_id IS NOT NULL")
+    _former = models.Index("(former_statement_id) WHERE former_statement_id IS NOT NULL")
     _preview = models.Index("(preview_id) WHERE preview_id IS NOT NULL")
 
     def init(self):

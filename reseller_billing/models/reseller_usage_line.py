@@ -267,7 +267,8 @@ class ResellerUsageLine(models.Model):
                     UPDATE reseller_usage_daily bucket
                        SET quantity = sums.quantity, event_count = sums.event_count,
                            max_quantity = sums.max_quantity, last_quantity = sums.last_quantity,
-                           last_at = sums.last_at, statement_id = NULL, preview_id = NULL
+                           last_at = sums.last_at, statement_id = NULL, former_statement_id = NULL,
+                           preview_id = NULL
                       FROM sums
                      WHERE bucket.client_id = sums.client_id
                        AND bucket.feature_id = sums.feature_id
@@ -1079,7 +1080,7 @@ class ResellerUsageLine(models.Model):
                                          THEN bucket.last_quantity
                                          ELSE excluded.last_quantity END,
                                      last_at = GREATEST(bucket.last_at, excluded.last_at),
-                                     statement_id = NULL,
+                                     statement_id = NULL, former_statement_id = NULL,
                                      preview_id = NULL
             )
             SELECT count(*) FROM stored

@@ -282,8 +282,8 @@ class PrepaidCommon(ResellerBillingCommon):
         vals = {"reseller_grants": "money", "reseller_feature_id": False, "list_price": 100}
         return cls._create_package("Top-up", **vals, **values)
 
-    def _sell(self, day, package=None, quantity=1, pay=True, price=None, client=None):
-        """Sell a package on a day, and pay it; return its lot."""
+    def _sell(self, day, package=None, quantity=1, pay=True, price=None, client=None, owed=False):
+        """Sell a package on a day, and pay it, or have it owed; return its lot."""
         package = package or self.package
         with freeze_time(f"{day} 12:00:00"):
             item = self.env["reseller.manual.charge"].create(
@@ -297,7 +297,9 @@ class PrepaidCommon(ResellerBillingCommon):
                 }
             )
             item.action_bill_now()
-            if pay:
+            if owed:
+                item.statement_id.invoice_id.action_invoice_offer()
+            elif pay:
                 self._pay(item.statement_id.invoice_id)
         name = "wallet" if package.reseller_grants == "money" else "prepaid"
         lots = self.env[f"reseller.{name}.lot"].search(
@@ -307,7 +309,26 @@ class PrepaidCommon(ResellerBillingCommon):
         return lots
 
     def _pay(self, invoice):
+        """Pay an invoice, or an offer by a payment that is found under its reference."""
         invoice.ensure_one()
+        if invoice._is_pro_forma():
+            payment = self.env["account.payment"].create(
+                {
+                    "payment_type": "inbound",
+                    "partner_type": "customer",
+                    "partner_id": invoice.commercial_partner_id.id,
+                    "amount": invoice.amount_total,
+                    "currency_id": invoice.currency_id.id,
+                    "journal_id": self.company_data["default_journal_bank"].id,
+                    "memo": invoice.payment_reference,
+                }
+            )
+            payment.action_post()
+            invoice.action_offer_paid()
+            dialog = self.env["reseller.offer.payment"].create({"invoice_id": invoice.id})
+            self.assertEqual(dialog.line_id.move_id, payment.move_id)
+            dialog.action_take()
+            return
         self.env["account.payment.register"].with_context(
             active_model="account.move", active_ids=invoice.ids
         ).create({"journal_id": self.company_data["default_journal_bank"].id})._create_payments()

@@ -19,6 +19,14 @@ class TestDashboard(ResellerBillingCommon):
         before = month - relativedelta(months=1)
         euro = self.env.ref("base.EUR")
         euro.active = True
+        self.env["res.currency.rate"].create(
+            {
+                "currency_id": euro.id,
+                "name": "2020-01-01",
+                "rate": 0.5,
+                "company_id": self.company.id,
+            }
+        )
         abroad = self._create_reseller("E", currency_id=euro.id)
         self._create_rule(recurring_fee=10)
         self._create_rule(recurring_fee=7, currency_id=euro.id)
@@ -67,18 +75,21 @@ class TestDashboard(ResellerBillingCommon):
             if tile["key"] != "due":
                 found = self.env[action["res_model"]].search(action["domain"])
                 self.assertEqual(len(found), tile["count"], tile["key"])
-        # The fee in advance of each month; nothing is converted.
+        # Two fees of 10.00, and two of 7.00 EUR at half a euro to the dollar, all invoiced this month.
         self.assertEqual(
-            {row["currency"]: (row["last_month"], row["this_month"]) for row in data["revenue"]},
-            {
-                self.company.currency_id.name: ("$\N{NO-BREAK SPACE}10.00",) * 2,
-                "EUR": ("7.00\N{NO-BREAK SPACE}€",) * 2,
-            },
+            data["revenue"],
+            [
+                {
+                    "currency": self.company.currency_id.name,
+                    "last_month": "$\N{NO-BREAK SPACE}0.00",
+                    "this_month": "$\N{NO-BREAK SPACE}48.00",
+                }
+            ],
         )
         self.assertEqual(len(data["chart"]["labels"]), 12)
         self.assertEqual(
             {one["label"]: one["data"][-2:] for one in data["chart"]["datasets"]},
-            {self.company.currency_id.name: [10.0, 10.0], "EUR": [7.0, 7.0]},
+            {self.company.currency_id.name: [0, 48]},
         )
         # What was parked and is billed meanwhile waits no longer, in whatever run it was parked.
         broken.partner_id.property_account_receivable_id = self.client_a.partner_id.with_company(

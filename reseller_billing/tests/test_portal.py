@@ -740,9 +740,14 @@ class TestPortal(PortalCommon):
         again = self._post(f"{home}/buy", product=str(self.package.id))
         self.assertEqual(first.headers["Location"], again.headers["Location"])
         lot = self.client_a.prepaid_lot_ids
-        self.assertEqual((lot.state, lot.granted), ("waiting", 100))
+        self.assertEqual((lot.state, lot.granted), ("offered", 100))
         invoice = lot.charge_id.statement_id.invoice_id
         self.assertEqual((invoice.amount_total, invoice.reseller_is_offer), (50, True))
+        self.assertEqual(invoice.state, "draft")
+        page = self._get(first.headers["Location"].split("#")[0]).text
+        self.assertIn("o_portal_invoice_sidebar", page)
+        self.assertIn("Pay Now", page)
+        self.assertIn(invoice.payment_reference, self._get(home).text)
         # An offer is not owed: the history's balance is what is.
         owed = self.client_a._load_owed()[self.client_a.id][0]
         self.assertEqual(

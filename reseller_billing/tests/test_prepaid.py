@@ -30,13 +30,19 @@ class TestPrepaid(PrepaidCommon):
         self.package.taxes_id = tax
         lot = self._sell("2024-01-05", pay=False)
         invoice = lot.charge_id.statement_id.invoice_id
-        # Tax is due at the sale; income waits for the use.
-        self.assertEqual((invoice.amount_untaxed, invoice.amount_tax), (50, 5))
-        self.assertEqual((self._balance(self.prepaid), self._balance(self.income)), (-50, 0))
-        self.assertEqual((lot.state, lot.left, lot.cost_left), ("waiting", 0, 50))
+        # Until it is paid it is an offer, in no books.
+        self.assertEqual(
+            (invoice.state, invoice.amount_untaxed, invoice.amount_tax), ("draft", 50, 5)
+        )
+        self.assertEqual(self._balance(invoice.line_ids[-1].account_id), 0)
+        self.assertEqual((lot.state, lot.left, lot.cost_left), ("offered", 0, 0))
         self.assertBooks()
         with freeze_time("2024-01-10 12:00:00"):
             self._pay(invoice)
+        # Tax is due at the sale; income waits for the use.
+        self.assertEqual((invoice.state, str(invoice.date)), ("posted", "2024-01-10"))
+        self.assertEqual((self._balance(self.prepaid), self._balance(self.income)), (-50, 0))
+        self.assertBooks()
         self.assertEqual((lot.state, str(lot.date)), ("open", "2024-01-10"))
         # The 5 of the 9th are before the package may be used; of the 100, 35 go in January:
         # 50.00 × 35 ÷ 100 = 17.50 are earned.
@@ -113,7 +119,7 @@ class TestPrepaid(PrepaidCommon):
 
     def test_a_review_whose_package_is_gone_is_prepared_again(self):
         self._run("2024-01-01")
-        lot = self._sell("2024-01-02", pay=False)
+        lot = self._sell("2024-01-02", owed=True)
         lot_sudo = lot.sudo()  # lots are closed to all users
         lot_sudo._release(fields.Date.to_date("2024-01-02"))
         self._use("2024-01-20", 30)
@@ -129,7 +135,7 @@ class TestPrepaid(PrepaidCommon):
         self.assertFalse(self._statement(self.client_a, "2024-02-01"))
 
     def test_a_credit_of_the_client_pays_a_package(self):
-        lot = self._sell("2024-01-02", pay=False)
+        lot = self._sell("2024-01-02", owed=True)
         invoice = lot.charge_id.statement_id.invoice_id
         credit = self.env["account.move"].create(
             {
@@ -180,10 +186,10 @@ class TestPrepaid(PrepaidCommon):
             wizard.modify_moves()
             return lot.charge_id.statement_id.invoice_id
 
-        lot = self._sell("2024-01-02", pay=False)
+        lot = self._sell("2024-01-02", owed=True)
         other = replace(lot)
         self.assertEqual((other.state, lot.state, lot.cost_left), ("draft", "canceled", 0))
-        self.assertTrue(other.reseller_is_offer)
+        self.assertFalse(other.reseller_is_offer)
         self.assertBooks()
         other.action_post()
         self._pay(other)
@@ -215,7 +221,7 @@ class TestPrepaid(PrepaidCommon):
         self.assertEqual(self._sell("2024-01-02", top_up).left, 70)
 
     def test_the_account_of_a_package_stays_on_its_invoice(self):
-        lot = self._sell("2024-01-02", pay=False)
+        lot = self._sell("2024-01-02", owed=True)
         invoice = lot.charge_id.statement_id.invoice_id
         invoice.button_draft()
         with self.assertRaisesRegex(UserError, "comes from the statement"):
@@ -258,7 +264,7 @@ class TestPrepaid(PrepaidCommon):
         self.assertBooks()
 
     def test_an_invoice_that_does_not_stand_takes_its_package_back(self):
-        lot = self._sell("2024-01-02", pay=False)
+        lot = self._sell("2024-01-02", owed=True)
         invoice = lot.charge_id.statement_id.invoice_id
         invoice.button_draft()
         self.assertEqual((lot.state, lot.cost_left), ("canceled", 0))
@@ -351,8 +357,8 @@ class TestPrepaid(PrepaidCommon):
         )
         lot = self._sell("2024-01-05", top_up, pay=False)
         invoice = lot.charge_id.statement_id.invoice_id
-        self.assertEqual((invoice.amount_total, self._balance(self.deposit)), (100, -100))
-        self.assertEqual((self.client_a.wallet_balance, lot.cost_left), (0, 100))
+        self.assertEqual((invoice.amount_total, self._balance(self.deposit)), (100, 0))
+        self.assertEqual((self.client_a.wallet_balance, lot.cost_left), (0, 0))
         self.assertBooks()
         # Nobody pays a top-up out of the wallet, not even out of an older lot.
         with freeze_time("2024-01-05 12:00:00"):

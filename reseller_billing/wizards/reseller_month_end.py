@@ -601,8 +601,11 @@ class ResellerMonthEnd(models.TransientModel):
 
     def _prepare_line_vals(self, product, item, currency, account, income, amount, balance=None):
         lines = self._prepare_pair(item.display_name, currency, account, income, amount, balance)
-        # So that Odoo finds the analytic distribution.
-        return [{**vals, "product_id": product.id} for vals in lines]
+        of_feature = {}
+        if item._name == "reseller.feature":
+            of_feature["reseller_feature_id"] = item.id
+        # With the product, so that Odoo finds the analytic distribution.
+        return [{**vals, "product_id": product.id, **of_feature} for vals in lines]
 
     def _prepare_pair(self, name, currency, debit, credit, amount, balance=None):
         """Return the values of two lines.

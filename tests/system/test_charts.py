@@ -116,7 +116,9 @@ class Books:
         invoice = item.statement_id.invoice_id
         gross = Decimal(50) * (100 + rate) / 100
         assert Decimal(str(invoice.amount_total)) == gross
-        (self.receive(gross, "2024-01-02") | invoice.line_ids._get_open_receivables()).reconcile()
+        self.env["reseller.offer.payment"].create(
+            {"invoice_id": invoice.id, "line_id": self.receive(gross, "2024-01-02").id}
+        ).action_take()
 
     def pay_in(self):
         """Pay 220.00 in on 3 January, with 22.00 on top, until 31 March."""

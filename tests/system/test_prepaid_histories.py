@@ -164,9 +164,17 @@ class History:
         for invoice in invoices:
             self.check()
             fate = self.chance.random()
+            if invoice._is_pro_forma() and self.chance.random() < 0.3:
+                invoice.action_invoice_offer()
+                self.check()
             if fate < 0.6 and invoice.amount_residual:
                 line = self.receive(invoice.amount_residual)
-                (line | invoice.line_ids._get_open_receivables()).reconcile()
+                if invoice._is_pro_forma():
+                    self.env["reseller.offer.payment"].create(
+                        {"invoice_id": invoice.id, "line_id": line.id}
+                    ).action_take()
+                else:
+                    (line | invoice.line_ids._get_open_receivables()).reconcile()
             elif fate > 0.8 and invoice.payment_state != "paid":
                 invoice.button_cancel()
             self.client.invalidate_recordset()

@@ -1,0 +1,79 @@
+from odoo import fields, models
+from odoo.tools import SQL
+
+
+class ResellerTaxSummary(models.Model):
+    """Net amounts and taxes of statements' invoices and credit notes, as the ledger has them."""
+
+    _name = "reseller.tax.summary"
+    _description = "Taxes of Statements"
+    _auto = False
+    _order = "date desc, move_id, tax_id"
+    _rec_name = "move_id"
+    # What has to reach the database before this is read.
+    _depends = {
+        "account.move": ["reseller_client_id"],
+        "account.move.line": [
+            "balance",
+            "date",
+            "parent_state",
+            "reseller_client_id",
+            "tax_ids",
+            "tax_line_id",
+        ],
+    }
+
+    company_id = fields.Many2one("res.company", readonly=True)
+    reseller_id = fields.Many2one("reseller.reseller", readonly=True)
+    client_id = fields.Many2one("reseller.client", readonly=True)
+    partner_id = fields.Many2one("res.partner", string="Payer", readonly=True)
+    country_id = fields.Many2one("res.country", readonly=True, help="Of the payer.")
+    move_id = fields.Many2one("account.move", string="Document", readonly=True)
+    date = fields.Date(readonly=True)
+    tax_id = fields.Many2one(
+        "account.tax", readonly=True, help="Empty: what was sold without a tax."
+    )
+    currency_id = fields.Many2one("res.currency", readonly=True)
+    net = fields.Monetary(readonly=True, help="In the company's currency; below zero: given back.")
+    tax = fields.Monetary(readonly=True, help="In the company's currency.")
+
+    @property
+    def _table_query(self):
+        return SQL(
+            """
+            WITH ours AS (
+                -- Also what reverses or replaces them: its lines tell whose they are.
+                SELECT move_id, min(reseller_client_id) AS client_id
+                  FROM account_move_line
+                 WHERE reseller_client_id IS NOT NULL AND parent_state = 'posted'
+                 GROUP BY move_id
+            )
+            SELECT row_number() OVER (ORDER BY part.move_id, part.tax_id) AS id, move.company_id,
+                   client.reseller_id, ours.client_id, move.commercial_partner_id AS partner_id,
+                   partner.country_id, part.move_id, move.date, part.tax_id,
+                   company.currency_id, sum(part.net) AS net, sum(part.tax) AS tax
+              FROM (
+                SELECT line.move_id, used.account_tax_id AS tax_id, -line.balance AS net,
+                       0::numeric AS tax
+                  FROM ours
+                  JOIN account_move_line line ON line.move_id = ours.move_id
+                  LEFT JOIN account_move_line_account_tax_rel used
+                    ON used.account_move_line_id = line.id
+                 WHERE line.display_type = 'product'
+                 UNION ALL
+                SELECT line.move_id, line.tax_line_id, 0, -line.balance
+                  FROM ours
+                  JOIN account_move_line line ON line.move_id = ours.move_id
+                 WHERE line.tax_line_id IS NOT NULL
+              ) AS part
+              JOIN ours ON ours.move_id = part.move_id
+              JOIN account_move move ON move.id = part.move_id
+              JOIN res_partner partner ON partner.id = move.commercial_partner_id
+              JOIN res_company company ON company.id = move.company_id
+              JOIN reseller_client client ON client.id = ours.client_id
+             WHERE move.move_type IN ('out_invoice', 'out_refund')
+             GROUP BY part.move_id, part.tax_id, move.company_id, client.reseller_id,
+                      ours.client_id, move.commercial_partner_id, partner.country_id, move.date,
+                      company.currency_id
+            """
+        )

@@ -1,0 +1,286 @@
+from datetime import date
+
+from freezegun import freeze_time
+from odoo import Command
+from odoo.exceptions import UserError
+
+from .common import PrepaidCommon
+
+
+class TestLedgerReports(PrepaidCommon):
+    """Reports that tie to the ledger: worked out by hand, and added up against its accounts."""
+
+    def setUp(self):
+        super().setUp()
+        self.taxes = self.prepaid.copy({"name": "Taxes"})
+
+    def _tax(self, rate, included=False):
+        shares = [
+            Command.create({"repartition_type": "base"}),
+            Command.create({"repartition_type": "tax", "account_id": self.taxes.id}),
+        ]
+        return self.env["account.tax"].create(
+            {
+                "name": f"{rate} % {included}",
+                "amount": rate,
+                "price_include_override": "tax_included" if included else "tax_excluded",
+                "invoice_repartition_line_ids": shares,
+                "refund_repartition_line_ids": shares,
+            }
+        )
+
+    def _revenue(self, *domain):
+        self.env["reseller.analysis"].invalidate_model()
+        [(total,)] = self.env["reseller.analysis"]._read_group([*domain], [], ["amount:sum"])
+        return self.company.currency_id.round(total)
+
+    def assertTies(self):
+        """Assert that analysis and dashboard are what the ledger has on income accounts."""
+        lines = self.env["account.move.line"].search(
+            [
+                ("account_id.account_type", "in", ("income", "income_other")),
+                ("company_id", "=", self.company.id),
+                ("parent_state", "=", "posted"),
+            ]
+        )
+        total = self.company.currency_id.round(-sum(lines.mapped("balance")))
+        self.assertEqual(self._revenue(("company_id", "=", self.company.id)), total)
+        return total
+
+    def _rollforward(self, first, last):
+        rows = self.env["reseller.rollforward"].with_context(
+            reseller_date_from=first, reseller_date_to=last
+        )
+        rows.invalidate_model()
+        names = ("opening", "added", "used", "expired", "refunded", "other", "closing")
+        found = {}
+        for row in rows.search([("company_id", "=", self.company.id)]):
+            found[row.kind] = [row[name] for name in names]
+            self.assertEqual(found[row.kind], [row[f"{name}_balance"] for name in names])
+        return found
+
+    def test_revenue_is_what_is_earned_and_net(self):
+        # 119.00 are paid in by one client, who uses 100.00 and tax of it; another one uses 119.00
+        # with the tax in its price: 100.00 each.
+        self.product.taxes_id = self._tax(19)
+        other = self._create_feature("other")
+        other.product_id = self._create_package(
+            "Taxed",
+            reseller_grants=False,
+            reseller_feature_id=False,
+            taxes_id=self._tax(19, True).ids,
+        )
+        self._create_rule(other, unit_price=119)
+        self._sell("2024-01-02", self._create_top_up(), price=119)
+        second = self._create_client("B")
+        self._use("2024-01-10", 100)
+        self._use("2024-01-10", 1, "other", client="B")
+        self._run("2024-02-01")
+        self.assertEqual(self._statement(self.client_a, "2024-02-01").invoice_id.amount_total, 119)
+        self.assertEqual(self._statement(second, "2024-02-01").invoice_id.amount_total, 119)
+        self.assertEqual(self._revenue(), 200)
+        self.assertEqual(self._revenue(("feature_id", "=", other.id)), 100)
+        self.assertEqual(self._revenue(("client_id", "=", self.client_a.id)), 100)
+        self.assertEqual(self.assertTies(), 200)
+        with freeze_time("2024-02-20 12:00:00"):
+            data = self.env["reseller.dashboard"].get_data()
+        self.assertEqual([one["data"][-2:] for one in data["chart"]["datasets"]], [[0, 200]])
+        # Taxes by document: 19.00 of each.
+        rows = self.env["reseller.tax.summary"].search([("company_id", "=", self.company.id)])
+        self.assertEqual(
+            sorted((row.client_id.ref, row.net, row.tax) for row in rows if row.tax_id),
+            [("A", 100, 19), ("B", 100, 19)],
+        )
+
+    def test_revenue_adds_up_with_all_that_there_is(self):
+        self._create_rule(
+            name="fee", feature=self._create_feature("fee", aggregation="sum"), recurring_fee=31
+        )
+        self.reseller.cash_rounding_id = self.env["account.cash.rounding"].create(
+            {
+                "name": "0.05",
+                "rounding": 0.05,
+                "strategy": "add_invoice_line",
+                "profit_account_id": self.income.copy({"name": "Rounding"}).id,
+                "loss_account_id": self.income.copy({"name": "Rounding loss"}).id,
+                "rounding_method": "UP",
+            }
+        )
+        self._sell("2024-01-02")
+        with freeze_time("2024-01-02 12:00:00"):
+            self.client_a._give_to_wallet(30, "Fair", "fair", date_until=date(2024, 1, 31))
+        self._use("2024-01-10", "130.33")
+        with freeze_time("2024-02-05 12:00:00"):
+            self.env["reseller.month.end"].create(
+                {
+                    "date": "2024-01-31",
+                    "accrued_account_id": self.prepaid.copy({"account_type": "asset_current"}).id,
+                    "deferred_account_id": self.prepaid.copy({}).id,
+                }
+            ).action_post()
+        accrued = self.assertTies()
+        # January: 30.33 of use, the fee, and the package, 50.00; reversed in February.
+        self.assertEqual(self._revenue(("month", "=", "2024-01-01")), 30.33 + 31 + 50)
+        self.assertEqual(accrued, 0)
+        self._run("2024-02-01")
+        self.assertTies()
+        january = self._statement(self.client_a, "2024-02-01")
+        with freeze_time("2024-02-10 12:00:00"):
+            january._void_by_credit_note(date(2024, 2, 10))
+        # What is void is no revenue of its feature either: January's fee, of the opening bill, is left.
+        self.assertEqual(self.assertTies(), 31)
+        self.assertEqual(self._revenue(("feature_id", "=", self.feature.id)), 0)
+        self._run("2024-02-11")
+        total = self.assertTies()
+        again = self.client_a.statement_ids.filtered(
+            lambda one: one.bill_date == january.bill_date and one.state == "invoiced"
+        )
+        invoice = again.invoice_id
+        with freeze_time("2024-02-12 12:00:00"):
+            reversal = self.env["account.move.reversal"].create(
+                {"move_ids": invoice.ids, "journal_id": invoice.journal_id.id}
+            )
+            reversal.modify_moves()
+            again.invoice_id.action_post()
+        self.assertEqual(self.assertTies(), total)
+
+    def test_the_rollforward_of_wallets_and_packages(self):
+        self.company.reseller_wallet_limit = 1000
+        self._sell("2024-01-02")
+        with freeze_time("2024-01-03 12:00:00"):
+            self._pay_in(200)
+        self._use("2024-01-10", 160)
+        self._run("2024-02-01")
+        # 100 of the package, 60.00 of the wallet, both booked on 1 February.
+        self.assertEqual(
+            self._rollforward("2024-01-01", "2024-01-31"),
+            {"money": [0, 200, 0, 0, 0, 0, 200], "units": [0, 50, 0, 0, 0, 0, 50]},
+        )
+        self.assertEqual(
+            self._rollforward("2024-02-01", "2024-02-29"),
+            {"money": [200, 0, -60, 0, 0, 0, 140], "units": [50, 0, -50, 0, 0, 0, 0]},
+        )
+        with freeze_time("2024-03-05 12:00:00"):
+            self._statement(self.client_a, "2024-02-01")._void_by_credit_note(date(2024, 3, 5))
+            self.client_a._debit_wallet(15, "Fee")
+            self.client_a._refund_wallet("Bye")
+        # What is given back is less of what was used.
+        self.assertEqual(
+            self._rollforward("2024-03-01", "2024-03-31"),
+            {"money": [140, 0, 60, -15, -185, 0, 0], "units": [0, 0, 50, 0, 0, 0, 50]},
+        )
+        # A past period stays what it was.
+        self.assertEqual(
+            self._rollforward("2024-02-01", "2024-02-29")["money"], [200, 0, -60, 0, 0, 0, 140]
+        )
+        self.assertEqual(
+            self._rollforward("2024-01-01", "2024-03-31")["money"],
+            [0, 200, 0, -15, -185, 0, 0],
+        )
+
+    def _pay_in(self, amount):
+        payment = self.env["account.payment"].create(
+            {
+                "payment_type": "inbound",
+                "partner_type": "customer",
+                "partner_id": self.client_a.partner_id.id,
+                "amount": amount,
+                "journal_id": self.company_data["default_journal_bank"].id,
+            }
+        )
+        payment.action_post()
+        self.client_a._fund_wallet(payment.move_id.line_ids._get_open_receivables(), "Paid in")
+
+    def test_debt_is_as_old_as_it_was(self):
+        self._use("2024-01-10", 60)
+        self._use("2024-02-10", 30)
+        self._run("2024-02-01")
+        self._run("2024-03-01")
+        january = self._statement(self.client_a, "2024-02-01").invoice_id
+        with freeze_time("2024-04-10 12:00:00"):
+            self._pay(january)
+            self.env["account.payment"].create(
+                {
+                    "payment_type": "inbound",
+                    "partner_type": "customer",
+                    "partner_id": self.client_a.partner_id.id,
+                    "amount": 7,
+                    "journal_id": self.company_data["default_journal_bank"].id,
+                }
+            ).action_post()
+
+        def aged(day):
+            rows = self.env["reseller.aged.debt"].with_context(reseller_date_to=day)
+            rows.invalidate_model()
+            return sorted(
+                (row.bucket, row.residual)
+                for row in rows.search([("reseller_id", "=", self.reseller.id)])
+            )
+
+        self.assertEqual(aged("2024-02-01"), [("0", 60)])
+        self.assertEqual(aged("2024-03-02"), [("30", 30), ("30", 60)])
+        self.assertEqual(aged("2024-04-05"), [("60", 30), ("90", 60)])
+        # Paid on the 10th; the 7.00 that name no bill are the payer's, of its one reseller.
+        self.assertEqual(aged("2024-04-10"), [("0", -7), ("60", 30)])
+        self.assertEqual(aged("2024-06-30"), [("90", -7), ("older", 30)])
+        january.button_draft()
+        self.assertEqual(aged("2024-03-02"), [("30", 30)])
+
+    def test_recurring_revenue_comes_and_goes(self):
+        fee, yearly = self._create_feature("fee"), self._create_feature("yearly")
+        terms = {"fee_timing": "advance"}
+        self._create_rule(fee, recurring_fee=10, date_to="2024-02-29", **terms)
+        self._create_rule(fee, recurring_fee=15, date_from="2024-03-01", **terms)
+        second = self._create_client("B")
+        self._create_rule(
+            yearly,
+            recurring_fee=120,
+            client_id=second.id,
+            interval_count=1,
+            interval_unit="year",
+            **terms,
+        )
+        second.membership_ids.date_to = "2024-02-15"
+        for day in ("2024-01-01", "2024-02-01", "2024-02-16", "2024-03-01", "2024-04-01"):
+            self._run(day)
+        model = self.env["reseller.recurring.revenue"]
+        model.invalidate_model()
+        ours = ("company_id", "=", self.company.id)
+        names = ("opening", "new", "expansion", "contraction", "churn", "mrr", "arr")
+
+        def rows(month):
+            return {
+                row.client_id.ref: tuple(row[name] for name in names)
+                for row in model.search([("month", "=", month), ours])
+            }
+
+        # A pays 10.00 a month, and 15.00 from March on; B, until 15 February, that and 120.00 a year.
+        self.assertEqual(
+            rows("2024-01-01"),
+            {"A": (0, 10, 0, 0, 0, 10, 120), "B": (0, 20, 0, 0, 0, 20, 240)},
+        )
+        self.assertEqual(
+            rows("2024-02-01"),
+            {"A": (10, 0, 0, 0, 0, 10, 120), "B": (20, 0, 0, 0, -20, 0, 0)},
+        )
+        self.assertEqual(rows("2024-03-01"), {"A": (10, 0, 5, 0, 0, 15, 180)})
+        # Of 30.00 in January, 10.00 are left in February; of these come 15.00.
+        found = model._read_group(
+            [ours, ("month", "<=", "2024-03-01")], ["month:month"], ["retention:avg", "mrr:sum"]
+        )
+        self.assertEqual(
+            [(round(kept or 0, 1), mrr) for _month, kept, mrr in found],
+            [(0, 30), (33.3, 10), (150, 15)],
+        )
+
+    def test_bad_periods_are_refused(self):
+        wizard = self.env["reseller.report.period"].create(
+            {"report": "reseller.rollforward", "date_from": "2024-03-01", "date_to": "2024-02-01"}
+        )
+        with self.assertRaisesRegex(UserError, "not after the last"):
+            wizard.action_open()
+        wizard.date_from = "2024-02-01"
+        self.assertEqual(
+            wizard.action_open()["context"],
+            {"reseller_date_from": "2024-02-01", "reseller_date_to": "2024-02-01"},
+        )
