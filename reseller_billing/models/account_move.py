@@ -101,7 +101,9 @@ class AccountMove(models.Model):
         posted = super(AccountMove, self | twins)._post(soft)
         posted._follow_sold_lots()
         posted.reseller_statement_id._link_given_back()
-        for move in posted.filtered("reseller_client_id"):
+        for move in posted.filtered(
+            lambda one: one.reseller_client_id and one.invoice_cash_rounding_id
+        ):
             rounding = move.line_ids.filtered(lambda line: line.display_type == "rounding")
             rounding.with_context(
                 reseller_billing=BILLING

@@ -22,7 +22,7 @@ CHARGE_OWNED = {
 # What billing alone writes.
 OF_BILLING = {"reverses_charge_id", "charge_amount", "charge_date_from", "charge_date_to"}
 # Whose an item of the ledger is, and of what: copies keep it, so that what reverses it has it too.
-WHOSE = {"reseller_client_id", "reseller_feature_id", "reseller_level_id"}
+WHOSE = {"reseller_client_id", "reseller_feature_id", "reseller_level_id", "reseller_settles"}
 
 # What would take the cost of a package from the account that owes it.
 PACKAGE_OWNED = {"account_id"}
@@ -70,6 +70,13 @@ class AccountMoveLine(models.Model):
     reseller_level_id = fields.Many2one(
         "reseller.feature.level", string="Level", readonly=True, ondelete="restrict"
     )
+    reseller_settles = fields.Selection(
+        [("bonus", "Bonus"), ("advance", "Advance payment")],
+        string="Settled by the Wallet",
+        readonly=True,
+        help="What lowers an invoice that a wallet pays: the share of a bonus, which nobody has paid for, "
+        "or money whose tax was due when it was paid in.",
+    )
     charge_amount = fields.Monetary(
         string="As Priced",
         readonly=True,
@@ -94,6 +101,8 @@ class AccountMoveLine(models.Model):
         now; other lines of bills have those of their days of service.
         """
         before = self.reverses_charge_id
+        if self.reseller_settles:
+            return self.tax_ids
         if not before:
             return self._get_dated_taxes(super()._get_computed_taxes())
         billed = before.move_line_ids.filtered(
@@ -178,6 +187,7 @@ class AccountMoveLine(models.Model):
             charge.kind == "package"
             or charge.manual_charge_id.refund_lot_id
             or self.reverses_charge_id
+            or self.reseller_settles
         )
 
     def _reconcile_post_hook(self, data):
@@ -192,7 +202,7 @@ class AccountMoveLine(models.Model):
                 "The line '%(line)s' comes from the statement %(statement)s: its amount stays. "
                 "Void the bill to bill its period again, or post a credit note.",
                 line=line.name,
-                statement=line.charge_id.statement_id.name,
+                statement=line.move_id.reseller_statement_id.name,
             )
         )
 
@@ -202,12 +212,12 @@ class AccountMoveLine(models.Model):
                 self.env._("Whose a line is and what it gives back, billing itself keeps.")
             )
         if (CHARGE_OWNED | PACKAGE_OWNED) & vals.keys() and not _is_billing(self):
-            for line in self.filtered("charge_id"):
+            for line in self.filtered(lambda one: one._is_of_statement()):
                 if line._is_by_hand():
                     continue
                 # Taxes are no part of a statement; what is sold on an invoice stays as it was sold.
                 owned = CHARGE_OWNED - ({"tax_ids"} if line.parent_state == "draft" else set())
-                if line.charge_id.kind == "package":
+                if line.charge_id.kind == "package" or line.reseller_settles:
                     owned = CHARGE_OWNED | PACKAGE_OWNED
                 for name in owned & vals.keys():
                     field = line._fields[name]
@@ -223,10 +233,22 @@ class AccountMoveLine(models.Model):
 
     def unlink(self):
         if not _is_billing(self):
-            for line in self.filtered("charge_id"):
+            for line in self.filtered(lambda one: one._is_of_statement()):
                 if not line._is_by_hand():
                     line._raise_charge_line(line)
         return super().unlink()
+
+    def _tops_up(self):
+        """Whether this line sells money for the wallet."""
+        self.ensure_one()
+        charge = self.charge_id
+        return charge.kind == "package" and charge.trace["grant"]["grants"] == "money"
+
+    def _is_of_statement(self):
+        """Whether a line is what a statement billed, or what lowers its invoice."""
+        self.ensure_one()
+        lowers = self.reseller_settles and self.move_id.reseller_statement_id
+        return bool(self.charge_id or lowers)
 
     def _is_by_hand(self):
         """Whether a line was added to a draft invoice by hand: its charge follows when it is posted."""

@@ -6,13 +6,18 @@ from odoo.exceptions import ValidationError
 from .. import rating
 from .reseller_price_rule import INTERVAL_UNITS
 
+VAT_MODES = [("use", "At use"), ("receipt", "At receipt")]
 
-def make_grant(feature, units, bonus=0.0, valid=(0, "month"), release="paid", priority=10):
+
+def make_grant(
+    feature, units, bonus=0.0, valid=(0, "month"), release="paid", priority=10, vat_mode="use"
+):
     """Return what a sale gives to who buys, as JSON for its charge's trace.
 
     :param feature: of which `units` are given with each one sold; None: its price in the wallet
     :param bonus: money on top
     :param valid: number and unit of the interval; none where the number is 0
+    :param vat_mode: of money: taxed at "use" or at "receipt"
     """
     return {
         "grants": "units" if feature else "money",
@@ -22,6 +27,7 @@ def make_grant(feature, units, bonus=0.0, valid=(0, "month"), release="paid", pr
         "valid": list(valid),
         "release": release,
         "priority": priority,
+        "vat_mode": vat_mode,
     }
 
 
@@ -61,6 +67,15 @@ class ProductTemplate(models.Model):
         string="Priority", default=10, help="Lower ones are drawn first."
     )
 
+    reseller_vat_mode = fields.Selection(
+        VAT_MODES,
+        string="Taxed",
+        company_dependent=True,
+        help="Money in the wallet. At use: it may pay for what is taxed differently (a multi-purpose voucher, "
+        "Directive 2006/112/EC, art. 30a and 30b): paying in is no sale. At receipt: all that it may pay for "
+        "has one tax, known when it is sold (a single-purpose voucher, or a payment on account, art. 65): its "
+        "invoice has the tax, and the bills that it pays are lowered by both. Empty: at use. Ask your adviser.",
+    )
     reseller_untaxed = fields.Boolean(
         string="Billed Without Sales Tax",
         company_dependent=True,
@@ -99,6 +114,10 @@ class ProductTemplate(models.Model):
             if account:
                 taxes = account.tax_ids.filtered(lambda tax: tax.type_tax_use == "sale")
         return self.env["reseller.tax.change"]._apply(taxes, company, day) if day else taxes
+
+    def _get_vat_mode(self, company):
+        """Return when money that this puts into wallets is taxed, "use" or "receipt", in a company."""
+        return self.with_company(company).reseller_vat_mode or "use"
 
     def _adapt_price(self, amount, currency, taxes, mapped):
         """Return an amount as priced, exact, as invoices with other taxes have it: as Odoo does, a price
@@ -154,4 +173,5 @@ class ProductProduct(models.Model):
             valid=(self.reseller_valid_count, self.reseller_valid_unit or "month"),
             release=self.reseller_release or "paid",
             priority=self.reseller_priority,
+            vat_mode=self.product_tmpl_id._get_vat_mode(company),
         )

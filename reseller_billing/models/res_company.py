@@ -111,6 +111,14 @@ class ResCompany(models.Model):
         help="Income from deposits that expired or were taken out by hand.",
         groups=OFFICE,
     )
+    reseller_bonus_mode = fields.Selection(
+        [("price", "Lowers the price"), ("expense", "Is an expense")],
+        string="What a Bonus Pays",
+        required=True,
+        default="price",
+        help="What nobody has paid for is no consideration (Directive 2006/112/EC, art. 73 and 79): it lowers "
+        "the bill that it pays, and its taxes. As an expense, the bill keeps both. Ask your adviser.",
+    )
     reseller_bonus_account_id = fields.Many2one(
         "account.account",
         string="Bonuses",

@@ -400,7 +400,7 @@ class ResellerCharge(models.Model):
             vals["tax_ids"] = [fields.Command.set(sold.tax_ids.ids)]
         elif self.kind == "package":
             vals["account_id"] = self._get_liability_account().id
-            if self.trace["grant"]["grants"] == "money":
+            if not self._takes_taxes():
                 vals["tax_ids"] = [fields.Command.clear()]  # taxed at use
         if part.original:
             vals |= self._prepare_given_back_vals(part, vals["name"])
@@ -509,7 +509,7 @@ class ResellerCharge(models.Model):
             )
 
     def _check_package_taxes(self):
-        """Refuse taxes that would be booked on the account of packages: these owe their cost alone."""
+        """Refuse taxes that would be booked on the account of what is sold ahead, which owes its cost alone."""
         template = self._get_product().product_tmpl_id
         taxes = template._get_sales_taxes(self.company_id, day=self._get_tax_day(None))
         for tax in taxes.flatten_taxes_hierarchy():
@@ -520,8 +520,8 @@ class ResellerCharge(models.Model):
             ):
                 raise UserError(
                     self.env._(
-                        "The tax %s has no account of its own, so that it would be booked as a "
-                        "package: set one.",
+                        "The tax %s has no account of its own, so that it would be booked as what is "
+                        "sold ahead: set one.",
                         tax.display_name,
                     )
                 )
@@ -541,7 +541,10 @@ class ResellerCharge(models.Model):
         self.ensure_one()
         if self.manual_charge_id.refund_lot_id:
             return False
-        return self.kind != "package" or self.trace["grant"]["grants"] == "units"
+        if self.kind != "package":
+            return True
+        grant = self.trace["grant"]
+        return grant["grants"] == "units" or grant.get("vat_mode") == "receipt"
 
     def _get_product(self):
         """Return the product whose taxes and account this charge takes."""

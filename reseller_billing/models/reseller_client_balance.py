@@ -113,7 +113,7 @@ class ResellerClientBalanceMixin(models.AbstractModel):
                 totals = client._get_totals(lines[client], positions[client.id])
                 bill = bills.get(client.id)
                 since = min(bill.period_start, client._today()) if bill else client._today()
-                found[client.id] = since, client._limit_share(*totals)
+                found[client.id] = since, client._limit_share(*totals[:2])
         return found
 
     def _limit_share(self, total, metered):
@@ -211,7 +211,8 @@ class ResellerClientBalanceMixin(models.AbstractModel):
         return taxes, exact if invoiced == line.amount else (Decimal(1), invoiced, invoiced)
 
     def _get_totals(self, lines, position):
-        """Return (total, total of metered use) of an invoice, taxes included; exact Decimals.
+        """Return (total, total of metered use, both taxes included; total without taxes) of an invoice, as
+        exact Decimals.
 
         Odoo computes and rounds the taxes as it does on the invoice.
 
@@ -225,7 +226,7 @@ class ResellerClientBalanceMixin(models.AbstractModel):
         position_sudo = positions_sudo.browse(position or [])
         digits = self.env["decimal.precision"].precision_get("Product Unit")
         unit = currency._get_exact_rounding()
-        plain, bases, payer = [Decimal(0), Decimal(0)], [], self._get_payer()
+        plain, bases, payer = [Decimal(0)] * 3, [], self._get_payer()
         for line in lines:
             product_sudo = line.product.sudo()  # as on the invoice
             taxes_sudo, exact = self._get_line_price(
@@ -233,6 +234,7 @@ class ResellerClientBalanceMixin(models.AbstractModel):
             )
             if not taxes_sudo:
                 plain[0] += exact[2]
+                plain[2] += exact[2]
                 plain[1] += exact[2] if line.is_metered else 0
                 continue
             quantity, price = self.env["reseller.charge"]._split_amount(*exact, digits)
@@ -257,6 +259,7 @@ class ResellerClientBalanceMixin(models.AbstractModel):
             taxes_model._round_base_lines_tax_details(invoice, company)
             summary = taxes_model._get_tax_totals_summary(invoice, currency, company)
             plain[0] += _exact(summary["total_amount_currency"], unit)
+            plain[2] += _exact(summary["base_amount_currency"], unit)
         rounding = self._get_cash_rounding()
         if rounding:
             plain[0] += _exact(rounding.compute_difference(currency, float(plain[0])), unit)

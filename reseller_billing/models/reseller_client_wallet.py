@@ -12,8 +12,14 @@ NEVER, FOREVER = date.min, date.max
 
 
 def total_of(taken, name):
-    """Return how much entry values take, of their `amount` or `cost`, as an exact Decimal."""
+    """Return how much entry values take, of their `amount`, `cost` or `tax`, as an exact Decimal."""
     return -sum((Decimal(repr(vals[name])) for vals in taken), Decimal(0))
+
+
+def bonus_of(taken):
+    """Return how much of what entry values take nobody has paid for, as an exact Decimal."""
+    amount, cost, tax = (total_of(taken, name) for name in ("amount", "cost", "tax"))
+    return amount - cost - tax
 
 
 class ResellerClientWalletMixin(models.AbstractModel):
@@ -122,11 +128,18 @@ class ResellerClientWalletMixin(models.AbstractModel):
             kept = rating.round_to(Fraction(repr(lot.cost)) * share, unit)
             # Bills that were void in between may leave a cent here or there.
             kept = min(max(kept, cost_left - amount), left - amount, cost_left)
+            cost, paid = cost_left - kept, lot._get_paid_left(cost_left)
+            paid_kept = kept
+            if lot.tax:
+                whole = Fraction(repr(lot.cost)) + Fraction(repr(lot.tax))
+                paid_kept = rating.round_to(whole * share, unit)
+                paid_kept = min(max(paid_kept, paid - amount, kept), left - amount, paid)
             found.append(
                 {
                     "lot_id": lot.id,
                     "amount": -float(amount),
-                    "cost": -float(cost_left - kept),
+                    "cost": -float(cost),
+                    "tax": -float(paid - paid_kept - cost),
                     "balance": float(lot._get_balance_of(kept) - lot._get_balance_left(cost_left)),
                 }
             )
@@ -246,17 +259,24 @@ class ResellerClientWalletMixin(models.AbstractModel):
         """
         self.ensure_one()
         self._take_turn()
-        taken = {}
+        taken, taxed = {}, []
         for lot, left, cost in self._load_own_lots():
             vals = {
                 "lot_id": lot.id,
                 "amount": -float(left),
                 "cost": -float(cost),
+                "tax": -float(lot._get_paid_left(cost) - cost),
                 "balance": -float(lot._get_balance_left(cost)),
             }
-            taken.setdefault(lot.partner_id, []).append(vals)
-        if not any(total_of(rows, "cost") for rows in taken.values()):
+            if lot.vat_mode == "receipt" and cost:
+                taxed.append((lot, vals))
+            else:
+                taken.setdefault(lot.partner_id, []).append(vals)
+        if not taxed and not any(total_of(rows, "cost") for rows in taken.values()):
             raise UserError(self.env._("Nothing that was paid in is left."))
+        for lot, vals in taxed:
+            note = self._credit_advance(lot, vals, reason)
+            self._store_entries("refund", [vals], self._today(), reason, note)
         for payer, rows in taken.items():
             account = payer.with_company(self.company_id).property_account_receivable_id
             self._add_entries("refund", rows, self._today(), reason, account, payer)
@@ -268,9 +288,88 @@ class ResellerClientWalletMixin(models.AbstractModel):
         if vals:
             move = move.create(vals)
             move.action_post()
+        return self._store_entries(kind, taken, day, reason, move)
+
+    def _store_entries(self, kind, taken, day, reason, move):
+        """Store what is taken out of lots, with what books it."""
         vals = {"kind": kind, "date": day, "reason": reason, "move_id": move.id}
         entries_sudo = self.env["reseller.wallet.entry"].sudo()  # whoever is here may take
         return entries_sudo.create([{**one, **vals} for one in taken])
+
+    def _book_exchange(self, amount, day, document):
+        """Move an exchange difference out of the deposits; return the entry, or none without a difference.
+
+        :param float amount: in the company's currency, what a document has debited too much
+        """
+        company = self.company_id
+        model = self.env["account.move"].with_company(company)
+        amount = company.currency_id.round(amount)
+        if not amount:
+            return model
+        name = "expense" if amount > 0 else "income"
+        account = company[f"{name}_currency_exchange_account_id"]
+        if not account:
+            raise UserError(
+                self.env._(
+                    "Choose the accounts of exchange differences in Odoo's accounting settings: %s is "
+                    "settled at another rate than its advance came at.",
+                    document.name or document.display_name,
+                )
+            )
+        reason = self.env._("Exchange difference: %s", document.name)
+        lines = [
+            fields.Command.create(
+                {
+                    "account_id": one.id,
+                    "partner_id": document.commercial_partner_id.id,
+                    "currency_id": self.currency_id.id,
+                    "amount_currency": 0.0,
+                    "balance": balance,
+                    "name": reason,
+                    "reseller_client_id": self.id,
+                }
+            )
+            for one, balance in ((self._get_wallet_account("deposit"), -amount), (account, amount))
+        ]
+        move = model.create(
+            {
+                "journal_id": company.reseller_wallet_journal_id.id,
+                "date": day,
+                "ref": f"{self.ref}: {reason}",
+                "line_ids": lines,
+            }
+        )
+        move.action_post()
+        return move
+
+    def _credit_advance(self, lot, vals, reason):
+        """Post the credit note of what is left of money that was taxed when it was paid in; return it.
+
+        :param vals: what is taken, see _take
+        """
+        sold = lot.charge_id.move_line_ids[:1]
+        invoice = sold.move_id
+        note = (
+            self.env["account.move"]
+            .with_company(self.company_id)
+            .create(
+                {
+                    "move_type": "out_refund",
+                    "partner_id": invoice.partner_id.id,
+                    "fiscal_position_id": invoice.fiscal_position_id.id,
+                    "currency_id": lot.currency_id.id,
+                    "invoice_date": self._today(),
+                    "ref": f"{self.ref}: {reason}, {invoice.name}",
+                    "invoice_line_ids": [
+                        fields.Command.create(lot._prepare_settling_line(vals, 1, invoice))
+                    ],
+                }
+            )
+        )
+        note.action_post()
+        debited = note.invoice_line_ids.balance + vals["balance"]
+        self._book_exchange(debited, self._today(), note)
+        return note
 
     # Books
 

@@ -242,7 +242,9 @@ class ResellerManualCharge(models.Model):
         """
         statement_sudo = invoice.reseller_statement_id.sudo()  # closed to all users
         items_sudo = self.sudo()  # who posts the invoice need not enter charges
-        lines = invoice.invoice_line_ids.filtered(lambda line: line.display_type == "product")
+        lines = invoice.invoice_line_ids.filtered(
+            lambda line: line.display_type == "product" and not line.reseller_settles
+        )
         known = statement_sudo.charge_ids.manual_charge_id.filtered("is_of_invoice")
         lines_sudo = lines.sudo()  # who posts the invoice need not read charges by hand
         items = {

@@ -78,7 +78,10 @@ class ResellerRefill(models.Model):
     def _prepare_grant(self):
         """Return what one unit of a refill's charge gives, see _prepare_reseller_grant."""
         self.ensure_one()
-        return make_grant(self.feature_id, self.units)
+        template = self.company_id.reseller_usage_product_id.product_tmpl_id
+        return make_grant(
+            self.feature_id, self.units, vat_mode=template._get_vat_mode(self.company_id)
+        )
 
     @api.model
     def _trigger(self):

@@ -118,6 +118,8 @@ class ResellerRollforward(models.Model):
                        COALESCE(line.reseller_client_id, move.reseller_client_id) AS client_id,
                        -line.amount_currency AS amount, -line.balance AS balance,
                        CASE WHEN line.date < %(first)s THEN 'opening'
+                            -- What lowers an invoice is drawn by it, and has no entry besides.
+                            WHEN line.reseller_settles = 'advance' AND entry.kind IS NULL THEN 'used'
                             ELSE COALESCE(%(parts)s::jsonb ->> entry.kind, 'other') END AS part
                   FROM res_company company
                  CROSS JOIN LATERAL (

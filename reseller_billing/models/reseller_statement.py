@@ -569,9 +569,9 @@ class ResellerStatement(models.Model):
         :param draws: {client id: [rating.Draw]} of the lots of units
         :param date date: of the invoices
         """
-        self._create_invoices(date)
+        plan = self._create_invoices(date)
         self._draw_units(draws, date)
-        self._draw_wallets(date)
+        self._draw_wallets(date, plan)
         self._sell_lots(date)
 
     def _get_partner(self):
@@ -604,6 +604,8 @@ class ResellerStatement(models.Model):
         """Make and post the invoices or credit notes of these statements.
 
         A statement without an amount, or of a reseller that bills its clients itself, has none.
+
+        :return: what wallets give for them, see _plan_draws
         """
         exact = self.charge_ids._get_exact()
         billed = self.filtered(
@@ -613,7 +615,7 @@ class ResellerStatement(models.Model):
             )
         )
         if not billed:
-            return
+            return {}
         originals = (
             billed._get_adjusted_lines(),
             billed._find_given_back(exact),
@@ -651,16 +653,21 @@ class ResellerStatement(models.Model):
                 )
         made = model.union(*moves.values())
         billed._check_unlocked(made, date)
+        plan = billed._plan_draws(moves, date)
         # As Odoo's own button does: where a plan is mandatory, nothing is posted without it.
+        paid = model.union(*(moves[statement] for statement in plan))
         owed = made.filtered(lambda move: not move._is_pro_forma())
         owed.with_context(validate_analytic=True).action_post()
         offers = made - owed
+        for offer in offers & paid:
+            offer._post_paid(date)
         offers.line_ids.with_context(validate_analytic=True)._validate_analytic_distribution()
         for statement, move in moves.items():
             statement.write({"invoice_id": move.id, "state": "invoiced"})
         billed._link_given_back()
         if any(client._charges_at_once() for client in billed.client_id):
             self.env["reseller.client"]._trigger_charges()
+        return plan
 
     def _check_unlocked(self, moves, date):
         """Refuse a day of a locked period: Odoo would move the documents to a later one.
@@ -703,7 +710,7 @@ class ResellerStatement(models.Model):
                 )
         for charge in self.charge_ids.filtered(lambda one: one.kind == "package" and one.amount):
             charge._get_liability_account()
-            if charge.trace["grant"]["grants"] == "units":
+            if charge._takes_taxes():
                 charge._check_package_taxes()
         for feature in self.charge_ids.feature_id:
             product = feature._get_product(company)

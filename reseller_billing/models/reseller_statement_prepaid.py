@@ -38,9 +38,14 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
             line = charge.move_line_ids[:1]
             money = grant["grants"] == "money"
             units = quantity * Decimal(grant["units"])
+            tax = 0.0
             if money:
-                units = amount + quantity * Decimal(grant["bonus"])
-                charge._check_top_up(units - amount)
+                # What is taxed now pays for as much as was paid for it, taxes included.
+                tax = charge.currency_id.round(line.price_total + line.amount_currency)
+                bonus = quantity * Decimal(grant["bonus"])
+                charge._check_top_up(bonus)
+                unit = charge.currency_id._get_exact_rounding()
+                units = bonus + rating.round_to(Decimal(repr(line.price_total)), unit)
             vals = {
                 "client_id": charge.client_id.id,
                 "charge_id": charge.id,
@@ -58,6 +63,8 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                 model_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills sells
                 vals |= {
                     "kind": "purchase",
+                    "vat_mode": grant.get("vat_mode"),
+                    "tax": tax,
                     "partner_id": charge.statement_id._get_partner().commercial_partner_id.id,
                     "reason": charge.name,
                     "key": f"{charge._name},{charge.id}",

@@ -116,6 +116,10 @@ class ResellerStatement(models.Model):
             for line, back in pairs:
                 days = {name: line[name] for name in ("charge_date_from", "charge_date_to")}
                 back.with_context(reseller_billing=BILLING).write(days)
+            both = (invoice | credit).invoice_line_ids
+            settled = both.filtered(lambda line: line.reseller_settles == "advance")
+            # What was settled is there again at the rate at which it came.
+            statement.client_id._book_exchange(sum(settled.mapped("balance")), date, credit)
             statement.sudo().credit_note_id = credit  # statements are closed to all users
             # The books of days before know the bill by this.
             invoice.with_context(reseller_billing=BILLING).write(

@@ -5,7 +5,7 @@ from odoo import fields, models
 from .. import rating
 from .account_move_line import BILLING
 from .reseller_charge import METERED
-from .reseller_client_wallet import NEVER, total_of
+from .reseller_client_wallet import NEVER, bonus_of, total_of
 
 
 class ResellerStatementWalletMixin(models.AbstractModel):
@@ -14,44 +14,129 @@ class ResellerStatementWalletMixin(models.AbstractModel):
     _name = "reseller.statement.wallet.mixin"
     _description = "Payment of Bills by Wallets"
 
-    def _draw_wallets(self, day):
+    def _plan_draws(self, moves, day):
+        """Return {statement: entry values} of what wallets give for drafts, and lower these by it: by the
+        share of a bonus, and by money that was taxed when it was paid in.
+
+        :param moves: {statement: its draft invoice}
+        :param date day: of the invoices
+        """
+        statements = self._find_wallets().filtered(lambda one: one in moves)
+        if not statements:
+            return {}
+        statements.client_id._take_turn()  # also with bills by hand, which lock nothing
+        lots = self.env["reseller.client"]._load_lots(
+            {one.client_id: (one._get_days()[0], one.bill_date) for one in statements}
+        )
+        found = {}
+        for statement in statements:
+            client, invoice = statement.client_id, moves[statement]
+            payer = invoice.commercial_partner_id
+            usable = client._keep_to_payer(lots[client], payer)
+            taken = client._take(statement._get_wallet_share(invoice), usable)
+            if taken:
+                found[statement] = taken
+                statement._lower_invoice(invoice, taken)
+        return found
+
+    def _get_days(self):
+        """Return (first, last) day of use that lots pay for with this bill."""
+        self.ensure_one()
+        return (
+            self.period_start or self.bill_date,
+            self.period_end or fields.Date.subtract(self.bill_date, days=1),
+        )
+
+    def _lower_invoice(self, invoice, taken):
+        """Add the lines to a draft that lower it: nobody has paid for a bonus, and what was taxed at its
+        receipt is not taxed again. The wallet pays what is left of its share.
+        """
+        self.ensure_one()
+        rows = []
+        bonus = bonus_of(taken)
+        if bonus and self.company_id.reseller_bonus_mode == "price":
+            rows += self._prepare_bonus_lines(invoice, float(bonus))
+        lots_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills draws
+        for vals in taken:
+            lot_sudo = lots_sudo.browse(vals["lot_id"])
+            if lot_sudo.vat_mode == "receipt" and vals["cost"]:
+                sold = lot_sudo.charge_id.statement_id.invoice_id
+                rows.append(lot_sudo._prepare_settling_line(vals, -1, sold))
+        if rows:
+            invoice.with_context(reseller_billing=BILLING).write(
+                {"invoice_line_ids": [fields.Command.create(vals) for vals in rows]}
+            )
+
+    def _prepare_bonus_lines(self, invoice, amount):
+        """Return the values of the lines that take a bonus off what the wallet pays for, by its taxes.
+
+        :param float amount: taxes included; the taxes are as Odoo divides a discount
+        """
+        self.ensure_one()
+        client, taxes = self.client_id, self.env["account.tax"]
+        bases, _tax_lines = invoice._get_rounded_base_and_tax_lines()
+        paid_for = [
+            base
+            for base in bases
+            if base["record"].charge_id
+            and not base["record"]._tops_up()
+            and (client.wallet_use != "usage" or base["record"].charge_id.kind in METERED)
+        ]
+        lines = taxes._prepare_global_discount_lines(
+            paid_for, self.company_id, "fixed", amount, computation_key="reseller_bonus"
+        )
+        account = client._get_wallet_account("bonus")
+        return [
+            {
+                "name": self.env._("Bonus"),
+                "product_id": base["product_id"].id,
+                "account_id": account.id,
+                "tax_ids": [fields.Command.set(base["tax_ids"].ids)],
+                "quantity": base["quantity"],
+                "price_unit": base["price_unit"],
+                "extra_tax_data": taxes._export_base_line_extra_tax_data(base),
+                "reseller_client_id": client.id,
+                "reseller_settles": "bonus",
+                "sequence": 9998,
+            }
+            for base in lines
+        ]
+
+    def _draw_wallets(self, day, plan):
         """Pay the invoices of these bills out of their clients' wallets, and have lots expire.
 
-        A draw is a payment of the invoice, reconciled with it. A lot that ends in a bill's period is
-        drawn by it, and expires then.
+        A draw is a payment of the invoice, reconciled with it; what has lowered the invoice needs none. A
+        lot that ends in a bill's period is drawn by it, and expires then.
 
         :param date day: of the invoices
+        :param plan: see _plan_draws
         """
         statements = self._find_wallets()
         if not statements:
             return
-        statements.client_id._take_turn()  # also with bills by hand, which lock nothing
+        statements.client_id._take_turn()
         clients = self.env["reseller.client"]
-        spans = {
-            statement: (
-                statement.period_start or statement.bill_date,
-                statement.period_end or fields.Date.subtract(statement.bill_date, days=1),
-            )
-            for statement in statements
-        }
-        lots = clients._load_lots(
-            {one.client_id: (since, one.bill_date) for one, (since, _until) in spans.items()}
-        )
-        old = clients._load_lots({one.client_id: (NEVER, span[1]) for one, span in spans.items()})
+        old = clients._load_lots({one.client_id: (NEVER, one._get_days()[1]) for one in statements})
+        lots_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills draws
         wanted, entries = [], []
-        for statement, (_since, until) in spans.items():
-            client = statement.client_id
-            payer = statement.invoice_id.commercial_partner_id
-            usable = client._keep_to_payer(lots[client], payer)
-            taken = client._take(statement._get_wallet_share(), usable)
+        for statement in statements:
+            client, taken = statement.client_id, plan.get(statement, [])
+            settled = [
+                vals
+                for vals in taken
+                if lots_sudo.browse(vals["lot_id"]).vat_mode == "receipt" and vals["cost"]
+            ]
+            paying = [vals for vals in taken if vals not in settled]
             if taken:
-                if statement.invoice_id._is_pro_forma():
-                    statement.invoice_id._post_paid(day)
-                entries.append((statement, "draw", taken))
-                wanted.append(statement._prepare_wallet_payment(taken, day))
+                payment = statement._prepare_wallet_payment(taken, paying, day)
+                parts = [(paying, payment), (settled, None)] if paying else [(settled, payment)]
+                for some, vals in parts:
+                    if some:
+                        entries.append((statement, "draw", some))
+                        wanted.append(vals)
             # A bill by hand covers no days: lots that ended may still pay for use before.
             expired = statement.kind != "manual" and statement._get_expired(
-                old[client], taken, until
+                old[client], taken, statement._get_days()[1]
             )
             if expired:
                 entries.append((statement, "expire", expired))
@@ -66,13 +151,51 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         model.union(*moves).action_post()
         rows, plan = [], []
         for (statement, kind, taken), move in zip(entries, moves, strict=True):
-            if kind == "draw":
+            if kind == "draw" and move:
                 plan.append((statement.invoice_id | move).line_ids._get_open_receivables())
+            reason = move.ref or self.env._("Settled by %s", statement.invoice_id.name)
             vals = {"kind": kind, "date": day, "statement_id": statement.id, "move_id": move.id}
-            rows += [{**one, **vals, "reason": move.ref} for one in taken]
+            rows += [{**one, **vals, "reason": reason} for one in taken]
+        for statement in statements:
+            rows += statement._settle_exchange(statement.invoice_id, entries, day)
         entries_sudo = self.env["reseller.wallet.entry"].sudo()  # who bills draws
         entries_sudo.create(rows)
         self.env["account.move.line"]._reconcile_plan(plan)
+
+    def _settle_exchange(self, invoice, entries, day):
+        """Book what an invoice has settled of advances at its own rate, and not at that at which they came;
+        return the values of wallet entries that name the booking.
+
+        :param entries: (statement, kind, entry values) of what these bills take
+        """
+        self.ensure_one()
+        settled = invoice.invoice_line_ids.filtered(lambda line: line.reseller_settles == "advance")
+        if not settled or invoice.currency_id == self.company_id.currency_id:
+            return []
+        lots_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills draws
+        taken = [
+            vals
+            for statement, kind, some in entries
+            if statement == self and kind == "draw"
+            for vals in some
+            if lots_sudo.browse(vals["lot_id"]).vat_mode == "receipt"
+        ]
+        move = self.client_id._book_exchange(
+            sum(settled.mapped("balance")) - float(total_of(taken, "balance")), day, invoice
+        )
+        names = ("amount", "cost", "tax", "balance")
+        return [
+            {
+                **dict.fromkeys(names, 0.0),
+                "lot_id": taken[0]["lot_id"],
+                "kind": "draw",
+                "date": day,
+                "statement_id": self.id,
+                "move_id": move.id,
+                "reason": move.ref,
+            }
+            for _once in move
+        ]
 
     @staticmethod
     def _get_expired(lots, taken, until):
@@ -82,16 +205,18 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         for lot, left, cost in lots:
             if not lot.date_until or lot.date_until > until:
                 continue
-            one = drawn.get(lot.id, {"amount": 0.0, "cost": 0.0, "balance": 0.0})
+            one = drawn.get(lot.id, dict.fromkeys(("amount", "cost", "tax", "balance"), 0.0))
             amount = left + Decimal(repr(one["amount"]))
             if amount > 0:
                 balance = lot._get_balance_left(cost) + Decimal(repr(one["balance"]))
+                tax = lot._get_paid_left(cost) - cost + Decimal(repr(one["tax"]))
                 cost += Decimal(repr(one["cost"]))
                 found.append(
                     {
                         "lot_id": lot.id,
                         "amount": -float(amount),
                         "cost": -float(cost),
+                        "tax": -float(tax),
                         "balance": -float(balance),
                     }
                 )
@@ -104,19 +229,14 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         clients = self.env["reseller.client"].union(*(client for (client,) in holders))
         return self.filtered(lambda statement: statement.client_id in clients)
 
-    def _get_wallet_share(self):
-        """Return how much of this bill's invoice the wallet may pay, taxes included."""
+    def _get_wallet_share(self, invoice):
+        """Return how much of this bill's invoice, as drafted, the wallet may pay, taxes included."""
         self.ensure_one()
-        invoice, client = self.invoice_id, self.client_id
-        if not invoice or invoice.move_type != "out_invoice":
+        client = self.client_id
+        if invoice.move_type != "out_invoice":
             return Decimal(0)
         # No wallet pays what tops it up.
-        topped = sum(
-            line.price_total
-            for line in invoice.invoice_line_ids
-            if line.charge_id.kind == "package"
-            and line.charge_id.trace["grant"]["grants"] == "money"
-        )
+        topped = sum(line.price_total for line in invoice.invoice_line_ids if line._tops_up())
         share = invoice.amount_residual - topped
         if invoice.reseller_is_offer:
             # In part it would buy nothing, and what is used has to be paid before.
@@ -130,14 +250,23 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         )
         return client._limit_share(total, metered)
 
-    def _prepare_wallet_payment(self, taken, day):
-        """Return the values of the entry that pays the invoice: from deposits, and of bonuses."""
+    def _prepare_wallet_payment(self, taken, paying, day):
+        """Return the values of the entry that pays the invoice: from deposits, and of bonuses where these
+        are an expense; None where nothing is left to pay.
+
+        :param taken: all that lots give, see _plan_draws
+        :param paying: of it, what was not taxed when it was paid in
+        """
         self.ensure_one()
         client, invoice = self.client_id, self.invoice_id
-        amount, cost = total_of(taken, "amount"), total_of(taken, "cost")
+        cost = amount = total_of(paying, "cost")
+        if self.company_id.reseller_bonus_mode == "expense":
+            amount += bonus_of(taken)
+        if not amount:
+            return None
         reason = self.env._("Wallet pays %s", invoice.name)
         receivable = invoice.line_ids._get_open_receivables()[:1]
-        balance = float(total_of(taken, "balance"))
+        balance = float(total_of(paying, "balance"))
         lines = [(client._get_wallet_account("deposit"), float(cost), reason, balance)]
         if amount - cost:
             lines.append((client._get_wallet_account("bonus"), float(amount - cost), reason))
@@ -172,6 +301,7 @@ class ResellerStatementWalletMixin(models.AbstractModel):
                         "date": day,
                         "amount": -entry.amount,
                         "cost": -entry.cost,
+                        "tax": -entry.tax,
                         "balance": -entry.balance,
                         "statement_id": entry.statement_id.id,
                         "move_id": reversal.id,

@@ -33,6 +33,9 @@ class ResellerWalletEntry(models.Model):
     date = fields.Date(required=True, readonly=True)
     amount = fields.Monetary(required=True, readonly=True, help="Below zero: taken.")
     cost = fields.Monetary(readonly=True, help="Of the amount, what was paid for.")
+    tax = fields.Monetary(
+        string="Taxes", readonly=True, help="Of what was taxed when it was paid in, the taxes."
+    )
     company_currency_id = fields.Many2one(
         related="company_id.currency_id", string="Company Currency"
     )

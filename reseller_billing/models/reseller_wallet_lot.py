@@ -2,9 +2,11 @@ from decimal import Decimal
 from fractions import Fraction
 
 from odoo import api, fields, models
+from odoo.tools.misc import format_date
 
 from .. import rating
 from . import reseller_lot  # noqa: F401
+from .product_template import VAT_MODES
 
 
 class ResellerWalletLot(models.Model):
@@ -53,6 +55,15 @@ class ResellerWalletLot(models.Model):
     )
     granted = fields.Monetary(required=True, readonly=True, help="What may be drawn in all.")
     cost = fields.Monetary(readonly=True, help="What was paid for it, and is owed until drawn.")
+    vat_mode = fields.Selection(
+        VAT_MODES,
+        string="Taxed",
+        readonly=True,
+        help="Empty: at use, as what is paid in without an invoice.",
+    )
+    tax = fields.Monetary(
+        string="Taxes", readonly=True, help="Invoiced with it, where it is taxed at receipt."
+    )
     left = fields.Monetary(compute="_compute_left")
     cost_left = fields.Monetary(compute="_compute_left")
     entry_ids = fields.One2many("reseller.wallet.entry", "lot_id", readonly=True)
@@ -100,11 +111,86 @@ class ResellerWalletLot(models.Model):
                 "date": day,
                 "amount": self.granted * is_granted,
                 "cost": cost,
+                "tax": self.tax if cost > 0 else -self.tax if cost < 0 else 0,
                 "balance": float(self._get_balance_of(cost)),
                 "move_id": move.id if move else False,
                 "reason": reason,
             }
         )
+
+    def _get_paid_left(self, cost_left):
+        """Return what is left, exact, of what was paid for this lot: its cost, and the taxes that were
+        invoiced with it.
+
+        :param Decimal cost_left: what is left of the cost
+        """
+        self.ensure_one()
+        if not self.tax:
+            return cost_left
+        unit = self.currency_id._get_exact_rounding()
+        taxes = rating.round_to(Decimal(repr(sum(self.entry_ids.mapped("tax")))), unit)
+        return cost_left + taxes
+
+    def _prepare_settling_line(self, vals, sign, invoice):
+        """Return the values of an invoice line that settles money which was taxed when it was paid in: the
+        cost leaves the deposits, with just the taxes that were invoiced with it.
+
+        :param vals: what is taken, see reseller.client._take
+        :param int sign: -1 on an invoice that it lowers, 1 on a credit note
+        :param invoice: the invoice of the top-up, which the line names
+        """
+        self.ensure_one()
+        sold = self.charge_id.move_line_ids[:1]
+        cost, tax = (sign * -vals[name] for name in ("cost", "tax"))
+        included = sold.tax_ids.flatten_taxes_hierarchy().filtered("price_include")
+        base = self.env["account.tax"]._prepare_base_line_for_taxes_computation(
+            {},
+            product_id=sold.product_id,
+            tax_ids=sold.tax_ids,
+            currency_id=self.currency_id,
+            price_unit=self.currency_id.round(cost + tax if included else cost),
+            quantity=1.0,
+            computation_key=f"reseller_advance,{self.id}",
+            manual_total_excluded_currency=cost,
+            manual_tax_amounts=self._share_taxes(sold, cost, tax),
+        )
+        return {
+            "name": self.env._(
+                "Settled: %(name)s, %(invoice)s of %(day)s",
+                name=self.reason,
+                invoice=invoice.name,
+                day=format_date(self.env, invoice.invoice_date),
+            ),
+            "product_id": sold.product_id.id,
+            "account_id": self.client_id._get_wallet_account("deposit").id,
+            "tax_ids": [fields.Command.set(sold.tax_ids.ids)],
+            "quantity": 1.0,
+            "price_unit": base["price_unit"],
+            "extra_tax_data": self.env["account.tax"]._export_base_line_extra_tax_data(base),
+            "reseller_client_id": self.client_id.id,
+            "reseller_settles": "advance",
+            "sequence": 9999,
+        }
+
+    def _share_taxes(self, sold, cost, tax):
+        """Return {tax id, as text: amounts} of a part of the taxes of this lot's sale, as Odoo keeps them.
+
+        :param sold: the invoice line of the sale
+        :param cost: the part's base
+        :param tax: the part's taxes; several share it as they did on the sale
+        """
+        computed = sold.tax_ids.compute_all(
+            self.cost, self.currency_id, handle_price_include=False, product=sold.product_id
+        )["taxes"]
+        whole = sum(one["amount"] for one in computed)
+        found, rest = {}, tax
+        for number, one in enumerate(computed, 1):
+            part = self.currency_id.round(tax * one["amount"] / whole) if whole else 0.0
+            if number == len(computed):
+                part = self.currency_id.round(rest)
+            rest -= part
+            found[str(one["id"])] = {"tax_amount_currency": part, "base_amount_currency": cost}
+        return found
 
     def _get_balance_of(self, cost):
         """Return what a part of the cost is in the company's currency, at the rate at which it was paid in,

@@ -40,6 +40,7 @@ from . import (
     test_time,
     test_usage_http,
     test_usage_keys,
+    test_vat_modes,
     test_void,
     test_wallet,
     test_web,

@@ -258,6 +258,7 @@ class PrepaidCommon(ResellerBillingCommon):
                 "reseller_prepaid_account_id": cls.prepaid.id,
                 "reseller_breakage_account_id": cls.breakage.id,
                 "reseller_bonus_account_id": account("699100", "Bonuses", "expense").id,
+                "reseller_bonus_mode": "expense",
             }
         )
         cls.income = cls.product.product_tmpl_id.get_product_accounts()["income"]
@@ -280,7 +281,7 @@ class PrepaidCommon(ResellerBillingCommon):
     def _create_top_up(cls, **values):
         """Return a product that puts 100.00 into a wallet."""
         vals = {"reseller_grants": "money", "reseller_feature_id": False, "list_price": 100}
-        return cls._create_package("Top-up", **vals, **values)
+        return cls._create_package("Top-up", **{**vals, **values})
 
     def _sell(self, day, package=None, quantity=1, pay=True, price=None, client=None, owed=False):
         """Sell a package on a day, and pay it, or have it owed; return its lot."""

@@ -610,8 +610,15 @@ class ResellerMonthEnd(models.TransientModel):
     def _prepare_pair(self, name, currency, debit, credit, amount, balance=None):
         """Return the values of two lines.
 
-        :param float balance: in the company's currency; at the day's rate where None
+        :param float balance: in the company's currency; at the day's rate where None. Sums of what came at
+            different rates may lie on either side of zero in the two currencies, which no item may: they
+            are two pairs then.
         """
+        if balance is not None and amount * balance < 0:
+            pairs = ((amount, 0.0), (0.0, balance))
+            return sum(
+                (self._prepare_pair(name, currency, debit, credit, *pair) for pair in pairs), []
+            )
         if balance is None:
             balance = currency._convert(
                 amount, self.company_id.currency_id, self.company_id, self.date

@@ -1,11 +1,13 @@
 from collections import defaultdict
 from decimal import Decimal
+from fractions import Fraction
 
 from odoo import models
 from odoo.fields import Domain
 
+from .. import rating
 from ..models.reseller_client_balance import BillLine
-from ..models.reseller_client_wallet import NEVER, total_of
+from ..models.reseller_client_wallet import NEVER, bonus_of
 
 
 class ResellerMonthEnd(models.TransientModel):
@@ -77,7 +79,8 @@ class ResellerMonthEnd(models.TransientModel):
         positions = self.env["reseller.statement"]._get_fiscal_positions(holders, self.company_id)
         found = {}
         for client in holders:
-            share = client._limit_share(*client._get_totals(lines[client], positions[client.id]))
+            *totals, net = client._get_totals(lines[client], positions[client.id])
+            share = client._limit_share(*totals)
             since = bills[client.id].period_start
             usable = [
                 row
@@ -92,7 +95,12 @@ class ResellerMonthEnd(models.TransientModel):
                     rest = cost + drawn.get(lot.id, 0)
                     expired[0] += rest
                     expired[1] += lot._get_balance_of(rest)
-            found[client] = total_of(taken, "amount") - total_of(taken, "cost"), *expired
+            bonus = bonus_of(taken)
+            if self.company_id.reseller_bonus_mode == "price" and totals[0]:
+                # It lowers the price, and the taxes with it.
+                unit = client.currency_id._get_exact_rounding()
+                bonus = rating.round_to(Fraction(bonus) * Fraction(net) / Fraction(totals[0]), unit)
+            found[client] = bonus, *expired
         return found
 
     def _get_package_costs(self, draws):

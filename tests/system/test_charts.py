@@ -27,7 +27,7 @@ class Books:
         charts.try_loading(chart, company, install_demo=False)
         self.env = env(context={**env.context, "allowed_company_ids": company.ids})
         self.company = company.with_env(self.env)
-        self.company.reseller_late_days = 100000
+        self.company.write({"reseller_late_days": 100000, "reseller_bonus_mode": "expense"})
         self.company._create_reseller_accounts()
         self.product = self.env.ref("reseller_billing.product_usage")
         self.company.reseller_usage_product_id = self.product

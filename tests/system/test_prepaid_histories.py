@@ -34,17 +34,50 @@ def set_up(env):
             "reseller_deferred_account_id": account("249000", "liability_current"),
         }
     )
-    owner = env["res.partner"].create({"name": "R"})
-    env["reseller.reseller"].create({"partner_id": owner.id, "code": "R"})
-    feature = env["reseller.feature"].create({"name": "U", "code": "unit", "quantity_digits": 0})
-    env["reseller.price.rule"].create({"feature_id": feature.id, "unit_price": 1})
-    fee = env["reseller.feature"].create({"name": "F", "code": "fee"})
-    env["reseller.price.rule"].create(
-        {"feature_id": fee.id, "recurring_fee": 4.44, "fee_timing": "arrears"}
+    euro = env.ref("base.EUR")
+    euro.active = True
+    env["res.currency.rate"].create(
+        [
+            {
+                "currency_id": euro.id,
+                "name": date(2024, month, 1),
+                "rate": rate,
+                "company_id": env.company.id,
+            }
+            for month, rate in enumerate((0.9, 0.93, 0.87, 0.91, 0.99, 0.83, 0.95), 1)
+        ]
     )
+    feature = env["reseller.feature"].create({"name": "U", "code": "unit", "quantity_digits": 0})
+    fee = env["reseller.feature"].create({"name": "F", "code": "fee"})
+    for currency in (env.company.currency_id, euro):
+        owner = env["res.partner"].create({"name": currency.name})
+        env["reseller.reseller"].create(
+            {"partner_id": owner.id, "code": currency.name, "currency_id": currency.id}
+        )
+        env["reseller.price.rule"].create(
+            {"feature_id": feature.id, "unit_price": 1, "currency_id": currency.id}
+        )
+        env["reseller.price.rule"].create(
+            {
+                "feature_id": fee.id,
+                "recurring_fee": 4.44,
+                "fee_timing": "arrears",
+                "currency_id": currency.id,
+            }
+        )
     # Rounded by line, it makes another total than rounded at once.
+    owed = account("259000", "liability_current")
+    shares = [
+        (0, 0, {"repartition_type": "base"}),
+        (0, 0, {"repartition_type": "tax", "account_id": owed}),
+    ]
     env.company.reseller_usage_product_id.taxes_id = env["account.tax"].create(
-        {"name": "7.7 %", "amount": 7.7}
+        {
+            "name": "7.7 %",
+            "amount": 7.7,
+            "invoice_repartition_line_ids": shares,
+            "refund_repartition_line_ids": shares,
+        }
     )
     for name, units, price, months in PACKAGES:
         env["product.product"].create(
@@ -68,10 +101,19 @@ class History:
         self.env = env
         self.chance = random.Random(number)
         self.units = 0
+        # Bonuses lower the price or are an expense; refills are taxed at use or at receipt; in euros.
+        env.company.reseller_bonus_mode = ("price", "expense")[number % 2]
+        product = env.company.reseller_usage_product_id
+        product.reseller_vat_mode = ("receipt", "use")[number // 2 % 2]
+        self.currency = env["res.currency"].search(
+            [("name", "=", ("USD", "EUR")[number // 3 % 2])], limit=1
+        )
         self.client = env["reseller.client"].create(
             {
                 "partner_id": env["res.partner"].create({"name": f"C{number}"}).id,
-                "reseller_id": env["reseller.reseller"].search([], limit=1).id,
+                "reseller_id": env["reseller.reseller"]
+                .search([("currency_id", "=", self.currency.id)])
+                .id,
                 "ref": f"C{number}",
                 "membership_ids": [(0, 0, {"date_from": "2024-01-01"})],
                 "wallet_use": self.chance.choice(["always", "always", "usage"]),
@@ -109,6 +151,7 @@ class History:
         payment = self.env["account.payment"].create(
             {
                 "amount": amount,
+                "currency_id": self.currency.id,
                 "payment_type": "inbound",
                 "partner_type": "customer",
                 "partner_id": self.client.partner_id.id,
@@ -294,7 +337,10 @@ class History:
             return 0.0
         lines = invoice.invoice_line_ids.filtered(lambda line: line.charge_id.kind == "usage")
         metered = max(sum(lines.mapped("price_total")), 0.0)
-        by_choice = {"always": invoice.amount_total, "usage": min(invoice.amount_total, metered)}
+        # Before what the wallet gives has lowered it.
+        settled = invoice.invoice_line_ids.filtered("reseller_settles")
+        total = invoice.amount_total - sum(settled.mapped("price_total"))
+        by_choice = {"always": total, "usage": min(total, metered)}
         return by_choice[self.client.wallet_use]
 
     def bill(self, day):
@@ -387,9 +433,11 @@ class History:
             ]
         )
         lines = invoices.invoice_line_ids.filtered(
-            lambda line: line.charge_id.kind not in ("package", "recurring")
+            lambda line: (
+                line.charge_id.kind not in ("package", "recurring") and not line.reseller_settles
+            )
         )
-        charged = -sum(lines.mapped("balance"))
+        charged = -sum(lines.mapped("amount_currency"))
         assert round(charged - sum(drawn.mapped("quantity")), 2) == self.units
 
 
