@@ -62,6 +62,13 @@ class AccountMove(models.Model):
         help="The day whose unbilled use and unserved fees this entry accrues and defers.",
     )
 
+    reseller_is_stale = fields.Boolean(
+        string="To Be Made Again",
+        readonly=True,
+        copy=False,
+        help="Bills came into this month's books after its end was posted: it is made again.",
+    )
+
     # Two accountants may end a month at the same moment.
     _reseller_month_end_uniq = models.UniqueIndex(
         "(company_id, reseller_month_end, currency_id) "
@@ -101,6 +108,7 @@ class AccountMove(models.Model):
         posted = super(AccountMove, self | twins)._post(soft)
         posted._follow_sold_lots()
         posted.reseller_statement_id._link_given_back()
+        posted._mark_month_ends()
         for move in posted.filtered(
             lambda one: one.reseller_client_id and one.invoice_cash_rounding_id
         ):
@@ -122,6 +130,83 @@ class AccountMove(models.Model):
     def button_cancel(self):
         """Override of `account`: the two halves of a month's end stand and fall together."""
         return super(AccountMove, self._with_month_end_twins()).button_cancel()
+
+    def _get_accounting_date_source(self):
+        """Override of `account`: bills lie in the books of the last day served, where the company wants that.
+
+        What replaces a document, or bills days again that it has billed, lies where it is made.
+        """
+        source = super()._get_accounting_date_source()
+        statement_sudo = self.reseller_statement_id.sudo()  # whoever posts
+        company_sudo = self.company_id.sudo()  # as above
+        if (
+            not (source and statement_sudo and self.delivery_date)
+            or company_sudo.reseller_accounting_date != "served"
+            or statement_sudo.replaces_id
+            or self.search_count(
+                [("reseller_former_statement_id", "=", statement_sudo.id)], limit=1
+            )
+        ):
+            return source
+        return min(source, self.delivery_date)
+
+    def _mark_month_ends(self):
+        """Have the month's ends be made again that these bills lie in and that do not know them."""
+        ours = self.filtered(lambda move: move.line_ids.reseller_client_id)
+        for company, bills in ours.grouped("company_id").items():
+            stale = self.sudo().search(  # whoever bills need not see the books
+                [
+                    ("company_id", "=", company.id),
+                    ("reseller_month_end", ">=", min(bills.mapped("date"))),
+                    ("state", "=", "posted"),
+                ]
+            )
+            if stale:
+                stale.reseller_is_stale = True
+                cron = self.env.ref("reseller_billing.ir_cron_month_end")
+                cron.sudo()._trigger()  # whoever bills may have it wake up
+
+    @api.model
+    def _cron_month_ends(self):
+        """Make month's ends again that bills came into since, each in a transaction."""
+        cron = self.env["ir.cron"]
+        stale = self._find_stale_month_ends()
+        cron._commit_progress(remaining=len(stale))
+        for entries in stale:
+            entries._follow_bills()
+            if not cron._commit_progress(1):
+                return
+
+    @api.model
+    def _find_stale_month_ends(self):
+        """Return a list of the entries that are to be made again, those of a company's day together."""
+        found = self.search(
+            [("reseller_is_stale", "=", True), ("state", "=", "posted")], order="date, id"
+        )
+        return list(found.grouped(lambda one: (one.reseller_month_end, one.company_id)).values())
+
+    def _follow_bills(self):
+        """Make these entries of a company's day again, or say on them why that cannot be."""
+        try:
+            with self.env.cr.savepoint():
+                self._make_month_end_again()
+        except UserError as error:
+            # As in a locked period: an accountant unlocks it, and makes it again by hand.
+            self.reseller_is_stale = False
+            for entry in self:
+                entry.message_post(
+                    body=self.env._("Bills came in since. It was not made again: %s", error)
+                )
+
+    def _make_month_end_again(self):
+        """Cancel these entries, of one company's day, and post what they are now."""
+        company, day = self.company_id, self[:1].reseller_month_end
+        journal = self.journal_id[:1]
+        self.button_draft()
+        self.button_cancel()
+        wizards = self.env["reseller.month.end"].with_company(company)
+        wizard = wizards.create({"date": day, "company_id": company.id, "journal_id": journal.id})
+        wizard._post_what_there_is()
 
     def _check_sells_nothing(self):
         for lots in self.reseller_statement_id._find_sold_lots():

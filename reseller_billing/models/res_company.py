@@ -118,6 +118,16 @@ class ResCompany(models.Model):
         default="price",
         help="What nobody has paid for is no consideration (Directive 2006/112/EC, art. 73 and 79): it lowers "
         "the bill that it pays, and its taxes. As an expense, the bill keeps both. Ask your adviser.",
+        groups=OFFICE,
+    )
+    reseller_accounting_date = fields.Selection(
+        [("bill", "The invoice date"), ("served", "The last day served")],
+        string="Accounting Date of Bills",
+        required=True,
+        default="bill",
+        help="With the last day served, January's use that is billed on 1 February lies in January's books and "
+        "taxes, unless these are locked.",
+        groups=OFFICE,
     )
     reseller_bonus_account_id = fields.Many2one(
         "account.account",

@@ -44,6 +44,9 @@ class ResConfigSettings(models.TransientModel):
     reseller_breakage_account_id = fields.Many2one(
         related="company_id.reseller_breakage_account_id", readonly=False
     )
+    reseller_accounting_date = fields.Selection(
+        related="company_id.reseller_accounting_date", readonly=False, required=True
+    )
     reseller_bonus_mode = fields.Selection(
         related="company_id.reseller_bonus_mode", readonly=False, required=True
     )

@@ -32,7 +32,7 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
         sold = self.charge_ids.filtered(lambda charge: charge.kind == "package")
         exact = sold._get_exact()
         for charge in sold:
-            grant, (quantity, _price, amount) = charge.trace["grant"], exact[charge.id]
+            grant, (quantity, _price, _amount) = charge.trace["grant"], exact[charge.id]
             if quantity <= 0:
                 continue
             line = charge.move_line_ids[:1]
@@ -108,7 +108,7 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
         The share of the cost that goes with the units is income now; of what expires, breakage.
 
         :param draws: {client id: [rating.Draw]}
-        :param date day: of the journal entries
+        :param date day: of the journal entries of bills without an invoice; others lie with theirs
         """
         wanted_lots = {draw.lot for of_client in draws.values() for draw in of_client}
         holders = self._find_unit_lots(wanted_lots)
@@ -133,7 +133,8 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
             moved = defaultdict(Decimal)
             for draw in drawn:
                 moved[draw.lot] += draw.quantity
-            until = statement.period_end or fields.Date.subtract(statement.bill_date, days=1)
+            until = statement._get_days()[1]
+            booked_on = statement.invoice_id.date or day
             for lot in lots:
                 rest = left[lot.id] - moved[lot.id]
                 if rest < 0:
@@ -144,12 +145,12 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                     taken["expire"].append((lot.id, None, None, rest))
             for kind, found in taken.items():
                 if found:
-                    made, lines = statement._prepare_unit_entries(kind, found, left, day)
+                    made, lines = statement._prepare_unit_entries(kind, found, left, booked_on)
                     rows.append((made, len(wanted) if lines else None))
                     if lines:
-                        wanted.append(statement._prepare_unit_move(kind, lines, day))
-        if wanted:
-            self._check_prepaid_unlocked(day)
+                        wanted.append(statement._prepare_unit_move(kind, lines, booked_on))
+        for booked_on in {vals["date"] for vals in wanted}:
+            self._check_prepaid_unlocked(booked_on)
         moves = self.env["account.move"].with_company(self.company_id).create(wanted)
         moves.action_post()
         self.env["reseller.prepaid.entry"]._insert(

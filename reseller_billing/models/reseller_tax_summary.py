@@ -35,7 +35,7 @@ class ResellerTaxSummary(models.Model):
     )
     currency_id = fields.Many2one("res.currency", readonly=True)
     net = fields.Monetary(readonly=True, help="In the company's currency; below zero: given back.")
-    tax = fields.Monetary(readonly=True, help="In the company's currency.")
+    tax = fields.Monetary(string="Tax Amount", readonly=True, help="In the company's currency.")
 
     @property
     def _table_query(self):

@@ -212,6 +212,7 @@ class TestExactness(ResellerBillingCommon):
             "id",
             "move_id",
             "move_name",
+            "reseller_client_id",
             "charge_id",
             "name",
             "ref",

@@ -36,7 +36,12 @@ GIVES = {
     "reseller.client.feature": {"client_id"},
 }
 # Dialogs that a Billing User fills in.
-DIALOGS = {"reseller.client.change", "reseller.lockout.forecast", "reseller.lockout.forecast.line"}
+DIALOGS = {
+    "reseller.client.change",
+    "reseller.lockout.forecast",
+    "reseller.lockout.forecast.line",
+    "reseller.report.period",
+}
 
 
 @pytest.mark.isolation

@@ -1,3 +1,4 @@
+from freezegun import freeze_time
 from odoo.exceptions import UserError
 from odoo.fields import Command
 from odoo.tools import mute_logger
@@ -167,6 +168,63 @@ class TestMonthEnd(ResellerBillingCommon):
         self.assertEqual(self._amounts_of(wizard), {("Unit", currency): (31.0, 0.0)})
         with self.assertRaisesRegex(UserError, "Choose the account of Accrued Income"):
             wizard.action_post()
+
+    def test_use_lies_in_the_month_in_which_it_was_served(self):
+        self.company.reseller_accounting_date = "served"
+        self._create_rule(unit_price=1, recurring_fee=31)
+        self._run("2024-01-01")
+        self._use("2024-01-20", 20)
+        income = self.product._get_product_accounts()["income"]
+
+        def earned(until):
+            lines = self.env["account.move.line"].search(
+                [
+                    ("account_id", "=", income.id),
+                    ("parent_state", "=", "posted"),
+                    ("date", "<=", until),
+                ]
+            )
+            return -sum(lines.mapped("balance"))
+
+        wizard = self._wizard("2024-01-31")
+        wizard.action_post()
+        self.assertEqual(earned("2024-01-31"), 51)
+        # The bill of 1 February has January's use and February's fee, and lies in January.
+        self._run("2024-02-01")
+        invoice = self._statement(self.client_a, "2024-02-01").invoice_id
+        self.assertEqual(
+            (str(invoice.invoice_date), str(invoice.date), invoice.amount_total),
+            ("2024-02-01", "2024-01-31", 51),
+        )
+        entry = self.env["account.move"].search(
+            [("reseller_month_end", "=", "2024-01-31"), ("state", "=", "posted")]
+        )
+        self.assertTrue(entry.reseller_is_stale)
+        for entries in self.env["account.move"]._find_stale_month_ends():
+            entries._follow_bills()
+        # Made again: of January nothing is unbilled, and all of February's fee is deferred.
+        self.assertEqual(entry.state, "cancel")
+        self.assertEqual(earned("2024-01-31"), 51)
+        self.assertEqual(earned("2024-02-29"), 31 + 51)
+        self.assertEqual(
+            self._amounts_of(self._wizard_of("2024-01-31")),
+            {("Unit", self.company.currency_id.name): (0, 31)},
+        )
+        # Replaced in March, it lies there; January is what it was.
+        with freeze_time("2024-03-10 12:00:00"):
+            self.env["account.move.reversal"].create(
+                {"move_ids": invoice.ids, "journal_id": invoice.journal_id.id}
+            ).modify_moves()
+            again = self._statement(self.client_a, "2024-02-01").invoice_id
+            again.action_post()
+        self.assertEqual(str(again.date), "2024-03-10")
+        self.assertEqual(earned("2024-01-31"), 51)
+        # What is locked for taxes keeps it out.
+        self._use("2024-02-20", 5)
+        self.company.fiscalyear_lock_date = "2024-02-29"
+        self._run("2024-03-01")
+        march = self._statement(self.client_a, "2024-03-01").invoice_id
+        self.assertGreater(str(march.date), "2024-02-29")
 
     def test_nothing_to_post(self):
         with self.assertRaisesRegex(UserError, "Nothing is unbilled"):

@@ -426,8 +426,8 @@ class TestPrepaidWeb(PrepaidCommon, HttpCase):
         self.client_a.wallet_use = "always"
         self.start_tour("/odoo", "reseller_billing.sell_ahead", login="seller")
         lot = self.client_a.prepaid_lot_ids
-        self.assertEqual((lot.state, lot.granted, lot.cost), ("waiting", 100, 50))
-        self.assertEqual(self._balance(self.prepaid), -50)
+        self.assertEqual((lot.state, lot.granted, lot.cost), ("offered", 100, 50))
+        self.assertEqual(self._balance(self.prepaid), 0)
         refill = self.client_a.refill_ids
         self.assertEqual((refill.state, refill.invoice_id.amount_total), ("open", 30))
         self.assertEqual(refill.invoice_id.payment_state, "not_paid")

@@ -124,25 +124,9 @@ class ResellerMonthEnd(models.TransientModel):
                     entry=there.name,
                 )
             )
-        self._check_unlocked()
-        grouped, rated = defaultdict(list), self._rate()
-        for (item, currency, position, day), amounts in self._get_amounts(rated).items():
-            grouped[currency].append((item, position, day, *amounts))
-        prepaid = self._get_prepaid_rows(rated)
-        if not grouped and not prepaid:
+        moves = self._post_what_there_is()
+        if not moves:
             raise UserError(self.env._("Nothing is unbilled or unserved on %s.", self.date))
-        for currency in self.env["res.currency"].browse({**grouped, **prepaid}):
-            moves |= moves.create(
-                self._prepare_move_vals(
-                    currency, grouped.get(currency.id, []), prepaid.get(currency.id, [])
-                )
-            )
-        moves.action_post()
-        following = date_utils.add(self.date, days=1)
-        reversals = moves._reverse_moves(
-            [{"date": following, "ref": self.env._("Reversal of: %s", move.ref)} for move in moves]
-        )
-        reversals.action_post()
         self.company_id.sudo().write(  # the settings remember what was chosen
             {
                 "reseller_accrued_account_id": self.accrued_account_id.id,
@@ -154,8 +138,32 @@ class ResellerMonthEnd(models.TransientModel):
             "name": self.env._("Month's End"),
             "res_model": "account.move",
             "view_mode": "list,form",
-            "domain": [("id", "in", (moves | reversals).ids)],
+            "domain": [("id", "in", moves.ids)],
         }
+
+    def _post_what_there_is(self):
+        """Post the entries of the day and their reversals; return both, none where nothing is to be posted."""
+        moves = self.env["account.move"]
+        self._check_unlocked()
+        grouped, rated = defaultdict(list), self._rate()
+        for (item, currency, position, day), amounts in self._get_amounts(rated).items():
+            grouped[currency].append((item, position, day, *amounts))
+        prepaid = self._get_prepaid_rows(rated)
+        for currency in self.env["res.currency"].browse({**grouped, **prepaid}):
+            moves |= moves.create(
+                self._prepare_move_vals(
+                    currency, grouped.get(currency.id, []), prepaid.get(currency.id, [])
+                )
+            )
+        if not moves:
+            return moves
+        moves.action_post()
+        following = date_utils.add(self.date, days=1)
+        reversals = moves._reverse_moves(
+            [{"date": following, "ref": self.env._("Reversal of: %s", move.ref)} for move in moves]
+        )
+        reversals.action_post()
+        return moves | reversals
 
     def _check_unlocked(self):
         """Refuse days of a locked period: Odoo would move the entries to a later one."""
@@ -615,10 +623,10 @@ class ResellerMonthEnd(models.TransientModel):
             are two pairs then.
         """
         if balance is not None and amount * balance < 0:
-            pairs = ((amount, 0.0), (0.0, balance))
-            return sum(
-                (self._prepare_pair(name, currency, debit, credit, *pair) for pair in pairs), []
-            )
+            return [
+                *self._prepare_pair(name, currency, debit, credit, amount, 0.0),
+                *self._prepare_pair(name, currency, debit, credit, 0.0, balance),
+            ]
         if balance is None:
             balance = currency._convert(
                 amount, self.company_id.currency_id, self.company_id, self.date

@@ -40,15 +40,15 @@ registry.category("web_tour.tours").add("reseller_billing.sell_ahead", {
             run: "click",
         },
         {
-            content: "The invoice is there, to be paid",
-            trigger: ".o_form_view:has(.o_arrow_button_current:contains('Posted')) td[name=price_unit]:contains('50.00')",
+            content: "The offer is there, to be paid",
+            trigger: ".o_form_view:has(.alert:contains('nothing is owed')):has(button[name=action_offer_paid]) td[name=price_unit]:contains('50.00')",
         },
         ...openMenu("Customers", "Clients"),
         openRecord("Client A"),
         openPage("Packages"),
         {
-            content: "Its units wait for the payment",
-            trigger: "div[name=prepaid_lot_ids] .o_data_row:contains('100 units'):contains('Waits for payment')",
+            content: "Its units are offered",
+            trigger: "div[name=prepaid_lot_ids] .o_data_row:contains('100 units'):contains('Offered')",
         },
         openPage("Refills"),
         {
