@@ -52,14 +52,25 @@ def count_demo(env):
 
 
 def bill(env, date):
-    """Run the billing up to a date, batch by batch, and return the run."""
-    run = env["reseller.billing.run"].create({"date": date})
-    run.action_start()
-    env.cr.commit()
-    while run._process_batch():
+    """Run the billing month by month up to a date, batch by batch, and return the runs."""
+    runs = env["reseller.billing.run"]
+    [[first]] = env["reseller.client"]._read_group(
+        [("state", "=", "active")], [], ["next_bill_date:min"]
+    )
+    days = []
+    day = min(first or date, date)
+    while day < date:
+        days.append(day)
+        day = fields.Date.add(day, months=1)
+    for day in [*days, date]:
+        run = runs.create({"date": day})
+        run.action_start()
         env.cr.commit()
-    env.cr.commit()
-    return run
+        while run._process_batch():
+            env.cr.commit()
+        env.cr.commit()
+        runs |= run
+    return runs
 
 
 def last_bill_date(env):
@@ -91,10 +102,10 @@ def web_server(env):
         server.stop()
 
 
-def write_pdfs(env, run, out):
+def write_pdfs(env, runs, out):
     """Write each account's newest statement and invoice, and all statements as one file."""
     reports = env["ir.actions.report"]
-    statements = run.statement_ids.sorted("bill_date")
+    statements = runs.statement_ids.sorted("bill_date")
     newest = {statement.client_id: statement for statement in statements if statement.charge_ids}
     shown = env["reseller.statement"].concat(*list(newest.values())[:8])
     written = 0
@@ -113,8 +124,8 @@ def write_pdfs(env, run, out):
     return written + 1
 
 
-def report(env, run, counts, stages, written, out):
-    invoices = run.statement_ids.invoice_id
+def report(env, runs, counts, stages, written, out):
+    invoices = runs.statement_ids.invoice_id
     totals = Counter()
     for invoice in invoices:
         sign = -1 if invoice.move_type == "out_refund" else 1
@@ -125,8 +136,8 @@ def report(env, run, counts, stages, written, out):
         ("events taken", counts["accepted"]),
         ("events duplicate", counts["duplicates"]),
         ("events rejected", counts["rejected"]),
-        ("statements", len(run.statement_ids)),
-        ("accounts parked", run.parked_count),
+        ("statements", len(runs.statement_ids)),
+        ("accounts parked", sum(runs.mapped("parked_count"))),
         ("invoices posted", len(invoices.filtered(lambda one: one.state == "posted"))),
         *((f"invoiced, {name}", f"{total:,.2f}") for name, total in sorted(totals.items())),
         *((f"seconds: {name}", f"{took:.1f}") for name, took in stages.seconds.items()),
@@ -136,7 +147,7 @@ def report(env, run, counts, stages, written, out):
     print()
     for name, value in rows:
         print(f"  {name:{width}}  {value:>14}")
-    for line in run.parked_line_ids[:5]:
+    for line in runs.parked_line_ids[:5]:
         print(f"  parked: {line.client_id.display_name}: {line.reason}")
     print(f"\n  the PDFs are in {out}\n", flush=True)
 
@@ -155,12 +166,12 @@ def main():
         counts = stages.run("taking the usage in", import_file, env, arguments.usage)
     else:
         counts = count_demo(env)
-    run = stages.run("billing", bill, env, last_bill_date(env))
+    runs = stages.run("billing", bill, env, last_bill_date(env))
     # Stopping the web server closes the database: the report comes before.
     with web_server(env):
-        written = stages.run("printing", write_pdfs, env, run, arguments.out)
-        report(env, run, counts, stages, written, arguments.out)
-        parked = run.parked_count
+        written = stages.run("printing", write_pdfs, env, runs, arguments.out)
+        report(env, runs, counts, stages, written, arguments.out)
+        parked = sum(runs.mapped("parked_count"))
     raise SystemExit(1 if parked else 0)
 
 

@@ -91,6 +91,8 @@ class AccountMoveLine(models.Model):
         help="The days of service of what this line bills or gives back.",
     )
 
+    _reseller_revenue = models.Index("(company_id, date) WHERE reseller_client_id IS NOT NULL")
+
     def _compute_account_id(self):
         """Override of `account`: what sells ahead stays on the account that owes it."""
         settled = self.filtered(lambda line: line.account_id and line._is_settled())
@@ -237,6 +239,11 @@ class AccountMoveLine(models.Model):
                 if not line._is_by_hand():
                     line._raise_charge_line(line)
         return super().unlink()
+
+    def action_view_charge(self):
+        """Open the charge that this line bills: its price, the version of that, its days and events."""
+        self.ensure_one()
+        return self.charge_id._get_records_action(name=self.env._("Why This Price?"))
 
     def _tops_up(self):
         """Whether this line sells money for the wallet."""

@@ -22,7 +22,14 @@ class ResellerAgedDebt(models.Model):
     _rec_name = "move_id"
     # What has to reach the database before this is read.
     _depends = {
-        "account.move": ["commercial_partner_id", "reseller_client_id", "reseller_is_offer"],
+        "account.move": [
+            "commercial_partner_id",
+            "move_type",
+            "reseller_client_id",
+            "reseller_former_statement_id",
+            "reseller_is_offer",
+            "reversed_entry_id",
+        ],
         "account.move.line": [
             "account_id",
             "amount_currency",
@@ -31,8 +38,16 @@ class ResellerAgedDebt(models.Model):
             "date_maturity",
             "parent_state",
             "partner_id",
+            "reseller_client_id",
         ],
-        "account.partial.reconcile": ["amount", "credit_move_id", "debit_move_id", "max_date"],
+        "account.partial.reconcile": [
+            "amount",
+            "credit_amount_currency",
+            "credit_move_id",
+            "debit_amount_currency",
+            "debit_move_id",
+            "max_date",
+        ],
         "reseller.client": ["reseller_id"],
     }
 
@@ -90,14 +105,16 @@ class ResellerAgedDebt(models.Model):
                             THEN min(reseller_id) END AS reseller_id
                   FROM bill GROUP BY payer, company_id
             )
-            SELECT open.id, open.company_id, open.partner_id, open.reseller_id, open.client_id,
+            SELECT open.id, NULL::date AS date_from, %(last)s::date AS date_to, open.company_id, open.partner_id, open.reseller_id, open.client_id,
                    open.move_id, open.date, open.date_due, open.days_overdue,
                    CASE %(buckets)s ELSE '0' END AS bucket,
                    open.currency_id, open.company_currency_id, open.residual_currency, open.residual
               FROM (
                 SELECT line.id, line.company_id, payer.id AS partner_id,
-                       COALESCE(bill.reseller_id, payer.reseller_id) AS reseller_id,
-                       bill.client_id, line.move_id, line.date,
+                       CASE WHEN owner.id IS NOT NULL THEN owner.reseller_id
+                            -- A payment that names no bill; invoices of something else are not ours.
+                            WHEN move.move_type = 'entry' THEN payer.reseller_id END AS reseller_id,
+                       owner.id AS client_id, line.move_id, line.date,
                        COALESCE(line.date_maturity, line.date) AS date_due,
                        %(last)s::date - COALESCE(line.date_maturity, line.date) AS days_overdue,
                        line.currency_id, line.company_currency_id,
@@ -111,6 +128,10 @@ class ResellerAgedDebt(models.Model):
                   JOIN account_account account ON account.id = line.account_id
                   JOIN account_move move ON move.id = line.move_id
                   LEFT JOIN bill ON bill.id = line.move_id
+                  LEFT JOIN bill reversed ON reversed.id = move.reversed_entry_id
+                  LEFT JOIN reseller_client owner
+                    ON owner.id = COALESCE(
+                       bill.client_id, line.reseller_client_id, reversed.client_id)
                   LEFT JOIN LATERAL (
                        SELECT sum(part.amount) AS amount, sum(part.in_currency) AS in_currency
                          FROM (
@@ -126,6 +147,7 @@ class ResellerAgedDebt(models.Model):
                  WHERE account.account_type = 'asset_receivable'
                    AND line.parent_state = 'posted'
                    AND line.date <= %(last)s
+                   AND (owner.id IS NOT NULL OR move.move_type = 'entry')
                    -- What is only offered is not owed.
                    AND move.reseller_is_offer IS NOT TRUE
               ) AS open

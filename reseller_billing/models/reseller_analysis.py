@@ -28,6 +28,7 @@ class ResellerAnalysis(models.Model):
             "reseller_client_id",
             "reseller_feature_id",
             "reseller_level_id",
+            "reseller_settles",
         ],
         "reseller.client": ["reseller_id"],
         "reseller.client.membership": ["client_id", "date_from", "group_id"],
@@ -124,32 +125,40 @@ class ResellerAnalysis(models.Model):
         )
 
     @api.model
-    def _revenue_sql(self):
+    def _revenue_sql(self, since=None):
         """Return a query of the recognised revenue, item by item: company_id, client_id, feature_id,
-        level_id, date, and amount in the company's currency.
+        level_id, date, and amount in the company's currency. What lowers a price lowers it.
+
+        :param date since: the first day; all where None
         """
+        condition = SQL(
+            """
+            line.parent_state = 'posted' AND %s
+            AND (line.reseller_settles = 'bonus'
+                 OR account.account_type IN ('income', 'income_other'))
+            """,
+            SQL("line.date >= %s", since) if since else SQL("TRUE"),
+        )
         return SQL(
             """
             SELECT line.company_id, line.reseller_client_id AS client_id,
                    line.reseller_feature_id AS feature_id, line.reseller_level_id AS level_id,
                    line.date, -line.balance AS amount
-              FROM (
-                SELECT id FROM account_move_line WHERE reseller_client_id IS NOT NULL
-                 UNION ALL
-                SELECT line.id
-                  FROM account_move_line line
-                 WHERE line.reseller_client_id IS NULL
-                   AND line.move_id IN (
-                       SELECT id FROM account_move WHERE reseller_month_end IS NOT NULL
-                        UNION ALL
-                       SELECT reversal.id
-                         FROM account_move reversal
-                         JOIN account_move entry ON entry.id = reversal.reversed_entry_id
-                        WHERE entry.reseller_month_end IS NOT NULL)
-              ) AS ours
-              JOIN account_move_line line ON line.id = ours.id
+              FROM account_move_line line
               JOIN account_account account ON account.id = line.account_id
-             WHERE line.parent_state = 'posted'
-               AND account.account_type IN ('income', 'income_other')
-            """
+             WHERE line.reseller_client_id IS NOT NULL AND %(condition)s
+             UNION ALL
+            SELECT line.company_id, NULL, line.reseller_feature_id, NULL, line.date, -line.balance
+              FROM account_move_line line
+              JOIN account_account account ON account.id = line.account_id
+             WHERE line.reseller_client_id IS NULL AND %(condition)s
+               AND line.move_id IN (
+                   SELECT id FROM account_move WHERE reseller_month_end IS NOT NULL
+                    UNION ALL
+                   SELECT reversal.id
+                     FROM account_move reversal
+                     JOIN account_move entry ON entry.id = reversal.reversed_entry_id
+                    WHERE entry.reseller_month_end IS NOT NULL)
+            """,
+            condition=condition,
         )

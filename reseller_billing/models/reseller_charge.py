@@ -350,6 +350,32 @@ class ResellerCharge(models.Model):
             for first, last, amount in (self.trace or {}).get("spans", ())
         ]
 
+    def action_view_events(self):
+        """Open the single events of what this charge bills."""
+        return self._view_use("reseller.usage.line", self.env._("Events"))
+
+    def action_view_days(self):
+        """Open the days of what this charge bills, with their sums."""
+        return self._view_use("reseller.usage.daily", self.env._("Use by Day"))
+
+    def _view_use(self, model, name):
+        self.ensure_one()
+        # Levels have prices, or share one: what is counted without has all.
+        level = [("level_id", "=", self.level_id.id)] if self.level_id else []
+        return {
+            "type": "ir.actions.act_window",
+            "name": f"{name}: {self.name}",
+            "res_model": model,
+            "view_mode": "list,form",
+            "domain": [
+                ("client_id", "=", self.client_id.id),
+                ("feature_id", "=", self.feature_id.id),
+                ("billing_date", ">=", self.date_from),
+                ("billing_date", "<=", self.date_to),
+                *level,
+            ],
+        }
+
     def _prepare_whose_vals(self):
         """Return the values of an item of the ledger that say whose it is, and of what."""
         self.ensure_one()

@@ -326,10 +326,14 @@ class ResellerClientWalletMixin(models.AbstractModel):
                     "amount_currency": 0.0,
                     "balance": balance,
                     "name": reason,
-                    "reseller_client_id": self.id,
+                    # A gain is no revenue of the client's.
+                    "reseller_client_id": client,
                 }
             )
-            for one, balance in ((self._get_wallet_account("deposit"), -amount), (account, amount))
+            for one, balance, client in (
+                (self._get_wallet_account("deposit"), -amount, self.id),
+                (account, amount, False),
+            )
         ]
         move = model.create(
             {

@@ -225,7 +225,7 @@ class ResellerDashboard(models.AbstractModel):
                  GROUP BY 1, 2
                  ORDER BY 1, 2
                 """,
-                self.env["reseller.analysis"]._revenue_sql(),
+                self.env["reseller.analysis"]._revenue_sql(months[0]),
                 self.env.companies.ids,
                 months[0],
                 date_utils.add(months[-1], months=1),

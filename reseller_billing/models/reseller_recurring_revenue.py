@@ -8,9 +8,11 @@ DAYS_OF_MONTH = "30.4375"
 class ResellerRecurringRevenue(models.Model):
     """What recurring fees bring by the month (MRR), and what came and went of it.
 
-    The MRR of a month is the sum of the recurring fees, as live statements charge them, of the
-    cycles that cover the month's last day, each divided by the months of its cycle: a yearly fee of
-    120.00 counts 10.00. What is used, paid once, or charged by hand is none. A client's change
+    The MRR of a month is the sum of the recurring fees, without taxes, as live statements charge
+    them, of the cycles that cover the month's last day, each divided by the months of its cycle: a
+    yearly fee of 120.00 counts 10.00; cycles of weeks or days count by 30.4375 days. What is used,
+    paid once, or charged by hand is none, nor what resellers bill themselves. A month is known once
+    it is over and an account is billed until its end. A client's change
     against the month before is new (from nothing), expansion, contraction, or churn (to nothing).
     Net revenue retention is what is left of the opening MRR: (opening + expansion + contraction +
     churn) ÷ opening, of the same clients; contraction and churn are below zero.
@@ -23,8 +25,10 @@ class ResellerRecurringRevenue(models.Model):
     _rec_name = "client_id"
     # What has to reach the database before this is read.
     _depends = {
+        "account.move.line": ["charge_amount", "charge_id", "price_subtotal"],
         "reseller.charge": ["amount", "trace"],
-        "reseller.client": ["reseller_id"],
+        "reseller.client": ["billed_until", "interval_unit", "reseller_id", "state"],
+        "reseller.reseller": ["currency_id", "invoice_to"],
         "reseller.statement": ["state"],
     }
 
@@ -60,26 +64,34 @@ class ResellerRecurringRevenue(models.Model):
                 -- Each charge tells all that its cycle costs; the latest one is right.
                 SELECT DISTINCT ON (charge.client_id, charge.feature_id, charge.cycle_start,
                                     charge.price_rule_id)
-                       charge.client_id, charge.cycle_start, charge.cycle_end,
-                       charge.trace -> 'rated' AS rated
+                       charge.id, charge.client_id, charge.trace -> 'rated' AS rated,
+                       COALESCE(rule.interval_unit, client.interval_unit) AS unit
                   FROM reseller_charge charge
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
+                  JOIN reseller_client client ON client.id = charge.client_id
+                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+                  LEFT JOIN reseller_price_rule rule ON rule.id = charge.price_rule_id
                  WHERE charge.kind = 'recurring' AND statement.state IN ('approved', 'invoiced')
+                   AND reseller.invoice_to != 'none'
                  ORDER BY charge.client_id, charge.feature_id, charge.cycle_start,
                           charge.price_rule_id, charge.id DESC
             ), part AS (
                 SELECT fee.client_id, (part ->> 'first')::date AS since,
                        (part ->> 'first')::date + (part ->> 'until')::int
                            - (part ->> 'before')::int - 1 AS until,
-                       (rated ->> 'fee')::numeric * (part ->> 'units')::numeric / CASE
-                           WHEN EXTRACT(day FROM age(begun.next, begun.day)) = 0
-                           THEN EXTRACT(year FROM age(begun.next, begun.day)) * 12
-                                + EXTRACT(month FROM age(begun.next, begun.day))
+                       (rated ->> 'fee')::numeric * (part ->> 'units')::numeric
+                       * COALESCE(net.share, 1) / CASE
+                           WHEN unit IN ('month', 'year')
+                           THEN greatest(round((rated ->> 'cycle_days')::numeric / %(days)s), 1)
                            ELSE (rated ->> 'cycle_days')::numeric / %(days)s END AS amount
                   FROM fee
-                 CROSS JOIN LATERAL (
-                       SELECT fee.cycle_start AS day,
-                              fee.cycle_start + (rated ->> 'cycle_days')::int AS next) AS begun
+                  LEFT JOIN LATERAL (
+                       -- Without the taxes that the price includes.
+                       SELECT sum(CASE move.move_type WHEN 'out_refund' THEN -1 ELSE 1 END
+                                  * line.price_subtotal) / NULLIF(sum(line.charge_amount), 0) AS share
+                         FROM account_move_line line
+                         JOIN account_move move ON move.id = line.move_id
+                        WHERE line.charge_id = fee.id) AS net ON TRUE
                  CROSS JOIN LATERAL jsonb_array_elements(rated -> 'parts') AS part
                  WHERE (rated ->> 'cycle_days')::int > 0
             ), monthly AS (
@@ -99,21 +111,26 @@ class ResellerRecurringRevenue(models.Model):
                     SELECT client_id, month, mrr, 0 AS opening FROM monthly
                      UNION ALL
                     SELECT client_id, (month + interval '1 month')::date, 0, mrr FROM monthly
-                     WHERE month < date_trunc('month', now())
                   ) AS facts
                  GROUP BY client_id, month
             ), rounded AS (
                 SELECT sums.client_id, sums.month, client.company_id, client.reseller_id,
-                       reseller.currency_id,
+                       reseller.currency_id, currency.decimal_places, sums.mrr AS exact,
                        round(sums.mrr, currency.decimal_places) AS mrr,
                        round(sums.opening, currency.decimal_places) AS opening
                   FROM sums
                   JOIN reseller_client client ON client.id = sums.client_id
                   JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
                   JOIN res_currency currency ON currency.id = reseller.currency_id
+                 -- Months that are over and whose bills are made: of others nothing is known.
+                 CROSS JOIN LATERAL (
+                       SELECT (sums.month + interval '1 month - 1 day')::date AS last) AS month
+                 WHERE month.last < now()::date
+                   AND (client.state = 'closed' OR client.billed_until >= month.last)
             )
             SELECT row_number() OVER (ORDER BY month, client_id) AS id, client_id, month,
-                   company_id, reseller_id, currency_id, opening, mrr, mrr * 12 AS arr,
+                   company_id, reseller_id, currency_id, opening, mrr,
+                   round(exact * 12, decimal_places) AS arr,
                    CASE WHEN opening = 0 THEN mrr ELSE 0 END AS new,
                    CASE WHEN opening != 0 AND mrr > opening THEN mrr - opening ELSE 0 END
                        AS expansion,
@@ -128,13 +145,18 @@ class ResellerRecurringRevenue(models.Model):
 
     @api.model
     def _read_group_select(self, aggregate_spec, query):
-        """Override of `base`: the retention of several is that of their sums, not an average."""
+        """Override of `base`: the retention of several is that of their sums, not an average; of several
+        currencies there is none.
+        """
         if aggregate_spec != "retention:avg":
             return super()._read_group_select(aggregate_spec, query)
         opening = self._field_to_sql(self._table, "opening", query)
         mrr = self._field_to_sql(self._table, "mrr", query)
+        currency = self._field_to_sql(self._table, "currency_id", query)
         return SQL(
-            "SUM(%(mrr)s) FILTER (WHERE %(opening)s != 0) * 100 / NULLIF(SUM(%(opening)s), 0)",
+            "CASE WHEN MIN(%(currency)s) = MAX(%(currency)s) THEN SUM(%(mrr)s) "
+            "FILTER (WHERE %(opening)s != 0) * 100 / NULLIF(SUM(%(opening)s), 0) END",
             mrr=mrr,
             opening=opening,
+            currency=currency,
         )

@@ -11,6 +11,9 @@ class ResellerReportMixin(models.AbstractModel):
     _name = "reseller.report.mixin"
     _description = "Report of a Period"
 
+    date_from = fields.Date(string="First Day", readonly=True)
+    date_to = fields.Date(string="As Of", readonly=True)
+
     @api.model
     def _get_report_days(self):
         """Return (first day, last day) of the period that is looked at, both inclusive."""

@@ -16,7 +16,7 @@ COLUMNS = {
     "debit": "expired",
     "refund": "refunded",
 }
-MOVED = ("added", "used", "expired", "refunded", "other")
+MOVED = ("added", "used", "expired", "refunded", "accrued", "exchange", "other")
 
 
 class ResellerRollforward(models.Model):
@@ -34,15 +34,18 @@ class ResellerRollforward(models.Model):
     _rec_name = "client_id"
     # What has to reach the database before this is read.
     _depends = {
-        "account.move": ["reversed_entry_id"],
+        "account.move": ["reseller_client_id", "reseller_month_end", "reversed_entry_id"],
         "account.move.line": [
             "account_id",
             "amount_currency",
             "balance",
+            "currency_id",
             "date",
             "parent_state",
             "reseller_client_id",
+            "reseller_settles",
         ],
+        "reseller.client": ["reseller_id"],
         "res.company": ["reseller_deposit_account_id", "reseller_prepaid_account_id"],
         "reseller.prepaid.entry": ["move_id", "kind"],
         "reseller.wallet.entry": ["move_id", "kind"],
@@ -60,11 +63,19 @@ class ResellerRollforward(models.Model):
     added = fields.Monetary(readonly=True, help="Paid in and bought.")
     used = fields.Monetary(readonly=True, help="Drawn by bills, less what void ones gave back.")
     expired = fields.Monetary(
-        string="Expired or Taken Out", readonly=True, help="Income as breakage."
+        readonly=True, help="Income as breakage; also what was taken out by hand."
     )
     refunded = fields.Monetary(readonly=True)
+    accrued = fields.Monetary(
+        string="At Month's End",
+        readonly=True,
+        help="What a month's end has booked as used or expired, and takes back the day after: of no client.",
+    )
+    exchange = fields.Monetary(
+        readonly=True, help="Nothing: exchange differences are in the company's currency alone."
+    )
     other = fields.Monetary(
-        readonly=True, help="What nothing here has booked: exchange, or entries by hand."
+        readonly=True, help="What nothing here has booked: entries by hand."
     )
     closing = fields.Monetary(readonly=True, help="What is owed on the evening of the last day.")
     opening_balance = fields.Monetary(
@@ -77,12 +88,20 @@ class ResellerRollforward(models.Model):
         string="Used, Company Currency", readonly=True, currency_field="company_currency_id"
     )
     expired_balance = fields.Monetary(
-        string="Expired or Taken Out, Company Currency",
+        string="Expired, Company Currency",
         readonly=True,
         currency_field="company_currency_id",
     )
     refunded_balance = fields.Monetary(
         string="Refunded, Company Currency", readonly=True, currency_field="company_currency_id"
+    )
+    accrued_balance = fields.Monetary(
+        string="At Month's End, Company Currency",
+        readonly=True,
+        currency_field="company_currency_id",
+    )
+    exchange_balance = fields.Monetary(
+        string="Exchange, Company Currency", readonly=True, currency_field="company_currency_id"
     )
     other_balance = fields.Monetary(
         string="Other, Company Currency", readonly=True, currency_field="company_currency_id"
@@ -109,6 +128,7 @@ class ResellerRollforward(models.Model):
             SELECT row_number() OVER (
                        ORDER BY item.company_id, item.kind, item.client_id, item.account_id,
                                 item.currency_id) AS id,
+                   %(first)s::date AS date_from, %(last)s::date AS date_to,
                    item.company_id, item.kind, item.client_id, client.reseller_id,
                    item.account_id, item.currency_id,
                    max(company.currency_id) AS company_currency_id, %(sums)s,
@@ -118,8 +138,12 @@ class ResellerRollforward(models.Model):
                        COALESCE(line.reseller_client_id, move.reseller_client_id) AS client_id,
                        -line.amount_currency AS amount, -line.balance AS balance,
                        CASE WHEN line.date < %(first)s THEN 'opening'
-                            -- What lowers an invoice is drawn by it, and has no entry besides.
-                            WHEN line.reseller_settles = 'advance' AND entry.kind IS NULL THEN 'used'
+                            WHEN COALESCE(move.reseller_month_end, reversed.reseller_month_end)
+                                 IS NOT NULL THEN 'accrued'
+                            WHEN line.amount_currency = 0 THEN 'exchange'
+                            -- What lowers an invoice is drawn by it, whatever else that sells.
+                            WHEN line.reseller_settles = 'advance'
+                                 AND COALESCE(entry.kind, 'buy') = 'buy' THEN 'used'
                             ELSE COALESCE(%(parts)s::jsonb ->> entry.kind, 'other') END AS part
                   FROM res_company company
                  CROSS JOIN LATERAL (
@@ -129,22 +153,21 @@ class ResellerRollforward(models.Model):
                   JOIN account_move_line line
                     ON line.account_id = account.id AND line.company_id = company.id
                   JOIN account_move move ON move.id = line.move_id
+                  LEFT JOIN account_move reversed ON reversed.id = move.reversed_entry_id
                   LEFT JOIN LATERAL (
                        -- What is given back is less of what was taken.
                        SELECT found.kind FROM (
-                           SELECT 1 AS place, kind FROM reseller_wallet_entry
-                            WHERE move_id = move.reversed_entry_id
+                           SELECT move_id, kind FROM reseller_wallet_entry
+                            WHERE move_id IN (move.id, move.reversed_entry_id)
+                              AND account.kind = 'money'
                             UNION ALL
-                           SELECT 1, kind FROM reseller_prepaid_entry
-                            WHERE move_id = move.reversed_entry_id
-                            UNION ALL
-                           SELECT 2, kind FROM reseller_wallet_entry WHERE move_id = move.id
-                            UNION ALL
-                           SELECT 2, kind FROM reseller_prepaid_entry WHERE move_id = move.id
+                           SELECT move_id, kind FROM reseller_prepaid_entry
+                            WHERE move_id IN (move.id, move.reversed_entry_id)
+                              AND account.kind = 'units'
                        ) AS found
-                       ORDER BY found.place
+                       ORDER BY found.move_id
                        LIMIT 1
-                  ) AS entry ON TRUE
+                  ) AS entry ON line.date >= %(first)s
                  WHERE line.parent_state = 'posted' AND line.date <= %(last)s
               ) AS item
               JOIN res_company company ON company.id = item.company_id

@@ -12,9 +12,11 @@ class ResellerTaxSummary(models.Model):
     _rec_name = "move_id"
     # What has to reach the database before this is read.
     _depends = {
-        "account.move": ["reseller_client_id"],
+        "account.move": ["commercial_partner_id", "date", "move_type"],
         "account.move.line": [
+            "account_id",
             "balance",
+            "display_type",
             "date",
             "parent_state",
             "reseller_client_id",
@@ -34,8 +36,14 @@ class ResellerTaxSummary(models.Model):
         "account.tax", readonly=True, help="Empty: what was sold without a tax."
     )
     currency_id = fields.Many2one("res.currency", readonly=True)
-    net = fields.Monetary(readonly=True, help="In the company's currency; below zero: given back.")
-    tax = fields.Monetary(string="Tax Amount", readonly=True, help="In the company's currency.")
+    net = fields.Monetary(
+        readonly=True,
+        help="In the company's currency, each line once, whatever number of taxes it has; below zero: given back.",
+    )
+    base = fields.Monetary(string="Tax Base", readonly=True, help="What the tax is computed from.")
+    tax = fields.Monetary(
+        string="Tax Amount", readonly=True, help="In the company's currency."
+    )
 
     @property
     def _table_query(self):
@@ -51,17 +59,34 @@ class ResellerTaxSummary(models.Model):
             SELECT row_number() OVER (ORDER BY part.move_id, part.tax_id) AS id, move.company_id,
                    client.reseller_id, ours.client_id, move.commercial_partner_id AS partner_id,
                    partner.country_id, part.move_id, move.date, part.tax_id,
-                   company.currency_id, sum(part.net) AS net, sum(part.tax) AS tax
+                   company.currency_id, sum(part.net) AS net, sum(part.base) AS base,
+                   sum(part.tax) AS tax
               FROM (
-                SELECT line.move_id, used.account_tax_id AS tax_id, -line.balance AS net,
-                       0::numeric AS tax
+                SELECT line.move_id, used.tax_id, used.base, used.net, 0::numeric AS tax
                   FROM ours
                   JOIN account_move_line line ON line.move_id = ours.move_id
-                  LEFT JOIN account_move_line_account_tax_rel used
-                    ON used.account_move_line_id = line.id
-                 WHERE line.display_type = 'product'
+                  JOIN res_company company ON company.id = line.company_id
+                 CROSS JOIN LATERAL (
+                       SELECT COALESCE(child.child_tax, rel.account_tax_id) AS tax_id,
+                              -line.balance AS base,
+                              CASE WHEN row_number() OVER (
+                                       ORDER BY rel.account_tax_id, child.child_tax) = 1
+                                   THEN -line.balance ELSE 0 END AS net
+                         FROM account_move_line_account_tax_rel rel
+                         LEFT JOIN account_tax_filiation_rel child
+                           ON child.parent_tax = rel.account_tax_id
+                        WHERE rel.account_move_line_id = line.id
+                        UNION ALL
+                       SELECT NULL, 0, -line.balance
+                        WHERE NOT EXISTS (
+                              SELECT FROM account_move_line_account_tax_rel rel
+                               WHERE rel.account_move_line_id = line.id)
+                          -- What is paid in and taxed at its use is no sale.
+                          AND line.account_id IS DISTINCT FROM company.reseller_deposit_account_id
+                       ) AS used
+                 WHERE line.display_type IN ('product', 'epd', 'rounding')
                  UNION ALL
-                SELECT line.move_id, line.tax_line_id, 0, -line.balance
+                SELECT line.move_id, line.tax_line_id, 0, 0, -line.balance
                   FROM ours
                   JOIN account_move_line line ON line.move_id = ours.move_id
                  WHERE line.tax_line_id IS NOT NULL

@@ -1,7 +1,7 @@
 from datetime import date
 
 from freezegun import freeze_time
-from odoo import Command
+from odoo import Command, fields
 from odoo.exceptions import UserError
 
 from .common import PrepaidCommon
@@ -38,11 +38,15 @@ class TestLedgerReports(PrepaidCommon):
         """Assert that analysis and dashboard are what the ledger has on income accounts."""
         lines = self.env["account.move.line"].search(
             [
+                "|",
                 ("account_id.account_type", "in", ("income", "income_other")),
+                ("account_id", "=", self.company.reseller_bonus_account_id.id),
                 ("company_id", "=", self.company.id),
                 ("parent_state", "=", "posted"),
             ]
         )
+        if self.company.reseller_bonus_mode == "expense":
+            lines = lines.filtered(lambda line: line.account_id.account_type != "expense")
         total = self.company.currency_id.round(-sum(lines.mapped("balance")))
         self.assertEqual(self._revenue(("company_id", "=", self.company.id)), total)
         return total
@@ -52,11 +56,14 @@ class TestLedgerReports(PrepaidCommon):
             reseller_date_from=first, reseller_date_to=last
         )
         rows.invalidate_model()
-        names = ("opening", "added", "used", "expired", "refunded", "other", "closing")
+        names = ("opening", "added", "used", "expired", "refunded", "closing")
+        rest = ("accrued", "exchange", "other")
         found = {}
         for row in rows.search([("company_id", "=", self.company.id)]):
             found[row.kind] = [row[name] for name in names]
             self.assertEqual(found[row.kind], [row[f"{name}_balance"] for name in names])
+            self.assertFalse(any(row[name] for name in rest))
+            self.assertEqual((str(row.date_from), str(row.date_to)), (first, last))
         return found
 
     def test_revenue_is_what_is_earned_and_net(self):
@@ -88,8 +95,8 @@ class TestLedgerReports(PrepaidCommon):
         # Taxes by document: 19.00 of each.
         rows = self.env["reseller.tax.summary"].search([("company_id", "=", self.company.id)])
         self.assertEqual(
-            sorted((row.client_id.ref, row.net, row.tax) for row in rows if row.tax_id),
-            [("A", 100, 19), ("B", 100, 19)],
+            sorted((row.client_id.ref, row.net, row.base, row.tax) for row in rows),
+            [("A", 100, 100, 19), ("B", 100, 100, 19)],
         )
 
     def test_revenue_adds_up_with_all_that_there_is(self):
@@ -144,6 +151,54 @@ class TestLedgerReports(PrepaidCommon):
             again.invoice_id.action_post()
         self.assertEqual(self.assertTies(), total)
 
+    def test_revenue_is_net_of_bonuses_that_lower_the_price(self):
+        self.company.reseller_bonus_mode = "price"
+        self.product.taxes_id = self._tax(19) + self._tax(1)
+        with freeze_time("2024-01-02 12:00:00"):
+            self.client_a._give_to_wallet(24, "Fair", "fair")
+        self._use("2024-01-10", 100)
+        with freeze_time("2024-02-05 12:00:00"):
+            self.env["reseller.month.end"].create(
+                {
+                    "date": "2024-01-31",
+                    "accrued_account_id": self.prepaid.copy(
+                        {"account_type": "asset_current"}
+                    ).id,
+                    "deferred_account_id": self.prepaid.copy({}).id,
+                }
+            ).action_post()
+        # 120.00 with 19 % and 1 %, of which 24.00 are given: 80.00 of 100.00.
+        self.assertEqual(self._revenue(("month", "=", "2024-01-01")), 80)
+        self._run("2024-02-01")
+        self.assertEqual(self.assertTies(), 80)
+        rows = self.env["reseller.tax.summary"].search([("company_id", "=", self.company.id)])
+        self.assertEqual(
+            sorted((row.net, row.base, row.tax) for row in rows), [(0, 80, 0.8), (80, 80, 15.2)]
+        )
+
+    def test_what_settles_an_advance_is_used_beside_what_is_sold(self):
+        self.product.taxes_id = self._tax(19)
+        top_up = self._create_top_up(reseller_vat_mode="receipt", taxes_id=self.product.taxes_id.ids)
+        self._sell("2024-01-02", top_up)
+        self._run("2024-02-01")
+        with freeze_time("2024-02-03 12:00:00"):
+            items = self.env["reseller.manual.charge"].create(
+                [
+                    {
+                        "client_id": self.client_a.id,
+                        "product_id": product.id,
+                        "name": product.name,
+                        "date": "2024-02-03",
+                        "unit_price": price,
+                    }
+                    for product, price in ((top_up, 100), (self.product, 40))
+                ]
+            )
+            items.action_bill_now()
+        self.assertEqual(
+            self._rollforward("2024-02-01", "2024-02-29")["money"], [100, 100, -40, 0, 0, 160]
+        )
+
     def test_the_rollforward_of_wallets_and_packages(self):
         self.company.reseller_wallet_limit = 1000
         self._sell("2024-01-02")
@@ -154,11 +209,11 @@ class TestLedgerReports(PrepaidCommon):
         # 100 of the package, 60.00 of the wallet, both booked on 1 February.
         self.assertEqual(
             self._rollforward("2024-01-01", "2024-01-31"),
-            {"money": [0, 200, 0, 0, 0, 0, 200], "units": [0, 50, 0, 0, 0, 0, 50]},
+            {"money": [0, 200, 0, 0, 0, 200], "units": [0, 50, 0, 0, 0, 50]},
         )
         self.assertEqual(
             self._rollforward("2024-02-01", "2024-02-29"),
-            {"money": [200, 0, -60, 0, 0, 0, 140], "units": [50, 0, -50, 0, 0, 0, 0]},
+            {"money": [200, 0, -60, 0, 0, 140], "units": [50, 0, -50, 0, 0, 0]},
         )
         with freeze_time("2024-03-05 12:00:00"):
             self._statement(self.client_a, "2024-02-01")._void_by_credit_note(date(2024, 3, 5))
@@ -167,15 +222,15 @@ class TestLedgerReports(PrepaidCommon):
         # What is given back is less of what was used.
         self.assertEqual(
             self._rollforward("2024-03-01", "2024-03-31"),
-            {"money": [140, 0, 60, -15, -185, 0, 0], "units": [0, 0, 50, 0, 0, 0, 50]},
+            {"money": [140, 0, 60, -15, -185, 0], "units": [0, 0, 50, 0, 0, 50]},
         )
         # A past period stays what it was.
         self.assertEqual(
-            self._rollforward("2024-02-01", "2024-02-29")["money"], [200, 0, -60, 0, 0, 0, 140]
+            self._rollforward("2024-02-01", "2024-02-29")["money"], [200, 0, -60, 0, 0, 140]
         )
         self.assertEqual(
             self._rollforward("2024-01-01", "2024-03-31")["money"],
-            [0, 200, 0, -15, -185, 0, 0],
+            [0, 200, 0, -15, -185, 0],
         )
 
     def _pay_in(self, amount):
@@ -272,6 +327,60 @@ class TestLedgerReports(PrepaidCommon):
             [(round(kept or 0, 1), mrr) for _month, kept, mrr in found],
             [(0, 30), (33.3, 10), (150, 15)],
         )
+
+    def test_recurring_revenue_is_net_and_of_months_that_are_known(self):
+        included = self._tax(19, True)
+        fee = self._create_feature("fee")
+        fee.product_id = self._create_package(
+            "Taxed", reseller_grants=False, reseller_feature_id=False, taxes_id=included.ids
+        )
+        # Three months bought together: one counts a third of what is paid.
+        self._create_rule(fee, recurring_fee=11.9, fee_timing="advance", advance_cycles=3)
+        self.client_a.membership_ids.date_to = "2024-01-31"
+        self._create_client("End", start="2024-01-31")
+        own = self._create_reseller("Own", invoice_to="none")
+        self._create_client("Theirs", reseller_id=own.id)
+        month = fields.Date.today().replace(day=1)
+        last = fields.Date.subtract(month, months=1)
+        arrears = self._create_feature("arrears")
+        running = self._create_client("Now", start=last)
+        self._create_rule(arrears, recurring_fee=7, fee_timing="arrears", client_id=running.id)
+        self._create_rule(fee, recurring_fee=0, client_id=running.id)
+        for day in ("2024-01-31", "2024-04-30", "2024-05-31", month):
+            self._run(day)
+        model = self.env["reseller.recurring.revenue"]
+        rows = model.search([("company_id", "=", self.company.id)], order="month")
+        found = {}
+        for row in rows:
+            found.setdefault(row.client_id.ref, []).append((str(row.month), row.mrr, row.churn))
+        self.assertNotIn("Theirs", found)
+        # From 31 January on, whatever the months' length.
+        self.assertEqual(
+            found["End"][:4],
+            [(f"2024-{number:02}-01", 10, 0) for number in range(1, 5)],
+        )
+        # The running month's bill is not made: nothing has churned.
+        self.assertEqual(found["Now"], [(str(last), 7, 0)])
+
+    def test_an_auditor_goes_from_an_invoice_line_to_the_events_in_two_clicks(self):
+        rule = self.env["reseller.price.rule"].search([("feature_id", "=", self.feature.id)])
+        for day in ("2024-01-10", "2024-01-11"):
+            self._use(day, 4)
+        self._use("2024-02-10", 9)
+        self._run("2024-02-01")
+        with freeze_time("2025-03-01 12:00:00"):
+            line = self._statement(self.client_a, "2024-02-01").invoice_id.invoice_line_ids
+            charge = self.env["reseller.charge"].browse(line.action_view_charge()["res_id"])
+            self.assertEqual((charge.price_rule_id, charge.quantity, charge.amount), (rule, 8, 8))
+            self.assertIn("1.00", charge.explanation_html)
+            events = charge.action_view_events()
+            found = self.env[events["res_model"]].search(events["domain"])
+            self.assertEqual(
+                sorted((str(one.billing_date), one.quantity) for one in found),
+                [("2024-01-10", 4), ("2024-01-11", 4)],
+            )
+            days = charge.action_view_days()
+            self.assertEqual(self.env[days["res_model"]].search_count(days["domain"]), 2)
 
     def test_bad_periods_are_refused(self):
         wizard = self.env["reseller.report.period"].create(

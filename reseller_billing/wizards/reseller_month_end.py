@@ -595,7 +595,10 @@ class ResellerMonthEnd(models.TransientModel):
                 )
         for name, accounts, amount, balance in prepaid:
             debit, credit = map(self._get_account, accounts)
-            lines += self._prepare_pair(name, currency, debit, credit, float(amount), balance)
+            pair = self._prepare_pair(name, currency, debit, credit, float(amount), balance)
+            if accounts == ("accrued", "bonus") and self._lowers_price():
+                pair[1]["reseller_settles"] = "bonus"
+            lines += pair
         return {
             "move_type": "entry",
             "company_id": self.company_id.id,
@@ -651,6 +654,10 @@ class ResellerMonthEnd(models.TransientModel):
         invoiced = template._adapt_price(amount, currency, own, taxes)
         found = taxes.compute_all(float(invoiced), currency, product=product)
         return currency.round(found["total_excluded"])
+
+    def _lowers_price(self):
+        """Whether what a bonus pays lowers the price, and is no expense."""
+        return self.company_id.reseller_bonus_mode == "price"
 
     def _get_account(self, name):
         """Return an account by its name in the settings, those of this month's end as they are chosen.

@@ -96,7 +96,7 @@ class ResellerMonthEnd(models.TransientModel):
                     expired[0] += rest
                     expired[1] += lot._get_balance_of(rest)
             bonus = bonus_of(taken)
-            if self.company_id.reseller_bonus_mode == "price" and totals[0]:
+            if self._lowers_price() and totals[0]:
                 # It lowers the price, and the taxes with it.
                 unit = client.currency_id._get_exact_rounding()
                 bonus = rating.round_to(Fraction(bonus) * Fraction(net) / Fraction(totals[0]), unit)

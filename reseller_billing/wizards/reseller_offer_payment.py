@@ -35,6 +35,14 @@ class ResellerOfferPayment(models.TransientModel):
         help="One that is not reconciled yet.",
     )
 
+    statement_text = fields.Char(related="statement_line_id.payment_ref", string="Its Text")
+    statement_amount = fields.Monetary(
+        related="statement_line_id.amount",
+        string="Its Amount",
+        currency_field="statement_currency_id",
+    )
+    statement_currency_id = fields.Many2one(related="statement_line_id.currency_id")
+
     @api.depends("invoice_id")
     def _compute_found(self):
         for wizard in self:

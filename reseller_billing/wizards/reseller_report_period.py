@@ -52,6 +52,7 @@ class ResellerReportPeriod(models.TransientModel):
         return {
             **action,
             "name": name,
+            "display_name": name,
             "context": {
                 "reseller_date_from": fields.Date.to_string(first),
                 "reseller_date_to": fields.Date.to_string(last),
