@@ -148,7 +148,10 @@ class AccountMove(models.Model):
             )
         ):
             return source
-        return min(source, self.delivery_date)
+        served = min(source, self.delivery_date)
+        if self._get_violated_lock_dates(served, self._affect_tax_report()):
+            return source
+        return served
 
     def _mark_month_ends(self):
         """Have the month's ends be made again that these bills lie in and that do not know them."""
@@ -192,10 +195,12 @@ class AccountMove(models.Model):
                 self._make_month_end_again()
         except UserError as error:
             # As in a locked period: an accountant unlocks it, and makes it again by hand.
-            self.reseller_is_stale = False
-            for entry in self:
-                entry.message_post(
-                    body=self.env._("Bills came in since. It was not made again: %s", error)
+            for entry in self.filtered(lambda one: not one.activity_ids):
+                entry.activity_schedule(
+                    "mail.mail_activity_data_todo",
+                    summary=self.env._("Make this month's end again"),
+                    note=self.env._("Bills came in since. It was not made again: %s", error),
+                    user_id=entry.create_uid.id,
                 )
 
     def _make_month_end_again(self):
@@ -207,6 +212,41 @@ class AccountMove(models.Model):
         wizards = self.env["reseller.month.end"].with_company(company)
         wizard = wizards.create({"date": day, "company_id": company.id, "journal_id": journal.id})
         wizard._post_what_there_is()
+
+    def _check_settles_nothing(self, is_modify):
+        """Refuse plain credit notes of bills that have settled advances, which these would not bring back, and
+        replacements of them at another rate.
+        """
+        for move in self.filtered("reseller_statement_id"):
+            settled = move.invoice_line_ids.filtered(
+                lambda line: line.reseller_settles == "advance"
+            )
+            is_foreign = move.currency_id != move.company_id.currency_id
+            if settled and (is_foreign or not is_modify):
+                move._raise_settled()
+
+    def _raise_settled(self):
+        raise UserError(
+            self.env._(
+                "The wallet has lowered %s: choose Void by Credit Note, which gives the wallet back what it "
+                "gave, and has the days billed again.",
+                self.display_name,
+            )
+        )
+
+    def copy_data(self, default=None):
+        """Override of `account`: a duplicate, which is no bill, is not lowered by a wallet."""
+        found = super().copy_data(default)
+        if self.env.context.get("include_business_fields"):
+            return found  # of what reverses or replaces it
+        for vals in found:
+            if "line_ids" in vals:
+                vals["line_ids"] = [
+                    command
+                    for command in vals["line_ids"]
+                    if not (command[2] or {}).get("reseller_settles")
+                ]
+        return found
 
     def _check_sells_nothing(self):
         for lots in self.reseller_statement_id._find_sold_lots():
@@ -284,6 +324,7 @@ class AccountMove(models.Model):
     def write(self, vals):
         self._check_history(vals)
         if vals.get("state") in ("draft", "cancel"):
+            self.filtered(lambda move: move.state == "posted")._mark_month_ends()
             self._check_not_of_wallet()
             self._check_voids_nothing()
             # Posted again, it would pay the invoice by itself, which accountants choose.
@@ -390,6 +431,8 @@ class AccountMove(models.Model):
             raise UserError(
                 self.env._("Taxes are corrected on a posted invoice of a statement: choose one.")
             )
+        if self.invoice_line_ids.filtered("reseller_settles"):
+            self._raise_settled()
         wizard = self.env["account.move.reversal"].with_context(
             active_model=self._name, active_ids=self.ids
         )

@@ -182,6 +182,7 @@ class PaymentTransaction(models.Model):
             for transaction in self
             if transaction.state == "done" and not transaction.payment_id
         }
+        self._leave_unpaid_offers()
         done = super()._post_process()
         self._follow_outcome()
         for transaction, invoices in paid.items():
@@ -196,6 +197,26 @@ class PaymentTransaction(models.Model):
                     ),
                 )
         return done
+
+    def _leave_unpaid_offers(self):
+        """Take offers out of what these have paid for less: the money stands as the payer's credit.
+
+        Who pays says the amount, and nothing is sold for less.
+        """
+        for transaction in self.filtered(lambda tx: tx.state == "done" and not tx.payment_id):
+            for offer in transaction.invoice_ids.filtered(lambda move: move._is_pro_forma()):
+                if offer.currency_id.compare_amounts(transaction.amount, offer.amount_total) >= 0:
+                    continue
+                transaction.invoice_ids -= offer
+                client_sudo = offer.reseller_client_id.sudo()  # of the account, whoever paid
+                client_sudo.reseller_id._tell_responsible(
+                    client_sudo,
+                    self.env._("%s was paid in part", offer._get_document_name()),
+                    self.env._(
+                        "The payment %s is less than the offer costs: it stands as credit.",
+                        transaction.reference,
+                    ),
+                )
 
     # Charging saved payment methods
 

@@ -211,7 +211,7 @@ class ResellerClientBalanceMixin(models.AbstractModel):
         return taxes, exact if invoiced == line.amount else (Decimal(1), invoiced, invoiced)
 
     def _get_totals(self, lines, position):
-        """Return (total, total of metered use, both taxes included; total without taxes) of an invoice, as
+        """Return (total, total of metered use, both taxes included; both without taxes) of an invoice, as
         exact Decimals.
 
         Odoo computes and rounds the taxes as it does on the invoice.
@@ -226,7 +226,7 @@ class ResellerClientBalanceMixin(models.AbstractModel):
         position_sudo = positions_sudo.browse(position or [])
         digits = self.env["decimal.precision"].precision_get("Product Unit")
         unit = currency._get_exact_rounding()
-        plain, bases, payer = [Decimal(0)] * 3, [], self._get_payer()
+        plain, bases, payer = [Decimal(0)] * 4, [], self._get_payer()
         for line in lines:
             product_sudo = line.product.sudo()  # as on the invoice
             taxes_sudo, exact = self._get_line_price(
@@ -236,6 +236,7 @@ class ResellerClientBalanceMixin(models.AbstractModel):
                 plain[0] += exact[2]
                 plain[2] += exact[2]
                 plain[1] += exact[2] if line.is_metered else 0
+                plain[3] += exact[2] if line.is_metered else 0
                 continue
             quantity, price = self.env["reseller.charge"]._split_amount(*exact, digits)
             base = taxes_model._prepare_base_line_for_taxes_computation(
@@ -254,6 +255,7 @@ class ResellerClientBalanceMixin(models.AbstractModel):
                 # The line's own total, before the invoice spreads what rounding leaves.
                 taxes_model._round_base_lines_tax_details([base], company)
                 plain[1] += _exact(base["tax_details"]["total_included_currency"], unit)
+                plain[3] += _exact(base["tax_details"]["total_excluded_currency"], unit)
         if bases:
             invoice = [base for base, _is_metered in bases]
             taxes_model._round_base_lines_tax_details(invoice, company)

@@ -154,8 +154,19 @@ class ResellerClientChargingMixin(models.AbstractModel):
     def _forget_paid_declines(self):
         """Forget the declines of those who owe nothing at all any more, however they paid."""
         self.filtered(
-            lambda one: one.charge_failures and not one._get_owed_invoices()
+            lambda one: one.charge_failures and not one._has_anything_to_pay()
         )._forget_declines()
+
+    def _has_anything_to_pay(self):
+        """Whether an invoice or a refill's offer is open."""
+        self.ensure_one()
+        if self._get_owed_invoices():
+            return True
+        moves_sudo = self.env["account.move"].sudo()  # whoever pays
+        offers = moves_sudo.search(
+            Domain("reseller_client_id", "=", self.id) & moves_sudo._get_offers_domain()
+        )
+        return any(self._charges_by_itself(offer) for offer in offers)
 
     def action_resume_charging(self):
         """Try declined payment methods again.

@@ -313,6 +313,8 @@ class ResellerClientRefillMixin(models.AbstractModel):
         if need.feature:
             product = need.feature._get_product(company)
             each = self._with_taxes(product, need.price)
+        elif product.product_tmpl_id._get_vat_mode(company) == "receipt":
+            each = self._with_taxes(product, need.price)
         room = self._get_refill_room()
         number = need.number if room is None else min(need.number, int(room // each))
         refills_sudo = self.env["reseller.refill"].sudo()  # made here and nowhere else

@@ -90,7 +90,8 @@ class ResellerClientWalletMixin(models.AbstractModel):
                 as_of,
             )
         )
-        lots = self.env["reseller.wallet.lot"].browse([row[1] for row in rows])
+        lots = self.env["reseller.wallet.lot"].with_context(reseller_as_of=as_of)
+        lots = lots.browse([row[1] for row in rows])
         for lot, (client, _lot, left, cost) in zip(lots, rows, strict=True):
             found[self.browse(client)].append((lot, Decimal(left), Decimal(cost)))
         return found

@@ -74,9 +74,7 @@ class ResellerRollforward(models.Model):
     exchange = fields.Monetary(
         readonly=True, help="Nothing: exchange differences are in the company's currency alone."
     )
-    other = fields.Monetary(
-        readonly=True, help="What nothing here has booked: entries by hand."
-    )
+    other = fields.Monetary(readonly=True, help="What nothing here has booked: entries by hand.")
     closing = fields.Monetary(readonly=True, help="What is owed on the evening of the last day.")
     opening_balance = fields.Monetary(
         string="Opening, Company Currency", readonly=True, currency_field="company_currency_id"

@@ -653,6 +653,7 @@ class ResellerStatement(models.Model):
                 )
         made = model.union(*moves.values())
         billed._check_unlocked(made, date)
+        back = {one: one._take_bonus_back(moves[one]) for one in billed}
         plan = billed._plan_draws(moves, date)
         # As Odoo's own button does: where a plan is mandatory, nothing is posted without it.
         paid = model.union(*(moves[statement] for statement in plan))
@@ -665,6 +666,8 @@ class ResellerStatement(models.Model):
         for statement, move in moves.items():
             statement.write({"invoice_id": move.id, "state": "invoiced"})
         billed._link_given_back()
+        for statement, amount in back.items():
+            statement._give_bonus_back(amount)
         if any(client._charges_at_once() for client in billed.client_id):
             self.env["reseller.client"]._trigger_charges()
         return plan

@@ -157,7 +157,7 @@ class ResellerStatementGivenBackMixin(models.AbstractModel):
         for move in self.invoice_id:
             if move.move_type != "out_refund" or move.state != "posted":
                 continue
-            lines = move._get_product_lines()
+            lines = move._get_product_lines().filtered(lambda line: not line.reseller_settles)
             invoice = lines.reverses_charge_id.statement_id.invoice_id
             if (
                 len(invoice) == 1

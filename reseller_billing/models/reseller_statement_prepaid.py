@@ -41,11 +41,12 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
             tax = 0.0
             if money:
                 # What is taxed now pays for as much as was paid for it, taxes included.
-                tax = charge.currency_id.round(line.price_total + line.amount_currency)
+                paid = line.price_total * (-1 if line.move_id.move_type == "out_refund" else 1)
+                tax = charge.currency_id.round(paid + line.amount_currency)
                 bonus = quantity * Decimal(grant["bonus"])
                 charge._check_top_up(bonus)
                 unit = charge.currency_id._get_exact_rounding()
-                units = bonus + rating.round_to(Decimal(repr(line.price_total)), unit)
+                units = bonus + rating.round_to(Decimal(repr(paid)), unit)
             vals = {
                 "client_id": charge.client_id.id,
                 "charge_id": charge.id,

@@ -187,6 +187,8 @@ class ResellerStatementSend(models.AbstractModel):
         invoice = self.invoice_id
         if invoice.state != "posted":
             return False
+        if all(line._tops_up() and not line.tax_ids for line in invoice._get_product_lines()):
+            return False  # paying in is no sale: this is a receipt, and no electronic invoice
         service = self.env["account.move.send"]
         methods = service._get_default_sending_methods(invoice) - BY_MAIL
         if not any(service._is_applicable_to_move(method, invoice) for method in methods):

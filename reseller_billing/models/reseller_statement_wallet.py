@@ -33,11 +33,85 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             client, invoice = statement.client_id, moves[statement]
             payer = invoice.commercial_partner_id
             usable = client._keep_to_payer(lots[client], payer)
-            taken = client._take(statement._get_wallet_share(invoice), usable)
+            share = statement._get_wallet_share(invoice)
+            left = sum(left for _lot, left, _cost in usable)
+            if statement._is_lowered_by(usable) and float(share) == invoice.amount_total <= left:
+                # Nothing of it is paid in cash.
+                invoice.with_context(reseller_billing=BILLING).invoice_cash_rounding_id = False
+                share = statement._get_wallet_share(invoice)
+            taken = client._take(share, usable)
             if taken:
                 found[statement] = taken
                 statement._lower_invoice(invoice, taken)
         return found
+
+    def _is_lowered_by(self, lots):
+        """Whether what these lots give may lower an invoice.
+
+        :param lots: see reseller.client._load_lots
+        """
+        return self.company_id.reseller_bonus_mode == "price" or any(
+            lot.vat_mode == "receipt" for lot, _left, _cost in lots
+        )
+
+    def _take_bonus_back(self, invoice):
+        """Lower what a draft gives back by the share that a bonus had paid; return what that is, taxes
+        included.
+
+        Nobody has paid it, so that nobody is paid it: it is in the wallet again.
+        """
+        self.ensure_one()
+        client, rows = self.client_id, []
+        for line in invoice.invoice_line_ids:
+            before = (
+                line.reverses_charge_id or line.charge_id.manual_charge_id.refund_lot_id.charge_id
+            )
+            billed = before.statement_id.invoice_id
+            bonus = billed.invoice_line_ids.filtered(
+                lambda one, line=line: (
+                    one.reseller_settles == "bonus" and one.tax_ids == line.tax_ids
+                )
+            )
+            paid_for = billed.invoice_line_ids.filtered(
+                lambda one, line=line: (
+                    one.charge_id
+                    and one.tax_ids == line.tax_ids
+                    and not one._tops_up()
+                    and (client.wallet_use != "usage" or one.charge_id.kind in METERED)
+                )
+            )
+            whole = sum(paid_for.mapped("price_total"))
+            if not bonus or not whole or before not in paid_for.charge_id:
+                continue
+            share = -sum(bonus.mapped("price_total")) / whole
+            price = self.currency_id.round(-share * line.quantity * line.price_unit)
+            rows.append(
+                {
+                    "name": self.env._("Bonus"),
+                    "product_id": line.product_id.id,
+                    "account_id": client._get_wallet_account("bonus").id,
+                    "tax_ids": [fields.Command.set(line.tax_ids.ids)],
+                    "quantity": 1.0,
+                    "price_unit": price,
+                    "reseller_client_id": client.id,
+                    "reseller_settles": "bonus",
+                    "sequence": 9997,
+                }
+            )
+        if not rows:
+            return 0.0
+        before = invoice.amount_total
+        invoice.with_context(reseller_billing=BILLING).write(
+            {"invoice_line_ids": [fields.Command.create(vals) for vals in rows]}
+        )
+        return self.currency_id.round(abs(invoice.amount_total - before))
+
+    def _give_bonus_back(self, amount):
+        """Put a bonus that had paid for what this bill gives back into the wallet again."""
+        self.ensure_one()
+        if amount:
+            reason = self.env._("Bonus given back: %s", self.name)
+            self.client_id._give_to_wallet(amount, reason, f"{self._name},{self.id}")
 
     def _get_days(self):
         """Return (first, last) day of use that lots pay for with this bill."""
@@ -108,7 +182,7 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         A draw is a payment of the invoice, reconciled with it; what has lowered the invoice needs none. A
         lot that ends in a bill's period is drawn by it, and expires then.
 
-        :param date day: of the invoices
+        :param date day: of bills without an invoice; others are drawn for on their accounting date
         :param plan: see _plan_draws
         """
         statements = self._find_wallets()
@@ -118,9 +192,15 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         clients = self.env["reseller.client"]
         old = clients._load_lots({one.client_id: (NEVER, one._get_days()[1]) for one in statements})
         lots_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills draws
-        wanted, entries = [], []
+        wanted, entries, days = [], [], {}
         for statement in statements:
             client, taken = statement.client_id, plan.get(statement, [])
+            # With the invoice in the books, but not before the money was there.
+            days[statement] = max(
+                statement.invoice_id.date or day,
+                *lots_sudo.browse([vals["lot_id"] for vals in taken]).mapped("date"),
+                NEVER,
+            )
             settled = [
                 vals
                 for vals in taken
@@ -128,7 +208,7 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             ]
             paying = [vals for vals in taken if vals not in settled]
             if taken:
-                payment = statement._prepare_wallet_payment(taken, paying, day)
+                payment = statement._prepare_wallet_payment(taken, paying, days[statement])
                 parts = [(paying, payment), (settled, None)] if paying else [(settled, payment)]
                 for some, vals in parts:
                     if some:
@@ -142,7 +222,11 @@ class ResellerStatementWalletMixin(models.AbstractModel):
                 entries.append((statement, "expire", expired))
                 wanted.append(
                     client._prepare_cost_entry(
-                        expired, day, self.env._("Expired"), "breakage", client._get_payer()
+                        expired,
+                        days[statement],
+                        self.env._("Expired"),
+                        "breakage",
+                        client._get_payer(),
                     )
                 )
         model = self.env["account.move"].with_company(statements.company_id)
@@ -154,10 +238,15 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             if kind == "draw" and move:
                 plan.append((statement.invoice_id | move).line_ids._get_open_receivables())
             reason = move.ref or self.env._("Settled by %s", statement.invoice_id.name)
-            vals = {"kind": kind, "date": day, "statement_id": statement.id, "move_id": move.id}
+            vals = {
+                "kind": kind,
+                "date": days[statement],
+                "statement_id": statement.id,
+                "move_id": move.id,
+            }
             rows += [{**one, **vals, "reason": reason} for one in taken]
         for statement in statements:
-            rows += statement._settle_exchange(statement.invoice_id, entries, day)
+            rows += statement._settle_exchange(statement.invoice_id, entries, days[statement])
         entries_sudo = self.env["reseller.wallet.entry"].sudo()  # who bills draws
         entries_sudo.create(rows)
         self.env["account.move.line"]._reconcile_plan(plan)
@@ -238,6 +327,8 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         # No wallet pays what tops it up.
         topped = sum(line.price_total for line in invoice.invoice_line_ids if line._tops_up())
         share = invoice.amount_residual - topped
+        if invoice.reseller_is_offer and topped:
+            return Decimal(0)  # it cannot be paid whole
         if invoice.reseller_is_offer:
             # In part it would buy nothing, and what is used has to be paid before.
             balance = client._load_live_balances()[client.id]
@@ -278,6 +369,13 @@ class ResellerStatementWalletMixin(models.AbstractModel):
 
         :param date date: of the entries; today where None
         """
+        lots_sudo = self.env["reseller.wallet.lot"].sudo()  # who voids gives back
+        keys = [f"{self._name},{statement.id}" for statement in self]
+        for lot_sudo in lots_sudo.search([("key", "in", keys), ("state", "=", "open")]):
+            if lot_sudo.left:
+                share = -lot_sudo.left / lot_sudo.granted
+                lot_sudo._add_entry("cancel", lot_sudo.client_id._today(), 0, share)
+            lot_sudo.state = "canceled"
         entries_sudo = self.env["reseller.wallet.entry"].sudo()  # who voids gives back
         drawn = entries_sudo.search(
             [("statement_id", "in", self.ids), ("kind", "in", ("draw", "expire", "return"))]

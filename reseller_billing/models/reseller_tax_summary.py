@@ -41,9 +41,7 @@ class ResellerTaxSummary(models.Model):
         help="In the company's currency, each line once, whatever number of taxes it has; below zero: given back.",
     )
     base = fields.Monetary(string="Tax Base", readonly=True, help="What the tax is computed from.")
-    tax = fields.Monetary(
-        string="Tax Amount", readonly=True, help="In the company's currency."
-    )
+    tax = fields.Monetary(string="Tax Amount", readonly=True, help="In the company's currency.")
 
     @property
     def _table_query(self):

@@ -1,3 +1,4 @@
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
@@ -122,13 +123,15 @@ class ResellerWalletLot(models.Model):
         """Return what is left, exact, of what was paid for this lot: its cost, and the taxes that were
         invoiced with it.
 
-        :param Decimal cost_left: what is left of the cost
+        :param Decimal cost_left: what is left of the cost, as of the day of _load_lots
         """
         self.ensure_one()
         if not self.tax:
             return cost_left
         unit = self.currency_id._get_exact_rounding()
-        taxes = rating.round_to(Decimal(repr(sum(self.entry_ids.mapped("tax")))), unit)
+        as_of = self.env.context.get("reseller_as_of") or date.max
+        entries = self.entry_ids.filtered(lambda entry: entry.date <= as_of)
+        taxes = rating.round_to(Decimal(repr(sum(entries.mapped("tax")))), unit)
         return cost_left + taxes
 
     def _prepare_settling_line(self, vals, sign, invoice):

@@ -161,9 +161,7 @@ class TestLedgerReports(PrepaidCommon):
             self.env["reseller.month.end"].create(
                 {
                     "date": "2024-01-31",
-                    "accrued_account_id": self.prepaid.copy(
-                        {"account_type": "asset_current"}
-                    ).id,
+                    "accrued_account_id": self.prepaid.copy({"account_type": "asset_current"}).id,
                     "deferred_account_id": self.prepaid.copy({}).id,
                 }
             ).action_post()
@@ -178,7 +176,9 @@ class TestLedgerReports(PrepaidCommon):
 
     def test_what_settles_an_advance_is_used_beside_what_is_sold(self):
         self.product.taxes_id = self._tax(19)
-        top_up = self._create_top_up(reseller_vat_mode="receipt", taxes_id=self.product.taxes_id.ids)
+        top_up = self._create_top_up(
+            reseller_vat_mode="receipt", taxes_id=self.product.taxes_id.ids
+        )
         self._sell("2024-01-02", top_up)
         self._run("2024-02-01")
         with freeze_time("2024-02-03 12:00:00"):

@@ -129,6 +129,64 @@ class TestOffers(PrepaidCommon):
         self.assertEqual(self.client_a.wallet_lot_ids.left, 0.5)
         self.assertBooks()
 
+    def test_the_wallet_does_not_sink_into_an_offer_with_a_top_up(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self.client_a._give_to_wallet(60, "Fair", "fair")
+        with freeze_time("2024-01-31 12:00:00"):
+            items = self.env["reseller.manual.charge"].create(
+                [
+                    {
+                        "client_id": self.client_a.id,
+                        "product_id": product.id,
+                        "name": product.name,
+                        "date": "2024-01-31",
+                        "unit_price": product.list_price,
+                    }
+                    for product in (self.package, self._create_top_up())
+                ]
+            )
+            items.action_bill_now()
+        self.assertEqual(items.statement_id.invoice_id.state, "draft")
+        self.assertEqual(self.client_a.wallet_balance, 60)
+
+    def test_who_pays_less_online_buys_nothing(self):
+        lot, offer = self._offer()
+        provider_sudo = self.env["payment.provider"].sudo()  # as an administrator
+        provider_sudo = provider_sudo.search([("company_id", "=", self.company.id)], limit=1)
+        for amount, state in ((0.01, "draft"), (59.5, "posted")):
+            transaction_sudo = (
+                self.env["payment.transaction"]
+                .sudo()
+                .create(  # as the portal
+                    {
+                        "provider_id": provider_sudo.id,
+                        "payment_method_id": self.env.ref("payment.payment_method_unknown").id,
+                        "reference": f"tx {amount}",
+                        "amount": amount,
+                        "currency_id": offer.currency_id.id,
+                        "partner_id": offer.partner_id.id,
+                        "operation": "online_direct",
+                        "invoice_ids": [Command.set(offer.ids)],
+                        "state": "done",
+                    }
+                )
+            )
+            with freeze_time("2024-02-03 12:00:00"):
+                transaction_sudo._leave_unpaid_offers()
+                if transaction_sudo.invoice_ids:
+                    offer.action_post()
+            self.assertEqual(offer.state, state)
+        self.assertEqual(lot.state, "waiting")
+
+    def test_a_payment_of_before_pays_on_the_day_of_the_offer(self):
+        line = self._receive("2023-11-03", 59.5, "ahead")
+        _lot, offer = self._offer()
+        with freeze_time("2024-02-03 12:00:00"):
+            self.env["reseller.offer.payment"].create(
+                {"invoice_id": offer.id, "statement_line_id": line.id}
+            ).action_take()
+        self.assertEqual((str(offer.date), offer.payment_state), ("2024-01-31", "paid"))
+
     def test_an_invoice_before_the_payment_is_owed(self):
         lot, offer = self._offer()
         with freeze_time("2024-02-04 12:00:00"):

@@ -163,7 +163,143 @@ class TestVatModes(PrepaidCommon):
             {line.name: line.accrued for line in wizard.line_ids}, {"Unit": 20, "Bonuses": -1.82}
         )
 
+    def test_what_a_bonus_had_paid_is_given_back_as_bonus(self):
+        # A year of 1,200.00 and 228.00, all of it given; closed on 30 June, 184 of 366 days are not served:
+        # 603.28, of which nobody is paid anything, and 717.90 are in the wallet again.
+        fee = self._create_feature("fee")
+        self._create_rule(fee, recurring_fee=1200, interval_count=1, interval_unit="year")
+        with freeze_time("2023-12-31 12:00:00"):
+            lot = self.client_a._give_to_wallet(1428, "Year", "year")
+        lot.sudo().date = "2024-01-01"  # rows are read alone
+        self._run("2024-01-01")
+        invoice = self.client_a.statement_ids.invoice_id
+        self.assertEqual((invoice.amount_total, invoice.amount_tax), (0, 0))
+        with freeze_time("2024-06-30 12:00:00"):
+            self.client_a.action_close("2024-06-30")
+        self._run("2024-07-01")
+        notes = self.client_a.statement_ids.invoice_id - invoice
+        self.assertEqual({(note.amount_untaxed, note.amount_tax) for note in notes}, {(0, 0)})
+        given = self.client_a.wallet_lot_ids - lot
+        self.assertEqual((given.kind, given.granted, given.cost), ("gift", 717.9, 0))
+        self.assertBalances(vat=0, deposits=0)
+        self.assertEqual(
+            self._balance(self.bonus) + self._balance(self.income), 0, "nobody has paid anything"
+        )
+
+    def test_a_package_that_a_bonus_paid_is_refunded_as_bonus(self):
+        self.package.taxes_id = self.tax
+        with freeze_time("2024-01-01 12:00:00"):
+            self.client_a._give_to_wallet(59.5, "Fair", "fair")
+        lot = self._sell("2024-01-02", pay=False)
+        invoice = lot.charge_id.statement_id.invoice_id
+        self.assertEqual((invoice.amount_total, invoice.state, lot.state), (0, "posted", "open"))
+        with freeze_time("2024-01-05 12:00:00"):
+            lot.action_refund()
+        self.assertEqual(self.client_a.wallet_balance, 59.5)
+        self.assertBalances(vat=0, deposits=0, bonuses=0)
+
+    def test_cash_is_rounded_where_cash_is_paid(self):
+        self.product.taxes_id = False
+        self.product.reseller_untaxed = True
+        self.reseller.cash_rounding_id = self.env["account.cash.rounding"].create(
+            {
+                "name": "0.05",
+                "rounding": 0.05,
+                "strategy": "add_invoice_line",
+                "profit_account_id": self.income.copy({}).id,
+                "loss_account_id": self.income.copy({}).id,
+                "rounding_method": "HALF-UP",
+            }
+        )
+        lot = self._pay_in(100, 10)
+        # Of 42.00 the bonus takes 3.82: 38.18, to the cent.
+        invoice = self._bill_use("2024-01-10", 42, "2024-02-01").invoice_id
+        self.assertEqual((invoice.amount_total, invoice.payment_state), (38.18, "paid"))
+        self.assertLot(lot, 68, 61.82)
+
+    def test_the_month_ends_with_what_the_wallet_pays_for(self):
+        fee = self._create_feature("fee")
+        fee.product_id = self._create_package(
+            "Untaxed", reseller_grants=False, reseller_feature_id=False, reseller_untaxed=True
+        )
+        self._create_rule(fee, recurring_fee=50, fee_timing="arrears")
+        self.client_a.wallet_use = "usage"
+        with freeze_time("2024-01-02 12:00:00"):
+            self.client_a._give_to_wallet(200, "Sorry", "sorry")
+        self._use("2024-01-10", 100)
+        wizard = self.env["reseller.month.end"].create({"date": "2024-01-31"})
+        wizard.action_compute()
+        self.assertEqual(
+            {line.name: line.accrued for line in wizard.line_ids},
+            {"Unit": 100, "Fee": 50, "Bonuses": -100},
+        )
+
     # At receipt
+
+    def test_the_month_ends_with_an_advance_as_it_was(self):
+        self._sell("2024-01-02", self._receipt())
+        self._use("2024-01-10", 40)
+
+        def shown():
+            wizard = self.env["reseller.month.end"].create({"date": "2024-01-31"})
+            wizard.action_compute()
+            return {line.name: line.accrued for line in wizard.line_ids if line.accrued}
+
+        self.assertEqual(shown(), {"Unit": 40})
+        self._run("2024-02-01")
+        self.assertEqual(shown(), {"Unit": 40})
+        self._bill_use("2024-02-10", 100, "2024-03-01")
+        self.assertEqual(shown(), {"Unit": 40})
+
+    def test_what_would_tear_an_advance_from_its_bill_is_refused(self):
+        self._sell("2024-01-02", self._receipt())
+        invoice = self._bill_use("2024-01-10", 40, "2024-02-01").invoice_id
+        wizard = self.env["account.move.reversal"].create(
+            {"move_ids": invoice.ids, "journal_id": invoice.journal_id.id}
+        )
+        with self.assertRaisesRegex(UserError, "Void by Credit Note"), self.env.cr.savepoint():
+            wizard.refund_moves()
+        with self.assertRaisesRegex(UserError, "Void by Credit Note"), self.env.cr.savepoint():
+            invoice.action_correct_taxes()
+        # A duplicate is an invoice of its own.
+        self.assertEqual(invoice.copy().amount_total, 47.6)
+        self.assertBooks()
+
+    def test_a_top_up_beside_what_is_given_back(self):
+        top_up = self._receipt()
+        fee = self._create_feature("fee")
+        self._create_rule(fee, recurring_fee=1200, interval_count=1, interval_unit="year")
+        self._run("2024-06-01")
+        with freeze_time("2024-06-30 12:00:00"):
+            self.client_a.action_close("2024-06-30")
+            self.env["reseller.manual.charge"].create(
+                {
+                    "client_id": self.client_a.id,
+                    "product_id": top_up.id,
+                    "name": "Top-up",
+                    "date": "2024-06-30",
+                    "unit_price": 100,
+                }
+            )
+        self._run("2024-07-01")
+        lot = self.client_a.wallet_lot_ids
+        self.assertEqual((lot.granted, lot.cost, lot.tax), (119, 100, 19))
+        self.assertEqual(lot.charge_id.statement_id.invoice_id.move_type, "out_refund")
+        self.assertBooks()
+
+    def test_draws_lie_in_the_books_where_their_bills_do(self):
+        self.company.reseller_accounting_date = "served"
+        with freeze_time("2024-01-02 12:00:00"):
+            payment = self._pay_in(100, 10)
+            payment.sudo().date_until = "2024-01-31"  # rows are read alone
+        self.product.taxes_id = False
+        self.product.reseller_untaxed = True
+        statement = self._bill_use("2024-01-10", 66, "2024-02-01")
+        entries = payment.entry_ids.filtered("statement_id")
+        self.assertEqual(set(entries.mapped(lambda one: str(one.date))), {"2024-01-31"})
+        self.assertEqual(str(statement.invoice_id.date), "2024-01-31")
+        # 66.00 of which 6.00 are bonus; 40.00 of what was paid have expired.
+        self.assertBalances(income=-66, bonuses=6, breakage=-40, deposits=0)
 
     def test_an_advance_is_taxed_once(self):
         lot = self._sell("2024-01-02", self._receipt())

@@ -10,6 +10,7 @@ class AccountMoveReversal(models.TransientModel):
         :raise UserError: for a credit note of packages and top-ups, which are refunded themselves
         """
         self.move_ids._check_voids_nothing()
+        self.move_ids._check_settles_nothing(is_modify)
         if not is_modify:
             self.move_ids._check_sells_nothing()
         action = super().reverse_moves(is_modify)

@@ -439,7 +439,7 @@ class ResellerMonthEnd(models.TransientModel):
         """
         return SQL(
             """
-            (SELECT ARRAY[sum(credit.amount_total)::text, max(invoice.amount_total)::text]
+            (SELECT ARRAY[sum(given.amount)::text, max(billed.amount)::text]
                FROM account_move invoice
                JOIN account_move credit ON credit.reversed_entry_id = invoice.id
                 -- What bills give back themselves, charges tell; what replaces an invoice gives
@@ -447,9 +447,18 @@ class ResellerMonthEnd(models.TransientModel):
                 AND credit.reseller_statement_id IS NULL
                 AND credit.reseller_former_statement_id IS NULL
                 AND credit.id IS DISTINCT FROM invoice.reseller_reversal_id
+              CROSS JOIN LATERAL (
+                -- What a wallet has lowered was credited whole.
+                SELECT sum(line.price_total) AS amount FROM account_move_line line
+                 WHERE line.move_id = invoice.id AND line.display_type = 'product'
+                   AND line.reseller_settles IS NULL) AS billed
+              CROSS JOIN LATERAL (
+                SELECT sum(line.price_total) AS amount FROM account_move_line line
+                 WHERE line.move_id = credit.id AND line.display_type = 'product'
+                   AND line.reseller_settles IS NULL) AS given
               WHERE (invoice.id = statement.invoice_id
                      OR invoice.reseller_former_statement_id = statement.id)
-                AND invoice.amount_total > 0
+                AND billed.amount > 0
                 AND credit.state = 'posted'
                 AND credit.date <= %s
              HAVING count(*) > 0)

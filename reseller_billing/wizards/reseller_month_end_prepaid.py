@@ -79,8 +79,8 @@ class ResellerMonthEnd(models.TransientModel):
         positions = self.env["reseller.statement"]._get_fiscal_positions(holders, self.company_id)
         found = {}
         for client in holders:
-            *totals, net = client._get_totals(lines[client], positions[client.id])
-            share = client._limit_share(*totals)
+            totals = client._get_totals(lines[client], positions[client.id])
+            share = client._limit_share(*totals[:2])
             since = bills[client.id].period_start
             usable = [
                 row
@@ -96,10 +96,12 @@ class ResellerMonthEnd(models.TransientModel):
                     expired[0] += rest
                     expired[1] += lot._get_balance_of(rest)
             bonus = bonus_of(taken)
-            if self._lowers_price() and totals[0]:
+            # Of what the wallet pays for.
+            gross, net = totals[1::2] if client.wallet_use == "usage" else totals[::2]
+            if self._lowers_price() and gross:
                 # It lowers the price, and the taxes with it.
                 unit = client.currency_id._get_exact_rounding()
-                bonus = rating.round_to(Fraction(bonus) * Fraction(net) / Fraction(totals[0]), unit)
+                bonus = rating.round_to(Fraction(bonus) * Fraction(net) / Fraction(gross), unit)
             found[client] = bonus, *expired
         return found
 

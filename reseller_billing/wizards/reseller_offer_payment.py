@@ -82,7 +82,8 @@ class ResellerOfferPayment(models.TransientModel):
             wizard.statement_line_id = bank
 
     def action_take(self):
-        """Post the offer, dated the day of its payment, and reconcile both; open the invoice.
+        """Post the offer, dated the day of its payment, and reconcile both; open the invoice. A payment of
+        before pays it on the day of the offer.
 
         :raise UserError: where the payment is not over the offer's amount in its currency, and where its
             day is in a locked period
@@ -106,7 +107,8 @@ class ResellerOfferPayment(models.TransientModel):
                     amount=offer.currency_id.format(offer.amount_total),
                 )
             )
-        offer._post_paid(receivable.date)
+        # Not before it was offered.
+        offer._post_paid(max(receivable.date, offer.invoice_date))
         owed = offer.line_ids._get_open_receivables()
         if receivable.account_id != owed.account_id:
             raise UserError(
