@@ -189,10 +189,12 @@ class ResellerClientWalletMixin(models.AbstractModel):
                 )
             )
         day = self._today()
-        lines = [
-            (line.account_id, amount, self.env._("Put into the wallet")),
-            (self._get_wallet_account("deposit"), -amount, reason),
-        ]
+        # Of a bill that was paid with a bonus, that stays bonus.
+        given = self._get_given_share(line.move_id, amount)
+        lines = [(line.account_id, amount, self.env._("Put into the wallet"))]
+        if given:
+            lines.append((self._get_wallet_account("bonus"), -given, reason))
+        lines.append((self._get_wallet_account("deposit"), given - amount, reason))
         model = self.env["account.move"].with_company(self.company_id)
         move = model.create(self._prepare_entry(day, reason, lines, line.partner_id))
         move.action_post()
@@ -209,11 +211,32 @@ class ResellerClientWalletMixin(models.AbstractModel):
                 "date": day,
                 "date_until": date_until,
                 "granted": amount + bonus,
-                "cost": amount,
-                "cost_balance": sum(receivable.mapped("balance")),
+                "cost": self.currency_id.round(amount - given),
+                "cost_balance": -sum(
+                    move.line_ids.filtered(
+                        lambda one: one.account_id == self._get_wallet_account("deposit")
+                    ).mapped("balance")
+                ),
             },
             move,
         )
+
+    def _get_given_share(self, note, amount):
+        """Return how much of a credit note's amount is what a bonus had paid of the bill that it credits."""
+        invoice = note.reversed_entry_id
+        statement = invoice.reseller_statement_id or invoice.reseller_former_statement_id
+        lowered = invoice.invoice_line_ids.filtered("reseller_settles")
+        if not statement or lowered or not invoice.amount_total:
+            return 0.0
+        entries_sudo = self.env["reseller.wallet.entry"].sudo()  # of this account's bill
+        [sums] = entries_sudo._read_group(
+            [("statement_id", "=", statement.id), ("kind", "in", ("draw", "return"))],
+            [],
+            ["amount:sum", "cost:sum", "tax:sum"],
+        )
+        drawn, cost, tax = (-value or 0.0 for value in sums)
+        share = amount * (drawn - cost - tax) / invoice.amount_total
+        return min(max(self.currency_id.round(share), 0.0), amount)
 
     def _give_to_wallet(self, amount, reason, key, date_until=False):
         """Give money that nobody has paid; return the lot. Nothing is booked until it is drawn."""

@@ -208,7 +208,10 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             ]
             paying = [vals for vals in taken if vals not in settled]
             if taken:
-                payment = statement._prepare_wallet_payment(taken, paying, days[statement])
+                discount = statement._take_early_discount(taken, paying)
+                payment = statement._prepare_wallet_payment(
+                    taken, paying, days[statement], discount
+                )
                 parts = [(paying, payment), (settled, None)] if paying else [(settled, payment)]
                 for some, vals in parts:
                     if some:
@@ -341,12 +344,57 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         )
         return client._limit_share(total, metered)
 
-    def _prepare_wallet_payment(self, taken, paying, day):
+    def _take_early_discount(self, taken, paying):
+        """Return the values of the journal items of the discount that Odoo grants for payment by today, where
+        the wallet pays all; what it saves stays in the lots.
+
+        :param taken: all that lots give, see _plan_draws
+        :param paying: of it, what is not taxed yet: entry values, which are lowered
+        """
+        self.ensure_one()
+        invoice = self.invoice_id
+        if not invoice.invoice_payment_term_id.early_discount:
+            return []
+        values = invoice._get_invoice_next_payment_values()
+        unit = self.currency_id._get_exact_rounding()
+        due, wanted = (
+            rating.round_to(Decimal(repr(amount)), unit)
+            for amount in (values.get("amount_due", 0.0), invoice.amount_residual)
+        )
+        pays = total_of(paying, "cost")
+        if self.company_id.reseller_bonus_mode == "expense":
+            pays += bonus_of(taken)
+        left = wanted - due
+        if values.get("installment_state") != "epd" or pays != wanted or left > pays:
+            return []
+        for vals in reversed(paying):
+            saved = min(left, -Decimal(repr(vals["cost"])))
+            if saved > 0:
+                left -= saved
+                kept = (vals["cost"] + float(saved)) / vals["cost"]
+                vals["balance"] = self.company_id.currency_id.round(vals["balance"] * kept)
+                for name in ("amount", "cost"):
+                    vals[name] = self.currency_id.round(vals[name] + float(saved))
+        line = values["epd_line"]
+        lines = self.env["account.move"]._get_invoice_counterpart_amls_for_early_payment_discount(
+            [
+                {
+                    "aml": line,
+                    "amount_currency": -line.amount_residual_currency,
+                    "balance": -line.balance,
+                }
+            ],
+            values["epd_discount_amount"],
+        )
+        return [vals for group in lines.values() for vals in group]
+
+    def _prepare_wallet_payment(self, taken, paying, day, discount):
         """Return the values of the entry that pays the invoice: from deposits, and of bonuses where these
         are an expense; None where nothing is left to pay.
 
         :param taken: all that lots give, see _plan_draws
         :param paying: of it, what was not taxed when it was paid in
+        :param discount: values of journal items, see _take_early_discount
         """
         self.ensure_one()
         client, invoice = self.client_id, self.invoice_id
@@ -361,8 +409,22 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         lines = [(client._get_wallet_account("deposit"), float(cost), reason, balance)]
         if amount - cost:
             lines.append((client._get_wallet_account("bonus"), float(amount - cost), reason))
+        lines += [
+            (
+                self.env["account.account"].browse(vals["account_id"]),
+                vals["amount_currency"],
+                vals["name"],
+                vals["balance"],
+            )
+            for vals in discount
+        ]
+        amount += sum((Decimal(repr(vals["amount_currency"])) for vals in discount), Decimal(0))
         lines.append((receivable.account_id, -float(amount), reason))
-        return client._prepare_entry(day, reason, lines, receivable.partner_id)
+        entry = client._prepare_entry(day, reason, lines, receivable.partner_id)
+        for command, vals in zip(entry["line_ids"][-1 - len(discount) : -1], discount, strict=True):
+            # With what the tax report reads.
+            command[2].update({**vals, "partner_id": receivable.partner_id.id})
+        return entry
 
     def _return_to_wallets(self, date=None):
         """Give back what void bills had drawn, and what had expired with them, each to its lot.

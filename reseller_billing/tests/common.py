@@ -309,22 +309,47 @@ class PrepaidCommon(ResellerBillingCommon):
         self.assertEqual(len(lots), 1)
         return lots
 
+    def _receive(self, amount, **values):
+        """Return a payment of the client's, posted."""
+        payment = self.env["account.payment"].create(
+            {
+                "payment_type": "inbound",
+                "partner_type": "customer",
+                "partner_id": self.client_a.partner_id.id,
+                "amount": amount,
+                "journal_id": self.company_data["default_journal_bank"].id,
+                **values,
+            }
+        )
+        payment.action_post()
+        return payment
+
+    def _create_owed_tax(self, rate, account, **values):
+        """Return a sales tax that is owed on an account of its own."""
+        shares = [
+            fields.Command.create({"repartition_type": "base"}),
+            fields.Command.create({"repartition_type": "tax", "account_id": account.id}),
+        ]
+        return self.env["account.tax"].create(
+            {
+                "name": f"{rate} % {values}",
+                "amount": rate,
+                "invoice_repartition_line_ids": shares,
+                "refund_repartition_line_ids": shares,
+                **values,
+            }
+        )
+
     def _pay(self, invoice):
         """Pay an invoice, or an offer by a payment that is found under its reference."""
         invoice.ensure_one()
         if invoice._is_pro_forma():
-            payment = self.env["account.payment"].create(
-                {
-                    "payment_type": "inbound",
-                    "partner_type": "customer",
-                    "partner_id": invoice.commercial_partner_id.id,
-                    "amount": invoice.amount_total,
-                    "currency_id": invoice.currency_id.id,
-                    "journal_id": self.company_data["default_journal_bank"].id,
-                    "memo": invoice.payment_reference,
-                }
+            payment = self._receive(
+                invoice.amount_total,
+                partner_id=invoice.commercial_partner_id.id,
+                currency_id=invoice.currency_id.id,
+                memo=invoice.payment_reference,
             )
-            payment.action_post()
             invoice.action_offer_paid()
             dialog = self.env["reseller.offer.payment"].create({"invoice_id": invoice.id})
             self.assertEqual(dialog.line_id.move_id, payment.move_id)

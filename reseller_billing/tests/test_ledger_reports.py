@@ -1,7 +1,7 @@
 from datetime import date
 
 from freezegun import freeze_time
-from odoo import Command, fields
+from odoo import fields
 from odoo.exceptions import UserError
 
 from .common import PrepaidCommon
@@ -15,19 +15,8 @@ class TestLedgerReports(PrepaidCommon):
         self.taxes = self.prepaid.copy({"name": "Taxes"})
 
     def _tax(self, rate, included=False):
-        shares = [
-            Command.create({"repartition_type": "base"}),
-            Command.create({"repartition_type": "tax", "account_id": self.taxes.id}),
-        ]
-        return self.env["account.tax"].create(
-            {
-                "name": f"{rate} % {included}",
-                "amount": rate,
-                "price_include_override": "tax_included" if included else "tax_excluded",
-                "invoice_repartition_line_ids": shares,
-                "refund_repartition_line_ids": shares,
-            }
-        )
+        kind = "tax_included" if included else "tax_excluded"
+        return self._create_owed_tax(rate, self.taxes, price_include_override=kind)
 
     def _revenue(self, *domain):
         self.env["reseller.analysis"].invalidate_model()
@@ -234,17 +223,8 @@ class TestLedgerReports(PrepaidCommon):
         )
 
     def _pay_in(self, amount):
-        payment = self.env["account.payment"].create(
-            {
-                "payment_type": "inbound",
-                "partner_type": "customer",
-                "partner_id": self.client_a.partner_id.id,
-                "amount": amount,
-                "journal_id": self.company_data["default_journal_bank"].id,
-            }
-        )
-        payment.action_post()
-        self.client_a._fund_wallet(payment.move_id.line_ids._get_open_receivables(), "Paid in")
+        line = self._receive(amount).move_id.line_ids._get_open_receivables()
+        self.client_a._fund_wallet(line, "Paid in")
 
     def test_debt_is_as_old_as_it_was(self):
         self._use("2024-01-10", 60)
@@ -254,15 +234,7 @@ class TestLedgerReports(PrepaidCommon):
         january = self._statement(self.client_a, "2024-02-01").invoice_id
         with freeze_time("2024-04-10 12:00:00"):
             self._pay(january)
-            self.env["account.payment"].create(
-                {
-                    "payment_type": "inbound",
-                    "partner_type": "customer",
-                    "partner_id": self.client_a.partner_id.id,
-                    "amount": 7,
-                    "journal_id": self.company_data["default_journal_bank"].id,
-                }
-            ).action_post()
+            self._receive(7)
 
         def aged(day):
             rows = self.env["reseller.aged.debt"].with_context(reseller_date_to=day)

@@ -10,29 +10,15 @@ class TestOffers(PrepaidCommon):
 
     def setUp(self):
         super().setUp()
-        self.tax = self.env["account.tax"].create(
-            {
-                "name": "19 %",
-                "amount": 19,
-                "invoice_repartition_line_ids": self._shares(),
-                "refund_repartition_line_ids": self._shares(),
-            }
-        )
+        self.tax = self._create_owed_tax(19, self.prepaid.copy({"name": "Tax"}))
         self.package.taxes_id = self.tax
         self.bank_journal = self.company_data["default_journal_bank"]
-
-    def _shares(self):
-        self.owed_tax = self.prepaid.copy({"name": "Tax"})
-        return [
-            Command.create({"repartition_type": "base"}),
-            Command.create({"repartition_type": "tax", "account_id": self.owed_tax.id}),
-        ]
 
     def _offer(self, day="2024-01-31", **values):
         lot = self._sell(day, pay=False, **values)
         return lot, lot.charge_id.statement_id.invoice_id
 
-    def _receive(self, day, amount, text):
+    def _receive_line(self, day, amount, text):
         return self.env["account.bank.statement.line"].create(
             {
                 "journal_id": self.bank_journal.id,
@@ -68,8 +54,8 @@ class TestOffers(PrepaidCommon):
 
     def test_a_bank_statement_line_pays_it_on_its_own_day(self):
         lot, offer = self._offer()
-        line = self._receive("2024-02-03", 60, f"Transfer {offer.payment_reference} thank you")
-        self._receive("2024-02-03", 59.5, "another one")
+        line = self._receive_line("2024-02-03", 60, f"Transfer {offer.payment_reference} thank you")
+        self._receive_line("2024-02-03", 59.5, "another one")
         with freeze_time("2024-02-10 12:00:00"):
             dialog = self.env["reseller.offer.payment"].create({"invoice_id": offer.id})
             self.assertEqual(dialog.statement_line_id, line)
@@ -90,7 +76,7 @@ class TestOffers(PrepaidCommon):
 
     def test_what_does_not_pay_it_whole_leaves_it(self):
         lot, offer = self._offer()
-        line = self._receive("2024-02-03", 59.49, offer.payment_reference)
+        line = self._receive_line("2024-02-03", 59.49, offer.payment_reference)
         dialog = self.env["reseller.offer.payment"].create({"invoice_id": offer.id})
         with self.assertRaisesRegex(UserError, r"not over \$\s*59.50"), self.env.cr.savepoint():
             dialog.action_take()
@@ -101,17 +87,7 @@ class TestOffers(PrepaidCommon):
 
     def test_a_payment_of_a_locked_period_is_refused(self):
         lot, offer = self._offer()
-        payment = self.env["account.payment"].create(
-            {
-                "payment_type": "inbound",
-                "partner_type": "customer",
-                "partner_id": offer.partner_id.id,
-                "amount": 59.5,
-                "date": "2024-02-03",
-                "journal_id": self.bank_journal.id,
-            }
-        )
-        payment.action_post()
+        self._receive(59.5, date="2024-02-03")
         self.company.fiscalyear_lock_date = "2024-02-28"
         dialog = self.env["reseller.offer.payment"].create({"invoice_id": offer.id})
         self.assertFalse(dialog.line_id, "nothing names the offer")
@@ -179,7 +155,7 @@ class TestOffers(PrepaidCommon):
         self.assertEqual(lot.state, "waiting")
 
     def test_a_payment_of_before_pays_on_the_day_of_the_offer(self):
-        line = self._receive("2023-11-03", 59.5, "ahead")
+        line = self._receive_line("2023-11-03", 59.5, "ahead")
         _lot, offer = self._offer()
         with freeze_time("2024-02-03 12:00:00"):
             self.env["reseller.offer.payment"].create(

@@ -19,33 +19,11 @@ class TestVatModes(PrepaidCommon):
         self.bonus = self.company.reseller_bonus_account_id
 
     def _tax(self, rate, **values):
-        shares = [
-            Command.create({"repartition_type": "base"}),
-            Command.create({"repartition_type": "tax", "account_id": self.vat.id}),
-        ]
-        return self.env["account.tax"].create(
-            {
-                "name": f"{rate} % {values}",
-                "amount": rate,
-                "invoice_repartition_line_ids": shares,
-                "refund_repartition_line_ids": shares,
-                **values,
-            }
-        )
+        return self._create_owed_tax(rate, self.vat, **values)
 
     def _pay_in(self, amount, bonus, day="2024-01-02"):
         with freeze_time(f"{day} 12:00:00"):
-            payment = self.env["account.payment"].create(
-                {
-                    "payment_type": "inbound",
-                    "partner_type": "customer",
-                    "partner_id": self.client_a.partner_id.id,
-                    "amount": amount,
-                    "journal_id": self.company_data["default_journal_bank"].id,
-                }
-            )
-            payment.action_post()
-            line = payment.move_id.line_ids._get_open_receivables()
+            line = self._receive(amount).move_id.line_ids._get_open_receivables()
             return self.client_a._fund_wallet(line, "Paid in", bonus)
 
     def _receipt(self, price=100, **values):
@@ -233,6 +211,51 @@ class TestVatModes(PrepaidCommon):
             {line.name: line.accrued for line in wizard.line_ids},
             {"Unit": 100, "Fee": 50, "Bonuses": -100},
         )
+
+    def test_a_bonus_stays_bonus_when_its_bill_is_credited(self):
+        self.company.reseller_bonus_mode = "expense"
+        self.product.taxes_id = False
+        self.product.reseller_untaxed = True
+        self._pay_in(100, 10)
+        invoice = self._bill_use("2024-01-10", 66, "2024-02-01").invoice_id
+        self.assertBalances(deposits=-40, bonuses=6)
+        with freeze_time("2024-02-05 12:00:00"):
+            wizard = self.env["account.move.reversal"].create(
+                {"move_ids": invoice.ids, "journal_id": invoice.journal_id.id}
+            )
+            note = self.env["account.move"].browse(wizard.refund_moves()["res_id"])
+            note.action_post()
+            lot = self.client_a._fund_wallet(note.line_ids._get_open_receivables(), "Sorry")
+        self.assertEqual((lot.granted, lot.cost), (66, 60))
+        self.assertBalances(deposits=-100, bonuses=0, income=0)
+
+    def test_a_wallet_that_pays_early_gets_the_discount(self):
+        # 2 % within ten days, taxes with it: of 119.00 it pays 116.62, and the tax is 18.62.
+        self.client_a.partner_id.property_payment_term_id = self.env["account.payment.term"].create(
+            {
+                "name": "2 % in 10 days",
+                "early_discount": True,
+                "discount_percentage": 2,
+                "discount_days": 10,
+                "early_pay_discount_computation": "included",
+                "line_ids": [
+                    Command.create({"value": "percent", "value_amount": 100, "nb_days": 30})
+                ],
+            }
+        )
+        lot = self._pay_in(200, 0)
+        self._use("2024-01-10", 100)
+        with freeze_time("2024-02-03 12:00:00"):
+            self._run("2024-02-01")
+        statement = self._statement(self.client_a, "2024-02-01")
+        invoice = statement.invoice_id
+        self.assertEqual((invoice.amount_total, invoice.payment_state), (119, "paid"))
+        self.assertLot(lot, 83.38, 83.38)
+        self.assertBalances(vat=-18.62, deposits=-83.38, income=-100)
+        with freeze_time("2024-02-10 12:00:00"):
+            statement._void_by_credit_note(date(2024, 2, 10))
+        self.assertLot(lot, 200, 200)
+        self.assertBalances(vat=0, deposits=-200, income=0)
 
     # At receipt
 
