@@ -129,23 +129,20 @@ class TestOffers(PrepaidCommon):
         lot, offer = self._offer()
         provider_sudo = self.env["payment.provider"].sudo()  # as an administrator
         provider_sudo = provider_sudo.search([("company_id", "=", self.company.id)], limit=1)
+        transactions_sudo = self.env["payment.transaction"].sudo()  # as the portal
         for amount, state in ((0.01, "draft"), (59.5, "posted")):
-            transaction_sudo = (
-                self.env["payment.transaction"]
-                .sudo()
-                .create(  # as the portal
-                    {
-                        "provider_id": provider_sudo.id,
-                        "payment_method_id": self.env.ref("payment.payment_method_unknown").id,
-                        "reference": f"tx {amount}",
-                        "amount": amount,
-                        "currency_id": offer.currency_id.id,
-                        "partner_id": offer.partner_id.id,
-                        "operation": "online_direct",
-                        "invoice_ids": [Command.set(offer.ids)],
-                        "state": "done",
-                    }
-                )
+            transaction_sudo = transactions_sudo.create(
+                {
+                    "provider_id": provider_sudo.id,
+                    "payment_method_id": self.env.ref("payment.payment_method_unknown").id,
+                    "reference": f"tx {amount}",
+                    "amount": amount,
+                    "currency_id": offer.currency_id.id,
+                    "partner_id": offer.partner_id.id,
+                    "operation": "online_direct",
+                    "invoice_ids": [Command.set(offer.ids)],
+                    "state": "done",
+                }
             )
             with freeze_time("2024-02-03 12:00:00"):
                 transaction_sudo._leave_unpaid_offers()
