@@ -129,6 +129,13 @@ class ResCompany(models.Model):
         "taxes, unless these are locked.",
         groups=OFFICE,
     )
+    reseller_revalues_deposits = fields.Boolean(
+        string="Revalue Deposits in Foreign Currency",
+        help="At each month's end, by entries that reverse themselves. Money that may be claimed back is a debt "
+        "in its currency (IAS 21.23); payment in advance for what is not refunded stays at the rate at which it "
+        "came (IFRIC 22). Ask your auditor.",
+        groups=OFFICE,
+    )
     reseller_bonus_account_id = fields.Many2one(
         "account.account",
         string="Bonuses",

@@ -47,6 +47,9 @@ class ResConfigSettings(models.TransientModel):
     reseller_accounting_date = fields.Selection(
         related="company_id.reseller_accounting_date", readonly=False, required=True
     )
+    reseller_revalues_deposits = fields.Boolean(
+        related="company_id.reseller_revalues_deposits", readonly=False
+    )
     reseller_refill_vat_mode = fields.Selection(
         related="company_id.reseller_usage_product_id.reseller_vat_mode",
         string="Refills of Wallets Taxed",

@@ -397,6 +397,51 @@ class TestVatModes(PrepaidCommon):
         with self.assertRaisesRegex(UserError, "belongs to a wallet"):
             note.button_draft()
 
+    def test_deposits_in_another_currency_are_revalued_and_back(self):
+        self.company.reseller_revalues_deposits = True
+        euro = self.env.ref("base.EUR")
+        euro.active = True
+        self.env["res.currency.rate"].create(
+            [
+                {"currency_id": euro.id, "name": day, "rate": rate, "company_id": self.company.id}
+                for day, rate in (("2024-01-01", 0.5), ("2024-01-31", 0.4), ("2024-02-28", 0.8))
+            ]
+        )
+        reseller = self._create_reseller("Euros", currency_id=euro.id)
+        client = self._create_client("E", reseller_id=reseller.id)
+        with freeze_time("2024-01-02 12:00:00"):
+            payment = self._receive(100, partner_id=client.partner_id.id, currency_id=euro.id)
+            client._fund_wallet(payment.move_id.line_ids._get_open_receivables(), "Paid in")
+        accounts = {
+            f"{name}_account_id": self.prepaid.copy({"account_type": kind}).id
+            for name, kind in (("accrued", "asset_current"), ("deferred", "liability_current"))
+        }
+
+        def owed(day):
+            lines = self.env["account.move.line"].search(
+                [
+                    ("account_id", "=", self.deposit.id),
+                    ("parent_state", "=", "posted"),
+                    ("date", "<=", day),
+                ]
+            )
+            return -sum(lines.mapped("balance"))
+
+        # 100 came at 2.00; at the end of January they are worth 250.00, at that of February 125.00.
+        with freeze_time("2024-03-02 12:00:00"):
+            for day, worth in (("2024-01-31", 250), ("2024-02-29", 125)):
+                wizard = self.env["reseller.month.end"].create({"date": day, **accounts})
+                wizard.action_compute()
+                self.assertEqual(
+                    [(line.currency_id, line.accrued) for line in wizard.line_ids],
+                    [(self.company.currency_id, 200 - worth)],
+                )
+                wizard.action_post()
+                self.assertEqual(owed(day), worth)
+        self.assertEqual(owed("2024-02-15"), 200)
+        self.assertEqual(owed("2024-03-01"), 200)
+        self.assertBooks()
+
     def test_an_advance_in_another_currency_leaves_the_deposits_as_it_came(self):
         euro = self.env.ref("base.EUR")
         euro.active = True

@@ -69,7 +69,10 @@ class ResellerMonthEnd(models.TransientModel):
             sums[item.display_name, currency][0] += accrued + used
             sums[item.display_name, currency][1] += deferred
         for currency, rows in self._get_prepaid_rows(rated).items():
-            for name, _accounts, amount, _balance in rows:
+            for name, _accounts, amount, balance in rows:
+                # What is revalued changes in the company's currency alone.
+                if not amount:
+                    currency, amount = self.company_id.currency_id.id, Decimal(repr(balance))
                 sums[name, currency][0] += amount
         self.line_ids = [
             Command.create(
@@ -675,6 +678,14 @@ class ResellerMonthEnd(models.TransientModel):
         """
         if name in ("accrued", "deferred"):
             return self[f"{name}_account_id"]
+        if name in ("exchange_gain", "exchange_loss"):
+            kind = "income" if name == "exchange_gain" else "expense"
+            account = self.company_id[f"{kind}_currency_exchange_account_id"]
+            if not account:
+                raise UserError(
+                    self.env._("Choose Odoo's accounts of exchange differences in the settings.")
+                )
+            return account
         field = f"reseller_{name}_account_id"
         account = self.company_id[field]
         if not account:

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 from odoo import models
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 from .. import rating
 from ..models.reseller_client_balance import BillLine
@@ -29,6 +30,8 @@ class ResellerMonthEnd(models.TransientModel):
         """
         bills, charges, draws, waiting = rated
         found = defaultdict(list)
+        for currency, *row in self._get_revaluation():
+            found[currency].append(tuple(row))
         if not bills:
             return found
         bonuses, expired = defaultdict(Decimal), defaultdict(lambda: [Decimal(0), Decimal(0)])
@@ -52,6 +55,37 @@ class ResellerMonthEnd(models.TransientModel):
             if row[2]:
                 found[currency].append(tuple(row))
         return found
+
+    def _get_revaluation(self):
+        """Return rows, see _get_prepaid_rows, of what deposits in foreign currencies are worth less, or more
+        below zero, at the day's rate than at the rates at which they came; amounts are zero in the currency.
+        """
+        company = self.company_id
+        if not company.reseller_revalues_deposits:
+            return []
+        self.env.flush_all()
+        rows = []
+        for number, cost, balance in self.env.execute_query(
+            SQL(
+                """
+                SELECT entry.currency_id, sum(entry.cost)::text, sum(entry.balance)::text
+                  FROM reseller_wallet_entry entry
+                 WHERE entry.company_id = %s AND entry.date <= %s AND entry.currency_id != %s
+                 GROUP BY entry.currency_id
+                """,
+                company.id,
+                self.date,
+                company.currency_id.id,
+            )
+        ):
+            currency = self.env["res.currency"].browse(number)
+            worth = currency._convert(float(cost), company.currency_id, company, self.date)
+            change = company.currency_id.round(float(balance) - worth)
+            if change:
+                account = "exchange_gain" if change > 0 else "exchange_loss"
+                name = self.env._("Deposits at the day's rate")
+                rows.append((number, name, ("deposit", account), Decimal(0), change))
+        return rows
 
     def _get_wallet_costs(self, bills, charges, waiting):
         """Return {client: (bonus, expired, balance)} of the clients with wallets: what the accrued use will

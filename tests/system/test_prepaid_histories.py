@@ -23,6 +23,7 @@ def set_up(env):
     env.company.write(
         {
             "reseller_late_days": 100000,
+            "reseller_revalues_deposits": True,
             "reseller_wallet_journal_id": env["account.journal"]
             .create({"name": "Wallets", "code": "WAL", "type": "general"})
             .id,
