@@ -64,7 +64,7 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                 model_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills sells
                 vals |= {
                     "kind": "purchase",
-                    "vat_mode": grant.get("vat_mode"),
+                    "vat_mode": grant.get("vat_mode") or "use",
                     "tax": tax,
                     "partner_id": charge.statement_id._get_partner().commercial_partner_id.id,
                     "reason": charge.name,

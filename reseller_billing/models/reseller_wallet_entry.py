@@ -33,6 +33,7 @@ class ResellerWalletEntry(models.Model):
     date = fields.Date(required=True, readonly=True)
     amount = fields.Monetary(required=True, readonly=True, help="Below zero: taken.")
     cost = fields.Monetary(readonly=True, help="Of the amount, what was paid for.")
+    vat_mode = fields.Selection(related="lot_id.vat_mode", store=True)
     tax = fields.Monetary(
         string="Taxes", readonly=True, help="Of what was taxed when it was paid in, the taxes."
     )

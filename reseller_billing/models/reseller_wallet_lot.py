@@ -60,7 +60,8 @@ class ResellerWalletLot(models.Model):
         VAT_MODES,
         string="Taxed",
         readonly=True,
-        help="Empty: at use, as what is paid in without an invoice.",
+        default="use",
+        help="What is paid in without an invoice, or given, is taxed at its use.",
     )
     tax = fields.Monetary(
         string="Taxes", readonly=True, help="Invoiced with it, where it is taxed at receipt."

@@ -348,6 +348,21 @@ class TestVatModes(PrepaidCommon):
         )
         self.assertLot(lot, 0, 0)
         self.assertBalances(vat=-26.6, deposits=0, income=-140)
+        # By when it is taxed: 19.00 with the receipt, all of it settled; a gift is of the other mode.
+        with freeze_time("2024-03-02 12:00:00"):
+            self.client_a._give_to_wallet(1, "Fair", "fair")
+        sums = self.env["reseller.wallet.entry"]._read_group(
+            [("client_id", "=", self.client_a.id)], ["vat_mode", "kind"], ["amount:sum", "tax:sum"]
+        )
+        self.assertEqual(
+            {tuple(row) for row in sums if row[2] or row[3]},
+            {
+                ("receipt", "buy", 0, 19),
+                ("receipt", "grant", 119, 0),
+                ("receipt", "draw", -119, -19),
+                ("use", "grant", 1, 0),
+            },
+        )
 
     def test_cents_of_an_advance_add_up(self):
         lot = self._sell("2024-01-02", self._receipt(list_price=33.33))
