@@ -654,7 +654,7 @@ class ResellerStatement(models.Model):
         made = model.union(*moves.values())
         billed._check_unlocked(made, date)
         back = {one: one._take_bonus_back(moves[one]) for one in billed}
-        plan = billed._plan_draws(moves, date)
+        plan = billed._plan_draws(moves)
         # As Odoo's own button does: where a plan is mandatory, nothing is posted without it.
         paid = model.union(*(moves[statement] for statement in plan))
         owed = made.filtered(lambda move: not move._is_pro_forma())

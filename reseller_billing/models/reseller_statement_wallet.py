@@ -14,12 +14,11 @@ class ResellerStatementWalletMixin(models.AbstractModel):
     _name = "reseller.statement.wallet.mixin"
     _description = "Payment of Bills by Wallets"
 
-    def _plan_draws(self, moves, day):
+    def _plan_draws(self, moves):
         """Return {statement: entry values} of what wallets give for drafts, and lower these by it: by the
         share of a bonus, and by money that was taxed when it was paid in.
 
         :param moves: {statement: its draft invoice}
-        :param date day: of the invoices
         """
         statements = self._find_wallets().filtered(lambda one: one in moves)
         if not statements:
@@ -35,7 +34,11 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             usable = client._keep_to_payer(lots[client], payer)
             share = statement._get_wallet_share(invoice)
             left = sum(left for _lot, left, _cost in usable)
-            if statement._is_lowered_by(usable) and float(share) == invoice.amount_total <= left:
+            if (
+                invoice.invoice_cash_rounding_id
+                and statement._is_lowered_by(usable)
+                and float(share) == invoice.amount_total <= left
+            ):
                 # Nothing of it is paid in cash.
                 invoice.with_context(reseller_billing=BILLING).invoice_cash_rounding_id = False
                 share = statement._get_wallet_share(invoice)
@@ -66,6 +69,8 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             before = (
                 line.reverses_charge_id or line.charge_id.manual_charge_id.refund_lot_id.charge_id
             )
+            if not before:
+                continue
             billed = before.statement_id.invoice_id
             bonus = billed.invoice_line_ids.filtered(
                 lambda one, line=line: (
