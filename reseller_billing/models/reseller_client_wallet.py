@@ -238,8 +238,11 @@ class ResellerClientWalletMixin(models.AbstractModel):
         share = amount * (drawn - cost - tax) / invoice.amount_total
         return min(max(self.currency_id.round(share), 0.0), amount)
 
-    def _give_to_wallet(self, amount, reason, key, date_until=False):
-        """Give money that nobody has paid; return the lot. Nothing is booked until it is drawn."""
+    def _give_to_wallet(self, amount, reason, key, date_until=False, date=None):
+        """Give money that nobody has paid; return the lot. Nothing is booked until it is drawn.
+
+        :param date date: the first day it may be drawn; today where None
+        """
         self.ensure_one()
         lots_sudo = self.env["reseller.wallet.lot"].sudo()  # the caller has checked who may give
         return lots_sudo._grant(
@@ -248,7 +251,7 @@ class ResellerClientWalletMixin(models.AbstractModel):
                 "kind": "gift",
                 "reason": reason,
                 "key": key,
-                "date": self._today(),
+                "date": date or self._today(),
                 "date_until": date_until,
                 "granted": amount,
             },

@@ -116,7 +116,10 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         self.ensure_one()
         if amount:
             reason = self.env._("Bonus given back: %s", self.name)
-            self.client_id._give_to_wallet(amount, reason, f"{self._name},{self.id}")
+            # With the bill, as what that draws.
+            self.client_id._give_to_wallet(
+                amount, reason, f"{self._name},{self.id}", date=self.invoice_id.date
+            )
 
     def _get_days(self):
         """Return (first, last) day of use that lots pay for with this bill."""
