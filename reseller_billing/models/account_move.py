@@ -143,8 +143,12 @@ class AccountMove(models.Model):
             not (source and statement_sudo and self.delivery_date)
             or company_sudo.reseller_accounting_date != "served"
             or statement_sudo.replaces_id
-            or self.search_count(
-                [("reseller_former_statement_id", "=", statement_sudo.id)], limit=1
+            # A bill that makes its invoice replaces none.
+            or (
+                statement_sudo.invoice_id
+                and self.search_count(
+                    [("reseller_former_statement_id", "=", statement_sudo.id)], limit=1
+                )
             )
         ):
             return source

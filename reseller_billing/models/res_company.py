@@ -221,6 +221,19 @@ class ResCompany(models.Model):
             self._tax_shipped_product()
         return done
 
+    def _get_exchange_account(self, is_gain):
+        """Return Odoo's account of exchange differences.
+
+        :raise UserError: when the company has none
+        """
+        kind = "income" if is_gain else "expense"
+        account = self[f"{kind}_currency_exchange_account_id"]
+        if not account:
+            raise UserError(
+                self.env._("Choose the accounts of exchange differences in Odoo's settings.")
+            )
+        return account
+
     def _create_reseller_accounts(self):
         """Make the journal and the accounts that are not chosen yet, with codes that go on from those of
         the chart's accounts of their kind; return the accounts.

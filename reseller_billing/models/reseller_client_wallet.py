@@ -295,7 +295,7 @@ class ResellerClientWalletMixin(models.AbstractModel):
                 "tax": -float(lot._get_paid_left(cost) - cost),
                 "balance": -float(lot._get_balance_left(cost)),
             }
-            if lot.vat_mode == "receipt" and cost:
+            if lot._was_taxed() and cost:
                 taxed.append((lot, vals))
             else:
                 taken.setdefault(lot.partner_id, []).append(vals)
@@ -333,16 +333,7 @@ class ResellerClientWalletMixin(models.AbstractModel):
         amount = company.currency_id.round(amount)
         if not amount:
             return model
-        name = "expense" if amount > 0 else "income"
-        account = company[f"{name}_currency_exchange_account_id"]
-        if not account:
-            raise UserError(
-                self.env._(
-                    "Choose the accounts of exchange differences in Odoo's accounting settings: %s is "
-                    "settled at another rate than its advance came at.",
-                    document.name or document.display_name,
-                )
-            )
+        account = company._get_exchange_account(is_gain=amount < 0)
         reason = self.env._("Exchange difference: %s", document.name)
         lines = [
             fields.Command.create(

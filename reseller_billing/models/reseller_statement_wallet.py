@@ -54,8 +54,14 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         :param lots: see reseller.client._load_lots
         """
         return self.company_id.reseller_bonus_mode == "price" or any(
-            lot.vat_mode == "receipt" for lot, _left, _cost in lots
+            lot._was_taxed() for lot, _left, _cost in lots
         )
+
+    def _pays_for(self, line):
+        """Whether an invoice line is what the client has its wallet pay for."""
+        charge = line.charge_id
+        is_chosen = self.client_id.wallet_use != "usage" or charge.kind in METERED
+        return bool(charge) and is_chosen and not line._tops_up()
 
     def _take_bonus_back(self, invoice):
         """Lower what a draft gives back by the share that a bonus had paid; return what that is, taxes
@@ -78,12 +84,7 @@ class ResellerStatementWalletMixin(models.AbstractModel):
                 )
             )
             paid_for = billed.invoice_line_ids.filtered(
-                lambda one, line=line: (
-                    one.charge_id
-                    and one.tax_ids == line.tax_ids
-                    and not one._tops_up()
-                    and (client.wallet_use != "usage" or one.charge_id.kind in METERED)
-                )
+                lambda one, line=line: one.tax_ids == line.tax_ids and self._pays_for(one)
             )
             whole = sum(paid_for.mapped("price_total"))
             if not bonus or not whole or before not in paid_for.charge_id:
@@ -141,7 +142,7 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         lots_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills draws
         for vals in taken:
             lot_sudo = lots_sudo.browse(vals["lot_id"])
-            if lot_sudo.vat_mode == "receipt" and vals["cost"]:
+            if lot_sudo._was_taxed() and vals["cost"]:
                 sold = lot_sudo.charge_id.statement_id.invoice_id
                 rows.append(lot_sudo._prepare_settling_line(vals, -1, sold))
         if rows:
@@ -157,13 +158,7 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         self.ensure_one()
         client, taxes = self.client_id, self.env["account.tax"]
         bases, _tax_lines = invoice._get_rounded_base_and_tax_lines()
-        paid_for = [
-            base
-            for base in bases
-            if base["record"].charge_id
-            and not base["record"]._tops_up()
-            and (client.wallet_use != "usage" or base["record"].charge_id.kind in METERED)
-        ]
+        paid_for = [base for base in bases if self._pays_for(base["record"])]
         lines = taxes._prepare_global_discount_lines(
             paid_for, self.company_id, "fixed", amount, computation_key="reseller_bonus"
         )
@@ -212,7 +207,7 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             settled = [
                 vals
                 for vals in taken
-                if lots_sudo.browse(vals["lot_id"]).vat_mode == "receipt" and vals["cost"]
+                if lots_sudo.browse(vals["lot_id"])._was_taxed() and vals["cost"]
             ]
             paying = [vals for vals in taken if vals not in settled]
             if taken:
@@ -278,7 +273,7 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             for statement, kind, some in entries
             if statement == self and kind == "draw"
             for vals in some
-            if lots_sudo.browse(vals["lot_id"]).vat_mode == "receipt"
+            if lots_sudo.browse(vals["lot_id"])._was_taxed()
         ]
         move = self.client_id._book_exchange(
             sum(settled.mapped("balance")) - float(total_of(taken, "balance")), day, invoice

@@ -120,6 +120,11 @@ class ResellerWalletLot(models.Model):
             }
         )
 
+    def _was_taxed(self):
+        """Whether what was paid for this lot was taxed when it was paid in."""
+        self.ensure_one()
+        return self.vat_mode == "receipt"
+
     def _get_paid_left(self, cost_left):
         """Return what is left, exact, of what was paid for this lot: its cost, and the taxes that were
         invoiced with it.

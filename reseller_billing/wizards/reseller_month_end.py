@@ -679,13 +679,7 @@ class ResellerMonthEnd(models.TransientModel):
         if name in ("accrued", "deferred"):
             return self[f"{name}_account_id"]
         if name in ("exchange_gain", "exchange_loss"):
-            kind = "income" if name == "exchange_gain" else "expense"
-            account = self.company_id[f"{kind}_currency_exchange_account_id"]
-            if not account:
-                raise UserError(
-                    self.env._("Choose Odoo's accounts of exchange differences in the settings.")
-                )
-            return account
+            return self.company_id._get_exchange_account(name == "exchange_gain")
         field = f"reseller_{name}_account_id"
         account = self.company_id[field]
         if not account:
