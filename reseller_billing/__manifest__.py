@@ -29,6 +29,7 @@
         "wizards/reseller_price_simulation_views.xml",
         "wizards/reseller_privacy_views.xml",
         "wizards/reseller_report_period_views.xml",
+        "wizards/reseller_unbilled_views.xml",
         "wizards/reseller_usage_entry_views.xml",
         "wizards/reseller_usage_repair_views.xml",
         "views/reseller_feature_views.xml",

@@ -107,6 +107,8 @@ class AccountMove(models.Model):
         twins = self._with_month_end_twins().filtered(lambda move: move.state == "draft")
         posted = super(AccountMove, self | twins)._post(soft)
         posted._follow_sold_lots()
+        # A bill that makes its invoice has drawn nothing yet.
+        posted.reseller_statement_id.filtered("invoice_id")._follow_replaced()
         posted.reseller_statement_id._link_given_back()
         posted._mark_month_ends()
         for move in posted.filtered(
@@ -258,18 +260,21 @@ class AccountMove(models.Model):
             if standing:
                 raise UserError(
                     self.env._(
-                        "This invoice sold %s, which a credit note would not take back: refund what is "
-                        "left on the client's page Packages or Wallet, or cancel the invoice.",
+                        "This invoice sold %s, which a plain credit note would not take back: choose Void by "
+                        "Credit Note, or refund what is left on the client's page Packages or Wallet.",
                         standing[0].display_name,
                     )
                 )
 
-    def _follow_sold_lots(self):
-        """Have the packages and top-ups that these invoices sell follow them."""
+    def _follow_sold_lots(self, day=None):
+        """Have the packages and top-ups that these invoices sell follow them.
+
+        :param date day: from which they do not stand; today if None
+        """
         statements = self.reseller_statement_id
         if statements:
             for lots in statements._find_sold_lots():
-                lots._follow_invoices()
+                lots._follow_invoices(day)
 
     def _is_of_wallet(self, kinds=None):
         """Whether one of these entries books what wallets and packages gave or got.
@@ -386,6 +391,7 @@ class AccountMove(models.Model):
         """
         self.ensure_one()
         statement = self.reseller_statement_id
+        statement._leave_invoice(self, reversal)
         lines = self._get_product_lines()
         charges = lines.mapped("charge_id")
         copies = replacement._get_product_lines()
@@ -411,7 +417,9 @@ class AccountMove(models.Model):
         # The accountant need not have rights on statements; the link follows the invoice.
         statement.sudo().invoice_id = replacement
         charges.invalidate_recordset(["move_line_ids"])
-        replacement._follow_sold_lots()
+        replacement._follow_sold_lots(reversal.date)
+        if reversal.state == "posted":
+            statement.client_id._book_exchange_of(self | reversal, reversal.date, reversal)
         self.message_post(
             body=self.env._(
                 "The statement %(statement)s is now billed by %(invoice)s.",

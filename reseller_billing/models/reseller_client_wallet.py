@@ -323,10 +323,11 @@ class ResellerClientWalletMixin(models.AbstractModel):
         entries_sudo = self.env["reseller.wallet.entry"].sudo()  # whoever is here may take
         return entries_sudo.create([{**one, **vals} for one in taken])
 
-    def _book_exchange(self, amount, day, document):
+    def _book_exchange(self, amount, day, document, owed=None):
         """Move an exchange difference out of the deposits; return the entry, or none without a difference.
 
         :param float amount: in the company's currency, what a document has debited too much
+        :param owed: the account that it has debited; that of deposits if None
         """
         company = self.company_id
         model = self.env["account.move"].with_company(company)
@@ -349,7 +350,7 @@ class ResellerClientWalletMixin(models.AbstractModel):
                 }
             )
             for one, balance, client in (
-                (self._get_wallet_account("deposit"), -amount, self.id),
+                (owed or self._get_wallet_account("deposit"), -amount, self.id),
                 (account, amount, False),
             )
         ]
@@ -363,6 +364,17 @@ class ResellerClientWalletMixin(models.AbstractModel):
         )
         move.action_post()
         return move
+
+    def _book_exchange_of(self, documents, day, document):
+        """Have an invoice and what reverses it leave nothing of their rates on what is owed ahead.
+
+        :param documents: both
+        :param document: the one that is named
+        """
+        company = self.company_id
+        for owed in company.reseller_deposit_account_id | company.reseller_prepaid_account_id:
+            items = documents.line_ids.filtered(lambda line, owed=owed: line.account_id == owed)
+            self._book_exchange(sum(items.mapped("balance")), day, document, owed)
 
     def _credit_advance(self, lot, vals, reason):
         """Post the credit note of what is left of money that was taxed when it was paid in; return it.

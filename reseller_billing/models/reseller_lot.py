@@ -106,10 +106,11 @@ class ResellerLotMixin(models.AbstractModel):
             until = interval.after(day, 1) - rating.DAY
         return {"state": "open", "date": day, "date_until": until}
 
-    def _take_back(self):
+    def _take_back(self, day=None):
         """Take sold lots back whose invoice does not stand any more.
 
-        :raise UserError: when something was drawn of one
+        :param date day: from which it does not stand; today, where the client is, if None
+        :raise UserError: when something was drawn of one, or given back after that day
         """
         standing = self.filtered(lambda one: one.state != "canceled")
         standing.client_id._take_turn()  # with bills, which may be drawing at this moment
@@ -134,19 +135,35 @@ class ResellerLotMixin(models.AbstractModel):
                         client=lot.client_id.display_name,
                     )
                 )
-            day = lot.client_id._today()
-            lot._add_entry("cancel", day, -lot.cost, -1 if lot.state == "open" else 0)
+            since = day or lot.client_id._today()
+            last = max(lot.entry_ids.filtered(lambda one: one.kind != "grant").mapped("date"))
+            if day and day < last:
+                raise UserError(
+                    self.env._(
+                        "%(lot)s was there until %(last)s: choose that day or a later one.",
+                        lot=lot.display_name,
+                        last=last,
+                    )
+                )
+            is_open = lot.state == "open"
+            later = is_open and lot.date > since
+            lot._add_entry("cancel", since, -lot.cost, -1 if is_open and not later else 0)
+            if later:
+                lot._add_entry("cancel", lot.date, 0, -1)  # never there
             lot.state = "canceled"
 
-    def _follow_invoices(self):
-        """Have lots follow their invoices: sold while these are posted, taken back when not."""
+    def _follow_invoices(self, day=None):
+        """Have lots follow their invoices: sold while these are posted, taken back when not.
+
+        :param date day: see _take_back
+        """
         for lot in self:
             statement = lot.charge_id.statement_id
             invoice = statement.invoice_id
             stands = statement.state != "void" and (not invoice or invoice.state == "posted")
             if not stands:
                 if lot.state != "offered" or statement.state == "void":
-                    lot._take_back()
+                    lot._take_back(day)
             elif lot.state in ("offered", "canceled"):
                 # Its date, and with it the rate, may be another one now.
                 line = lot.charge_id.move_line_ids[:1]

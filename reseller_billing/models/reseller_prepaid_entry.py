@@ -10,6 +10,7 @@ COLUMNS = (
     "level_id",
     "quantity",
     "cost",
+    "balance",
     "statement_id",
     "move_id",
     "reason",
@@ -61,6 +62,13 @@ class ResellerPrepaidEntry(models.Model):
         help="Below zero: taken.",
     )
     cost = fields.Monetary(readonly=True, help="Of the units, what was paid for them.")
+    company_currency_id = fields.Many2one(related="company_id.currency_id")
+    balance = fields.Monetary(
+        string="Cost, Company Currency",
+        readonly=True,
+        currency_field="company_currency_id",
+        help="At the rate at which it was sold.",
+    )
     statement_id = fields.Many2one(
         "reseller.statement", readonly=True, index="btree_not_null", ondelete="restrict"
     )
@@ -96,7 +104,7 @@ class ResellerPrepaidEntry(models.Model):
             """,
             [tuple(row.get(name) for name in COLUMNS) for row in rows],
             template="(%s::int, %s, %s::date, %s::date, %s::int, %s::numeric, %s::numeric, "
-            "%s::int, %s::int, %s)",
+            "%s::numeric, %s::int, %s::int, %s)",
         )
         self.env.cr.execute(
             SQL(
@@ -115,13 +123,16 @@ class ResellerPrepaidEntry(models.Model):
 
     @api.model
     def _find_moves(self, statements):
-        """Return the journal entries that book what bills drew of lots, and what expired."""
+        """Return the journal entries that book what bills drew of lots, what expired, and the exchange
+        differences of refunds; credit notes of refunds are documents of their own.
+        """
         self.env.flush_all()
         rows = self.env.execute_query(
             SQL(
-                "SELECT DISTINCT move_id FROM reseller_prepaid_entry "
-                "WHERE statement_id = ANY(%s) AND kind IN ('draw', 'expire') "
-                "AND move_id IS NOT NULL ORDER BY move_id",
+                "SELECT DISTINCT entry.move_id FROM reseller_prepaid_entry entry "
+                "JOIN account_move move ON move.id = entry.move_id AND move.move_type = 'entry' "
+                "WHERE entry.statement_id = ANY(%s) AND entry.kind IN ('draw', 'expire', 'refund') "
+                "ORDER BY entry.move_id",
                 statements.ids,
             )
         )

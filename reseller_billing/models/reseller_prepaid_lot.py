@@ -2,6 +2,7 @@ from collections import defaultdict
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from typing import NamedTuple
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -9,6 +10,15 @@ from odoo.tools import SQL
 
 from .. import rating
 from . import reseller_lot  # noqa: F401
+
+
+class Held(NamedTuple):
+    """What a lot holds, as exact Decimals."""
+
+    units: Decimal = Decimal(0)
+    cost: Decimal = Decimal(0)
+    #: the cost in the company's currency, at the rate of the sale
+    balance: Decimal = Decimal(0)
 
 
 class ResellerPrepaidLot(models.Model):
@@ -64,8 +74,8 @@ class ResellerPrepaidLot(models.Model):
     def _compute_left(self):
         exact = self._load_exact()
         for lot in self:
-            left, cost = exact.get(lot._origin.id, (0, 0))
-            lot.left, lot.cost_left = float(left), float(cost)
+            held = exact.get(lot._origin.id, Held())
+            lot.left, lot.cost_left = float(held.units), float(held.cost)
 
     @api.depends("name", "date")
     def _compute_display_name(self):
@@ -73,17 +83,18 @@ class ResellerPrepaidLot(models.Model):
             lot.display_name = f"{lot.name} ({lot.date})" if lot.date else lot.name
 
     def _load_exact(self, as_of=None):
-        """Return {id: (units left, cost left)} as exact Decimals.
+        """Return {id: Held}.
 
         :param as_of: a day; what was booked later does not count
         """
         self.env.flush_all()
         return {
-            number: (Decimal(left), Decimal(cost))
-            for number, left, cost in self.env.execute_query(
+            number: Held(*(Decimal(value) for value in sums))
+            for number, *sums in self.env.execute_query(
                 SQL(
                     """
-                    SELECT lot_id, sum(quantity)::text, sum(COALESCE(cost, 0))::text
+                    SELECT lot_id, sum(quantity)::text, sum(COALESCE(cost, 0))::text,
+                           sum(COALESCE(balance, 0))::text
                       FROM reseller_prepaid_entry WHERE lot_id = ANY(%s) AND date <= %s
                      GROUP BY lot_id
                     """,
@@ -95,11 +106,12 @@ class ResellerPrepaidLot(models.Model):
 
     def _is_untouched(self):
         self.ensure_one()
-        left, _cost = self._load_exact().get(self.id, (Decimal(0), Decimal(0)))
-        return self.state == "waiting" or left == Decimal(repr(self.granted))
+        held = self._load_exact().get(self.id, Held())
+        return self.state == "waiting" or held.units == Decimal(repr(self.granted))
 
     def _add_entry(self, kind, day, cost, is_granted, move=None, reason=False):
         self.ensure_one()
+        balance = self.cost_balance if cost > 0 else -self.cost_balance if cost < 0 else 0.0
         self.env["reseller.prepaid.entry"]._insert(
             [
                 {
@@ -108,6 +120,7 @@ class ResellerPrepaidLot(models.Model):
                     "date": day,
                     "quantity": Decimal(repr(self.granted)) * is_granted,
                     "cost": Decimal(repr(cost)),
+                    "balance": Decimal(repr(balance)),
                     "move_id": move.id if move else None,
                     "reason": reason or None,
                 }
@@ -128,9 +141,23 @@ class ResellerPrepaidLot(models.Model):
             )
         )
 
+    def _get_cost_taken(self, held, units):
+        """Return (cost, balance) that units take out of what this lot holds; the last ones take the rest.
+
+        :param held: see Held
+        :param units: below zero where they are given back, as the costs then
+        """
+        kept = self._get_cost_of(held.units - units)
+        # Bills that were void in between may have left a cent more or less.
+        keep = max if units > 0 else min
+        return tuple(
+            keep(there - stays, Decimal(0))
+            for there, stays in zip((held.cost, held.balance), kept, strict=True)
+        )
+
     @api.model
     def _get_cost_of_draws(self, draws, as_of=None):
-        """Return {lot: (cost, balance)} of what draws take, see _get_cost_of.
+        """Return {lot: (cost, balance)} of what draws take, see _get_cost_taken.
 
         :param draws: {client id: [rating.Draw]}
         :param as_of: see _load_exact
@@ -142,9 +169,11 @@ class ResellerPrepaidLot(models.Model):
         exact = lots._load_exact(as_of)
         found = {}
         for lot in lots:
-            left = exact[lot.id][0]
-            before, after = lot._get_cost_of(left), lot._get_cost_of(left - taken[lot.id])
-            found[lot] = tuple(old - new for old, new in zip(before, after, strict=True))
+            held = exact[lot.id]
+            if not held.cost:
+                # What was given before it was invoiced costs what it will be invoiced at.
+                held = Held(held.units, *lot._get_cost_of(held.units))
+            found[lot] = lot._get_cost_taken(held, taken[lot.id])
         return found
 
     # Refund
@@ -195,23 +224,23 @@ class ResellerPrepaidLot(models.Model):
         :raise UserError: when the credit note does not give back just that, to the cent
         """
         self.ensure_one()
-        left, cost = self._load_exact()[self.id]
-        line = statement.invoice_id.invoice_line_ids.filtered(
+        held, note = self._load_exact()[self.id], statement.invoice_id
+        line = note.invoice_line_ids.filtered(
             lambda one: one.charge_id.manual_charge_id.refund_lot_id == self
         )
-        if self.currency_id.compare_amounts(line.amount_currency, float(cost)):
+        if self.currency_id.compare_amounts(line.amount_currency, float(held.cost)):
             raise UserError(self.env._("%s has changed: refund it again.", self.display_name))
+        # The note is at the rate of its day.
+        exchange = self.client_id._book_exchange(
+            line.balance - float(held.balance), day, note, self.client_id._get_prepaid_account()
+        )
+        taken = {"quantity": -held.units, "cost": -held.cost, "balance": -held.balance}
+        nothing = dict.fromkeys(taken, Decimal(0))
+        vals = {"lot_id": self.id, "kind": "refund", "date": day, "statement_id": statement.id}
         self.env["reseller.prepaid.entry"]._insert(
             [
-                {
-                    "lot_id": self.id,
-                    "kind": "refund",
-                    "date": day,
-                    "quantity": -left,
-                    "cost": -cost,
-                    "statement_id": statement.id,
-                    "move_id": statement.invoice_id.id,
-                }
+                {**vals, **taken, "move_id": note.id},
+                *({**vals, **nothing, "move_id": move.id} for move in exchange),
             ]
         )
 

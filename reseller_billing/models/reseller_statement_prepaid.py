@@ -8,6 +8,7 @@ from odoo.tools import SQL
 
 from .. import rating
 from .account_move_line import BILLING
+from .reseller_prepaid_lot import Held
 
 
 class ResellerStatementPrepaidMixin(models.AbstractModel):
@@ -121,8 +122,7 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                     statement._raise_lot_changed(lots.browse(draw.lot))
         if not lots:
             return
-        exact = lots._load_exact()
-        left = {number: units for number, (units, _cost) in exact.items()}
+        held = lots._load_exact()
         rows, wanted = [], []
         for statement in self.filtered(lambda one: one.client_id in holders):
             lots = holders[statement.client_id]
@@ -137,7 +137,7 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
             until = statement._get_days()[1]
             booked_on = statement.invoice_id.date or day
             for lot in lots:
-                rest = left[lot.id] - moved[lot.id]
+                rest = held[lot.id].units - moved[lot.id]
                 if rest < 0:
                     statement._raise_lot_changed(lot)
                 # A bill by hand covers no days: use that lots pay for may not be billed yet.
@@ -146,7 +146,7 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                     taken["expire"].append((lot.id, None, None, rest))
             for kind, found in taken.items():
                 if found:
-                    made, lines = statement._prepare_unit_entries(kind, found, left, booked_on)
+                    made, lines = statement._prepare_unit_entries(kind, found, held, booked_on)
                     rows.append((made, len(wanted) if lines else None))
                     if lines:
                         wanted.append(statement._prepare_unit_move(kind, lines, booked_on))
@@ -200,21 +200,21 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                 )
             )
 
-    def _prepare_unit_entries(self, kind, taken, left, day):
+    def _prepare_unit_entries(self, kind, taken, held, day):
         """Return (entry values, [(lot, cost, balance)]) of what is taken out of lots.
 
         :param taken: (lot id, day of use, level id, units)
-        :param left: {lot id: units left}, which is moved on
+        :param held: {lot id: reseller_prepaid_lot.Held}, which is moved on
         """
         self.ensure_one()
         rows, booked = [], defaultdict(lambda: [Decimal(0), Decimal(0)])
         lots = self.env["reseller.prepaid.lot"].sudo()  # as in _find_unit_lots
         for number, used_on, level, units in taken:
             lot = lots.browse(number)
-            before = lot._get_cost_of(left[number])
-            left[number] -= units
-            after = lot._get_cost_of(left[number])
-            cost, balance = (old - new for old, new in zip(before, after, strict=True))
+            cost, balance = lot._get_cost_taken(held[number], units)
+            held[number] = Held(
+                held[number].units - units, held[number].cost - cost, held[number].balance - balance
+            )
             booked[lot][0] += cost
             booked[lot][1] += balance
             rows.append(
@@ -226,6 +226,7 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                     "level_id": level,
                     "quantity": -units,
                     "cost": -cost,
+                    "balance": -balance,
                     "statement_id": self.id,
                 }
             )
@@ -287,7 +288,8 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
             SQL(
                 """
                 SELECT lot_id, usage_date, level_id, statement_id, move_id,
-                       sum(quantity)::text AS quantity, sum(COALESCE(cost, 0))::text AS cost
+                       sum(quantity)::text AS quantity, sum(COALESCE(cost, 0))::text AS cost,
+                       sum(COALESCE(balance, 0))::text AS balance
                   FROM reseller_prepaid_entry
                  WHERE statement_id = ANY(%s)
                  GROUP BY lot_id, usage_date, level_id, statement_id, move_id
@@ -313,6 +315,7 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                     "date": day,
                     "quantity": -Decimal(row["quantity"]),
                     "cost": -Decimal(row["cost"]),
+                    "balance": -Decimal(row["balance"]),
                     "move_id": moves.browse(row["move_id"]).reversal_move_ids[:1].id or None,
                 }
                 for row in found
@@ -401,7 +404,7 @@ class ResellerStatementPrepaidMixin(models.AbstractModel):
                     "date_until": lots_sudo.browse(lot).date_until,
                     "drawn": units,
                     "expired": Decimal(0),
-                    "left": exact[lot][0] - units,
+                    "left": exact[lot].units - units,
                 },
             )
             for (number, lot), units in drawn.items()

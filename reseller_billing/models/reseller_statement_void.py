@@ -52,8 +52,8 @@ class ResellerStatement(models.Model):
 
         :param date date: of the credit notes, and from which the bills are void
         :raise AccessError: without the group Billing Manager
-        :raise UserError: for bills without a posted invoice, and those that have sold what a credit
-            note would not take back
+        :raise UserError: for bills without a posted invoice, and those that have sold what other bills
+            have drawn on
         """
         self.check_access("read")
         self.env["reseller.billing.run"]._check_may_bill()
@@ -82,18 +82,6 @@ class ResellerStatement(models.Model):
                     )
                 )
         invoices = self.invoice_id
-        for lots in self._find_sold_lots():
-            standing = lots.filtered(lambda lot: lot.state != "canceled")
-            if standing:
-                raise UserError(
-                    self.env._(
-                        "%(bill)s has sold %(lot)s, which a credit note would not take back: it cannot be "
-                        "voided. Refund what is left of that on the client's page Packages or Wallet, and "
-                        "credit other lines by a credit note of Odoo.",
-                        bill=standing[0].charge_id.statement_id.name,
-                        lot=standing[0].display_name,
-                    )
-                )
         for company, of_company in invoices.grouped("company_id").items():
             self.with_company(company)._check_unlocked(of_company, date)
         # What wallets have paid is open again before the credit note settles it.
@@ -116,10 +104,8 @@ class ResellerStatement(models.Model):
             for line, back in pairs:
                 days = {name: line[name] for name in ("charge_date_from", "charge_date_to")}
                 back.with_context(reseller_billing=BILLING).write(days)
-            both = (invoice | credit).invoice_line_ids
-            settled = both.filtered(lambda line: line.reseller_settles == "advance")
-            # What was settled is there again at the rate at which it came.
-            statement.client_id._book_exchange(sum(settled.mapped("balance")), date, credit)
+            # What was settled is there again at the rate at which it came, what was sold gone at that.
+            statement.client_id._book_exchange_of(invoice | credit, date, credit)
             statement.sudo().credit_note_id = credit  # statements are closed to all users
             # The books of days before know the bill by this.
             invoice.with_context(reseller_billing=BILLING).write(
@@ -193,7 +179,7 @@ class ResellerStatement(models.Model):
         )
         self.env["reseller.usage.daily"].invalidate_model(["statement_id", "former_statement_id"])
         for lots in live._find_sold_lots():
-            lots._follow_invoices()
+            lots._follow_invoices(date)
 
     def _get_place(self):
         """Return the place of this bill among those of its account: one that bills days again has the

@@ -257,6 +257,66 @@ class ResellerStatementWalletMixin(models.AbstractModel):
         entries_sudo.create(rows)
         self.env["account.move.line"]._reconcile_plan(plan)
 
+    def _follow_replaced(self):
+        """Have what wallets paid of bills pay the invoices that these have now; what is beyond their totals
+        is in the wallet again.
+
+        What has lowered an invoice stands on its lines, and stays as it is.
+        """
+        for statement, draws in self._find_draws().grouped("statement_id").items():
+            invoice = statement.invoice_id
+            if invoice.state != "posted" or invoice.move_type != "out_invoice":
+                continue
+            paid = draws.move_id.line_ids._get_open_receivables()
+            beyond = -sum(paid.mapped("amount_residual_currency")) - invoice.amount_residual
+            if statement.currency_id.compare_amounts(
+                beyond, 0
+            ) > 0 and not invoice.invoice_line_ids.filtered("reseller_settles"):
+                statement.client_id._take_turn()
+                statement._give_back(draws, invoice.date)
+                paid = statement._draw_again(draws.lot_id).line_ids._get_open_receivables()
+            (paid | invoice.line_ids._get_open_receivables()).reconcile()
+
+    def _find_draws(self):
+        """Return the wallet entries of what these bills have drawn and not given back."""
+        entries_sudo = self.env["reseller.wallet.entry"].sudo()  # whoever posts or replaces
+        drawn = entries_sudo.search([("statement_id", "in", self.ids), ("kind", "=", "draw")])
+        return drawn.filtered(lambda one: not one.move_id.reversal_move_ids)
+
+    def _leave_invoice(self, invoice, reversal):
+        """Have what reverses an invoice of this bill settle it: what the wallet has paid of it is for the one
+        that replaces it.
+        """
+        payments = self._find_draws().move_id
+        if payments and reversal.state == "posted":
+            payments.line_ids.remove_move_reconcile()
+            (invoice | reversal).line_ids._get_open_receivables().reconcile()
+
+    def _draw_again(self, lots):
+        """Pay what is open of this bill's invoice out of lots that had paid it; return what books it."""
+        self.ensure_one()
+        client, invoice = self.client_id, self.invoice_id
+        unit = self.currency_id._get_exact_rounding()
+        wanted = rating.round_to(Decimal(repr(invoice.amount_residual)), unit)
+        there = client._load_own_lots(NEVER, self._get_days()[1])
+        taken = client._take(wanted, [row for row in there if row[0] in lots])
+        move = self.env["account.move"].with_company(self.company_id)
+        vals = self._prepare_wallet_payment(taken, taken, invoice.date, [])
+        if not vals:
+            return move
+        move = move.create(vals)
+        move.action_post()
+        row = {
+            "kind": "draw",
+            "date": invoice.date,
+            "statement_id": self.id,
+            "move_id": move.id,
+            "reason": move.ref,
+        }
+        entries_sudo = self.env["reseller.wallet.entry"].sudo()  # whoever posts
+        entries_sudo.create([{**one, **row} for one in taken])
+        return move
+
     def _settle_exchange(self, invoice, entries, day):
         """Book what an invoice has settled of advances at its own rate, and not at that at which they came;
         return the values of wallet entries that name the booking.
@@ -443,13 +503,20 @@ class ResellerStatementWalletMixin(models.AbstractModel):
             lot_sudo.state = "canceled"
         entries_sudo = self.env["reseller.wallet.entry"].sudo()  # who voids gives back
         drawn = entries_sudo.search(
-            [("statement_id", "in", self.ids), ("kind", "in", ("draw", "expire", "return"))]
+            [("statement_id", "in", self.ids), ("kind", "in", ("draw", "expire"))]
         )
-        for move, entries in drawn.grouped("move_id").items():
-            left = entries.filtered(lambda one: one.kind != "return")
-            if not left:
+        self._give_back(drawn, date or fields.Date.context_today(self))
+
+    def _give_back(self, drawn, day):
+        """Give what bills had drawn back to its lots, but for what was given back already.
+
+        :param drawn: wallet entries
+        :param date day: of the entries
+        """
+        entries_sudo = self.env["reseller.wallet.entry"].sudo()  # who voids gives back
+        for move, left in drawn.grouped("move_id").items():
+            if move.reversal_move_ids:
                 continue
-            day = date or fields.Date.context_today(self)
             reversal = self.env["account.move"]
             if move:
                 move.line_ids.remove_move_reconcile()

@@ -22,7 +22,7 @@ class ResellerWalletCheck(models.Model):
             "parent_state",
         ],
         "res.company": ["reseller_deposit_account_id", "reseller_prepaid_account_id"],
-        "reseller.prepaid.entry": ["company_id", "cost", "currency_id"],
+        "reseller.prepaid.entry": ["balance", "company_id", "cost", "currency_id"],
         "reseller.wallet.entry": ["balance", "company_id", "cost", "currency_id"],
     }
 
@@ -74,14 +74,13 @@ class ResellerWalletCheck(models.Model):
                   JOIN res_company company ON company.id = entry.company_id
                 UNION ALL
                 SELECT 'units', entry.company_id, entry.currency_id,
-                       company.reseller_prepaid_account_id, COALESCE(entry.cost, 0), 0, 0, 0
+                       company.reseller_prepaid_account_id, COALESCE(entry.cost, 0), 0,
+                       COALESCE(entry.balance, 0), 0
                   FROM reseller_prepaid_entry entry
                   JOIN res_company company ON company.id = entry.company_id
                 UNION ALL
                 SELECT account.kind, line.company_id, line.currency_id, line.account_id,
-                       0, -line.amount_currency, 0,
-                       -- Packages agree in the currency of the bills alone.
-                       CASE account.kind WHEN 'money' THEN -line.balance ELSE 0 END
+                       0, -line.amount_currency, 0, -line.balance
                   FROM res_company company
                  CROSS JOIN LATERAL (
                        VALUES ('money', company.reseller_deposit_account_id),

@@ -41,6 +41,7 @@ DIALOGS = {
     "reseller.lockout.forecast",
     "reseller.lockout.forecast.line",
     "reseller.report.period",
+    "reseller.unbilled",
 }
 
 

@@ -88,6 +88,126 @@ class TestLedgerReports(PrepaidCommon):
             [("A", 100, 100, 19), ("B", 100, 100, 19)],
         )
 
+    def _unbilled(self, first, last, names=("opening", "earned", "billed", "closing")):
+        """Return {(client, feature): amounts} of the report that the dialog opens."""
+        dialog = self.env["reseller.report.period"].create(
+            {"report": "reseller.unbilled", "date_from": first, "date_to": last}
+        )
+        action = dialog.action_open()
+        rows = self.env[action["res_model"]].search(action["domain"])
+        return {
+            (row.client_id.ref, row.feature_id.code): tuple(row[name] for name in names)
+            for row in rows
+        }
+
+    def test_the_rollforward_of_what_is_unbilled(self):
+        fee = self._create_feature("fee", aggregation="sum")
+        self._create_rule(name="fee", feature=fee, recurring_fee=31)
+        rates = [("2024-01-01", 2), ("2024-02-01", 4)]
+        euro = self.setup_other_currency("EUR", rates=rates)
+        abroad = self._create_reseller("R2", currency_id=euro.id)
+        self._create_client("B", reseller_id=abroad.id)
+        self._create_rule(unit_price=1, currency_id=euro.id)
+        self._run("2024-01-01")
+        self._use("2024-01-10", 20)
+        self._use("2024-01-10", 40, client="B")
+        self.assertEqual(
+            self._unbilled("2024-01-01", "2024-01-31"),
+            {
+                ("A", "fee"): (0, 31, 31, 0),
+                ("A", "unit"): (0, 20, 0, 20),
+                ("B", "unit"): (0, 40, 0, 40),
+            },
+        )
+        self._run("2024-02-01")
+        self._use("2024-02-10", 5)
+        # Of February's 31.00 the last 14 of 29 days are not served on the 15th: 14.97.
+        february = self._unbilled("2024-02-01", "2024-02-15")
+        self.assertEqual(
+            february,
+            {
+                ("A", "fee"): (0, 16.03, 31, -14.97),
+                ("A", "unit"): (20, 5, 20, 5),
+                ("B", "unit"): (40, 0, 40, 0),
+            },
+        )
+        names = [
+            f"{name}_balance" for name in ("opening", "earned", "billed", "exchange", "closing")
+        ]
+        in_company = self._unbilled("2024-02-01", "2024-02-15", names)
+        # 40.00 euros were 20.00, and are billed at 10.00.
+        self.assertEqual(in_company["B", "unit"], (20, 0, 10, -10, 0))
+        # The 20.00 and 5.00 are what the month's end accrues, the 14.97 what it defers.
+        with freeze_time("2024-02-20 12:00:00"):
+            wizard = self.env["reseller.month.end"].create({"date": "2024-02-15"})
+            wizard.action_compute()
+        self.assertEqual(
+            sorted((line.name, line.accrued, line.deferred) for line in wizard.line_ids),
+            [("Fee", 0, 14.97), ("Unit", 5, 0)],
+        )
+        self.assertEqual(
+            self._unbilled("2024-02-01", "2024-02-15", ("accrued", "deferred"))["A", "fee"],
+            (0, 14.97),
+        )
+        # A void bill is unbilled again, from the day of its credit note.
+        with freeze_time("2024-02-20 12:00:00"):
+            self._statement(self.client_a, "2024-02-01")._void_by_credit_note(date(2024, 2, 20))
+        self.assertEqual(self._unbilled("2024-02-01", "2024-02-15"), february)
+        self.assertEqual(self._unbilled("2024-02-01", "2024-02-20")["A", "unit"], (20, 5, 0, 25))
+
+    def test_revenue_adds_up_abroad_with_minimums_set_up_fees_and_contracts(self):
+        rates = [("2024-01-01", 2), ("2024-02-01", 4), ("2024-02-05", 5)]
+        euro = self.setup_other_currency("EUR", rates=rates)
+        abroad = self._create_reseller("R2", currency_id=euro.id)
+        client = self._create_client("B", reseller_id=abroad.id)
+        self.company.reseller_setup_months = 3
+        self._create_rule(unit_price=1, currency_id=euro.id)
+        for code, values in (
+            ("setup", {"setup_fee": 90, "recurring_fee": 29}),
+            ("least", {"unit_price": 1, "minimum_amount": 62}),
+        ):
+            feature = self._create_feature(code, aggregation="sum")
+            self._create_rule(name=code, feature=feature, currency_id=euro.id, **values)
+        self._add_extra(client, 58, "2024-01-01")
+        accounts = {
+            "accrued_account_id": self.prepaid.copy({"account_type": "asset_current"}).id,
+            "deferred_account_id": self.prepaid.copy({}).id,
+        }
+
+        def end(day, later):
+            with freeze_time(f"{later} 12:00:00"):
+                self.env["reseller.month.end"].create({"date": day, **accounts}).action_post()
+            self.assertTies()
+            return self._revenue(("month", "=", f"{day[:7]}-01"))
+
+        self._run("2024-01-01")
+        self.assertTies()
+        self._sell("2024-01-02", client=client)
+        self._use("2024-01-10", 130, client="B")
+        # At 2: 29 for January and 30.66 of the 90.00 for set-up (31 of 91 days), 62 at the least, 58,
+        # 30 of use, and the package: 50.
+        self.assertEqual(
+            end("2024-01-31", "2024-02-03"),
+            self.company.currency_id.round((29 + 30.66 + 62 + 58 + 30 + 50) / 2),
+        )
+        self._run("2024-02-01")
+        self.assertTies()
+        with freeze_time("2024-02-06 12:00:00"):
+            item = self.env["reseller.manual.charge"].create(
+                {"client_id": client.id, "name": "Visit", "unit_price": 40, "date": "2024-02-06"}
+            )
+            item.action_bill_now()
+        self.assertTies()
+        end("2024-02-29", "2024-03-02")
+        self._run("2024-03-01")
+        self.assertTies()
+        with freeze_time("2024-03-05 12:00:00"):
+            self._statement(client, "2024-02-01")._void_by_credit_note(date(2024, 3, 5))
+        self.assertTies()
+        self._run("2024-03-06")
+        self.assertTies()
+        self.assertBooks()
+
     def test_revenue_adds_up_with_all_that_there_is(self):
         self._create_rule(
             name="fee", feature=self._create_feature("fee", aggregation="sum"), recurring_fee=31

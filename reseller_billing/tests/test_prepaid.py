@@ -342,6 +342,39 @@ class TestPrepaid(PrepaidCommon):
         self.assertEqual((self._balance(self.prepaid), self._balance(self.income)), (-16.25, -8.75))
         self.assertBooks()
 
+    def test_in_another_currency_nothing_of_a_refunded_package_is_left(self):
+        rates = [("2024-01-01", 2), ("2024-02-01", 4)]
+        euro = self.setup_other_currency("EUR", rates=rates)
+        reseller = self._create_reseller("R2", currency_id=euro.id)
+        client = self._create_client("B", reseller_id=reseller.id)
+        self._create_rule(unit_price=1, currency_id=euro.id)
+        self.client_a = client
+        lot = self._sell("2024-01-05")
+        self._use("2024-01-20", 35, client="B")
+        self._run("2024-02-01")
+        with freeze_time("2024-02-10 12:00:00"):
+            lot.action_refund()
+        # Of 25.00 were 8.75 used; 32.50 euros are given back at 4, which are 8.13: 8.12 are a gain.
+        self.assertLot(lot, 0, 0)
+        exchange = self.company.income_currency_exchange_account_id
+        self.assertEqual((self._balance(self.prepaid), self._balance(exchange)), (0, -8.12))
+        self.assertBooks()
+
+    def test_bills_that_were_void_in_between_leave_no_cent(self):
+        # 10.00 for 3 units: 3.33 and 3.34 are taken, and 3.33 given back: 2 units with 6.66.
+        lot = self._sell("2024-01-01", self._create_package("3", reseller_units=3, list_price=10))
+        january = self._bill_use("2024-01-10", 1, "2024-02-01")
+        self._bill_use("2024-02-10", 1, "2024-03-01")
+        with freeze_time("2024-03-05 12:00:00"):
+            january.action_void()
+        self.assertLot(lot, 2, 6.66)
+        self._run("2024-03-10")
+        self.assertLot(lot, 1, 3.33)
+        self._bill_use("2024-03-11", 1, "2024-04-01")
+        self.assertLot(lot, 0, 0)
+        self.assertEqual((self._balance(self.prepaid), self._balance(self.income)), (0, -10))
+        self.assertBooks()
+
     def test_a_top_up_is_money_in_the_wallet_once_it_is_paid(self):
         self.product.reseller_untaxed = True
         self.company.account_sale_tax_id = self.env["account.tax"].create(

@@ -404,6 +404,73 @@ class TestVoidPrepaid(PrepaidCommon):
         self.assertLot(wallet, 80, 72.73)
         self.assertBooks()
         self.assertEqual((january.state, january.amount_total), ("approved", 0))
-        # One that has sold a package is taken back by refunding that.
-        with self.assertRaisesRegex(UserError, "cannot be voided"):
+        # What was drawn on stays sold, until the bills that drew are void as well.
+        with self.assertRaisesRegex(UserError, "is used in part"), self.env.cr.savepoint():
             self._void(lot.charge_id.statement_id)
+        (again | wallet.charge_id.statement_id)._void_by_credit_note(date(2024, 4, 10))
+        self.assertEqual((wallet.state, wallet.left, wallet.cost_left), ("canceled", 0, 0))
+        self.assertLot(lot, 30, 15)
+        self.assertBooks()
+
+    def test_a_sale_that_nobody_pays_is_voided_in_a_hashed_journal(self):
+        lot = self._sell("2024-01-02", owed=True)
+        invoice = lot.charge_id.statement_id.invoice_id
+        invoice.journal_id.restrict_mode_hash_table = True
+        other = self._sell("2024-01-03", owed=True).charge_id.statement_id.invoice_id
+        self.assertTrue(invoice.inalterable_hash and other.inalterable_hash)
+        with self.assertRaises(UserError), self.env.cr.savepoint():
+            invoice.button_draft()
+        note = self._void(lot.charge_id.statement_id)
+        self.assertEqual((note.amount_total, invoice.payment_state), (50, "reversed"))
+        self.assertEqual((lot.state, lot.left, lot.cost_left), ("canceled", 0, 0))
+        self.assertEqual(
+            str(lot.entry_ids.filtered(lambda one: one.kind == "cancel").date), "2024-04-05"
+        )
+        # The other one is still owed, and nothing is sold again.
+        self.assertEqual(-self._balance(self.prepaid), 50)
+        self._run("2024-05-01")
+        self.assertEqual(self.client_a.prepaid_lot_ids.mapped("state").count("canceled"), 1)
+        self.assertEqual(self.client_a.open_balance, 50)
+        self.assertBooks()
+
+    def test_a_sale_that_was_paid_is_voided_and_its_money_is_a_credit(self):
+        lot = self._sell("2024-01-02")
+        statement = lot.charge_id.statement_id
+        with freeze_time("2024-03-10 12:00:00"):
+            self._bill_use("2024-01-20", 10, "2024-02-01")
+            self._statement(self.client_a, "2024-02-01").action_void()
+        # The units came back on 10 March: on a day before they were not all there.
+        with (
+            freeze_time("2024-04-05 12:00:00"),
+            self.assertRaisesRegex(UserError, "2024-03-10.*choose that day"),
+            self.env.cr.savepoint(),
+        ):
+            statement._void_by_credit_note(date(2024, 3, 1))
+        self._void(statement)
+        self.assertEqual((lot.state, lot.left, self.client_a.open_balance), ("canceled", 0, -50))
+        self.assertBooks()
+        self._run("2024-04-10")
+        again = self._statement(self.client_a, "2024-02-01")
+        self.assertEqual(again.amount_total, 10)
+
+    def test_a_sale_in_another_currency_leaves_nothing_of_the_rates(self):
+        # 50.00 euros are 25.00 in January, 12.50 in February and 10.00 from April on.
+        rates = [("2024-01-01", 2), ("2024-02-01", 4), ("2024-04-01", 5)]
+        euro = self.setup_other_currency("EUR", rates=rates)
+        reseller = self._create_reseller("R2", currency_id=euro.id)
+        client = self._create_client("B", reseller_id=reseller.id)
+        self._create_rule(unit_price=1, currency_id=euro.id)
+        top_up = self._create_top_up(list_price=50)
+        for product, account in ((self.package, self.prepaid), (top_up, self.deposit)):
+            lot = self._sell("2024-01-05", product, client=client)
+            self.assertEqual(self._balance(account), -25)
+            self._void(lot.charge_id.statement_id)
+            # The credit note takes 10.00; the 15.00 are a gain, and no debt any more.
+            self.assertEqual(self._balance(account), 0)
+            self.assertBooks()
+        gains = self.company.income_currency_exchange_account_id
+        # In the documents' own reconciliation Odoo loses as much.
+        self.assertEqual(
+            self._balance(gains) + self._balance(self.company.expense_currency_exchange_account_id),
+            0,
+        )

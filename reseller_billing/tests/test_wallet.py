@@ -513,5 +513,52 @@ class TestWallet(PrepaidCommon):
         of_first = items.filtered(lambda one: str(one.date) < "2024-03-01")
         self.assertEqual(round(sum(of_first.mapped("balance")), 2), 5)
 
+    def _replace(self, statement, rounding=None):
+        """Reverse a bill's invoice and post the one that replaces it; return that."""
+        invoice = statement.invoice_id
+        wizard = self.env["account.move.reversal"].create(
+            {"move_ids": invoice.ids, "journal_id": invoice.journal_id.id}
+        )
+        wizard.modify_moves()
+        replacement = statement.invoice_id
+        replacement.invoice_cash_rounding_id = rounding
+        replacement.action_post()
+        return replacement
+
+    def test_what_the_wallet_paid_pays_the_invoice_that_replaces_the_bills(self):
+        rounding = self.env["account.cash.rounding"].create(
+            {
+                "name": "To 5.00",
+                "rounding": 5,
+                "strategy": "add_invoice_line",
+                "profit_account_id": self.breakage.id,
+                "loss_account_id": self.breakage.id,
+                "rounding_method": "DOWN",
+            }
+        )
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(100, bonus=10)
+        self._use("2024-01-10", 33)
+        self._run("2024-02-01")
+        self.assertEqual(self._left(), [(77, 70)])
+        statement = self._statement(self.client_a, "2024-02-01")
+        first = statement.invoice_id
+        with freeze_time("2024-02-10 12:00:00"):
+            same = self._replace(statement)
+            self.assertEqual((first.payment_state, same.payment_state), ("reversed", "paid"))
+            self.assertEqual(self._left(), [(77, 70)])
+            # 33.00 become 30.00: the 3.00 are in the wallet again, 2.73 of them paid in.
+            other = self._replace(statement, rounding)
+            self.assertEqual((other.amount_total, other.payment_state), (30, "paid"))
+        self.assertEqual(self._left(), [(80, 72.73)])
+        self.assertEqual(self.client_a.open_balance, 0)
+        self.assertBooks()
+        # Void, all that was drawn is there again.
+        with freeze_time("2024-02-20 12:00:00"):
+            statement._void_by_credit_note(fields.Date.to_date("2024-02-20"))
+        self.assertEqual(self._left(), [(110, 100)])
+        self.assertEqual((other.payment_state, self.client_a.open_balance), ("reversed", 0))
+        self.assertBooks()
+
     def assertBooks_(self):
         self.assertFalse(self.env["reseller.wallet.check"].search([("is_different", "=", True)]))

@@ -10,6 +10,7 @@ from . import (
     reseller_privacy,
     reseller_report_period,
     reseller_statement_void,
+    reseller_unbilled,
     reseller_usage_entry,
     reseller_usage_repair,
 )

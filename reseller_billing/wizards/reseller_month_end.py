@@ -185,8 +185,39 @@ class ResellerMonthEnd(models.TransientModel):
     # Amounts
 
     def _get_amounts(self, rated):
-        """Return {(item, currency id, fiscal position id, day): (accrued, deferred, used, balance)}, as
-        Decimals; the day is one with the rates of the taxes that prices include.
+        """Return {(item, currency id, fiscal position id, day): (accrued, deferred, used, balance)}, see
+        _get_client_amounts.
+        """
+        found = defaultdict(lambda: [Decimal(0)] * 4)
+        for (_client, *key), amounts in self._get_client_amounts(rated).items():
+            sums = found[tuple(key)]
+            sums[:] = (one + more for one, more in zip(sums, amounts, strict=True))
+        return {key: tuple(amounts) for key, amounts in found.items()}
+
+    def _get_client_nets(self):
+        """Return {(client id, feature id, currency id): (accrued, deferred)} of the day, without taxes; the
+        feature is 0 for extra lines and charges by hand.
+        """
+        self.ensure_one()
+        found = defaultdict(lambda: [0.0, 0.0])
+        for key, amounts in self._get_client_amounts(self._rate()).items():
+            client, item, currency_id, position_id, day = key
+            currency = self.env["res.currency"].browse(currency_id)
+            position = self.env["account.fiscal.position"].browse(position_id or [])
+            product, is_product = self._get_product(item)
+            sums = found[client, 0 if is_product else item.id, currency_id]
+            for number, amount in enumerate(amounts[:2]):
+                sums[number] += self._get_net(product, amount, currency, position, day)
+        return {key: tuple(amounts) for key, amounts in found.items()}
+
+    def _get_product(self, item):
+        """Return (product, whether it is one itself) of an item, see _get_client_amounts."""
+        is_product = item._name == "product.product"
+        return item if is_product else item._get_product(self.company_id), is_product
+
+    def _get_client_amounts(self, rated):
+        """Return {(client id, item, currency id, fiscal position id, day): (accrued, deferred, used, balance)},
+        as Decimals; the day is one with the rates of the taxes that prices include.
 
         The first two are as priced; what is used of packages, and not booked, is without taxes; its
         balance is that in the company's currency, at the rate at which they were sold.
@@ -209,9 +240,8 @@ class ResellerMonthEnd(models.TransientModel):
         for lot_sudo, (cost, balance) in lots_sudo._get_cost_of_draws(draws, self.date).items():
             position = lot_sudo.charge_id.statement_id.invoice_id.fiscal_position_id
             feature = features.browse(lot_sudo.feature_id.id)
-            used = found[
-                feature, lot_sudo.currency_id.id, position.id, self._get_rates_of(self.date)
-            ]
+            place = lot_sudo.client_id.id, feature, lot_sudo.currency_id.id, position.id
+            used = found[(*place, self._get_rates_of(self.date))]
             used[2] += cost
             used[3] += balance
         changed = set()
@@ -231,29 +261,31 @@ class ResellerMonthEnd(models.TransientModel):
                 elif charge.key.kind == "setup":
                     change -= self._get_unearned(charge.amount, charge.first, client.currency_id)
                 changed.add((client.id, charge.feature, *charge.key))
-                place = feature, client.currency_id.id, positions[client.id]
+                place = client.id, feature, client.currency_id.id, positions[client.id]
                 for _first, last, part in charge.spans or [(charge.first, charge.last, change)]:
                     day = get_tax_day(charge.key.kind, charge.cycle_end, last)
                     key = (*place, self._get_rates_of(day))
                     found[key][0 if part >= 0 else 1] += abs(part)
         for client, product, amount in waiting:
-            currency = client.currency_id.id
-            key = (product, currency, positions[client.id], self._get_rates_of(self.date))
+            place = client.id, product, client.currency_id.id, positions[client.id]
+            key = (*place, self._get_rates_of(self.date))
             found[key][0 if amount >= 0 else 1] += abs(amount)
         for client, feature, currency, credited, trace, end, *component in fees:
             if (client, feature, *rating.Key(*component)) not in changed:
                 unserved = rating.unserved_from_trace(trace, self.date)
-                day = self._get_rates_of(end)
-                key = (features.browse(feature), currency, positions[client], day)
+                place = client, features.browse(feature), currency, positions[client]
+                key = (*place, self._get_rates_of(end))
                 found[key][1] += self._get_kept(unserved, credited, Fraction(1), currency)
         for client, feature, currency, credited, amount, first in setups:
-            key = (features.browse(feature), currency, positions[client], self._get_rates_of(first))
+            place = client, features.browse(feature), currency, positions[client]
+            key = (*place, self._get_rates_of(first))
             unearned = self._get_unearned(amount, first, currencies.browse(currency))
             found[key][1] += self._get_kept(unearned, credited, Fraction(1), currency)
         for client, product, currency, credited, amount, first, last in extras:
             days = (last - first).days + 1
             share = Fraction(min((last - self.date).days, days), days)
-            key = (products.browse(product), currency, positions[client], self._get_rates_of(last))
+            place = client, products.browse(product), currency, positions[client]
+            key = (*place, self._get_rates_of(last))
             found[key][1] += self._get_kept(amount, credited, share, currency)
         return {key: tuple(amounts) for key, amounts in found.items() if any(amounts)}
 
@@ -580,8 +612,7 @@ class ResellerMonthEnd(models.TransientModel):
         lines = []
         for item, position_id, day, accrued, deferred, used, balance in rows:
             position = self.env["account.fiscal.position"].browse(position_id or [])
-            is_product = item._name == "product.product"
-            product = item if is_product else item._get_product(self.company_id)
+            product = self._get_product(item)[0]
             income = self._get_income_account(product, position)
             for net, account, sign in (
                 (

@@ -154,11 +154,11 @@ class ResellerMonthEnd(models.TransientModel):
             for draw in of_client:
                 taken[draw.lot] += draw.quantity
         found = defaultdict(lambda: [Decimal(0), Decimal(0)])
-        for number, (left, held) in lots._load_exact(self.date).items():
+        for number, held in lots._load_exact(self.date).items():
             lot = lots.browse(number)
-            if not held:
+            if not held.cost:
                 continue  # granted before it was sold
-            cost, balance = lot._get_cost_of(left - taken[number])
-            found[lot.currency_id.id][0] += cost
-            found[lot.currency_id.id][1] += balance
+            cost, balance = lot._get_cost_taken(held, taken[number])
+            found[lot.currency_id.id][0] += held.cost - cost
+            found[lot.currency_id.id][1] += held.balance - balance
         return found

@@ -11,7 +11,11 @@ class ResellerReportPeriod(models.TransientModel):
     _description = "Period of a Report"
 
     report = fields.Selection(
-        [("reseller.rollforward", "Roll-Forward"), ("reseller.aged.debt", "Aged Debt")],
+        [
+            ("reseller.rollforward", "Roll-Forward"),
+            ("reseller.unbilled", "Unbilled"),
+            ("reseller.aged.debt", "Aged Debt"),
+        ],
         required=True,
         readonly=True,
     )
@@ -36,16 +40,18 @@ class ResellerReportPeriod(models.TransientModel):
         """
         self.ensure_one()
         first, last = self.date_from, self.date_to
+        if self.report != "reseller.aged.debt" and (not first or last < first):
+            raise UserError(self.env._("Choose a first day that is not after the last one."))
+        days = {"first": format_date(self.env, first), "last": format_date(self.env, last)}
+        domain = []
         if self.report == "reseller.rollforward":
-            if not first or last < first:
-                raise UserError(self.env._("Choose a first day that is not after the last one."))
-            name = self.env._(
-                "Roll-Forward, %(first)s to %(last)s",
-                first=format_date(self.env, first),
-                last=format_date(self.env, last),
-            )
+            name = self.env._("Roll-Forward, %(first)s to %(last)s", **days)
+        elif self.report == "reseller.unbilled":
+            name = self.env._("Unbilled, %(first)s to %(last)s", **days)
+            rows = self.env["reseller.unbilled"]._make(self.env.company, first, last)
+            domain = [("id", "in", rows.ids)]
         else:
-            name = self.env._("Aged Debt on %s", format_date(self.env, last))
+            name = self.env._("Aged Debt on %s", days["last"])
         action = self.env["ir.actions.act_window"]._for_xml_id(
             f"reseller_billing.{self.report.replace('.', '_')}_action"
         )
@@ -53,6 +59,7 @@ class ResellerReportPeriod(models.TransientModel):
             **action,
             "name": name,
             "display_name": name,
+            "domain": domain,
             "context": {
                 "reseller_date_from": fields.Date.to_string(first),
                 "reseller_date_to": fields.Date.to_string(last),

@@ -7,6 +7,7 @@ import processes
 import pytest
 from dateutil.relativedelta import relativedelta
 from freezegun import freeze_time
+from odoo.exceptions import UserError
 
 HISTORIES = 12
 MONTHS = 8
@@ -66,6 +67,16 @@ def set_up(env):
                 "currency_id": currency.id,
             }
         )
+    env["account.cash.rounding"].create(
+        {
+            "name": "To 0.05",
+            "rounding": 0.05,
+            "strategy": "add_invoice_line",
+            "profit_account_id": account("499500", "income_other"),
+            "loss_account_id": account("699500", "expense"),
+            "rounding_method": "HALF-UP",
+        }
+    )
     # Rounded by line, it makes another total than rounded at once.
     owed = account("259000", "liability_current")
     shares = [
@@ -167,7 +178,16 @@ class History:
     def act(self, day):
         """Do something by hand, as somebody might."""
         what = self.chance.choice(
-            ["payment", "payment", "gift", "debit", "refund", *["package"] * 4, *["refill"] * 2]
+            [
+                *["payment"] * 2,
+                "gift",
+                "debit",
+                "refund",
+                *["package"] * 4,
+                *["refill"] * 2,
+                "give back",
+                "void sale",
+            ]
         )
         until = self.chance.choice([False, day + timedelta(days=self.chance.randrange(1, 80))])
         if what == "payment":
@@ -185,6 +205,68 @@ class History:
             self.buy(day)
         elif what == "refill":
             self.settle(self.client._refill().invoice_id)
+        elif what == "give back":
+            lots = self.client.prepaid_lot_ids.filtered(
+                lambda lot: lot.state == "open" and lot.cost_left
+            )
+            if lots:
+                self.chance.choice(lots).action_refund()
+                self.client.invalidate_recordset()
+                self.check()
+        elif what == "void sale":
+            self.void_sale(day)
+
+    def void_sale(self, day):
+        """Void a bill that sold something by a credit note: what was drawn on stays."""
+        lots = [
+            lot
+            for lot in (*self.client.wallet_lot_ids, *self.client.prepaid_lot_ids)
+            if lot.state in ("waiting", "open") and lot.charge_id.statement_id.invoice_id
+        ]
+        if not lots:
+            return
+        lot = self.chance.choice(lots)
+        statement = lot.charge_id.statement_id
+        if lot._is_untouched():
+            statement._void_by_credit_note(day)
+            assert (lot.state, lot.cost_left) == ("canceled", 0)
+        else:
+            with pytest.raises(UserError, match="used in part"), self.env.cr.savepoint():
+                statement._void_by_credit_note(day)
+        self.client.invalidate_recordset()
+        self.check()
+
+    def replace(self):
+        """Replace the invoice of an earlier bill by one with another total."""
+        statements = self.client.statement_ids.filtered(
+            lambda one: one.state == "invoiced" and one.kind == "cycle"
+        ).sorted("bill_date")[:-1]
+        invoices = statements.invoice_id.filtered(
+            lambda one: (
+                one.state == "posted"
+                and one.move_type == "out_invoice"
+                and not one.invoice_line_ids.filtered("reseller_settles")
+            )
+        )
+        if not invoices:
+            return
+        invoice = self.chance.choice(invoices)
+        statement, paid = invoice.reseller_statement_id, invoice.payment_state
+        self.env["account.move.reversal"].create(
+            {"move_ids": invoice.ids, "journal_id": invoice.journal_id.id}
+        ).modify_moves()
+        statement.invoice_id.invoice_cash_rounding_id = self.env["account.cash.rounding"].search(
+            [], limit=1
+        )
+        statement.invoice_id.action_post()
+        drawn = self.env["reseller.wallet.entry"].search(
+            [("statement_id", "=", statement.id), ("kind", "in", ("draw", "return"))]
+        )
+        assert round(-sum(drawn.mapped("amount")), 2) <= statement.invoice_id.amount_total
+        if paid == "paid" and drawn:
+            assert statement.invoice_id.payment_state in ("paid", "partial")
+        self.client.invalidate_recordset()
+        self.check()
 
     def buy(self, day):
         """Buy a package: it is paid, or waits, or is cancelled."""
@@ -307,7 +389,9 @@ class History:
             [("statement_id", "=", statement.id), ("kind", "=", "draw")]
         )
         taken, owed = -sum(entries.mapped("amount")), self.get_share(statement)
-        assert taken <= owed + 0.001
+        settled = statement.invoice_id.invoice_line_ids.filtered("reseller_settles")
+        given_back = sum(line.price_total for line in settled if line.price_total > 0)
+        assert taken <= owed + given_back + 0.001
         ended = self.env["reseller.wallet.entry"].search(
             [("statement_id", "=", statement.id), ("kind", "=", "expire")]
         )
@@ -341,11 +425,11 @@ class History:
             return 0.0
         lines = invoice.invoice_line_ids.filtered(lambda line: line.charge_id.kind == "usage")
         metered = max(sum(lines.mapped("price_total")), 0.0)
-        # Before what the wallet gives has lowered it.
+        # Before what the wallet gives has lowered it, and what it gets back has raised it.
         settled = invoice.invoice_line_ids.filtered("reseller_settles")
         total = invoice.amount_total - sum(settled.mapped("price_total"))
         by_choice = {"always": total, "usage": min(total, metered)}
-        return by_choice[self.client.wallet_use]
+        return max(by_choice[self.client.wallet_use], 0.0)
 
     def bill(self, day):
         """Bill a month; return its invoice."""
@@ -371,7 +455,8 @@ class History:
                 lambda one: one.bill_date == day and one.kind == "cycle" and one.state != "void"
             )
             lots = [*self.client.wallet_lot_ids, *self.client.prepaid_lot_ids]
-            left = [(lot.left, lot.cost_left) for lot in lots]
+            # What is given back as bonus is given anew.
+            left = sorted((lot.left, lot.cost_left) for lot in lots if lot.left or lot.cost_left)
             found.append((statement.amount_total, statement.invoice_id.amount_residual, left))
             if len(found) == 1:
                 if statement.invoice_id and self.chance.random() < 0.5:
@@ -438,7 +523,9 @@ class History:
         )
         lines = invoices.invoice_line_ids.filtered(
             lambda line: (
-                line.charge_id.kind not in ("package", "recurring") and not line.reseller_settles
+                line.display_type == "product"
+                and line.charge_id.kind not in ("package", "credit", "recurring")
+                and not line.reseller_settles
             )
         )
         charged = -sum(lines.mapped("amount_currency"))
@@ -470,6 +557,9 @@ def test_lots_and_books_agree_after_every_step_of_any_history(databases):
                     history.void_and_bill(following)
                 if history.chance.random() < 0.3:
                     history.void_earlier(following)
+                if history.chance.random() < 0.3:
+                    with freeze_time(f"{following} 13:00:00"):
+                        history.replace()
                 history.end_month(following - timedelta(days=1))
                 day = following
                 # The planner has to know what there is: Odoo looks for payments with joins that are
