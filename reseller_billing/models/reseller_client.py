@@ -11,15 +11,6 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from .. import rating
-from . import (  # noqa: F401
-    reseller_client_balance,
-    reseller_client_charging,
-    reseller_client_portal,
-    reseller_client_prepaid,
-    reseller_client_refill,
-    reseller_client_wallet,
-    reseller_lockout_debtor,
-)
 from .contract_contract import CLIENT
 from .reseller_price_rule import INTERVAL_UNITS
 
@@ -35,10 +26,6 @@ BILLING_OWNED = {
     "contract_id",
     "former_ref",
     "former_until",
-    "charge_failures",
-    "charge_next_try",
-    "charge_declined_token_id",
-    "refill_held",
 }
 NEW = ("state", "draft")
 # Says to the guard of billed days that a manager takes some of them back; no request can send it.
@@ -51,13 +38,6 @@ class ResellerClient(models.Model):
     _inherit = [
         "mail.thread",
         "mail.activity.mixin",
-        "reseller.lockout.debtor.mixin",
-        "reseller.client.charging.mixin",
-        "reseller.client.wallet.mixin",
-        "reseller.client.prepaid.mixin",
-        "reseller.client.balance.mixin",
-        "reseller.client.refill.mixin",
-        "reseller.client.portal.mixin",
     ]
     _order = "reseller_id, name, id"
     _check_company_auto = True
@@ -360,8 +340,13 @@ class ResellerClient(models.Model):
             names -= self._billing_user_gives
         return super()._check_billing_user_writes(names)
 
+    @api.model
+    def _get_billing_owned(self):
+        """Return the names of the fields that billing itself keeps."""
+        return BILLING_OWNED
+
     def _check_billing_owned(self, names):
-        owned = BILLING_OWNED & names
+        owned = self._get_billing_owned() & names
         if owned and not self.env.su:
             raise UserError(
                 self.env._("Billing itself keeps these values: %s.", ", ".join(sorted(owned)))

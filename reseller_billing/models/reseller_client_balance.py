@@ -14,13 +14,11 @@ from .reseller_statement_given_back import make_less
 BillLine = namedtuple("BillLine", "product quantity price amount taxes is_metered day original")
 
 
-class ResellerClientBalanceMixin(models.AbstractModel):
+class ResellerClient(models.Model):
     """What a client's wallet holds once it has paid what is used and not billed yet."""
 
-    _name = "reseller.client.balance.mixin"
-    _description = "Live Balance of a Client"
+    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
 
-    currency_id = fields.Many2one("res.currency")
     prepaid_only = fields.Boolean(
         tracking=True,
         help="Systems that ask before they deliver are refused what neither free units, packages "

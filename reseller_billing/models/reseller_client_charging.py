@@ -13,15 +13,14 @@ TRIES = 3
 PATIENCE = {"hours": 1}
 
 
-class ResellerClientChargingMixin(models.AbstractModel):
+class ResellerClient(models.Model):
     """Charges a client's invoices to a saved payment method, through Odoo's `payment`.
 
     One charge at a time: it is claimed and committed, then sent, then what became of it is
     committed. What was sent and not answered is never sent again by itself.
     """
 
-    _name = "reseller.client.charging.mixin"
-    _description = "Automatic Payment"
+    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
 
     charge_timing = fields.Selection(
         [
@@ -134,6 +133,12 @@ class ResellerClientChargingMixin(models.AbstractModel):
                 lambda one: one.payment_token_id != one.charge_declined_token_id
             )._forget_declines()
         return done
+
+    @api.model
+    def _get_billing_owned(self):
+        """Override: what became of charges."""
+        kept = {"charge_failures", "charge_next_try", "charge_declined_token_id"}
+        return super()._get_billing_owned() | kept
 
     def _check_may_charge(self):
         if not self.env.su:

@@ -11,14 +11,13 @@ MAX_EVENTS = 100_000
 SCOPES = ("client_id", "group_id", "reseller_id")
 
 
-class ResellerClientPortalMixin(models.AbstractModel):
+class ResellerClient(models.Model):
     """What the portal shows of clients, and what a reseller does with them there.
 
     Who may is decided before: these work with the rights of the records that they get.
     """
 
-    _name = "reseller.client.portal.mixin"
-    _description = "Portal of a Client"
+    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
 
     login_ids = fields.One2many("reseller.login", "client_id", string="Log-ins by the Reseller")
 

@@ -2,11 +2,10 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 
 
-class ResellerClientPrepaidMixin(models.AbstractModel):
+class ResellerClient(models.Model):
     """A client's packages: lots of units that pay for its use."""
 
-    _name = "reseller.client.prepaid.mixin"
-    _description = "Prepaid Units of a Client"
+    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
 
     prepaid_lot_ids = fields.One2many("reseller.prepaid.lot", "client_id", readonly=True)
 

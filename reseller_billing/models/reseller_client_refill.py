@@ -17,16 +17,14 @@ PLENTY = Decimal(10) ** 15
 Need = namedtuple("Need", "feature number units price trigger")
 
 
-class ResellerClientRefillMixin(models.AbstractModel):
+class ResellerClient(models.Model):
     """Sells a client more by itself: money for all services, and units where a price says so.
 
     One refill at a time of each; what it sells may be used once it is paid.
     """
 
-    _name = "reseller.client.refill.mixin"
-    _description = "Refills of a Client"
+    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
 
-    currency_id = fields.Many2one("res.currency")
     refill_by = fields.Selection(
         [
             ("off", "Off"),
@@ -151,6 +149,11 @@ class ResellerClientRefillMixin(models.AbstractModel):
         if chosen & {"refill_by", "refill_on", "refill_day"}:
             self._count_days_from_now()
         return done
+
+    @api.model
+    def _get_billing_owned(self):
+        """Override: why a refill is held back."""
+        return super()._get_billing_owned() | {"refill_held"}
 
     def _count_days_from_now(self):
         for client in self:

@@ -22,13 +22,11 @@ def bonus_of(taken):
     return amount - cost - tax
 
 
-class ResellerClientWalletMixin(models.AbstractModel):
+class ResellerClient(models.Model):
     """A client's wallet: lots are drawn by priority, then earliest expiry, then oldest."""
 
-    _name = "reseller.client.wallet.mixin"
-    _description = "Wallet of a Client"
+    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
 
-    currency_id = fields.Many2one("res.currency")
     wallet_use = fields.Selection(
         [
             ("always", "Everything"),

@@ -6,8 +6,6 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from . import reseller_reseller_portal  # noqa: F401
-
 _logger = logging.getLogger(__name__)
 
 
@@ -17,8 +15,6 @@ class ResellerReseller(models.Model):
     _inherit = [
         "mail.thread",
         "mail.activity.mixin",
-        "reseller.lockout.debtor.mixin",
-        "reseller.reseller.portal.mixin",
     ]
     _order = "name, id"
     _check_company_auto = True

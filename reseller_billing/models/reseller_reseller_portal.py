@@ -31,13 +31,11 @@ MONTHS = 12
 COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
-class ResellerResellerPortalMixin(models.AbstractModel):
+class ResellerReseller(models.Model):
     """What a reseller may do in the portal, as the provider sets it, and how it looks there."""
 
-    _name = "reseller.reseller.portal.mixin"
-    _description = "Portal of a Reseller"
+    _inherit = "reseller.reseller"  # pylint: disable=consider-merging-classes-inherited
 
-    currency_id = fields.Many2one("res.currency")
     portal_see_prices = fields.Boolean(
         string="Sees Prices",
         default=True,

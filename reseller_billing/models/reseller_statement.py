@@ -6,13 +6,6 @@ from odoo.fields import Command, Domain
 from odoo.tools import SQL
 
 from .. import rating
-from . import (  # noqa: F401
-    reseller_statement_document,
-    reseller_statement_given_back,
-    reseller_statement_prepaid,
-    reseller_statement_send,
-    reseller_statement_wallet,
-)
 from .account_move_line import BILLING
 from .reseller_charge import METERED
 
@@ -28,11 +21,6 @@ class ResellerStatement(models.Model):
         "portal.mixin",
         "mail.thread",
         "mail.activity.mixin",
-        "reseller.statement.document.mixin",
-        "reseller.statement.given.back.mixin",
-        "reseller.statement.prepaid.mixin",
-        "reseller.statement.send.mixin",
-        "reseller.statement.wallet.mixin",
     ]
     _order = "bill_date desc, id desc"
     _check_company_auto = True

@@ -23,11 +23,10 @@ NAME_LINE, NOTE_LINE = 11.3, 9.3
 NAME_WIDTH, NOTE_WIDTH = 56, 66
 
 
-class ResellerStatementDocument(models.AbstractModel):
+class ResellerStatement(models.Model):
     """What a statement shows on paper: its pages, charts of use, and the annex of its invoice."""
 
-    _name = "reseller.statement.document.mixin"
-    _description = "Document of a Statement"
+    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
 
     # Pages
 

@@ -31,11 +31,10 @@ class Billed(NamedTuple):
     last: date
 
 
-class ResellerStatementGivenBackMixin(models.AbstractModel):
+class ResellerStatement(models.Model):
     """What bills give back, and of which invoice lines (rating 26)."""
 
-    _name = "reseller.statement.given.back.mixin"
-    _description = "What Bills Give Back"
+    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
 
     def _find_given_back(self, exact):
         """Return {charge id: [(invoice line, amount)]} of what these bills give back of others.

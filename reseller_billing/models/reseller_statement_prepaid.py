@@ -11,11 +11,10 @@ from .account_move_line import BILLING
 from .reseller_prepaid_lot import Held
 
 
-class ResellerStatementPrepaidMixin(models.AbstractModel):
+class ResellerStatement(models.Model):
     """Bills that sell packages, and bills whose use lots of units have paid."""
 
-    _name = "reseller.statement.prepaid.mixin"
-    _description = "Prepaid Units on Bills"
+    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
 
     unit_draws = fields.Json(
         readonly=True,

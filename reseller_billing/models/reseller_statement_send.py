@@ -16,7 +16,7 @@ FAILED = ("failed", "no_address")
 BY_MAIL = {"email", "manual"}
 
 
-class ResellerStatementSend(models.AbstractModel):
+class ResellerStatement(models.Model):
     """Statements go out by mail, with their invoices, once.
 
     What is to be sent is queued; the scheduled action writes the mail and the mark that it is sent
@@ -24,8 +24,7 @@ class ResellerStatementSend(models.AbstractModel):
     not sent from then on.
     """
 
-    _name = "reseller.statement.send.mixin"
-    _description = "Sending of Statements"
+    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
 
     send_state = fields.Selection(
         [

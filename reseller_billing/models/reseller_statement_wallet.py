@@ -8,11 +8,10 @@ from .reseller_charge import METERED
 from .reseller_client_wallet import NEVER, bonus_of, total_of
 
 
-class ResellerStatementWalletMixin(models.AbstractModel):
+class ResellerStatement(models.Model):
     """Bills that are paid out of wallets."""
 
-    _name = "reseller.statement.wallet.mixin"
-    _description = "Payment of Bills by Wallets"
+    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
 
     def _plan_draws(self, moves):
         """Return {statement: entry values} of what wallets give for drafts, and lower these by it: by the
