@@ -3,6 +3,8 @@ import re
 
 # How long to wait for those who are at work on the same at the same time.
 PATIENCE = "30s"
+# Scheduled actions have time.
+CRON_PATIENCE = "5min"
 # A request that waits keeps a server process from all others.
 HTTP_PATIENCE = "1s"
 # The turn of usage that comes in in bulk, and of the bills that cover it; by company.

@@ -1,10 +1,4 @@
-from . import (
-    authorize,
-    portal,
-    portal_api,
-    portal_client,
-    portal_login,
-    portal_pricing,
-    portal_reseller,
-    usage,
-)
+# From the lowest floor up: a room extends what those below it define.
+# isort: off
+from . import api
+from . import portal

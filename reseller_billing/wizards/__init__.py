@@ -1,16 +1,9 @@
-from . import (
-    account_move_reversal,
-    reseller_client_change,
-    reseller_lockout_forecast,
-    reseller_month_end,
-    reseller_month_end_prepaid,
-    reseller_offer_payment,
-    reseller_price_change,
-    reseller_price_simulation,
-    reseller_privacy,
-    reseller_report_period,
-    reseller_statement_void,
-    reseller_unbilled,
-    reseller_usage_entry,
-    reseller_usage_repair,
-)
+# From the lowest floor up: a room extends what those below it define.
+# isort: off
+from . import client
+from . import pricing
+from . import usage
+from . import billing
+from . import prepaid
+from . import lockout
+from . import books

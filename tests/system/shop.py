@@ -106,5 +106,5 @@ class Shop:
 
 def charge(env):
     """Do what the scheduled action does, in a process of its own."""
-    with mute_logger("odoo.addons.reseller_billing.models.payment_transaction"):
+    with mute_logger("odoo.addons.reseller_billing.models.collection.payment_transaction"):
         env["reseller.client"]._cron_charge()

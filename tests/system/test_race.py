@@ -265,7 +265,7 @@ def send(env):
 
 def test_two_senders_and_a_kill_send_each_statement_once(databases, monkeypatch):
     # Addons are importable once a registry is loaded.
-    from odoo.addons.reseller_billing.models import reseller_statement_send
+    from odoo.addons.reseller_billing.models.documents import reseller_statement_send
 
     monkeypatch.setattr(reseller_statement_send, "BATCH", 2)
     database = databases.clone()

@@ -1,0 +1,8 @@
+"""What metering systems and scripts call. Uses the models of usage, gate and portal."""
+
+from . import (
+    answer,
+    authorize,
+    portal_api,
+    usage,
+)

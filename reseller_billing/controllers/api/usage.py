@@ -1,0 +1,123 @@
+import io
+import json
+import uuid
+from functools import partial
+
+from odoo import http
+from odoo.exceptions import UserError
+from odoo.http import request
+from odoo.service.model import retrying
+from odoo.tools import file_open
+from odoo.tools.misc import split_every
+from werkzeug.exceptions import (
+    LengthRequired,
+    RequestEntityTooLarge,
+    UnsupportedMediaType,
+)
+
+from ...models.usage.reseller_usage_reader import UnreadableEvent
+from ...tools import HTTP_PATIENCE, USAGE_TURN, take_turn
+from .answer import Sender, answers_json, metering_route
+
+MAX_BODY = 64 * 1024 * 1024
+MAX_EVENTS = 100_000
+BATCH = 2000
+# Of what has no id and source, so many are kept, one by one: the rest is counted.
+MAX_NAMELESS = 100
+
+
+class UsageController(http.Controller):
+    @metering_route("/reseller_billing/v1/usage", max_content_length=MAX_BODY)
+    @answers_json
+    def usage(self):
+        """Take usage events of the key's owner's company in, all in one transaction.
+
+        The body has one of the formats of `reseller.usage.reader`, as its Content-Type says, and
+        may be packed with gzip. The answer is that of `reseller.usage.line.ingest`. Where the body
+        as a whole cannot be read, nothing of it is stored.
+        """
+        lines = request.env["reseller.usage.line"]
+        lines._check_may_send()
+        sender = Sender()
+        sender.count_request()
+        name, packed, body = self._get_body()
+        # A cursor of its own: those who send at the same time take turns, and a turn has to begin
+        # before its transaction does, or it would not see what the one before has stored.
+        with (
+            request.env.registry.cursor() as cr,
+            take_turn(cr, USAGE_TURN, request.env.company.id, HTTP_PATIENCE),
+        ):
+            env = request.env(cr=cr)
+            outcome = retrying(partial(self._take, env, name, packed, body, sender), env)
+        sender.count_rejected(len(outcome["rejected"]))
+        return outcome
+
+    @http.route(
+        "/reseller_billing/v1/openapi.json",
+        type="http",
+        auth="none",
+        methods=["GET"],
+        save_session=False,
+    )
+    def openapi(self):
+        """Return the OpenAPI 3.1 description of these addresses."""
+        with file_open("reseller_billing/static/openapi.json") as stream:
+            return request.make_json_response(json.load(stream))
+
+    def _get_body(self):
+        """Return (format, whether it is packed, the body as bytes) of the request."""
+        asked = request.httprequest
+        formats = request.env["reseller.usage.reader"]._get_formats()
+        if asked.mimetype not in formats:
+            raise UnsupportedMediaType(
+                request.env._("Send one of these content types: %s", ", ".join(sorted(formats)))
+            )
+        encoding = (asked.headers.get("Content-Encoding") or "identity").strip().lower()
+        if encoding not in ("identity", "gzip"):
+            raise UnsupportedMediaType(request.env._("Send the body as it is, or in gzip."))
+        if asked.content_length is None:
+            raise LengthRequired(request.env._("Send the body with its Content-Length."))
+        if asked.content_length > MAX_BODY:
+            raise RequestEntityTooLarge(
+                request.env._("The body is larger than %s MiB: send it in parts.", MAX_BODY >> 20)
+            )
+        return formats[asked.mimetype], encoding == "gzip", asked.get_data()
+
+    def _take(self, env, name, packed, body, sender):
+        """Take a body in, batch by batch, and return the sum of the outcomes.
+
+        An event that has an id and a source is always kept, as a rejection if need be, or the whole
+        body is refused. Of others the first ones are kept, and how many more there were.
+        """
+        lines = env["reseller.usage.line"]
+        events = env["reseller.usage.reader"]._read(name, io.BytesIO(body), packed)
+        found = {"accepted": 0, "duplicates": 0, "rejected": []}
+        taken = nameless = passed_over = 0
+        for batch in split_every(BATCH, events, list):
+            if taken + len(batch) > MAX_EVENTS:
+                raise RequestEntityTooLarge(
+                    env._("The body has more than %s events: send it in parts.", MAX_EVENTS)
+                )
+            kept = []
+            for index, event in enumerate(batch):
+                if not lines._has_key(event):
+                    nameless += 1
+                    if nameless > MAX_NAMELESS:
+                        passed_over = passed_over or taken + index
+                        continue
+                kept.append(index)
+            outcome = lines.ingest([batch[index] for index in kept])
+            found["accepted"] += outcome["accepted"]
+            found["duplicates"] += outcome["duplicates"]
+            found["rejected"] += [
+                {**entry, "index": taken + kept[entry["index"]]} for entry in outcome["rejected"]
+            ]
+            sender.check_rejected(len(found["rejected"]) + max(nameless - MAX_NAMELESS, 0))
+            taken += len(batch)
+        if nameless > MAX_NAMELESS:
+            reason = env._("%s further events have no id and source.", nameless - MAX_NAMELESS)
+            [entry] = lines.ingest([UnreadableEvent(str(uuid.uuid4()), reason)])["rejected"]
+            found["rejected"].append({**entry, "index": passed_over})
+        if not taken:
+            raise UserError(env._("The body has no events."))
+        return found

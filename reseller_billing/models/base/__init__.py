@@ -1,0 +1,11 @@
+"""What holds everywhere: currencies, languages, users, companies and settings, and who may write what. Uses no other room."""
+
+from . import (
+    base,
+    intervals,
+    ir_rule,
+    res_company,
+    res_config_settings,
+    res_currency,
+    res_lang,
+)

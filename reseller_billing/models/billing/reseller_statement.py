@@ -1,0 +1,888 @@
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Command, Domain
+from odoo.tools import SQL
+
+from ... import rating
+from .account_move_line import BILLING
+from .reseller_charge import METERED
+
+LIVE = ("approved", "invoiced")
+# Says that a bill is made at once; no request can send it.
+INSTANT = object()
+
+
+class ResellerStatement(models.Model):
+    _name = "reseller.statement"
+    _description = "Statement"
+    _inherit = [
+        "portal.mixin",
+        "mail.thread",
+        "mail.activity.mixin",
+    ]
+    _order = "bill_date desc, id desc"
+    _check_company_auto = True
+
+    name = fields.Char(compute="_compute_name", store=True)
+    client_id = fields.Many2one(
+        "reseller.client", required=True, readonly=True, index=True, ondelete="restrict"
+    )
+    reseller_id = fields.Many2one(
+        related="client_id.reseller_id", store=True, index=True, readonly=True
+    )
+    company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one("res.currency", required=True, readonly=True)
+    kind = fields.Selection(
+        [
+            ("opening", "Opening"),
+            ("cycle", "Cycle"),
+            ("final", "Final"),
+            ("instant", "Instant"),
+            ("manual", "Manual"),
+        ],
+        required=True,
+        readonly=True,
+    )
+    bill_date = fields.Date(required=True, readonly=True)
+    period_start = fields.Date(
+        readonly=True, help="First day of use on this bill. An opening bill has none."
+    )
+    period_end = fields.Date(readonly=True, help="Last day of use on this bill, inclusive.")
+    rerate_from = fields.Date(readonly=True)
+    assumption = fields.Char(
+        string="What If", readonly=True, help="Of a preview: what is not so, but might be."
+    )
+    state = fields.Selection(
+        [
+            ("preview", "Preview"),
+            ("approved", "Approved"),
+            ("invoiced", "Invoiced"),
+            ("void", "Void"),
+        ],
+        required=True,
+        readonly=True,
+        tracking=True,
+        index=True,
+    )
+    run_id = fields.Many2one("reseller.billing.run", readonly=True, index=True, ondelete="set null")
+    charge_ids = fields.One2many("reseller.charge", "statement_id", string="Charges", readonly=True)
+    invoice_id = fields.Many2one(
+        "account.move", readonly=True, copy=False, index="btree_not_null", ondelete="set null"
+    )
+    credit_note_id = fields.Many2one(
+        "account.move",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="The credit note that made this bill void, on its date.",
+    )
+    is_freed = fields.Boolean(
+        string="To Be Billed Again",
+        readonly=True,
+        copy=False,
+        help="Its days are free between days that other bills cover: the next run bills them again first.",
+    )
+    replaces_id = fields.Many2one(
+        "reseller.statement",
+        string="Instead Of",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="The void bill whose days this one bills again.",
+    )
+    amount_total = fields.Monetary(
+        string="Total", readonly=True, help="The sum of the charges, before added taxes."
+    )
+
+    _bill_uniq = models.UniqueIndex(
+        "(client_id, kind, bill_date) WHERE state IN ('approved', 'invoiced') AND kind != 'manual'",
+        "This bill exists already: a period is never billed twice.",
+    )
+    _no_overlap = models.Constraint(
+        "EXCLUDE USING gist (int4range(client_id, client_id, '[]') WITH &&, "
+        "daterange(period_start, period_end, '[]') WITH &&) "
+        "WHERE (state IN ('approved', 'invoiced') AND period_start IS NOT NULL)",
+        "Two statements of a client must not cover the same day: a period is never billed twice.",
+    )
+    _freed = models.Index("(client_id, bill_date) WHERE is_freed")
+    _preview_uniq = models.UniqueIndex("(client_id, COALESCE(run_id, 0)) WHERE state = 'preview'")
+
+    @api.depends("client_id.ref", "bill_date", "kind", "state")
+    def _compute_name(self):
+        for statement in self:
+            name = f"{statement.client_id.ref}/{statement.bill_date}"
+            # An account has any number of bills by hand.
+            suffix = {
+                "opening": "/0",
+                "final": "/F",
+                "instant": "/I",
+                "manual": f"/{statement.id}",
+            }.get(statement.kind)
+            if suffix:
+                name += suffix
+            statement.name = name
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_billed(self):
+        if any(statement.state != "preview" for statement in self):
+            raise UserError(self.env._("Statements are history: void the last one instead."))
+
+    # Making bills
+
+    def _prepare_bill(self, client, date=None):
+        """Return the rating.Bill of an account's next bill, or of a given date.
+
+        The next one is, first, that of days that a void one has freed (rating 25).
+        """
+        # Days that are free are rated again: an account without has none.
+        if not date and client.rerate_from and (freed := client._get_freed_statements()):
+            return freed[0]._prepare_freed_bill()
+        date = date or client.next_bill_date
+        start = client.billed_until and fields.Date.add(client.billed_until, days=1)
+        return rating.Bill(
+            date,
+            start or min(client.next_bill_date, date),
+            client._bill_date_after(date),
+            client.currency_id._get_exact_rounding(),
+            client.rerate_from or None,
+        )
+
+    def _prepare_vals(self, client, bill, state):
+        if bill.replaces:
+            freed_sudo = self.browse(bill.replaces).sudo()  # as it is billed
+            return freed_sudo._prepare_freed_vals(bill, state)
+        kind = client._get_turns().get(bill.date, "cycle")
+        if not client.billed_until and bill.period_end < bill.period_start:
+            kind = "opening"
+        if self.env.context.get("reseller_instant") is INSTANT or client._had_instant(bill.date):
+            kind = "instant"
+        # An opening bill has no days of use, nor has a final one of an account billed to its end.
+        served = kind != "opening" and bill.period_start <= bill.period_end
+        return {
+            "client_id": client.id,
+            "currency_id": client.currency_id.id,
+            "kind": kind,
+            "bill_date": bill.date,
+            "period_start": served and bill.period_start,
+            "period_end": served and bill.period_end,
+            "rerate_from": bill.rerate_from,
+            "state": state,
+        }
+
+    @api.model
+    def _bill_at_once(self, client, day):
+        """Bill an account, locked by the caller, up to a day, without a run; return the statement."""
+        client.sudo().next_bill_date = day  # billing keeps it
+        statements = self.with_company(client.company_id).with_context(reseller_instant=INSTANT)
+        made = statements._bill(
+            client, self.env["reseller.billing.run"], fields.Date.context_today(self)
+        )
+        return self.browse(made.ids)
+
+    @api.model
+    def _bill(self, clients, run, date=None):
+        """Bill accounts of one company for their next bill dates, and post the invoices.
+
+        :param clients: due accounts, locked by the caller
+        :param run: the reseller.billing.run, or none
+        :param date date: of the invoices; the run's
+        :return: the statements, in the order of the clients
+        """
+        bills = {client.id: self._prepare_bill(client) for client in clients}
+        self._check_freed(bills, date or run.date)
+        charges, covered, draws = self.env["reseller.rating"]._rate(clients, bills)
+        # Statements are closed to all users; the caller has checked who may bill.
+        statements_sudo = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
+        statements = statements_sudo.create(
+            [
+                {**self._prepare_vals(client, bills[client.id], "approved"), "run_id": run.id}
+                for client in clients
+            ]
+        )
+        statements._add_charges(charges)
+        statements._cover_usage(covered)
+        statements._move_on(bills)
+        statements._invoice(draws, date or run.date)
+        return self.browse(statements.ids)
+
+    @api.model
+    def _preview(self, client, date):
+        """See reseller.client.preview_statement."""
+        self._check_active(client)
+        if (client.billed_until and date <= client.billed_until) or date < client.activation_date:
+            raise UserError(
+                self.env._(
+                    "%(client)s is billed until %(until)s: choose a later date.",
+                    client=client.display_name,
+                    until=client.billed_until or client.activation_date,
+                )
+            )
+        preview, _vals, rows = self._prepare_preview(client, date)
+        preview._insert_charges(rows)
+        return self.browse(preview.id)
+
+    def _check_active(self, client):
+        if client.state == "draft":
+            raise UserError(self.env._("%s is not active: activate it first.", client.display_name))
+
+    @api.model
+    def _preview_if(self, client, first, change, assumption):
+        """Return the statement, in state preview, that the next bill would be after a change.
+
+        :param date first: the first bill date on which the change shows
+        :param change: a function that makes the change, of which nothing stays
+        :param assumption: what is changed, in words
+        :raise UserError: when it cannot be made, and when other bills come before
+        """
+        self._check_active(client)
+        with self.env.cr.savepoint() as savepoint:
+            change()
+            date = client.next_bill_date
+            if not date or date < first:
+                raise UserError(
+                    self.env._(
+                        "The bill of %(date)s comes first and does not show it: choose an earlier day, "
+                        "or look again once that is made.",
+                        date=date or self.env._("the past"),
+                    )
+                )
+            _preview, vals, rows = self._prepare_preview(client, date)
+            savepoint.rollback()
+        self.env.invalidate_all(flush=False)
+        preview = self._store_preview(client, {**vals, "assumption": assumption})
+        preview._insert_charges([{**row, "statement_id": preview.id} for row in rows])
+        return self.browse(preview.id)
+
+    @api.model
+    def _foresee_amounts(self, client, change):
+        """Return (what the next bill would come to after a change, what the change gives back), exact.
+
+        :param change: a function that makes the change, of which nothing stays
+        """
+
+        def rate(date):
+            """Return what a bill of a date would come to."""
+            _preview, _vals, rows = self._prepare_preview(client, date)
+            return sum((Decimal(row["amount"]) for row in rows), Decimal(0))
+
+        # A bill of the first free day has nothing new but what goes below what was billed.
+        free = fields.Date.add(client.billed_until, days=1)
+        with self.env.cr.savepoint() as savepoint:
+            plain = rate(free)
+            change()
+            total, changed = rate(client.next_bill_date), rate(free)
+            savepoint.rollback()
+        self.env.invalidate_all(flush=False)
+        return total, plain - changed
+
+    def _prepare_preview(self, client, date):
+        """Return (a preview without charges, its values, those of its charges) of a bill of a date."""
+        bill = self._prepare_bill(client, date)
+        charges, _covered, draws = self.env["reseller.rating"]._rate(client, {client.id: bill})
+        vals = self._prepare_vals(client, bill, "preview")
+        vals["unit_draws"] = self._pack_draws(draws[client.id])
+        preview = self._store_preview(client, vals)
+        return preview, vals, preview._prepare_charges(charges, preview=True)
+
+    def _store_preview(self, client, vals):
+        """Return a new preview of a client's, without charges, instead of the one before."""
+        # Whoever may read the account may see what it would pay; the preview claims nothing.
+        previews_sudo = self.sudo()
+        previews_sudo.search(
+            [("client_id", "=", client.id), ("state", "=", "preview"), ("run_id", "=", False)]
+        ).unlink()
+        quiet = previews_sudo.with_context(tracking_disable=True, mail_create_nolog=True)
+        return quiet.create(vals)
+
+    def _add_charges(self, charges, preview=False):
+        """Store rated charges, and those of the contracts' extra lines, and sum them up."""
+        self._insert_charges(self._prepare_charges(charges, preview))
+
+    def _prepare_charges(self, charges, preview=False):
+        """Return the values of rated charges, and of those of the contracts' extra lines."""
+        rows = []
+        extra = self._take_contract_lines(preview)
+        by_hand = self._take_manual_charges(preview)
+        closed = self._get_closing_statements(self.client_id, charges)
+        for language, statements in self.grouped(lambda one: one._get_language()).items():
+            model = self.env["reseller.charge"].with_context(lang=language or self.env.lang)
+            for statement in statements:
+                found = [
+                    model._prepare_vals(
+                        statement,
+                        charge,
+                        closed.get((statement.client_id.id, charge.closed), self.browse()),
+                    )
+                    for charge in charges[statement.client_id.id]
+                ]
+                found += extra.get(statement.client_id.contract_id.id, [])
+                found += by_hand.get(statement.id, [])
+                rows += [
+                    {**statement._prepare_charge_vals(), **vals, "sequence": number}
+                    for number, vals in enumerate(found, 1)
+                ]
+        return rows
+
+    def _insert_charges(self, rows):
+        """Insert charges of these statements and sum them up."""
+        self.env["reseller.charge"]._insert(rows)
+        totals = dict.fromkeys(self.ids, Decimal(0))
+        for row in rows:
+            totals[row["statement_id"]] += row["amount"]
+        self.env.cr.execute_values(
+            "UPDATE reseller_statement SET amount_total = sums.total "
+            "FROM (VALUES %s) AS sums (id, total) WHERE reseller_statement.id = sums.id",
+            list(totals.items()),
+        )
+        self.invalidate_recordset(["amount_total", "charge_ids"])
+
+    def _prepare_charge_vals(self):
+        self.ensure_one()
+        return {
+            "statement_id": self.id,
+            "client_id": self.client_id.id,
+            "reseller_id": self.reseller_id.id,
+            "company_id": self.company_id.id,
+            "currency_id": self.currency_id.id,
+            "bill_date": self.bill_date,
+            "tier": 0,
+            "is_flat_fee": False,
+            "level_id": None,
+            "feature_id": None,
+            "price_rule_id": None,
+            "adjusts_statement_id": None,
+            "contract_line_id": None,
+            "manual_charge_id": None,
+        }
+
+    @api.model
+    def _get_closing_statements(self, clients, charges):
+        """Return {(client id, day): statement} for the closed cycles that charges adjust.
+
+        :param charges: {client id: [rating.Charge]} of clients; these bills have no part in it
+        """
+        days = {charge.closed for rows in charges.values() for charge in rows if charge.closed}
+        if not days:
+            return {}
+        statements = self.search(
+            [
+                ("client_id", "in", clients.ids),
+                ("state", "in", LIVE),
+                ("id", "not in", self.ids),
+                ("period_end", ">=", min(days)),
+                ("period_start", "<=", max(days)),
+            ]
+        )
+        return {
+            (statement.client_id.id, day): statement
+            for statement in statements
+            for day in days
+            if statement.period_start <= day <= statement.period_end
+        }
+
+    def _take_contract_lines(self, preview):
+        """Return {contract id: charge values} of the contracts' extra lines that are due.
+
+        Lines due by the bill date are taken until none is due; taking one moves it on, unless for
+        a preview.
+        """
+        if preview:
+            with self.env.cr.savepoint() as savepoint:
+                found = self._take_contract_lines(preview=False)
+                savepoint.rollback()
+            self.env["contract.line"].invalidate_model()
+            return found
+        again = self.filtered("replaces_id")
+        others = self - again
+        contracts_sudo = others.client_id.contract_id.sudo()  # the accounts' own
+        dates = {statement.client_id.contract_id.id: statement.bill_date for statement in others}
+        closing = others.client_id.filtered("close_date").contract_id
+        lines_sudo = (
+            self.env["contract.line"]
+            .sudo()
+            .search(
+                Domain("contract_id", "in", contracts_sudo.ids)
+                & Domain("display_type", "=", False)
+                & Domain("is_canceled", "=", False)
+                & (
+                    Domain("recurring_next_date", "<=", max(dates.values(), default=False))
+                    | Domain("contract_id", "in", closing.ids)
+                )
+            )
+        )
+        found = {}
+        for line in lines_sudo:
+            found.setdefault(line.contract_id.id, []).extend(
+                line._take_due(dates[line.contract_id.id])
+            )
+        return found | again._take_freed_lines()
+
+    def _take_manual_charges(self, preview):
+        """Return {statement id: charge values} of the waiting charges and credits by hand.
+
+        Those of days after the bill date go on waiting.
+        """
+        # Whoever bills an account bills what was entered for it.
+        items_sudo = self.env["reseller.manual.charge"].sudo()
+        waiting = items_sudo.search(
+            [
+                ("client_id", "in", self.client_id.ids),
+                ("statement_id", "=", False),
+                ("is_withdrawn", "=", False),
+            ],
+            order="date, id",
+        ).grouped("client_id")
+        found = {}
+        for statement in self:
+            items = waiting.get(statement.client_id, items_sudo).filtered(
+                lambda item, until=statement.bill_date: item.date <= until
+            )
+            if not preview:
+                items.statement_id = statement
+            found[statement.id] = [item._prepare_charge_vals() for item in items]
+        return found
+
+    @api.model
+    def _bill_by_hand(self, items):
+        """Bill charges and credits by hand at once, one bill per client.
+
+        :param items: waiting reseller.manual.charge records
+        :return: the statements
+        """
+        statements = self.browse()
+        for company, of_company in items.grouped("company_id").items():
+            # Statements are closed to all users; the caller has checked who may bill.
+            model_sudo = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
+            grouped = list(of_company.grouped("client_id").items())
+            made = model_sudo.create(
+                [
+                    {
+                        "client_id": client.id,
+                        "currency_id": client.currency_id.id,
+                        "kind": "manual",
+                        "bill_date": client._today(),
+                        "state": "approved",
+                    }
+                    for client, _items in grouped
+                ]
+            )
+            rows = []
+            for statement, (_client, mine) in zip(made, grouped, strict=True):
+                mine.sudo().statement_id = statement  # billed with this, as above
+                rows += [
+                    {
+                        **statement._prepare_charge_vals(),
+                        **item._prepare_charge_vals(),
+                        "sequence": number,
+                    }
+                    for number, item in enumerate(mine, 1)
+                ]
+            made._insert_charges(rows)
+            today = fields.Date.context_today(self)
+            made.with_company(company)._invoice({}, today)
+            statements |= self.browse(made.ids)
+        return statements
+
+    def _cover_usage(self, covered):
+        """Mark the use that these bills have rated as covered by them.
+
+        A bucket that an event changes at the same time fails one of the two transactions, which is
+        then repeated: an event cannot fall between two bills.
+
+        :param covered: {(client id, feature id): days}
+        """
+        self._mark_usage(covered, SQL.identifier("statement_id"))
+
+    def _mark_usage(self, covered, column):
+        """Write these statements into a column of the buckets that no bill covers yet."""
+        statements = {statement.client_id.id: statement.id for statement in self}
+        rows = [
+            (statements[client], client, feature, day)
+            for (client, feature), days in covered.items()
+            for day in days
+        ]
+        if not rows:
+            return
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE reseller_usage_daily bucket
+                   SET %s = rated.statement_id
+                  FROM unnest(%s::int[], %s::int[], %s::int[], %s::date[])
+                       AS rated (statement_id, client_id, feature_id, day)
+                 WHERE bucket.client_id = rated.client_id
+                   AND bucket.feature_id = rated.feature_id
+                   AND bucket.billing_date = rated.day
+                   AND bucket.statement_id IS NULL
+                """,
+                column,
+                *(list(values) for values in zip(*rows, strict=True)),
+            )
+        )
+        self.env["reseller.usage.daily"].invalidate_model(["statement_id"])
+
+    def _move_on(self, bills):
+        """Set the accounts to their next bill, and close those that had their final one."""
+        groups = {}
+        again = self.filtered("replaces_id")
+        again._settle_freed()
+        for statement in self - again:
+            client, bill = statement.client_id, bills[statement.client_id.id]
+            closed, following = client.close_date, bill.next_date
+            ended = bool(closed) and closed <= bill.period_end
+            if ended and bill.date > fields.Date.add(
+                closed, days=client.company_id.reseller_late_days + 1
+            ):
+                following = False  # no late use can come any more
+            key = (bill.period_end, following, "closed" if ended else "active")
+            groups[key] = groups.get(key, client.browse()) | client
+        for (until, following, state), clients in groups.items():
+            vals = {"billed_until": until, "next_bill_date": following, "rerate_from": False}
+            changed = clients.filtered(lambda client, state=state: client.state != state)
+            changed.sudo().state = state  # billing keeps these values
+            clients.sudo().write(vals)
+            # Contracts recur as the cycle of the next bill does.
+            clients.filtered(lambda client: client._get_cycle_changes())._sync_contracts()
+
+    # Invoices
+
+    def _invoice(self, draws, date):
+        """Post the invoices of these bills, sell what is on them, and draw on what is prepaid.
+
+        :param draws: {client id: [rating.Draw]} of the lots of units
+        :param date date: of the invoices
+        """
+        plan = self._create_invoices(date)
+        self._draw_units(draws, date)
+        self._draw_wallets(date, plan)
+        self._sell_lots(date)
+
+    def _get_partner(self):
+        """Return who pays this bill: the invoice address of the client or of the reseller."""
+        self.ensure_one()
+        return self._get_payer(self.client_id)
+
+    @api.model
+    def _get_payer(self, client):
+        """Return who pays an account's bills, see _get_partner."""
+        if client.reseller_id.invoice_to == "reseller":
+            partner = client.reseller_id.partner_id
+        else:
+            by_hand = client.contract_id.sudo().invoice_partner_id  # the account's own
+            if by_hand:
+                return by_hand
+            partner = client.partner_id
+        return partner.browse(partner.address_get(["invoice"])["invoice"])
+
+    def _get_language(self):
+        """Return the code of the language that this statement is in."""
+        self.ensure_one()
+        return self.reseller_id.statement_lang or self._get_partner().lang
+
+    def _get_partners(self):
+        """Return who pays these bills, see _get_partner."""
+        return self.env["res.partner"].union(*(statement._get_partner() for statement in self))
+
+    def _create_invoices(self, date):
+        """Make and post the invoices or credit notes of these statements.
+
+        A statement without an amount, or of a reseller that bills its clients itself, has none.
+
+        :return: what wallets give for them, see _plan_draws
+        """
+        exact = self.charge_ids._get_exact()
+        billed = self.filtered(
+            lambda statement: (
+                statement.reseller_id.invoice_to != "none"
+                and any(exact[charge.id][2] for charge in statement.charge_ids)
+            )
+        )
+        if not billed:
+            return {}
+        originals = (
+            billed._get_adjusted_lines(),
+            billed._find_given_back(exact),
+            self._get_fiscal_positions(billed.client_id, billed.company_id),
+        )
+        digits = self.env["decimal.precision"].precision_get("Product Unit")
+        billed._check_invoiceable()
+        billed._check_taxes(originals[1])
+        model = (
+            self.env["account.move"]
+            .sudo(False)
+            .with_company(billed.company_id)
+            .with_context(
+                tracking_disable=True, mail_create_nolog=True, mail_create_nosubscribe=True
+            )
+        )
+        moves = dict(
+            zip(
+                billed,
+                model.create(
+                    [
+                        statement._prepare_invoice_vals(date, exact, digits, originals)
+                        for statement in billed
+                    ]
+                ),
+                strict=True,
+            )
+        )
+        for statement, move in moves.items():
+            if move.amount_total < 0:
+                # With taxes it is on the other side of zero: Odoo posts no such invoice.
+                move.with_context(reseller_billing=BILLING).unlink()
+                moves[statement] = model.create(
+                    statement._prepare_invoice_vals(date, exact, digits, originals, turned=True)
+                )
+        made = model.union(*moves.values())
+        billed._check_unlocked(made, date)
+        back = {one: one._take_bonus_back(moves[one]) for one in billed}
+        plan = billed._plan_draws(moves)
+        # As Odoo's own button does: where a plan is mandatory, nothing is posted without it.
+        paid = model.union(*(moves[statement] for statement in plan))
+        owed = made.filtered(lambda move: not move._is_pro_forma())
+        owed.with_context(validate_analytic=True).action_post()
+        offers = made - owed
+        for offer in offers & paid:
+            offer._post_paid(date)
+        offers.line_ids.with_context(validate_analytic=True)._validate_analytic_distribution()
+        for statement, move in moves.items():
+            statement.write({"invoice_id": move.id, "state": "invoiced"})
+        billed._link_given_back()
+        for statement, amount in back.items():
+            statement._give_bonus_back(amount)
+        if any(client._charges_at_once() for client in billed.client_id):
+            self.env["reseller.client"]._trigger_charges()
+        return plan
+
+    def _check_unlocked(self, moves, date):
+        """Refuse a day of a locked period: Odoo would move the documents to a later one.
+
+        A period that is locked for taxes is open to documents without.
+        """
+        kinds = moves.grouped(lambda move: (move._affect_tax_report(), move.journal_id))
+        for has_tax, journal in kinds:
+            locks = moves.company_id._get_violated_lock_dates(date, has_tax, journal)
+            if locks:
+                raise UserError(
+                    self.env._(
+                        "The invoice date %(date)s is in a locked period, until %(lock)s: "
+                        "run with a later date, or unlock the period.",
+                        date=date,
+                        lock=locks[-1][0],
+                    )
+                )
+
+    def _check_invoiceable(self):
+        """Raise a UserError that says what keeps invoices of these statements from being made."""
+        company = self.company_id
+        for partner in self._get_partners().with_company(company):
+            if not partner.property_account_receivable_id:
+                raise UserError(
+                    self.env._(
+                        "%s has no receivable account: set one on the contact.",
+                        partner.display_name,
+                    )
+                )
+        for item in self.charge_ids.manual_charge_id:
+            product = item._get_product()
+            if not product or not product.active:
+                raise UserError(
+                    self.env._(
+                        "%s has no product in use: choose one on it, or a generic usage product in "
+                        "the settings.",
+                        item.name,
+                    )
+                )
+        for charge in self.charge_ids.filtered(lambda one: one.kind == "package" and one.amount):
+            charge._get_liability_account()
+            if charge._takes_taxes():
+                charge._check_package_taxes()
+        for feature in self.charge_ids.feature_id:
+            product = feature._get_product(company)
+            if not product:
+                raise UserError(
+                    self.env._(
+                        "The feature %s has no product, and the company no generic usage product: "
+                        "choose one in the settings.",
+                        feature.name,
+                    )
+                )
+            if not product.active:
+                raise UserError(
+                    self.env._(
+                        "The product %(product)s of the feature %(feature)s is archived: "
+                        "restore it or choose another.",
+                        product=product.display_name,
+                        feature=feature.name,
+                    )
+                )
+
+    def _check_taxes(self, given_back):
+        """Refuse products for which nobody has chosen a tax: a bill without it would be wrong for good.
+
+        :param given_back: see _find_given_back; it takes no taxes of today
+        """
+        taxed = self.charge_ids.filtered(
+            lambda one: (
+                one.amount
+                and one._takes_taxes()
+                and not (
+                    one.id in given_back and all(original for original, _part in given_back[one.id])
+                )
+            )
+        )
+        for product in self.env["product.product"].union(*(one._get_product() for one in taxed)):
+            if product.product_tmpl_id._lacks_sales_tax(self.company_id):
+                raise UserError(
+                    self.env._(
+                        "%(product)s has no sales tax at %(company)s: choose one on the product, or "
+                        "tick there that it is billed without.",
+                        product=product.display_name,
+                        company=self.company_id.name,
+                    )
+                )
+
+    def _prepare_invoice_vals(self, date, exact, quantity_digits, originals, turned=False):
+        """Return the values of this statement's invoice, or credit note if it is below zero.
+
+        :param exact: {charge id: (quantity, unit price, amount)} as Decimals
+        :param originals: the lines whose taxes charges take: those of _get_adjusted_lines and of
+            _find_given_back; and the fiscal positions of _get_fiscal_positions
+        :param bool turned: whether taxes turn one into the other
+        """
+        self.ensure_one()
+        contract_sudo = self.client_id.contract_id.sudo()  # the account's own
+        vals = contract_sudo._prepare_invoice(date)
+        partner = self._get_partner().with_company(self.company_id)
+        if not (vals.get("invoice_payment_term_id") or partner.property_payment_term_id):
+            # Due at once means on the invoice's date, where Odoo would take today.
+            vals["invoice_date_due"] = date
+        is_offer = self._is_offer()
+        if is_offer:
+            vals |= {
+                "invoice_payment_term_id": False,
+                "invoice_date_due": date,
+                # A draft has no number: what it is paid under is found in the bank by this.
+                "payment_reference": self.name,
+            }
+        charges = self.charge_ids.sorted("sequence")
+        below = (sum((exact[charge.id][2] for charge in charges), Decimal(0)) < 0) != turned
+        commands, (adjusted, given_back, positions) = [], originals
+        position = self.env["account.fiscal.position"].browse(
+            positions.get(self.client_id.id) or []
+        )
+        language = {"lang": self._get_language() or self.env.lang}
+        for charge in charges.with_context(**language):
+            if not exact[charge.id][2]:
+                continue
+            original = adjusted.get((charge.adjusts_statement_id.id, charge.feature_id.id))
+            for part in charge._get_parts(exact[charge.id], given_back.get(charge.id)):
+                line = charge._prepare_invoice_line_vals(
+                    part, original, -1 if below else 1, quantity_digits, position
+                )
+                commands.append(Command.create(line))
+        return {
+            **vals,
+            "partner_id": partner.id,
+            "currency_id": self.currency_id.id,
+            "move_type": "out_refund" if below else "out_invoice",
+            "invoice_origin": self.name,
+            "delivery_date": self._get_delivery_date(exact),
+            "invoice_cash_rounding_id": self.client_id._get_cash_rounding().id,
+            "reseller_statement_id": self.id,
+            "reseller_is_offer": is_offer,
+            "invoice_line_ids": commands,
+        }
+
+    def _get_delivery_date(self, exact):
+        """Return the day on which what is on this bill was delivered, for its invoice.
+
+        That is the last day of use, and of fees in arrears; of a bill of fees in advance alone, their
+        first day.
+        """
+        self.ensure_one()
+        charges = self.charge_ids.filtered(lambda one: exact[one.id][2] and one.date_to)
+        # Days that are given back were not served.
+        charges = charges.filtered(lambda one: one.kind != "recurring" or one.amount > 0) or charges
+        served = [charge.date_to for charge in charges if charge.date_to < self.bill_date]
+        return max(served) if served else min(charges.mapped("date_from"), default=self.bill_date)
+
+    @api.model
+    def _get_fiscal_positions(self, clients, company):
+        """Return {client id: fiscal position id} as the invoices of clients of a company have it."""
+        model = self.env["account.fiscal.position"].with_company(company)
+        found, by_address = {}, {}
+        for client_sudo in clients.sudo():  # who asks need not have rights on every account
+            position = client_sudo.contract_id.fiscal_position_id
+            if not position:
+                partner = self._get_payer(client_sudo)
+                by_hand = partner.with_company(company).property_account_position_id
+                # What Odoo looks at: partners of one country and kind are looked up once.
+                address = (
+                    by_hand,
+                    partner.country_id,
+                    partner.state_id,
+                    partner.zip,
+                    bool(partner.vat) and partner.vat[:2],
+                )
+                if address not in by_address:
+                    by_address[address] = model._get_fiscal_position(partner)
+                position = by_address[address]
+            found[client_sudo.id] = position.id
+        return found
+
+    def _get_adjusted_lines(self):
+        """Return {(statement id, feature id): invoice line} that adjustments take taxes from."""
+        return self.charge_ids.adjusts_statement_id._get_invoice_lines()
+
+    def _get_invoice_lines(self):
+        """Return {(statement id, feature id): invoice line} of these bills' use and fees."""
+        if not self:
+            return {}
+        lines = self.env["account.move.line"].search(
+            [
+                ("charge_id.statement_id", "in", self.ids),
+                ("charge_id.feature_id", "!=", False),
+                ("reverses_charge_id", "=", False),
+            ],
+            order="id desc",
+        )
+        return {
+            (line.charge_id.statement_id.id, line.charge_id.feature_id.id): line for line in lines
+        }
+
+    # Reading
+
+    def action_view_invoice(self):
+        """Open the invoice of this statement."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "account.move",
+            "view_mode": "form",
+            "res_id": self.invoice_id.id,
+        }
+
+    def _get_sections(self):
+        """Return the charges as the report shows them: [(title, charges)]."""
+        self.ensure_one()
+        charges = self.charge_ids.sorted("sequence")
+        adjustments = charges.filtered("adjusts_statement_id")
+        rest = charges - adjustments
+        sections = [
+            (self.env._("Fees"), rest.filtered(lambda one: one.kind in ("setup", "recurring"))),
+            (
+                self.env._("Usage"),
+                rest.filtered(lambda one: one.kind in METERED),
+            ),
+            (self.env._("Packages"), rest.filtered(lambda one: one.kind == "package")),
+            (self.env._("Other"), rest.filtered(lambda one: one.kind in ("manual", "credit"))),
+            (self.env._("Adjustments of earlier bills"), adjustments),
+        ]
+        return [(title, rows) for title, rows in sections if rows]

@@ -1,0 +1,13 @@
+"""What accountants read: accounts, reports, month's ends, and how long things are kept. Uses lockout and what is below."""
+
+from . import (
+    reseller_account_entry,
+    reseller_aged_debt,
+    reseller_analysis,
+    reseller_dashboard,
+    reseller_recurring_revenue,
+    reseller_report_mixin,
+    reseller_retention,
+    reseller_rollforward,
+    reseller_tax_summary,
+)

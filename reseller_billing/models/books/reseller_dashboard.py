@@ -1,0 +1,236 @@
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import SQL, date_utils
+from odoo.tools.misc import format_date
+
+from ..collection.reseller_client_charging import TRIES
+from ..documents.reseller_statement_send import FAILED
+
+MONTHS = 12
+
+
+class ResellerDashboard(models.AbstractModel):
+    """What waits to be done, and what the months brought: the first page of the app."""
+
+    _name = "reseller.dashboard"
+    _description = "Dashboard of Reseller Billing"
+
+    @api.model
+    def get_data(self):
+        """Return what the dashboard shows of the companies that the user works in.
+
+        :return: ``tiles``: dicts with ``key``, ``title``, ``count``, ``level`` (empty, warning or
+            danger) and ``action`` (of the web client); ``revenue``: dicts with ``currency``,
+            ``this_month`` and ``last_month`` (formatted); ``chart``: ``labels`` (months) and
+            ``datasets`` of ``label`` (currency) and ``data``
+        :raise AccessError: without the group Billing User
+        """
+        self.env["reseller.charge"].check_access("read")
+        self.env["reseller.usage.daily"].check_access("read")
+        self.env.flush_all()
+        chart = self._get_chart()
+        return {
+            "tiles": self._get_tiles(),
+            "revenue": [
+                {
+                    "currency": currency.name,
+                    "this_month": currency.format(amounts[-1]),
+                    "last_month": currency.format(amounts[-2]),
+                }
+                for currency, amounts in chart.items()
+            ],
+            "chart": {
+                "labels": [
+                    format_date(self.env, day, date_format="MMM yy") for day in self._months()
+                ],
+                "datasets": [
+                    {"label": currency.name, "data": amounts} for currency, amounts in chart.items()
+                ],
+            },
+        }
+
+    def _get_tiles(self):
+        companies = self.env.companies.ids
+        parked = Domain("id", "in", self._find_parked())
+        rejected = Domain("state", "=", "open") & Domain("company_id", "in", companies)
+        unpriced = Domain("is_unpriced", "=", True) & Domain("company_id", "in", companies)
+        failed = Domain("send_state", "in", FAILED) & Domain("company_id", "in", companies)
+        failed &= Domain("state", "in", ("approved", "invoiced"))
+        prepared = Domain("state", "=", "prepared") & Domain("company_id", "in", companies)
+        near = Domain("cycle_end", ">=", fields.Date.context_today(self))
+        near &= Domain("threshold", ">=", 80) & Domain("company_id", "in", companies)
+        locked = Domain("state", "=", "locked") & Domain("company_id", "in", companies)
+        paused = Domain("charge_timing", "!=", "never") & Domain("charge_failures", ">=", TRIES)
+        paused &= Domain("company_id", "in", companies)
+        untaxed = self._find_untaxed()
+        runs = "reseller_billing.reseller_billing_run_action"
+        return [
+            self._tile("due", self.env._("Accounts due"), self._count_due(), runs, level="info"),
+            self._tile(
+                "prepared",
+                self.env._("Runs to approve"),
+                self.env["reseller.billing.run"].search_count(prepared),
+                runs,
+                prepared,
+                level="warning",
+            ),
+            self._tile(
+                "parked",
+                self.env._("Accounts parked"),
+                self.env["reseller.billing.run.line"].search_count(parked),
+                "reseller_billing.reseller_billing_run_line_action_parked",
+                parked,
+            ),
+            self._tile(
+                "untaxed",
+                self.env._("Products without a sales tax"),
+                len(untaxed),
+                "account.product_product_action_sellable",
+                Domain("id", "in", untaxed.ids),
+            ),
+            self._tile(
+                "unpriced",
+                self.env._("Days of unpriced use"),
+                self.env["reseller.usage.daily"].search_count(unpriced),
+                "reseller_billing.reseller_usage_daily_action_unpriced",
+                unpriced,
+                level="warning",
+            ),
+            self._tile(
+                "rejected",
+                self.env._("Events rejected"),
+                self.env["reseller.usage.rejection"].search_count(rejected),
+                "reseller_billing.reseller_usage_rejection_action",
+                rejected,
+            ),
+            self._tile(
+                "near",
+                self.env._("Near an allotment or maximum"),
+                self.env["reseller.usage.alert"].search_count(near),
+                "reseller_billing.reseller_usage_alert_action",
+                near,
+                level="warning",
+            ),
+            self._tile(
+                "failed",
+                self.env._("Statements not sent"),
+                self.env["reseller.statement"].search_count(failed),
+                "reseller_billing.reseller_statement_action",
+                failed,
+            ),
+            self._tile(
+                "locked",
+                self.env._("Locked out"),
+                self.env["reseller.lockout"].search_count(locked),
+                "reseller_billing.reseller_lockout_action",
+                locked,
+                level="warning",
+            ),
+            self._tile(
+                "paused",
+                self.env._("Charges paused after declines"),
+                self.env["reseller.client"].search_count(paused),
+                "reseller_billing.reseller_client_action",
+                paused,
+            ),
+        ]
+
+    def _tile(self, key, title, count, xmlid, domain=None, level="danger"):
+        action = self.env["ir.actions.act_window"]._for_xml_id(xmlid)
+        if domain is not None:
+            # What is counted is what is listed; nothing that the action filters besides.
+            action.update(domain=list(domain), context={"create": False})
+        action["name"] = title
+        return {
+            "key": key,
+            "title": title,
+            "count": count,
+            "level": level if count else "",
+            "action": action,
+        }
+
+    def _find_untaxed(self):
+        """Return the products of use and fees for which nobody has chosen a tax, as templates.
+
+        Companies that have no reseller bill none.
+        """
+        found = self.env["product.template"]
+        resellers_sudo = self.env["reseller.reseller"].sudo()  # whose they are
+        resellers_sudo = resellers_sudo.search([("company_id", "in", self.env.companies.ids)])
+        for company in resellers_sudo.company_id:
+            features_sudo = self.env["reseller.feature"].sudo()  # of its bills, whose they are
+            features_sudo = features_sudo.search(
+                [("product_id", "!=", False), ("company_id", "in", (False, company.id))]
+            )
+            products = features_sudo.product_id | company.reseller_usage_product_id
+            templates = products.product_tmpl_id.filtered("active")
+            found |= templates.filtered(
+                lambda one, company=company: (
+                    one.company_id in (company, company.browse()) and one._lacks_sales_tax(company)
+                )
+            )
+        return found.sudo(False)  # what is listed is read with the rights of who looks
+
+    def _find_parked(self):
+        """Return the ids of the outcomes of accounts that are parked and have no bill since."""
+        return [
+            row[0]
+            for row in self.env.execute_query(
+                SQL(
+                    """
+                    SELECT line.id
+                      FROM reseller_billing_run_line line
+                      JOIN reseller_client client ON client.id = line.client_id
+                     WHERE line.state = 'parked'
+                       AND line.company_id = ANY(%s)
+                       AND (client.next_bill_date <= line.bill_date OR EXISTS (
+                           SELECT FROM reseller_statement freed
+                            WHERE freed.client_id = client.id AND freed.is_freed
+                              AND freed.bill_date <= line.bill_date))
+                    """,
+                    self.env.companies.ids,
+                )
+            )
+        ]
+
+    def _count_due(self):
+        runs = self.env["reseller.billing.run"]
+        return sum(
+            runs.new(
+                {"company_id": company.id, "date": fields.Date.context_today(self)}
+            )._count_due()
+            for company in self.env.companies
+        )
+
+    def _months(self):
+        """Return the first days of the months of the chart, this month last."""
+        this = date_utils.start_of(fields.Date.context_today(self), "month")
+        return [date_utils.subtract(this, months=n) for n in reversed(range(MONTHS))]
+
+    def _get_chart(self):
+        """Return {currency: [recognised revenue of each month]} of the companies, see reseller.analysis."""
+        months = self._months()
+        currencies = self.env["res.currency"]
+        found = {}
+        for currency, month, amount in self.env.execute_query(
+            SQL(
+                """
+                SELECT company.currency_id, date_trunc('month', revenue.date)::date,
+                       sum(revenue.amount)
+                  FROM (%s) AS revenue
+                  JOIN res_company company ON company.id = revenue.company_id
+                 WHERE revenue.company_id = ANY(%s)
+                   AND revenue.date >= %s
+                   AND revenue.date < %s
+                 GROUP BY 1, 2
+                 ORDER BY 1, 2
+                """,
+                self.env["reseller.analysis"]._revenue_sql(months[0]),
+                self.env.companies.ids,
+                months[0],
+                date_utils.add(months[-1], months=1),
+            )
+        ):
+            amounts = found.setdefault(currencies.browse(currency), [0.0] * MONTHS)
+            amounts[months.index(month)] = float(amount)
+        return found

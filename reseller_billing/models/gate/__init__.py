@@ -1,0 +1,7 @@
+"""What metering systems ask before use: authorize, consume, alerts. Uses lockout and what is below."""
+
+from . import (
+    reseller_client,
+    reseller_gate,
+    reseller_usage_alert,
+)

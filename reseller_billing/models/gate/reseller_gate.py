@@ -1,0 +1,140 @@
+from collections import namedtuple
+from datetime import date
+from decimal import Decimal
+
+from odoo import fields, models
+from odoo.tools import SQL
+
+from ... import rating
+from ..billing.reseller_rating import Metered
+
+# A question and what its answer rests on besides rules and use; feature_id is None where the code is
+# unknown, refused_use is "all", "marked" (by its price) or None.
+Asked = namedtuple(
+    "Asked",
+    "metered company_id is_served refuses_unpriced refused_use feature_id aggregation level_id "
+    "has_lots prepaid_only refills",
+)
+# Of what a question rates: little units cost something long before they make a cent.
+UNROUNDED = Decimal("1e-12")
+
+
+class ResellerGate(models.AbstractModel):
+    """What is read when systems ask before they deliver: in few queries, for they ask often."""
+
+    _name = "reseller.gate"
+    _description = "Reading for Metering Systems That Ask"
+
+    def _load(self, client, code, level):
+        """Return what a question about a client and a feature's code rests on, as an Asked.
+
+        :param level: the code of a price level, or None
+        """
+        self.env.flush_all()
+        [row] = self.env.execute_query_dict(
+            SQL(
+                """
+                SELECT client.company_id, client.reseller_id, client.state, client.billing_start, client.trial_until,
+                       client.trial_extended_on, reseller.currency_id,
+                       COALESCE(client.tz, reseller.tz) AS tz,
+                       company.reseller_refuse_unpriced, %(refused)s AS refused_use,
+                       feature.id AS feature_id, feature.aggregation, client.prepaid_only,
+                       client.refill_by != 'off' AS refills,
+                       (SELECT id FROM reseller_feature_level one
+                         WHERE one.feature_id = feature.id AND one.code = %(level)s) AS level_id,
+                       EXISTS (SELECT FROM reseller_prepaid_lot lot
+                                WHERE lot.client_id = client.id AND lot.feature_id = feature.id
+                                  AND lot.state = 'open') AS has_lots,
+                       (SELECT jsonb_agg(
+                            jsonb_build_array(date_from, date_to, group_id, anchor_date,
+                                              interval_count, interval_unit, paused)
+                            ORDER BY date_from)
+                          FROM reseller_client_membership
+                         WHERE client_id = client.id) AS memberships,
+                       (SELECT jsonb_agg(
+                            jsonb_build_array(date_from, date_to, COALESCE(quantity, 0)::text)
+                            ORDER BY date_from)
+                          FROM reseller_client_feature
+                         WHERE client_id = client.id AND feature_id = feature.id) AS enrolments
+                  FROM reseller_client client
+                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+                  JOIN res_company company ON company.id = client.company_id
+                  LEFT JOIN LATERAL (
+                       -- A company's own feature goes before a common one with the same code.
+                       SELECT id, aggregation FROM reseller_feature one
+                        WHERE one.active AND one.code = %(code)s
+                          AND COALESCE(one.company_id, client.company_id) = client.company_id
+                        ORDER BY one.company_id LIMIT 1
+                       ) feature ON TRUE
+                 WHERE client.id = %(client)s
+                """,
+                refused=self.env["reseller.lockout"]._refused_use_sql(),
+                code=code,
+                level=level,
+                client=client.id,
+            )
+        )
+        memberships = tuple(
+            rating.Membership(
+                _date(first),
+                _date(last),
+                group,
+                _date(anchor),
+                rating.Interval.of(count, unit),
+                bool(paused),
+            )
+            for first, last, group, anchor, count, unit, paused in row["memberships"] or ()
+        )
+        enrolments = tuple(
+            rating.Enrolment(_date(first), _date(last), Decimal(quantity))
+            for first, last, quantity in row["enrolments"] or ()
+        )
+        account = rating.Account(
+            memberships,
+            {1: row["reseller_id"], 3: client.id},
+            {row["feature_id"]: enrolments},
+            row["billing_start"],
+            (row["trial_extended_on"], row["trial_until"]),
+        )
+        today = fields.Date.context_today(self.with_context(tz=row["tz"]))
+        return Asked(
+            Metered(client.id, account, row["currency_id"], today, UNROUNDED),
+            row["company_id"],
+            row["state"] == "active"
+            and any(
+                one.date_from <= today and (one.date_to is None or today <= one.date_to)
+                for one in memberships
+            ),
+            bool(row["reseller_refuse_unpriced"]),
+            row["refused_use"],
+            row["feature_id"],
+            row["aggregation"],
+            row["level_id"],
+            row["has_lots"],
+            bool(row["prepaid_only"]),
+            row["refills"],
+        )
+
+    def _load_state(self, asked):
+        """Return (CycleUse, rating.Rule) of the cycle of today; None for what is not there."""
+        return self._rate(asked)
+
+    def _load_use_with(self, asked, quantity):
+        """Return the CycleUse of today's cycle as it were with a quantity more."""
+        more = asked.metered.today, asked.level_id, quantity, True
+        return self._rate(asked, more)[0]
+
+    def _rate(self, asked, more=None):
+        """Return (CycleUse, rating.Rule); `more`: see reseller.rating._rate_states."""
+        rated = self.env["reseller.rating"]
+        features = rated._load_features(
+            self.env["res.company"].browse(asked.company_id),
+            self.env["reseller.feature"].browse(asked.feature_id),
+            clients=[asked.metered.client_id],
+        )
+        states = rated._rate_states([asked.metered], features, asked.has_lots, more)
+        return next(((use, rule) for _cycle, use, rule in states.values()), (None, None))
+
+
+def _date(text):
+    return text and date.fromisoformat(text)

@@ -1,0 +1,8 @@
+"""What resellers and clients see and do in the portal. Uses all rooms below."""
+
+from . import (
+    ir_http,
+    reseller_client_portal,
+    reseller_login,
+    reseller_reseller_portal,
+)

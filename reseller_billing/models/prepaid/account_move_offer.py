@@ -1,0 +1,117 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.tools import str2bool
+
+from ..billing.account_move_line import BILLING, _is_billing
+
+
+class AccountMove(models.Model):
+    """Offers: what sells only what may be used once it is paid is pro-forma, a draft, until it is paid.
+
+    Nobody owes a draft: it is in no receivable, tax or deposit. It is posted, dated the day of its
+    payment, by what pays it: a transaction, the wallet, or a payment that came to the bank.
+    """
+
+    _inherit = "account.move"  # pylint: disable=consider-merging-classes-inherited
+
+    def _is_pro_forma(self):
+        """Whether this is an offer that nobody has paid; a bill without an invoice is none."""
+        return self.reseller_is_offer and self.state == "draft"
+
+    def _get_offers_domain(self):
+        """Return the domain of offers that are not paid to their end."""
+        return Domain("reseller_is_offer", "=", True) & (
+            Domain("state", "=", "draft")
+            | (
+                Domain("state", "=", "posted")
+                & Domain("payment_state", "in", ("not_paid", "partial"))
+            )
+        )
+
+    def _get_document_name(self):
+        """Return the number of this document, or the reference under which its offer is paid."""
+        self.ensure_one()
+        return self.name or self.payment_reference or self.display_name
+
+    def _post(self, soft=True):
+        """Override of `account`: an offer is posted by what pays it, on that day."""
+        for offer in self.filtered(lambda move: move._is_pro_forma()):
+            offer._take_up()
+            statement_sudo = offer.reseller_statement_id.sudo()  # whoever posts
+            if statement_sudo.send_state in ("sent", "queued"):
+                # Who got the offer gets the invoice.
+                statement_sudo._queue_mails()
+        return super()._post(soft)
+
+    def _take_up(self):
+        """Date this offer to the day of its payment.
+
+        :raise UserError: where nothing pays it
+        """
+        self.ensure_one()
+        paid_on = _is_billing(self) and self.env.context.get("reseller_paid_on")
+        transactions_sudo = self.sudo().transaction_ids  # whoever posts
+        if not paid_on and not transactions_sudo.filtered(lambda tx: tx.state == "done"):
+            raise UserError(
+                self.env._(
+                    "%s is an offer, which is posted when it is paid: choose Paid by Bank, or Invoice "
+                    "Before Payment where the customer wants an invoice first.",
+                    self._get_document_name(),
+                )
+            )
+        self._date_offer(paid_on or fields.Date.context_today(self))
+
+    def _date_offer(self, day):
+        billing = self.with_context(reseller_billing=BILLING)
+        billing.write({"invoice_date": day, "invoice_date_due": day, "delivery_date": day})
+
+    def _post_paid(self, day):
+        """Post an offer that is paid on a day.
+
+        :raise UserError: when that day is in a locked period
+        """
+        self.ensure_one()
+        self.reseller_statement_id._check_unlocked(self, day)
+        self.with_context(reseller_billing=BILLING, reseller_paid_on=day).action_post()
+
+    def action_invoice_offer(self):
+        """Make an offer the invoice that it would be once paid: it is owed from today on.
+
+        :raise UserError: when this is no open offer
+        """
+        for offer in self:
+            if not offer._is_pro_forma():
+                raise UserError(self.env._("%s is no open offer.", offer.display_name))
+            offer._date_offer(fields.Date.context_today(self))
+            offer.with_context(reseller_billing=BILLING).reseller_is_offer = False
+        self.action_post()
+
+    def action_offer_paid(self):
+        """Open the dialog that finds the payment of this offer."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Paid by Bank"),
+            "res_model": "reseller.offer.payment",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_invoice_id": self.id},
+        }
+
+    def _has_to_be_paid(self):
+        """Override of `account_payment`: an offer is paid while it is pro-forma."""
+        if not self._is_pro_forma():
+            return super()._has_to_be_paid()
+        config_sudo = self.env["ir.config_parameter"].sudo()  # as Odoo reads it
+        transactions = self.transaction_ids.filtered(
+            lambda tx: (
+                tx.state in ("pending", "authorized", "done")
+                and tx.provider_code not in ("none", "custom")
+            )
+        )
+        return (
+            str2bool(config_sudo.get_param("account_payment.enable_portal_payment"))
+            and bool(self.amount_total)
+            and not transactions
+        )

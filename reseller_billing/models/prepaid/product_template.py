@@ -1,0 +1,177 @@
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ... import rating
+from ..base.intervals import INTERVAL_UNITS
+
+VAT_MODES = [("use", "At use"), ("receipt", "At receipt")]
+
+
+def make_grant(
+    feature, units, bonus=0.0, valid=(0, "month"), release="paid", priority=10, vat_mode="use"
+):
+    """Return what a sale gives to who buys, as JSON for its charge's trace.
+
+    :param feature: of which `units` are given with each one sold; None: its price in the wallet
+    :param bonus: money on top
+    :param valid: number and unit of the interval; none where the number is 0
+    :param vat_mode: of money: taxed at "use" or at "receipt"
+    """
+    return {
+        "grants": "units" if feature else "money",
+        "feature_id": feature.id if feature else False,
+        "units": rating.text(Decimal(repr(units))),
+        "bonus": rating.text(Decimal(repr(bonus))),
+        "valid": list(valid),
+        "release": release,
+        "priority": priority,
+        "vat_mode": vat_mode,
+    }
+
+
+class ProductTemplate(models.Model):
+    _inherit = "product.template"
+
+    reseller_grants = fields.Selection(
+        [("units", "Units of a feature"), ("money", "Money in the wallet")],
+        string="Prepaid",
+        help="What a client that buys this has ahead, and bills draw on.",
+    )
+    reseller_feature_id = fields.Many2one(
+        "reseller.feature",
+        string="Feature",
+        ondelete="restrict",
+        domain="[('aggregation', 'in', ('sum', 'count'))]",
+        check_company=True,
+    )
+    reseller_units = fields.Float(
+        string="Units", min_display_digits=0, help="In one package, with what is given on top."
+    )
+    reseller_bonus = fields.Float(
+        string="Money On Top",
+        min_display_digits="Product Price",
+        help="Given with each one sold, on top of its price.",
+    )
+    reseller_valid_count = fields.Integer(
+        string="Valid For", help="From the day on which it may be used. None: it does not expire."
+    )
+    reseller_valid_unit = fields.Selection(INTERVAL_UNITS, string="Validity Unit", default="month")
+    reseller_release = fields.Selection(
+        [("paid", "Once it is paid"), ("invoiced", "Once it is invoiced")],
+        string="May Be Used",
+        default="paid",
+    )
+    reseller_priority = fields.Integer(
+        string="Priority", default=10, help="Lower ones are drawn first."
+    )
+
+    reseller_vat_mode = fields.Selection(
+        VAT_MODES,
+        string="Taxed",
+        company_dependent=True,
+        help="Money in the wallet. At use: it may pay for what is taxed differently (a multi-purpose voucher, "
+        "Directive 2006/112/EC, art. 30a and 30b): paying in is no sale. At receipt: all that it may pay for "
+        "has one tax, known when it is sold (a single-purpose voucher, or a payment on account, art. 65): its "
+        "invoice has the tax, and the bills that it pays are lowered by both. Empty: at use. Ask your adviser.",
+    )
+    reseller_untaxed = fields.Boolean(
+        string="Billed Without Sales Tax",
+        company_dependent=True,
+        help="That this product has no sales tax is meant so: bills of resellers' clients that sell it are "
+        "not held up for want of one.",
+    )
+    reseller_in_portal = fields.Boolean(
+        string="In the Portal", help="Clients that pay themselves may buy it in their portal."
+    )
+
+    _reseller_prepaid_positive = models.Constraint(
+        "CHECK (COALESCE(reseller_units, 0) >= 0 AND COALESCE(reseller_bonus, 0) >= 0 "
+        "AND COALESCE(reseller_valid_count, 0) >= 0)",
+        "Units, money on top and validity of a package must not be negative.",
+    )
+
+    def _lacks_sales_tax(self, company):
+        """Whether nobody has chosen a sales tax in a company that has a default one."""
+        self.ensure_one()
+        product = self.with_company(company)
+        return (
+            bool((company | company.root_id).account_sale_tax_id)
+            and not product.reseller_untaxed
+            and not product._get_sales_taxes(company)
+        )
+
+    def _get_sales_taxes(self, company, position=None, day=None):
+        """Return the taxes that Odoo gives an invoice line of this: its own, or else its account's.
+
+        :param position: an account.fiscal.position, which maps the account, and not the taxes
+        :param date day: of the service; with the rates of that day. None: as the product has them
+        """
+        taxes = self.taxes_id._filter_taxes_by_company(company)
+        if not taxes and self:
+            account = self.with_company(company).get_product_accounts(position)["income"]
+            if account:
+                taxes = account.tax_ids.filtered(lambda tax: tax.type_tax_use == "sale")
+        return self.env["reseller.tax.change"]._apply(taxes, company, day) if day else taxes
+
+    def _get_vat_mode(self, company):
+        """Return when money that this puts into wallets is taxed, "use" or "receipt", in a company."""
+        return self.with_company(company).reseller_vat_mode or "use"
+
+    def _adapt_price(self, amount, currency, taxes, mapped):
+        """Return an amount as priced, exact, as invoices with other taxes have it: as Odoo does, a price
+        that includes taxes is without them where a fiscal position takes them away.
+
+        :param Decimal amount: as priced
+        :param taxes: those of the product
+        :param mapped: those of the invoice's line
+        """
+        if not taxes or taxes == mapped:
+            return amount
+        product = self.product_variant_id
+        found = taxes._adapt_price_unit_to_another_taxes(float(amount), product, taxes, mapped)
+        if found == float(amount):
+            return amount
+        return rating.round_to(Decimal(repr(found)), currency._get_exact_rounding())
+
+    @api.constrains("reseller_grants", "reseller_feature_id", "reseller_units")
+    def _check_reseller_grants(self):
+        for product in self.filtered(lambda one: one.reseller_grants == "units"):
+            if not product.reseller_feature_id or not product.reseller_units:
+                raise ValidationError(
+                    self.env._(
+                        "%s: say of which feature a package has how many units.", product.name
+                    )
+                )
+            if product.reseller_feature_id.aggregation not in ("sum", "count"):
+                raise ValidationError(
+                    self.env._(
+                        "%s is billed by its highest or last value: it has no packages.",
+                        product.reseller_feature_id.name,
+                    )
+                )
+
+
+class ProductProduct(models.Model):
+    _inherit = "product.product"
+
+    def _prepare_reseller_grant(self, currency, company, date):
+        """Return what one of this product gives to who buys it, as JSON for a charge; None: nothing.
+
+        :param currency: of the bill; money on top is converted as prices are
+        :param date: of the sale
+        """
+        self.ensure_one()
+        if not self.reseller_grants:
+            return None
+        on_top = self.currency_id._convert(self.reseller_bonus, currency, company, date)
+        return make_grant(
+            self.reseller_feature_id if self.reseller_grants == "units" else None,
+            self.reseller_units,
+            bonus=on_top,
+            valid=(self.reseller_valid_count, self.reseller_valid_unit or "month"),
+            release=self.reseller_release or "paid",
+            priority=self.reseller_priority,
+            vat_mode=self.product_tmpl_id._get_vat_mode(company),
+        )

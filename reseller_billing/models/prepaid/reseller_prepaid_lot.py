@@ -1,0 +1,253 @@
+from collections import defaultdict
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from ... import rating
+from . import reseller_lot  # noqa: F401
+
+
+class Held(NamedTuple):
+    """What a lot holds, as exact Decimals."""
+
+    units: Decimal = Decimal(0)
+    cost: Decimal = Decimal(0)
+    #: the cost in the company's currency, at the rate of the sale
+    balance: Decimal = Decimal(0)
+
+
+class ResellerPrepaidLot(models.Model):
+    """Units of a feature that a client has bought ahead, as in a package.
+
+    A lot is never changed. What is left of it is the sum of its entries; of its cost is left the
+    share of the units that are: cost × left ÷ granted, rounded, so that the last draw takes the rest.
+    """
+
+    _name = "reseller.prepaid.lot"
+    _description = "Lot of Prepaid Units"
+    _inherit = ["reseller.lot.mixin"]
+    _order = "id desc"
+    _check_company_auto = True
+
+    client_id = fields.Many2one(
+        "reseller.client", required=True, readonly=True, index=True, ondelete="restrict"
+    )
+    reseller_id = fields.Many2one(related="client_id.reseller_id", store=True, index=True)
+    company_id = fields.Many2one(related="client_id.company_id", store=True, index=True)
+    currency_id = fields.Many2one("res.currency", required=True, readonly=True)
+    feature_id = fields.Many2one(
+        "reseller.feature", required=True, readonly=True, ondelete="restrict"
+    )
+    name = fields.Char(required=True, readonly=True)
+    date = fields.Date(string="From", readonly=True, help="Empty: it waits for payment.")
+    date_until = fields.Date(
+        string="Valid Until", readonly=True, help="The last day; empty: it does not expire."
+    )
+    priority = fields.Integer(
+        required=True, readonly=True, default=10, help="Lower ones are drawn first."
+    )
+    granted = fields.Float(
+        string="Units", required=True, readonly=True, min_display_digits=0, aggregator=None
+    )
+    cost = fields.Monetary(readonly=True, help="What was invoiced for it, taxes excluded.")
+    is_spent = fields.Boolean(
+        readonly=True, help="Nothing is left: it is looked at for corrections alone."
+    )
+    left = fields.Float(compute="_compute_left", min_display_digits=0)
+    cost_left = fields.Monetary(compute="_compute_left")
+    entry_ids = fields.One2many("reseller.prepaid.entry", "lot_id", readonly=True)
+
+    _amounts = models.Constraint(
+        "CHECK (granted > 0 AND COALESCE(cost, 0) >= 0)",
+        "A package gives units, and costs nothing or something.",
+    )
+    _charge_uniq = models.UniqueIndex("(charge_id)", "A package is given once.")
+    _open = models.Index("(client_id, feature_id) WHERE state = 'open'")
+    _drawing = models.Index("(client_id, feature_id) WHERE state = 'open' AND is_spent IS NOT TRUE")
+
+    @api.depends("entry_ids.quantity", "entry_ids.cost")
+    def _compute_left(self):
+        exact = self._load_exact()
+        for lot in self:
+            held = exact.get(lot._origin.id, Held())
+            lot.left, lot.cost_left = float(held.units), float(held.cost)
+
+    @api.depends("name", "date")
+    def _compute_display_name(self):
+        for lot in self:
+            lot.display_name = f"{lot.name} ({lot.date})" if lot.date else lot.name
+
+    def _load_exact(self, as_of=None):
+        """Return {id: Held}.
+
+        :param as_of: a day; what was booked later does not count
+        """
+        self.env.flush_all()
+        return {
+            number: Held(*(Decimal(value) for value in sums))
+            for number, *sums in self.env.execute_query(
+                SQL(
+                    """
+                    SELECT lot_id, sum(quantity)::text, sum(COALESCE(cost, 0))::text,
+                           sum(COALESCE(balance, 0))::text
+                      FROM reseller_prepaid_entry WHERE lot_id = ANY(%s) AND date <= %s
+                     GROUP BY lot_id
+                    """,
+                    self._origin.ids,
+                    as_of or date.max,
+                )
+            )
+        }
+
+    def _is_untouched(self):
+        self.ensure_one()
+        held = self._load_exact().get(self.id, Held())
+        return self.state == "waiting" or held.units == Decimal(repr(self.granted))
+
+    def _add_entry(self, kind, day, cost, is_granted, move=None, reason=False):
+        self.ensure_one()
+        balance = self.cost_balance if cost > 0 else -self.cost_balance if cost < 0 else 0.0
+        self.env["reseller.prepaid.entry"]._insert(
+            [
+                {
+                    "lot_id": self.id,
+                    "kind": kind,
+                    "date": day,
+                    "quantity": Decimal(repr(self.granted)) * is_granted,
+                    "cost": Decimal(repr(cost)),
+                    "balance": Decimal(repr(balance)),
+                    "move_id": move.id if move else None,
+                    "reason": reason or None,
+                }
+            ]
+        )
+
+    # Cost
+
+    def _get_cost_of(self, left):
+        """Return (cost, balance) of so many units left: in the bills' and the company's currency."""
+        self.ensure_one()
+        share = Fraction(left) / Fraction(repr(self.granted))
+        return tuple(
+            rating.round_to(Fraction(repr(value)) * share, currency._get_exact_rounding())
+            for value, currency in (
+                (self.cost, self.currency_id),
+                (self.cost_balance, self.company_currency_id),
+            )
+        )
+
+    def _get_cost_taken(self, held, units):
+        """Return (cost, balance) that units take out of what this lot holds; the last ones take the rest.
+
+        :param held: see Held
+        :param units: below zero where they are given back, as the costs then
+        """
+        kept = self._get_cost_of(held.units - units)
+        # Bills that were void in between may have left a cent more or less.
+        keep = max if units > 0 else min
+        return tuple(
+            keep(there - stays, Decimal(0))
+            for there, stays in zip((held.cost, held.balance), kept, strict=True)
+        )
+
+    @api.model
+    def _get_cost_of_draws(self, draws, as_of=None):
+        """Return {lot: (cost, balance)} of what draws take, see _get_cost_taken.
+
+        :param draws: {client id: [rating.Draw]}
+        :param as_of: see _load_exact
+        """
+        taken = defaultdict(Decimal)
+        for draw in (draw for of_client in draws.values() for draw in of_client):
+            taken[draw.lot] += draw.quantity
+        lots = self.browse(taken)
+        exact = lots._load_exact(as_of)
+        found = {}
+        for lot in lots:
+            held = exact[lot.id]
+            if not held.cost:
+                # What was given before it was invoiced costs what it will be invoiced at.
+                held = Held(held.units, *lot._get_cost_of(held.units))
+            found[lot] = lot._get_cost_taken(held, taken[lot.id])
+        return found
+
+    # Refund
+
+    def action_refund(self):
+        """Credit the client what is left of these packages, with its taxes; open the credit note.
+
+        :raise AccessError: without the group Billing Manager
+        :raise UserError: where nothing that was paid is left
+        """
+        self.env["reseller.billing.run"]._check_may_bill()
+        self.check_access("read")
+        items_sudo = self.env["reseller.manual.charge"].sudo()  # lots are closed to all users
+        for lot in self:
+            lot.client_id._take_turn()
+            lot.invalidate_recordset()
+            if lot.state != "open" or not lot.cost_left:
+                raise UserError(
+                    self.env._("Nothing that was paid is left of %s.", lot.display_name)
+                )
+            charge = lot.charge_id
+            items_sudo |= items_sudo.create(
+                {
+                    "client_id": lot.client_id.id,
+                    "name": self.env._("Refund: %s", lot.name),
+                    "kind": "credit",
+                    "product_id": charge._get_product().id,
+                    "date": lot.client_id._today(),
+                    "unit_price": lot._get_refund_price(),
+                    "refund_lot_id": lot.id,
+                }
+            )
+        statements = self.env["reseller.statement"]._bill_by_hand(items_sudo)
+        return statements[:1].action_view_invoice()
+
+    def _get_refund_price(self):
+        """Return the price, as the sale was priced, that without taxes is what is left of the cost."""
+        self.ensure_one()
+        taxes = self.charge_id.move_line_ids[:1].tax_ids
+        if taxes.flatten_taxes_hierarchy().filtered("price_include"):
+            found = taxes.compute_all(self.cost_left, self.currency_id, handle_price_include=False)
+            return found["total_included"]
+        return self.cost_left
+
+    def _add_refund(self, statement, day):
+        """Take what is left out of this lot: a credit note has given it back.
+
+        :raise UserError: when the credit note does not give back just that, to the cent
+        """
+        self.ensure_one()
+        held, note = self._load_exact()[self.id], statement.invoice_id
+        line = note.invoice_line_ids.filtered(
+            lambda one: one.charge_id.manual_charge_id.refund_lot_id == self
+        )
+        if self.currency_id.compare_amounts(line.amount_currency, float(held.cost)):
+            raise UserError(self.env._("%s has changed: refund it again.", self.display_name))
+        # The note is at the rate of its day.
+        exchange = self.client_id._book_exchange(
+            line.balance - float(held.balance), day, note, self.client_id._get_prepaid_account()
+        )
+        taken = {"quantity": -held.units, "cost": -held.cost, "balance": -held.balance}
+        nothing = dict.fromkeys(taken, Decimal(0))
+        vals = {"lot_id": self.id, "kind": "refund", "date": day, "statement_id": statement.id}
+        self.env["reseller.prepaid.entry"]._insert(
+            [
+                {**vals, **taken, "move_id": note.id},
+                *({**vals, **nothing, "move_id": move.id} for move in exchange),
+            ]
+        )
+
+    def _get_income_account(self):
+        """Return where the use of this lot's units is income: as its invoice would have booked it."""
+        self.ensure_one()
+        product = self.feature_id._get_product(self.company_id)
+        accounts = product.product_tmpl_id.with_company(self.company_id)
+        position = self.charge_id.statement_id.invoice_id.fiscal_position_id
+        return accounts.get_product_accounts(fiscal_pos=position)["income"]

@@ -1,0 +1,11 @@
+"""Features, their levels, and prices by scope. Uses client and what is below."""
+
+from . import (
+    reseller_feature,
+    reseller_feature_level,
+    reseller_price_floor,
+    reseller_price_level,
+    reseller_price_part,
+    reseller_price_rule,
+    reseller_price_tier,
+)

@@ -1,0 +1,15 @@
+"""Usage on its way in: events, days, files, imports and keys. Uses pricing and what is below."""
+
+from . import (
+    reseller_usage_daily,
+    reseller_usage_file,
+    reseller_usage_import,
+    reseller_usage_import_focus,
+    reseller_usage_key,
+    reseller_usage_line,
+    reseller_usage_mapping,
+    reseller_usage_older_key,
+    reseller_usage_reader,
+    reseller_usage_rejection,
+    reseller_usage_tally,
+)

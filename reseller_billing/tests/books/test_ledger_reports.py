@@ -1,0 +1,487 @@
+from datetime import date
+
+from freezegun import freeze_time
+from odoo import fields
+from odoo.exceptions import UserError
+
+from ..common import PrepaidCommon
+
+
+class TestLedgerReports(PrepaidCommon):
+    """Reports that tie to the ledger: worked out by hand, and added up against its accounts."""
+
+    def setUp(self):
+        super().setUp()
+        self.taxes = self.prepaid.copy({"name": "Taxes"})
+
+    def _tax(self, rate, included=False):
+        kind = "tax_included" if included else "tax_excluded"
+        return self._create_owed_tax(rate, self.taxes, price_include_override=kind)
+
+    def _revenue(self, *domain):
+        self.env["reseller.analysis"].invalidate_model()
+        [(total,)] = self.env["reseller.analysis"]._read_group([*domain], [], ["amount:sum"])
+        return self.company.currency_id.round(total)
+
+    def assertTies(self):
+        """Assert that analysis and dashboard are what the ledger has on income accounts."""
+        lines = self.env["account.move.line"].search(
+            [
+                "|",
+                ("account_id.account_type", "in", ("income", "income_other")),
+                ("account_id", "=", self.company.reseller_bonus_account_id.id),
+                ("company_id", "=", self.company.id),
+                ("parent_state", "=", "posted"),
+            ]
+        )
+        if self.company.reseller_bonus_mode == "expense":
+            lines = lines.filtered(lambda line: line.account_id.account_type != "expense")
+        total = self.company.currency_id.round(-sum(lines.mapped("balance")))
+        self.assertEqual(self._revenue(("company_id", "=", self.company.id)), total)
+        return total
+
+    def _rollforward(self, first, last):
+        rows = self.env["reseller.rollforward"].with_context(
+            reseller_date_from=first, reseller_date_to=last
+        )
+        rows.invalidate_model()
+        names = ("opening", "added", "used", "expired", "refunded", "closing")
+        rest = ("accrued", "exchange", "other")
+        found = {}
+        for row in rows.search([("company_id", "=", self.company.id)]):
+            found[row.kind] = [row[name] for name in names]
+            self.assertEqual(found[row.kind], [row[f"{name}_balance"] for name in names])
+            self.assertFalse(any(row[name] for name in rest))
+            self.assertEqual((str(row.date_from), str(row.date_to)), (first, last))
+        return found
+
+    def test_revenue_is_what_is_earned_and_net(self):
+        # 119.00 are paid in by one client, who uses 100.00 and tax of it; another one uses 119.00
+        # with the tax in its price: 100.00 each.
+        self.product.taxes_id = self._tax(19)
+        other = self._create_feature("other")
+        other.product_id = self._create_package(
+            "Taxed",
+            reseller_grants=False,
+            reseller_feature_id=False,
+            taxes_id=self._tax(19, True).ids,
+        )
+        self._create_rule(other, unit_price=119)
+        self._sell("2024-01-02", self._create_top_up(), price=119)
+        second = self._create_client("B")
+        self._use("2024-01-10", 100)
+        self._use("2024-01-10", 1, "other", client="B")
+        self._run("2024-02-01")
+        self.assertEqual(self._statement(self.client_a, "2024-02-01").invoice_id.amount_total, 119)
+        self.assertEqual(self._statement(second, "2024-02-01").invoice_id.amount_total, 119)
+        self.assertEqual(self._revenue(), 200)
+        self.assertEqual(self._revenue(("feature_id", "=", other.id)), 100)
+        self.assertEqual(self._revenue(("client_id", "=", self.client_a.id)), 100)
+        self.assertEqual(self.assertTies(), 200)
+        with freeze_time("2024-02-20 12:00:00"):
+            data = self.env["reseller.dashboard"].get_data()
+        self.assertEqual([one["data"][-2:] for one in data["chart"]["datasets"]], [[0, 200]])
+        # Taxes by document: 19.00 of each.
+        rows = self.env["reseller.tax.summary"].search([("company_id", "=", self.company.id)])
+        self.assertEqual(
+            sorted((row.client_id.ref, row.net, row.base, row.tax) for row in rows),
+            [("A", 100, 100, 19), ("B", 100, 100, 19)],
+        )
+
+    def _unbilled(self, first, last, names=("opening", "earned", "billed", "closing")):
+        """Return {(client, feature): amounts} of the report that the dialog opens."""
+        dialog = self.env["reseller.report.period"].create(
+            {"report": "reseller.unbilled", "date_from": first, "date_to": last}
+        )
+        action = dialog.action_open()
+        rows = self.env[action["res_model"]].search(action["domain"])
+        return {
+            (row.client_id.ref, row.feature_id.code): tuple(row[name] for name in names)
+            for row in rows
+        }
+
+    def test_the_rollforward_of_what_is_unbilled(self):
+        fee = self._create_feature("fee", aggregation="sum")
+        self._create_rule(name="fee", feature=fee, recurring_fee=31)
+        rates = [("2024-01-01", 2), ("2024-02-01", 4)]
+        euro = self.setup_other_currency("EUR", rates=rates)
+        abroad = self._create_reseller("R2", currency_id=euro.id)
+        self._create_client("B", reseller_id=abroad.id)
+        self._create_rule(unit_price=1, currency_id=euro.id)
+        self._run("2024-01-01")
+        self._use("2024-01-10", 20)
+        self._use("2024-01-10", 40, client="B")
+        self.assertEqual(
+            self._unbilled("2024-01-01", "2024-01-31"),
+            {
+                ("A", "fee"): (0, 31, 31, 0),
+                ("A", "unit"): (0, 20, 0, 20),
+                ("B", "unit"): (0, 40, 0, 40),
+            },
+        )
+        self._run("2024-02-01")
+        self._use("2024-02-10", 5)
+        # Of February's 31.00 the last 14 of 29 days are not served on the 15th: 14.97.
+        february = self._unbilled("2024-02-01", "2024-02-15")
+        self.assertEqual(
+            february,
+            {
+                ("A", "fee"): (0, 16.03, 31, -14.97),
+                ("A", "unit"): (20, 5, 20, 5),
+                ("B", "unit"): (40, 0, 40, 0),
+            },
+        )
+        names = [
+            f"{name}_balance" for name in ("opening", "earned", "billed", "exchange", "closing")
+        ]
+        in_company = self._unbilled("2024-02-01", "2024-02-15", names)
+        # 40.00 euros were 20.00, and are billed at 10.00.
+        self.assertEqual(in_company["B", "unit"], (20, 0, 10, -10, 0))
+        # The 20.00 and 5.00 are what the month's end accrues, the 14.97 what it defers.
+        with freeze_time("2024-02-20 12:00:00"):
+            wizard = self.env["reseller.month.end"].create({"date": "2024-02-15"})
+            wizard.action_compute()
+        self.assertEqual(
+            sorted((line.name, line.accrued, line.deferred) for line in wizard.line_ids),
+            [("Fee", 0, 14.97), ("Unit", 5, 0)],
+        )
+        self.assertEqual(
+            self._unbilled("2024-02-01", "2024-02-15", ("accrued", "deferred"))["A", "fee"],
+            (0, 14.97),
+        )
+        # A void bill is unbilled again, from the day of its credit note.
+        with freeze_time("2024-02-20 12:00:00"):
+            self._statement(self.client_a, "2024-02-01")._void_by_credit_note(date(2024, 2, 20))
+        self.assertEqual(self._unbilled("2024-02-01", "2024-02-15"), february)
+        self.assertEqual(self._unbilled("2024-02-01", "2024-02-20")["A", "unit"], (20, 5, 0, 25))
+
+    def test_revenue_adds_up_abroad_with_minimums_set_up_fees_and_contracts(self):
+        rates = [("2024-01-01", 2), ("2024-02-01", 4), ("2024-02-05", 5)]
+        euro = self.setup_other_currency("EUR", rates=rates)
+        abroad = self._create_reseller("R2", currency_id=euro.id)
+        client = self._create_client("B", reseller_id=abroad.id)
+        self.company.reseller_setup_months = 3
+        self._create_rule(unit_price=1, currency_id=euro.id)
+        for code, values in (
+            ("setup", {"setup_fee": 90, "recurring_fee": 29}),
+            ("least", {"unit_price": 1, "minimum_amount": 62}),
+        ):
+            feature = self._create_feature(code, aggregation="sum")
+            self._create_rule(name=code, feature=feature, currency_id=euro.id, **values)
+        self._add_extra(client, 58, "2024-01-01")
+        accounts = {
+            "accrued_account_id": self.prepaid.copy({"account_type": "asset_current"}).id,
+            "deferred_account_id": self.prepaid.copy({}).id,
+        }
+
+        def end(day, later):
+            with freeze_time(f"{later} 12:00:00"):
+                self.env["reseller.month.end"].create({"date": day, **accounts}).action_post()
+            self.assertTies()
+            return self._revenue(("month", "=", f"{day[:7]}-01"))
+
+        self._run("2024-01-01")
+        self.assertTies()
+        self._sell("2024-01-02", client=client)
+        self._use("2024-01-10", 130, client="B")
+        # At 2: 29 for January and 30.66 of the 90.00 for set-up (31 of 91 days), 62 at the least, 58,
+        # 30 of use, and the package: 50.
+        self.assertEqual(
+            end("2024-01-31", "2024-02-03"),
+            self.company.currency_id.round((29 + 30.66 + 62 + 58 + 30 + 50) / 2),
+        )
+        self._run("2024-02-01")
+        self.assertTies()
+        with freeze_time("2024-02-06 12:00:00"):
+            item = self.env["reseller.manual.charge"].create(
+                {"client_id": client.id, "name": "Visit", "unit_price": 40, "date": "2024-02-06"}
+            )
+            item.action_bill_now()
+        self.assertTies()
+        end("2024-02-29", "2024-03-02")
+        self._run("2024-03-01")
+        self.assertTies()
+        with freeze_time("2024-03-05 12:00:00"):
+            self._statement(client, "2024-02-01")._void_by_credit_note(date(2024, 3, 5))
+        self.assertTies()
+        self._run("2024-03-06")
+        self.assertTies()
+        self.assertBooks()
+
+    def test_revenue_adds_up_with_all_that_there_is(self):
+        self._create_rule(
+            name="fee", feature=self._create_feature("fee", aggregation="sum"), recurring_fee=31
+        )
+        self.reseller.cash_rounding_id = self.env["account.cash.rounding"].create(
+            {
+                "name": "0.05",
+                "rounding": 0.05,
+                "strategy": "add_invoice_line",
+                "profit_account_id": self.income.copy({"name": "Rounding"}).id,
+                "loss_account_id": self.income.copy({"name": "Rounding loss"}).id,
+                "rounding_method": "UP",
+            }
+        )
+        self._sell("2024-01-02")
+        with freeze_time("2024-01-02 12:00:00"):
+            self.client_a._give_to_wallet(30, "Fair", "fair", date_until=date(2024, 1, 31))
+        self._use("2024-01-10", "130.33")
+        with freeze_time("2024-02-05 12:00:00"):
+            self.env["reseller.month.end"].create(
+                {
+                    "date": "2024-01-31",
+                    "accrued_account_id": self.prepaid.copy({"account_type": "asset_current"}).id,
+                    "deferred_account_id": self.prepaid.copy({}).id,
+                }
+            ).action_post()
+        accrued = self.assertTies()
+        # January: 30.33 of use, the fee, and the package, 50.00; reversed in February.
+        self.assertEqual(self._revenue(("month", "=", "2024-01-01")), 30.33 + 31 + 50)
+        self.assertEqual(accrued, 0)
+        self._run("2024-02-01")
+        self.assertTies()
+        january = self._statement(self.client_a, "2024-02-01")
+        with freeze_time("2024-02-10 12:00:00"):
+            january._void_by_credit_note(date(2024, 2, 10))
+        # What is void is no revenue of its feature either: January's fee, of the opening bill, is left.
+        self.assertEqual(self.assertTies(), 31)
+        self.assertEqual(self._revenue(("feature_id", "=", self.feature.id)), 0)
+        self._run("2024-02-11")
+        total = self.assertTies()
+        again = self.client_a.statement_ids.filtered(
+            lambda one: one.bill_date == january.bill_date and one.state == "invoiced"
+        )
+        invoice = again.invoice_id
+        with freeze_time("2024-02-12 12:00:00"):
+            reversal = self.env["account.move.reversal"].create(
+                {"move_ids": invoice.ids, "journal_id": invoice.journal_id.id}
+            )
+            reversal.modify_moves()
+            again.invoice_id.action_post()
+        self.assertEqual(self.assertTies(), total)
+
+    def test_revenue_is_net_of_bonuses_that_lower_the_price(self):
+        self.company.reseller_bonus_mode = "price"
+        self.product.taxes_id = self._tax(19) + self._tax(1)
+        with freeze_time("2024-01-02 12:00:00"):
+            self.client_a._give_to_wallet(24, "Fair", "fair")
+        self._use("2024-01-10", 100)
+        with freeze_time("2024-02-05 12:00:00"):
+            self.env["reseller.month.end"].create(
+                {
+                    "date": "2024-01-31",
+                    "accrued_account_id": self.prepaid.copy({"account_type": "asset_current"}).id,
+                    "deferred_account_id": self.prepaid.copy({}).id,
+                }
+            ).action_post()
+        # 120.00 with 19 % and 1 %, of which 24.00 are given: 80.00 of 100.00.
+        self.assertEqual(self._revenue(("month", "=", "2024-01-01")), 80)
+        self._run("2024-02-01")
+        self.assertEqual(self.assertTies(), 80)
+        rows = self.env["reseller.tax.summary"].search([("company_id", "=", self.company.id)])
+        self.assertEqual(
+            sorted((row.net, row.base, row.tax) for row in rows), [(0, 80, 0.8), (80, 80, 15.2)]
+        )
+
+    def test_what_settles_an_advance_is_used_beside_what_is_sold(self):
+        self.product.taxes_id = self._tax(19)
+        top_up = self._create_top_up(
+            reseller_vat_mode="receipt", taxes_id=self.product.taxes_id.ids
+        )
+        self._sell("2024-01-02", top_up)
+        self._run("2024-02-01")
+        with freeze_time("2024-02-03 12:00:00"):
+            items = self.env["reseller.manual.charge"].create(
+                [
+                    {
+                        "client_id": self.client_a.id,
+                        "product_id": product.id,
+                        "name": product.name,
+                        "date": "2024-02-03",
+                        "unit_price": price,
+                    }
+                    for product, price in ((top_up, 100), (self.product, 40))
+                ]
+            )
+            items.action_bill_now()
+        self.assertEqual(
+            self._rollforward("2024-02-01", "2024-02-29")["money"], [100, 100, -40, 0, 0, 160]
+        )
+
+    def test_the_rollforward_of_wallets_and_packages(self):
+        self.company.reseller_wallet_limit = 1000
+        self._sell("2024-01-02")
+        with freeze_time("2024-01-03 12:00:00"):
+            self._pay_in(200)
+        self._use("2024-01-10", 160)
+        self._run("2024-02-01")
+        # 100 of the package, 60.00 of the wallet, both booked on 1 February.
+        self.assertEqual(
+            self._rollforward("2024-01-01", "2024-01-31"),
+            {"money": [0, 200, 0, 0, 0, 200], "units": [0, 50, 0, 0, 0, 50]},
+        )
+        self.assertEqual(
+            self._rollforward("2024-02-01", "2024-02-29"),
+            {"money": [200, 0, -60, 0, 0, 140], "units": [50, 0, -50, 0, 0, 0]},
+        )
+        with freeze_time("2024-03-05 12:00:00"):
+            self._statement(self.client_a, "2024-02-01")._void_by_credit_note(date(2024, 3, 5))
+            self.client_a._debit_wallet(15, "Fee")
+            self.client_a._refund_wallet("Bye")
+        # What is given back is less of what was used.
+        self.assertEqual(
+            self._rollforward("2024-03-01", "2024-03-31"),
+            {"money": [140, 0, 60, -15, -185, 0], "units": [0, 0, 50, 0, 0, 50]},
+        )
+        # A past period stays what it was.
+        self.assertEqual(
+            self._rollforward("2024-02-01", "2024-02-29")["money"], [200, 0, -60, 0, 0, 140]
+        )
+        self.assertEqual(
+            self._rollforward("2024-01-01", "2024-03-31")["money"],
+            [0, 200, 0, -15, -185, 0],
+        )
+
+    def _pay_in(self, amount):
+        line = self._receive(amount).move_id.line_ids._get_open_receivables()
+        self.client_a._fund_wallet(line, "Paid in")
+
+    def test_debt_is_as_old_as_it_was(self):
+        self._use("2024-01-10", 60)
+        self._use("2024-02-10", 30)
+        self._run("2024-02-01")
+        self._run("2024-03-01")
+        january = self._statement(self.client_a, "2024-02-01").invoice_id
+        with freeze_time("2024-04-10 12:00:00"):
+            self._pay(january)
+            self._receive(7)
+
+        def aged(day):
+            rows = self.env["reseller.aged.debt"].with_context(reseller_date_to=day)
+            rows.invalidate_model()
+            return sorted(
+                (row.bucket, row.residual)
+                for row in rows.search([("reseller_id", "=", self.reseller.id)])
+            )
+
+        self.assertEqual(aged("2024-02-01"), [("0", 60)])
+        self.assertEqual(aged("2024-03-02"), [("30", 30), ("30", 60)])
+        self.assertEqual(aged("2024-04-05"), [("60", 30), ("90", 60)])
+        # Paid on the 10th; the 7.00 that name no bill are the payer's, of its one reseller.
+        self.assertEqual(aged("2024-04-10"), [("0", -7), ("60", 30)])
+        self.assertEqual(aged("2024-06-30"), [("90", -7), ("older", 30)])
+        january.button_draft()
+        self.assertEqual(aged("2024-03-02"), [("30", 30)])
+
+    def test_recurring_revenue_comes_and_goes(self):
+        fee, yearly = self._create_feature("fee"), self._create_feature("yearly")
+        terms = {"fee_timing": "advance"}
+        self._create_rule(fee, recurring_fee=10, date_to="2024-02-29", **terms)
+        self._create_rule(fee, recurring_fee=15, date_from="2024-03-01", **terms)
+        second = self._create_client("B")
+        self._create_rule(
+            yearly,
+            recurring_fee=120,
+            client_id=second.id,
+            interval_count=1,
+            interval_unit="year",
+            **terms,
+        )
+        second.membership_ids.date_to = "2024-02-15"
+        for day in ("2024-01-01", "2024-02-01", "2024-02-16", "2024-03-01", "2024-04-01"):
+            self._run(day)
+        model = self.env["reseller.recurring.revenue"]
+        model.invalidate_model()
+        ours = ("company_id", "=", self.company.id)
+        names = ("opening", "new", "expansion", "contraction", "churn", "mrr", "arr")
+
+        def rows(month):
+            return {
+                row.client_id.ref: tuple(row[name] for name in names)
+                for row in model.search([("month", "=", month), ours])
+            }
+
+        # A pays 10.00 a month, and 15.00 from March on; B, until 15 February, that and 120.00 a year.
+        self.assertEqual(
+            rows("2024-01-01"),
+            {"A": (0, 10, 0, 0, 0, 10, 120), "B": (0, 20, 0, 0, 0, 20, 240)},
+        )
+        self.assertEqual(
+            rows("2024-02-01"),
+            {"A": (10, 0, 0, 0, 0, 10, 120), "B": (20, 0, 0, 0, -20, 0, 0)},
+        )
+        self.assertEqual(rows("2024-03-01"), {"A": (10, 0, 5, 0, 0, 15, 180)})
+        # Of 30.00 in January, 10.00 are left in February; of these come 15.00.
+        found = model._read_group(
+            [ours, ("month", "<=", "2024-03-01")], ["month:month"], ["retention:avg", "mrr:sum"]
+        )
+        self.assertEqual(
+            [(round(kept or 0, 1), mrr) for _month, kept, mrr in found],
+            [(0, 30), (33.3, 10), (150, 15)],
+        )
+
+    def test_recurring_revenue_is_net_and_of_months_that_are_known(self):
+        included = self._tax(19, True)
+        fee = self._create_feature("fee")
+        fee.product_id = self._create_package(
+            "Taxed", reseller_grants=False, reseller_feature_id=False, taxes_id=included.ids
+        )
+        # Three months bought together: one counts a third of what is paid.
+        self._create_rule(fee, recurring_fee=11.9, fee_timing="advance", advance_cycles=3)
+        self.client_a.membership_ids.date_to = "2024-01-31"
+        self._create_client("End", start="2024-01-31")
+        own = self._create_reseller("Own", invoice_to="none")
+        self._create_client("Theirs", reseller_id=own.id)
+        month = fields.Date.today().replace(day=1)
+        last = fields.Date.subtract(month, months=1)
+        arrears = self._create_feature("arrears")
+        running = self._create_client("Now", start=last)
+        self._create_rule(arrears, recurring_fee=7, fee_timing="arrears", client_id=running.id)
+        self._create_rule(fee, recurring_fee=0, client_id=running.id)
+        for day in ("2024-01-31", "2024-04-30", "2024-05-31", month):
+            self._run(day)
+        model = self.env["reseller.recurring.revenue"]
+        rows = model.search([("company_id", "=", self.company.id)], order="month")
+        found = {}
+        for row in rows:
+            found.setdefault(row.client_id.ref, []).append((str(row.month), row.mrr, row.churn))
+        self.assertNotIn("Theirs", found)
+        # From 31 January on, whatever the months' length.
+        self.assertEqual(
+            found["End"][:4],
+            [(f"2024-{number:02}-01", 10, 0) for number in range(1, 5)],
+        )
+        # The running month's bill is not made: nothing has churned.
+        self.assertEqual(found["Now"], [(str(last), 7, 0)])
+
+    def test_an_auditor_goes_from_an_invoice_line_to_the_events_in_two_clicks(self):
+        rule = self.env["reseller.price.rule"].search([("feature_id", "=", self.feature.id)])
+        for day in ("2024-01-10", "2024-01-11"):
+            self._use(day, 4)
+        self._use("2024-02-10", 9)
+        self._run("2024-02-01")
+        with freeze_time("2025-03-01 12:00:00"):
+            line = self._statement(self.client_a, "2024-02-01").invoice_id.invoice_line_ids
+            charge = self.env["reseller.charge"].browse(line.action_view_charge()["res_id"])
+            self.assertEqual((charge.price_rule_id, charge.quantity, charge.amount), (rule, 8, 8))
+            self.assertIn("1.00", charge.explanation_html)
+            events = charge.action_view_events()
+            found = self.env[events["res_model"]].search(events["domain"])
+            self.assertEqual(
+                sorted((str(one.billing_date), one.quantity) for one in found),
+                [("2024-01-10", 4), ("2024-01-11", 4)],
+            )
+            days = charge.action_view_days()
+            self.assertEqual(self.env[days["res_model"]].search_count(days["domain"]), 2)
+
+    def test_bad_periods_are_refused(self):
+        wizard = self.env["reseller.report.period"].create(
+            {"report": "reseller.rollforward", "date_from": "2024-03-01", "date_to": "2024-02-01"}
+        )
+        with self.assertRaisesRegex(UserError, "not after the last"):
+            wizard.action_open()
+        wizard.date_from = "2024-02-01"
+        self.assertEqual(
+            wizard.action_open()["context"],
+            {"reseller_date_from": "2024-02-01", "reseller_date_to": "2024-02-01"},
+        )

@@ -1,0 +1,215 @@
+from freezegun import freeze_time
+from odoo import Command
+from odoo.exceptions import UserError
+
+from ..common import PrepaidCommon
+
+
+class TestOffers(PrepaidCommon):
+    """What is sold to be used once it is paid is pro-forma until it is paid."""
+
+    def setUp(self):
+        super().setUp()
+        self.tax = self._create_owed_tax(19, self.prepaid.copy({"name": "Tax"}))
+        self.package.taxes_id = self.tax
+        self.bank_journal = self.company_data["default_journal_bank"]
+
+    def _offer(self, day="2024-01-31", **values):
+        lot = self._sell(day, pay=False, **values)
+        return lot, lot.charge_id.statement_id.invoice_id
+
+    def _receive_line(self, day, amount, text):
+        return self.env["account.bank.statement.line"].create(
+            {
+                "journal_id": self.bank_journal.id,
+                "date": day,
+                "amount": amount,
+                "payment_ref": text,
+            }
+        )
+
+    def test_nothing_is_in_the_books_until_it_is_paid(self):
+        before = self.env["account.move.line"].search_count([("parent_state", "=", "posted")])
+        lot, offer = self._offer()
+        self.assertEqual((offer.state, lot.state, offer.amount_total), ("draft", "offered", 59.5))
+        self.assertEqual(
+            self.env["account.move.line"].search_count([("parent_state", "=", "posted")]), before
+        )
+        self.assertEqual(self.client_a._load_owed()[self.client_a.id], (0, 0))
+        self.assertTrue(offer._has_to_be_paid())
+        with self.assertRaisesRegex(UserError, "choose Paid by Bank"), self.env.cr.savepoint():
+            offer.action_post()
+        # Confirming all drafts at once does not post it either.
+        wizard = self.env["validate.account.move"].with_context(
+            active_model="account.move", active_ids=offer.ids
+        )
+        with self.assertRaisesRegex(UserError, "choose Paid by Bank"), self.env.cr.savepoint():
+            wizard.create({}).validate_move()
+        offer.button_cancel()
+        self.assertEqual((lot.state, lot.charge_id.statement_id.state), ("canceled", "void"))
+        _other, deleted = self._offer("2024-02-02")
+        deleted.unlink()
+        self.assertEqual(set(self.client_a.prepaid_lot_ids.mapped("state")), {"canceled"})
+        self.assertBooks()
+
+    def test_a_bank_statement_line_pays_it_on_its_own_day(self):
+        lot, offer = self._offer()
+        line = self._receive_line("2024-02-03", 60, f"Transfer {offer.payment_reference} thank you")
+        self._receive_line("2024-02-03", 59.5, "another one")
+        with freeze_time("2024-02-10 12:00:00"):
+            dialog = self.env["reseller.offer.payment"].create({"invoice_id": offer.id})
+            self.assertEqual(dialog.statement_line_id, line)
+            dialog.action_take()
+        self.assertEqual(
+            (offer.state, str(offer.date), str(offer.invoice_date), offer.payment_state),
+            ("posted", "2024-02-03", "2024-02-03", "paid"),
+        )
+        # 60.00 came, 59.50 were asked: 50.00 are deferred, 9.50 taxes, and 0.50 a credit.
+        receivable = offer.line_ids.filtered(lambda one: one.display_type == "payment_term")
+        self.assertEqual(self._balance(self.prepaid), -50)
+        self.assertEqual(-sum(offer.line_ids.filtered("tax_line_id").mapped("balance")), 9.5)
+        self.assertEqual(self._balance(receivable.account_id), -0.5)
+        self.assertTrue(line.is_reconciled)
+        self.assertEqual((lot.state, lot.left, lot.cost_left), ("open", 100, 50))
+        self.assertFalse(offer.reseller_is_offer)
+        self.assertBooks()
+
+    def test_what_does_not_pay_it_whole_leaves_it(self):
+        lot, offer = self._offer()
+        line = self._receive_line("2024-02-03", 59.49, offer.payment_reference)
+        dialog = self.env["reseller.offer.payment"].create({"invoice_id": offer.id})
+        with self.assertRaisesRegex(UserError, r"not over \$\s*59.50"), self.env.cr.savepoint():
+            dialog.action_take()
+        dialog.statement_line_id = False
+        with self.assertRaisesRegex(UserError, "Choose a payment"):
+            dialog.action_take()
+        self.assertEqual((offer.state, lot.state, line.is_reconciled), ("draft", "offered", False))
+
+    def test_a_payment_of_a_locked_period_is_refused(self):
+        lot, offer = self._offer()
+        self._receive(59.5, date="2024-02-03")
+        self.company.fiscalyear_lock_date = "2024-02-28"
+        dialog = self.env["reseller.offer.payment"].create({"invoice_id": offer.id})
+        self.assertFalse(dialog.line_id, "nothing names the offer")
+        dialog.line_id = dialog.found_line_ids
+        with self.assertRaisesRegex(UserError, "locked period"), self.env.cr.savepoint():
+            dialog.action_take()
+        self.assertEqual((offer.state, lot.state), ("draft", "offered"))
+
+    def test_the_wallet_pays_it_whole_and_posts_it(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self.client_a._give_to_wallet(60, "Fair", "fair")
+        lot, invoice = self._offer()
+        self.assertEqual((invoice.state, invoice.payment_state), ("posted", "paid"))
+        self.assertEqual((lot.state, lot.left), ("open", 100))
+        self.assertEqual(self.client_a.wallet_lot_ids.left, 0.5)
+        self.assertBooks()
+
+    def test_the_wallet_does_not_sink_into_an_offer_with_a_top_up(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self.client_a._give_to_wallet(60, "Fair", "fair")
+        with freeze_time("2024-01-31 12:00:00"):
+            items = self.env["reseller.manual.charge"].create(
+                [
+                    {
+                        "client_id": self.client_a.id,
+                        "product_id": product.id,
+                        "name": product.name,
+                        "date": "2024-01-31",
+                        "unit_price": product.list_price,
+                    }
+                    for product in (self.package, self._create_top_up())
+                ]
+            )
+            items.action_bill_now()
+        self.assertEqual(items.statement_id.invoice_id.state, "draft")
+        self.assertEqual(self.client_a.wallet_balance, 60)
+
+    def test_who_pays_less_online_buys_nothing(self):
+        lot, offer = self._offer()
+        provider_sudo = self.env["payment.provider"].sudo()  # as an administrator
+        provider_sudo = provider_sudo.search([("company_id", "=", self.company.id)], limit=1)
+        transactions_sudo = self.env["payment.transaction"].sudo()  # as the portal
+        for amount, state in ((0.01, "draft"), (59.5, "posted")):
+            transaction_sudo = transactions_sudo.create(
+                {
+                    "provider_id": provider_sudo.id,
+                    "payment_method_id": self.env.ref("payment.payment_method_unknown").id,
+                    "reference": f"tx {amount}",
+                    "amount": amount,
+                    "currency_id": offer.currency_id.id,
+                    "partner_id": offer.partner_id.id,
+                    "operation": "online_direct",
+                    "invoice_ids": [Command.set(offer.ids)],
+                    "state": "done",
+                }
+            )
+            with freeze_time("2024-02-03 12:00:00"):
+                transaction_sudo._leave_unpaid_offers()
+                if transaction_sudo.invoice_ids:
+                    offer.action_post()
+            self.assertEqual(offer.state, state)
+        self.assertEqual(lot.state, "waiting")
+
+    def test_a_payment_of_before_pays_on_the_day_of_the_offer(self):
+        line = self._receive_line("2023-11-03", 59.5, "ahead")
+        _lot, offer = self._offer()
+        with freeze_time("2024-02-03 12:00:00"):
+            self.env["reseller.offer.payment"].create(
+                {"invoice_id": offer.id, "statement_line_id": line.id}
+            ).action_take()
+        self.assertEqual((str(offer.date), offer.payment_state), ("2024-01-31", "paid"))
+
+    def test_an_invoice_before_the_payment_is_owed(self):
+        lot, offer = self._offer()
+        with freeze_time("2024-02-04 12:00:00"):
+            offer.action_invoice_offer()
+            self.assertEqual((lot.state, lot.cost_left), ("waiting", 50))
+            self.assertEqual(float(self.client_a._load_owed()[self.client_a.id][0]), 59.5)
+            self._pay(offer)
+        self.assertEqual((str(offer.invoice_date), lot.state), ("2024-02-04", "open"))
+        self.assertBooks()
+
+    def test_the_mail_has_a_pro_forma_and_then_the_invoice(self):
+        self.client_a.partner_id.email = "a@example.com"
+        _lot, offer = self._offer()
+        statement = offer.reseller_statement_id.sudo()  # as the scheduled action
+
+        def send():
+            before = self.env["mail.mail"].search([])
+            with self.allow_pdf_render():
+                statement.with_context(force_report_rendering=True)._send_mails()
+            return self.env["mail.mail"].search([]) - before
+
+        statement._queue_mails()
+        mail = send()
+        self.assertIn("nothing is", mail.body_html)
+        self.assertIn(offer.payment_reference, mail.body_html)
+        self.assertIn("proforma", " ".join(mail.attachment_ids.mapped("name")))
+        self._pay(offer)
+        self.assertEqual(statement.send_state, "queued")
+        mail = send()
+        self.assertIn(offer.name, mail.subject)
+        self.assertEqual(statement.send_state, "sent")
+        self.assertIn(offer.invoice_pdf_report_id.name, mail.attachment_ids.mapped("name"))
+        self.assertNotIn("proforma", " ".join(mail.attachment_ids.mapped("name")))
+
+    def test_in_another_currency_it_is_worth_what_it_is_on_the_day_of_its_payment(self):
+        euro = self.env.ref("base.EUR")
+        euro.active = True
+        self.env["res.currency.rate"].create(
+            [
+                {"currency_id": euro.id, "name": day, "rate": rate, "company_id": self.company.id}
+                for day, rate in (("2024-01-01", 2), ("2024-02-03", 4))
+            ]
+        )
+        self.package.taxes_id = False
+        reseller = self._create_reseller("Euros", currency_id=euro.id)
+        client = self._create_client("E", reseller_id=reseller.id)
+        lot, offer = self._offer(client=client, price=50)
+        self.assertEqual(offer.currency_id, euro)
+        with freeze_time("2024-02-03 12:00:00"):
+            self._pay(offer)
+        # 50 at 4 to one.
+        self.assertEqual((lot.cost, lot.cost_balance), (50, 12.5))
+        self.assertBooks()

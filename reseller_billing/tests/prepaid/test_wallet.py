@@ -1,0 +1,564 @@
+from freezegun import freeze_time
+from odoo import Command, fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import new_test_user
+
+from ..common import PrepaidCommon
+
+
+class TestWallet(PrepaidCommon):
+    """A client whose use costs 1.00 a unit, billed monthly, and its wallet."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.bonus = cls.company.reseller_bonus_account_id
+
+    @classmethod
+    def _receive(cls, amount, client=None):
+        """Receive money of a client by the bank; return its open receivable item."""
+        payment = cls.env["account.payment"].create(
+            {
+                "amount": amount,
+                "payment_type": "inbound",
+                "partner_type": "customer",
+                "partner_id": (client or cls.client_a).partner_id.id,
+                "journal_id": cls.company_data["default_journal_bank"].id,
+            }
+        )
+        payment.action_post()
+        return payment.move_id.line_ids.filtered(
+            lambda line: line.account_id.account_type == "asset_receivable"
+        )
+
+    def _ask(self, kind, **values):
+        request = self.env["reseller.wallet.request"].create(
+            {"client_id": self.client_a.id, "kind": kind, "reason": "by hand", **values}
+        )
+        request.action_do()
+        return request
+
+    def _pay_in(self, amount, bonus=0.0, until=False):
+        line = self._receive(amount)
+        self._ask("payment", payment_line_id=line.id, amount=bonus, date_until=until)
+        return self.client_a.wallet_lot_ids.sorted("id")[-1]
+
+    def assertBooks(self):
+        """The law: the deposit account owes what is left of the lots' cost, to the cent."""
+        self.assertFalse(self.env["reseller.wallet.check"].search([("is_different", "=", True)]))
+        self.assertEqual(
+            -self._balance(self.deposit),
+            self.company.currency_id.round(sum(self.client_a.wallet_lot_ids.mapped("cost_left"))),
+        )
+
+    def _left(self):
+        self.client_a.invalidate_recordset()
+        return [(lot.left, lot.cost_left) for lot in self.client_a.wallet_lot_ids.sorted("id")]
+
+    def test_a_lot_gives_up_its_cost_in_the_proportion_of_its_use(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(100, bonus=10)
+        self.assertEqual(self.client_a.wallet_balance, 110)
+        # Left 80: 100 × 80 / 110 = 72.727…; left 50: 45.454…; left 20: 18.181…
+        shown = []
+        for month in (2, 3, 4, 5):
+            statement = self._bill_use(f"2024-{month - 1:02}-10", 30, f"2024-{month:02}-01")
+            shown.append(
+                (self._left()[0], statement.invoice_id.amount_residual, self._balance(self.bonus))
+            )
+            self.assertAgrees(statement)
+            self.assertBooks()
+        self.assertEqual(
+            shown,
+            [
+                ((80, 72.73), 0, 2.73),
+                ((50, 45.45), 0, 5.45),
+                ((20, 18.18), 0, 8.18),
+                ((0, 0), 10, 10),
+            ],
+        )
+        entry = self.client_a.wallet_lot_ids.entry_ids.sorted("id")[-1]
+        self.assertEqual((entry.kind, entry.statement_id), ("draw", statement))
+        self.assertEqual(
+            sorted((line.account_id, line.balance) for line in entry.move_id.line_ids),
+            sorted(
+                [
+                    (self.deposit, 18.18),
+                    (self.bonus, 1.82),
+                    (self.client_a.partner_id.property_account_receivable_id, -20),
+                ]
+            ),
+        )
+
+    def test_lots_are_drawn_by_priority_then_expiry_then_age(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            last = self._pay_in(10)
+            soon = self._pay_in(10, until="2024-06-30")
+            sooner = self._pay_in(10, until="2024-03-31")
+            client = self.client_a
+            given = client._give_to_wallet(10, "Sorry", "sorry")
+            first = (
+                self.env["reseller.wallet.lot"]
+                .sudo()  # no way in sets a priority yet
+                ._grant(
+                    client,
+                    {
+                        "kind": "gift",
+                        "reason": "Fair",
+                        "key": "fair",
+                        "date": "2024-01-01",
+                        "granted": 10,
+                        "priority": 1,
+                    },
+                )
+            )
+        statement = self._bill_use("2024-01-10", 35, "2024-02-01")
+        entries = self.env["reseller.wallet.entry"].search([("statement_id", "=", statement.id)])
+        self.assertEqual(
+            [(entry.lot_id, entry.amount) for entry in entries.sorted("id")],
+            [(first, -10), (sooner, -10), (soon, -10), (last, -5)],
+        )
+        self.assertEqual(given.left, 10)
+        self.assertEqual(statement.invoice_id.payment_state, "paid")
+        self.assertBooks()
+
+    def test_what_the_wallet_pays_for_is_the_clients_choice(self):
+        fee = self._create_feature("fee")
+        self._create_rule(fee, recurring_fee=40, fee_timing="advance", proration="none")
+        tax = self.env["account.tax"].create({"name": "10 %", "amount": 10})
+        self.product.taxes_id = tax
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(1000)
+        for use, left in (("usage", 44), ("never", 66), ("always", 0)):
+            self.client_a.wallet_use = use
+            day = self.client_a.next_bill_date
+            if use == "usage":
+                self.client_a.wallet_use = "never"
+                self._run(day)  # the opening bill has fees alone
+                self.client_a.wallet_use = use
+                day = self.client_a.next_bill_date
+            # 20 units and a fee of 40.00, with tax 22.00 and 44.00.
+            statement = self._bill_use(fields.Date.subtract(day, days=5), 20, day)
+            self.assertEqual(statement.invoice_id.amount_residual, left, use)
+        self.assertBooks()
+
+    def test_a_lot_that_ends_in_a_bills_period_is_drawn_and_then_expires(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(100, bonus=20, until="2024-01-15")
+            self._ask("gift", amount=5, date_until="2024-01-31")
+        statement = self._bill_use("2024-01-20", 30, "2024-02-01")
+        # 30 of 120 are 25.00 of the cost; the rest, 75.00, is income.
+        self.assertEqual(self._left(), [(0, 0), (0, 0)])
+        self.assertEqual(self._balance(self.breakage), -75)
+        self.assertEqual(self._balance(self.bonus), 5)
+        self.assertBooks()
+        # A void bill takes none of it: nothing is drawn, and nothing has expired.
+        statement.invoice_id.button_cancel()
+        self.assertEqual(self._left(), [(120, 100), (5, 0)])
+        self.assertEqual(self._balance(self.breakage), 0)
+        self.assertBooks()
+        self._run("2024-02-01")
+        self.assertEqual(self._left(), [(0, 0), (0, 0)])
+        self.assertEqual(self._balance(self.breakage), -75)
+        self.assertBooks()
+
+    def test_a_bill_by_hand_has_nothing_expire_that_a_later_bill_may_draw(self):
+        self._run("2024-01-01")
+        with freeze_time("2024-01-02 12:00:00"):
+            self._pay_in(100, until="2024-01-15")
+        with freeze_time("2024-01-20 12:00:00"):
+            item = self.env["reseller.manual.charge"].create(
+                {
+                    "client_id": self.client_a.id,
+                    "name": "Visit",
+                    "unit_price": 5,
+                    "date": "2024-01-20",
+                }
+            )
+            item.action_bill_now()
+        self.assertEqual(self._left(), [(100, 100)])
+        self._bill_use("2024-01-10", 30, "2024-02-01")
+        self.assertEqual((self._left(), self._balance(self.breakage)), ([(0, 0)], -70))
+        self.assertBooks()
+
+    def test_nobodys_money_pays_anothers_debt(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(100)
+            self._ask("gift", amount=5)
+        # From now on the reseller pays for the account.
+        self.reseller.invoice_to = "reseller"
+        invoice = self._bill_use("2024-01-10", 30, "2024-02-01").invoice_id
+        self.assertEqual(invoice.partner_id, self.reseller.partner_id)
+        self.assertEqual(invoice.amount_residual, 25, "of what was given alone")
+        self.assertEqual(self._left(), [(100, 100), (0, 0)])
+        self.assertEqual(self.client_a.wallet_balance, 0)
+        with self.assertRaisesRegex(UserError, "holds"):
+            self._ask("debit", amount=1)
+        self._ask("refund")
+        self.assertBooks()
+        [credit] = self.env["account.move.line"].search(
+            [
+                ("account_id.account_type", "=", "asset_receivable"),
+                ("parent_state", "=", "posted"),
+                ("amount_residual", "<", 0),
+            ]
+        )
+        self.assertEqual(
+            (credit.partner_id, credit.amount_residual), (self.client_a.partner_id, -100)
+        )
+
+    def test_the_deposit_account_stays_while_it_owes_anything(self):
+        other = self.deposit.copy({"code": "299101"})
+        self._pay_in(10)
+        with self.assertRaisesRegex(UserError, "10.00 ahead on this account"):
+            self.company.reseller_deposit_account_id = other
+        self._ask("refund")
+        self.company.reseller_deposit_account_id = other
+
+    def test_entries_of_wallets_stay_with_them(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(100, bonus=10)
+        self._bill_use("2024-01-10", 110, "2024-02-01")
+        entries = self.env["reseller.wallet.entry"].search([("move_id", "!=", False)])
+        self.assertEqual(len(entries.move_id), 2)
+        for move in entries.move_id:
+            for act in (move.button_draft, move.button_cancel, move._reverse_moves):
+                with self.assertRaisesRegex(UserError, "belongs to a wallet"):
+                    act()
+        # A draw that was freed of its invoice is no payment.
+        draw = entries.filtered(lambda one: one.kind == "draw").move_id
+        draw.line_ids.remove_move_reconcile()
+        with self.assertRaisesRegex(UserError, "open payment"):
+            self._ask("payment", payment_line_id=draw.line_ids._get_open_receivables().id)
+
+    def test_approval_is_not_given_by_a_context(self):
+        self.company.reseller_wallet_limit = 100
+        other = self.env.ref("base.user_admin")
+        request = (
+            self.env["reseller.wallet.request"]
+            .with_context(default_state="waiting", default_asked_by_id=other.id)
+            .create(
+                {"client_id": self.client_a.id, "kind": "gift", "amount": 1000, "reason": "mine"}
+            )
+        )
+        request.action_approve()
+        self.assertEqual((request.state, self.client_a.wallet_balance), ("draft", 0))
+
+    def test_a_reviewed_run_draws_when_it_posts(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(100)
+        self._run("2024-01-01")
+        self._use("2024-01-20", 30)
+        run = self.env["reseller.billing.run"].create({"date": "2024-02-01", "is_reviewed": True})
+        run.action_start()
+        while run._process_batch():
+            pass
+        self.assertEqual(self._left(), [(100, 100)])
+        run.action_approve()
+        while run._process_batch():
+            pass
+        self.assertEqual(self._left(), [(70, 70)])
+        self.assertEqual(self._statement(self.client_a, "2024-02-01").invoice_id.amount_residual, 0)
+        self.assertBooks()
+
+    def test_a_payment_is_put_in_once_and_only_an_open_one_of_the_payer(self):
+        line = self._receive(50)
+        self._ask("payment", payment_line_id=line.id)
+        self.assertEqual(line.amount_residual, 0)
+        with self.assertRaisesRegex(UserError, "open payment of Client A"):
+            self._ask("payment", payment_line_id=line.id)
+        other = self._create_client("B")
+        with self.assertRaisesRegex(UserError, "open payment of Client A"):
+            self._ask("payment", payment_line_id=self._receive(50, other).id)
+        self.assertEqual(self.client_a.wallet_balance, 50)
+        # The bank takes the money back: what was put in is owed.
+        line.payment_id.action_cancel()
+        self.assertEqual(self.client_a.open_balance, 50)
+        self.assertBooks()
+
+    def test_large_amounts_wait_for_a_second_person(self):
+        self.company.reseller_wallet_limit = 100
+        self.assertEqual(self._ask("gift", amount=100).state, "done")
+        request = self._ask("gift", amount=100.01)
+        self.assertEqual((request.state, self.client_a.wallet_balance), ("waiting", 100))
+        with self.assertRaisesRegex(AccessError, "Another person"):
+            request.action_approve()
+        manager = new_test_user(
+            self.env,
+            "second",
+            "base.group_user,reseller_billing.group_billing_manager",
+            company_id=self.company.id,
+            company_ids=[Command.set(self.company.ids)],
+        )
+        for vals in ({"amount": 5}, {"state": "draft"}, {"asked_by_id": manager.id}):
+            with self.assertRaises(UserError):
+                request.write(vals)
+        request.with_user(manager).action_approve()
+        request.with_user(manager).action_approve()
+        self.client_a.invalidate_recordset()
+        self.assertEqual((request.state, self.client_a.wallet_balance), ("done", 200.01))
+        with self.assertRaises(AccessError):
+            self.client_a.wallet_lot_ids.with_user(manager).unlink()
+        with self.assertRaises(AccessError):
+            self.client_a.wallet_lot_ids.entry_ids[0].with_user(manager).amount = 7
+        with self.assertRaisesRegex(UserError, "holds"):
+            self.company.reseller_wallet_limit = 0
+            self._ask("debit", amount=200.02)
+
+    def test_without_accounts_nothing_is_lost(self):
+        self.company.reseller_bonus_account_id = False
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(10, bonus=1)
+        self._use("2024-01-10", 30)
+        run = self._run("2024-02-01")
+        [parked] = run.parked_line_ids
+        self.assertIn("choose them in the settings", parked.reason)
+        self.assertEqual(self.client_a.wallet_balance, 11)
+        self.company.reseller_bonus_account_id = self.bonus
+        run.action_retry_parked()
+        while run._process_batch():
+            pass
+        self.assertEqual(
+            self._statement(self.client_a, "2024-02-01").invoice_id.amount_residual, 19
+        )
+        self.assertBooks()
+
+    def test_a_difference_is_told(self):
+        self._pay_in(10)
+        check = self.env["reseller.wallet.check"].sudo()  # as the scheduled action
+        check._cron_check()
+        self.assertFalse(self.client_a.activity_ids)
+        self.env["account.move"].create(
+            {
+                "journal_id": self.company.reseller_wallet_journal_id.id,
+                "line_ids": [
+                    Command.create({"account_id": self.deposit.id, "debit": 0.01}),
+                    Command.create({"account_id": self.bonus.id, "credit": 0.01}),
+                ],
+            }
+        ).action_post()
+        check._cron_check()
+        self.assertIn("differ", self.client_a.activity_ids.summary)
+        self.assertIn("9.99", self.client_a.activity_ids.note)
+        row = self.env["reseller.wallet.check"].search([("company_id", "=", self.company.id)])
+        self.assertEqual((row.cost_left, row.owed, row.difference), (10, 9.99, 0.01))
+
+    def test_an_accountants_month(self):
+        """The trial balance of January to March, worked out by hand.
+
+        Paid in 200.00 with a bonus of 20.00, valid until 15 February, and 50.00 without an end.
+        January's use, 66.00: drawn from the first lot, of which 200 × 66 / 220 = 60.00 are cost.
+        February's use, 100.00: drawn from it as well, cost 200 × 100 / 220 = 90.91 (left 54: cost
+        49.09); these 49.09 expire. March's use, 80.00: 50.00 drawn from the second lot; of the 30.00
+        that are left the client pays 10.00. Then 40.00 are paid in, 15.00 of them taken out by
+        hand, and 25.00 refunded. The bank shows 200 + 50 + 10 + 40 in, and 25 out.
+        """
+        bank = self.company_data["default_journal_bank"]
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(200, bonus=20, until="2024-02-15")
+            self._pay_in(50)
+        self._bill_use("2024-01-10", 66, "2024-02-01")
+        self.assertBooks()
+        self._bill_use("2024-02-10", 100, "2024-03-01")
+        self.assertBooks()
+        march = self._bill_use("2024-03-10", 80, "2024-04-01").invoice_id
+        self.assertEqual(march.amount_residual, 30)
+        self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=march.ids
+        ).create({"amount": 10, "journal_id": bank.id})._create_payments()
+        with freeze_time("2024-04-05 12:00:00"):
+            self._pay_in(40)
+            self._ask("debit", amount=15)
+            self._ask("refund")
+        self.assertBooks()
+        self.assertEqual(self._left(), [(0, 0), (0, 0), (0, 0)])
+        receivable = self.client_a.partner_id.property_account_receivable_id
+        # The refund is an open credit, that pays nothing by itself; it is paid out.
+        [credit] = self.env["account.move.line"].search(
+            [
+                ("account_id", "=", receivable.id),
+                ("parent_state", "=", "posted"),
+                ("amount_residual", "<", 0),
+            ]
+        )
+        payment = self.env["account.payment"].create(
+            {
+                "amount": 25,
+                "payment_type": "outbound",
+                "partner_type": "customer",
+                "partner_id": self.client_a.partner_id.id,
+                "journal_id": bank.id,
+            }
+        )
+        payment.action_post()
+        (
+            credit | payment.move_id.line_ids.filtered(lambda line: line.account_id == receivable)
+        ).reconcile()
+        self.assertEqual(self.client_a.open_balance, 20)
+        # The bank's statement, reconciled with the payments.
+        outstanding = self.env["account.payment"].search([]).mapped("outstanding_account_id")
+        for line in self.env["account.move.line"].search(
+            [("account_id", "in", outstanding.ids), ("parent_state", "=", "posted")]
+        ):
+            entry = self.env["account.bank.statement.line"].create(
+                {
+                    "journal_id": bank.id,
+                    "date": "2024-04-10",
+                    "amount": line.balance,
+                    "payment_ref": line.name,
+                    "partner_id": self.client_a.partner_id.id,
+                }
+            )
+            _liquidity, suspense, _other = entry._seek_for_lines()
+            entry.with_context(force_delete=True, skip_readonly_check=True).move_id.line_ids = [
+                Command.update(suspense.id, {"account_id": line.account_id.id})
+            ]
+            (line | suspense).reconcile()
+        income = self.env["account.move.line"].search([("charge_id", "!=", False)]).account_id
+        self.assertEqual(
+            {
+                "bank": self._balance(bank.default_account_id),
+                "outstanding": sum(map(self._balance, outstanding)),
+                "receivable": self._balance(receivable),
+                "deposits": self._balance(self.deposit),
+                "revenue": self._balance(income),
+                "bonuses": self._balance(self.bonus),
+                "breakage": self._balance(self.breakage),
+            },
+            {
+                "bank": 275.0,
+                "outstanding": 0.0,
+                "receivable": 20.0,
+                "deposits": 0.0,
+                "revenue": -246.0,
+                # 66.00 - 60.00 and 100.00 - 90.91
+                "bonuses": 15.09,
+                # 49.09 that expired and 15.00 by hand
+                "breakage": -64.09,
+            },
+        )
+
+    def test_deposits_in_a_foreign_currency_move_at_the_rate_at_which_they_came(self):
+        # One unit of it is 0.90, then 0.95, 0.85 and 0.80 of the company's.
+        rates = [
+            ("2024-01-01", 0.90),
+            ("2024-02-01", 0.95),
+            ("2024-03-01", 0.85),
+            ("2024-03-10", 0.80),
+        ]
+        foreign = self.setup_other_currency("EUR", rates=[(day, 1 / rate) for day, rate in rates])
+        abroad = self._create_reseller("F", currency_id=foreign.id)
+        self._create_rule(unit_price=1, currency_id=foreign.id)
+        client = self._create_client("F", reseller_id=abroad.id)
+
+        def balances():
+            lines = self.env["account.move.line"].search(
+                [("account_id", "=", self.deposit.id), ("parent_state", "=", "posted")]
+            )
+            return round(sum(lines.mapped("amount_currency")), 2), round(
+                sum(lines.mapped("balance")), 2
+            )
+
+        with freeze_time("2024-01-05 12:00:00"):
+            payment = self.env["account.payment"].create(
+                {
+                    "amount": 200,
+                    "currency_id": foreign.id,
+                    "date": "2024-01-05",
+                    "payment_type": "inbound",
+                    "partner_type": "customer",
+                    "partner_id": client.partner_id.id,
+                    "journal_id": self.company_data["default_journal_bank"].id,
+                }
+            )
+            payment.action_post()
+            line = payment.move_id.line_ids._get_open_receivables()
+            self.env["reseller.wallet.request"].create(
+                {
+                    "client_id": client.id,
+                    "kind": "payment",
+                    "reason": "Paid",
+                    "payment_line_id": line.id,
+                }
+            ).action_do()
+        self.assertEqual(balances(), (-200, -180))
+        self._use("2024-01-10", 100, client="F")
+        self._use("2024-02-10", 50, client="F")
+        self._run("2024-02-01")
+        # 100.00 at 0.90 pay an invoice of 95.00: Odoo books the 5.00.
+        self.assertEqual(balances(), (-100, -90))
+        self.assertBooks_()
+        first = self._statement(client, "2024-02-01").invoice_id
+        self.assertEqual(first.payment_state, "paid")
+        self._run("2024-03-01")
+        self.assertEqual(balances(), (-50, -45))
+        with freeze_time("2024-03-10 12:00:00"):
+            self.env["reseller.wallet.request"].create(
+                {"client_id": client.id, "kind": "refund", "reason": "Back"}
+            ).action_do()
+        self.assertEqual(balances(), (0, 0))
+        self.assertBooks_()
+        # A bill that is void gives back what it drew, as it drew it.
+        self._statement(client, "2024-03-01")._void_by_credit_note(
+            fields.Date.to_date("2024-03-15")
+        )
+        self.assertEqual(balances(), (-50, -45))
+        self.assertBooks_()
+        exchange = self.company.income_currency_exchange_account_id
+        lost = self.company.expense_currency_exchange_account_id
+        items = self.env["account.move.line"].search(
+            [("account_id", "in", (exchange | lost).ids), ("parent_state", "=", "posted")]
+        )
+        # The first bill gained nothing: 90.00 of deposits for an invoice of 95.00 is 5.00 of loss.
+        of_first = items.filtered(lambda one: str(one.date) < "2024-03-01")
+        self.assertEqual(round(sum(of_first.mapped("balance")), 2), 5)
+
+    def _replace(self, statement, rounding=None):
+        """Reverse a bill's invoice and post the one that replaces it; return that."""
+        invoice = statement.invoice_id
+        wizard = self.env["account.move.reversal"].create(
+            {"move_ids": invoice.ids, "journal_id": invoice.journal_id.id}
+        )
+        wizard.modify_moves()
+        replacement = statement.invoice_id
+        replacement.invoice_cash_rounding_id = rounding
+        replacement.action_post()
+        return replacement
+
+    def test_what_the_wallet_paid_pays_the_invoice_that_replaces_the_bills(self):
+        rounding = self.env["account.cash.rounding"].create(
+            {
+                "name": "To 5.00",
+                "rounding": 5,
+                "strategy": "add_invoice_line",
+                "profit_account_id": self.breakage.id,
+                "loss_account_id": self.breakage.id,
+                "rounding_method": "DOWN",
+            }
+        )
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(100, bonus=10)
+        self._use("2024-01-10", 33)
+        self._run("2024-02-01")
+        self.assertEqual(self._left(), [(77, 70)])
+        statement = self._statement(self.client_a, "2024-02-01")
+        first = statement.invoice_id
+        with freeze_time("2024-02-10 12:00:00"):
+            same = self._replace(statement)
+            self.assertEqual((first.payment_state, same.payment_state), ("reversed", "paid"))
+            self.assertEqual(self._left(), [(77, 70)])
+            # 33.00 become 30.00: the 3.00 are in the wallet again, 2.73 of them paid in.
+            other = self._replace(statement, rounding)
+            self.assertEqual((other.amount_total, other.payment_state), (30, "paid"))
+        self.assertEqual(self._left(), [(80, 72.73)])
+        self.assertEqual(self.client_a.open_balance, 0)
+        self.assertBooks()
+        # Void, all that was drawn is there again.
+        with freeze_time("2024-02-20 12:00:00"):
+            statement._void_by_credit_note(fields.Date.to_date("2024-02-20"))
+        self.assertEqual(self._left(), [(110, 100)])
+        self.assertEqual((other.payment_state, self.client_a.open_balance), ("reversed", 0))
+        self.assertBooks()
+
+    def assertBooks_(self):
+        self.assertFalse(self.env["reseller.wallet.check"].search([("is_different", "=", True)]))

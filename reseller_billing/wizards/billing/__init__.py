@@ -1,0 +1,6 @@
+"""What use comes to, and the bills: rating, runs, statements, charges, invoices. Uses usage and what is below."""
+
+from . import (
+    account_move_reversal,
+    reseller_statement_void,
+)

@@ -1,0 +1,164 @@
+from collections import defaultdict
+from decimal import Decimal
+from fractions import Fraction
+
+from odoo import models
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from ... import rating
+from ...models.prepaid.reseller_client_balance import BillLine
+from ...models.prepaid.reseller_client_wallet import NEVER, bonus_of
+
+
+class ResellerMonthEnd(models.TransientModel):
+    """What wallets and packages will pay for what is not billed yet, and what has expired by the day."""
+
+    _inherit = "reseller.month.end"
+
+    def _get_prepaid_rows(self, rated):
+        """Return {currency id: [(name, (debit, credit), amount, balance)]} beside _get_amounts.
+
+        Bonuses that will pay for use that is accrued are an expense of the day, and lower the accrued
+        income. What is left of lots that have ended by then is breakage, though the bill that covers
+        their last day books it.
+
+        Accounts are names, see _get_account; amounts are exact, those that lower the profit below zero;
+        a balance of None is converted at the day's rate.
+
+        :param rated: see _rate
+        """
+        bills, charges, draws, waiting = rated
+        found = defaultdict(list)
+        for currency, *row in self._get_revaluation():
+            found[currency].append(tuple(row))
+        if not bills:
+            return found
+        bonuses, expired = defaultdict(Decimal), defaultdict(lambda: [Decimal(0), Decimal(0)])
+        for client, (bonus, *ended) in self._get_wallet_costs(bills, charges, waiting).items():
+            bonuses[client.currency_id.id] -= bonus
+            sums = expired[client.currency_id.id]
+            sums[:] = (sum(pair) for pair in zip(sums, ended, strict=True))
+        rows = [
+            (currency, self.env._("Bonuses"), ("accrued", "bonus"), amount, None)
+            for currency, amount in bonuses.items()
+        ]
+        for name, account, sums in (
+            (self.env._("Expired in wallets"), "deposit", expired),
+            (self.env._("Expired packages"), "prepaid", self._get_package_costs(draws)),
+        ):
+            rows += [
+                (currency, name, (account, "breakage"), amount, float(balance))
+                for currency, (amount, balance) in sums.items()
+            ]
+        for currency, *row in rows:
+            if row[2]:
+                found[currency].append(tuple(row))
+        return found
+
+    def _get_revaluation(self):
+        """Return rows, see _get_prepaid_rows, of what deposits in foreign currencies are worth less, or more
+        below zero, at the day's rate than at the rates at which they came; amounts are zero in the currency.
+        """
+        company = self.company_id
+        if not company.reseller_revalues_deposits:
+            return []
+        self.env.flush_all()
+        rows = []
+        for number, cost, balance in self.env.execute_query(
+            SQL(
+                """
+                SELECT entry.currency_id, sum(entry.cost)::text, sum(entry.balance)::text
+                  FROM reseller_wallet_entry entry
+                 WHERE entry.company_id = %s AND entry.date <= %s AND entry.currency_id != %s
+                 GROUP BY entry.currency_id
+                """,
+                company.id,
+                self.date,
+                company.currency_id.id,
+            )
+        ):
+            currency = self.env["res.currency"].browse(number)
+            worth = currency._convert(float(cost), company.currency_id, company, self.date)
+            change = company.currency_id.round(float(balance) - worth)
+            if change:
+                account = "exchange_gain" if change > 0 else "exchange_loss"
+                name = self.env._("Deposits at the day's rate")
+                rows.append((number, name, ("deposit", account), Decimal(0), change))
+        return rows
+
+    def _get_wallet_costs(self, bills, charges, waiting):
+        """Return {client: (bonus, expired, balance)} of the clients with wallets: what the accrued use will
+        cost as bonus, and the cost of what is left of lots that have ended, also in the company's
+        currency.
+        """
+        lots_sudo = self.env["reseller.wallet.lot"].sudo()  # of every account, as in _get_bills
+        holders = self.env["reseller.client"].union(
+            *(
+                client
+                for (client,) in lots_sudo._read_group(
+                    Domain("client_id", "in", list(bills)) & Domain("date", "<=", self.date),
+                    ["client_id"],
+                )
+            )
+        )
+        if not holders:
+            return {}
+        lots = holders._load_lots(dict.fromkeys(holders, (NEVER, self.date)), as_of=self.date)
+        lines = holders._prepare_unbilled_lines(self.company_id, charges)
+        for client, product, amount in waiting:
+            if client in holders:
+                line = BillLine(product, Decimal(1), amount, amount, None, False, self.date, None)
+                lines[client].append(line)
+        positions = self.env["reseller.statement"]._get_fiscal_positions(holders, self.company_id)
+        found = {}
+        for client in holders:
+            totals = client._get_totals(lines[client], positions[client.id])
+            share = client._limit_share(*totals[:2])
+            since = bills[client.id].period_start
+            usable = [
+                row
+                for row in client._keep_to_payer(lots[client], client._get_payer())
+                if not row[0].date_until or row[0].date_until >= since
+            ]
+            taken = client._take(share, usable)
+            drawn = {vals["lot_id"]: Decimal(repr(vals["cost"])) for vals in taken}
+            expired = [Decimal(0), Decimal(0)]
+            for lot, _left, cost in lots[client]:
+                if lot.date_until and lot.date_until <= self.date:
+                    rest = cost + drawn.get(lot.id, 0)
+                    expired[0] += rest
+                    expired[1] += lot._get_balance_of(rest)
+            bonus = bonus_of(taken)
+            # Of what the wallet pays for.
+            gross, net = totals[1::2] if client.wallet_use == "usage" else totals[::2]
+            if self._lowers_price() and gross:
+                # It lowers the price, and the taxes with it.
+                unit = client.currency_id._get_exact_rounding()
+                bonus = rating.round_to(Fraction(bonus) * Fraction(net) / Fraction(gross), unit)
+            found[client] = bonus, *expired
+        return found
+
+    def _get_package_costs(self, draws):
+        """Return {currency id: (cost, balance)} of what is left of packages that have ended by the day."""
+        lots_sudo = self.env["reseller.prepaid.lot"].sudo()  # of every account, as in _get_bills
+        lots = lots_sudo.search(
+            [
+                ("client_id.company_id", "=", self.company_id.id),
+                ("state", "=", "open"),
+                ("date_until", "<=", self.date),
+            ]
+        )
+        taken = defaultdict(Decimal)
+        for of_client in draws.values():
+            for draw in of_client:
+                taken[draw.lot] += draw.quantity
+        found = defaultdict(lambda: [Decimal(0), Decimal(0)])
+        for number, held in lots._load_exact(self.date).items():
+            lot = lots.browse(number)
+            if not held.cost:
+                continue  # granted before it was sold
+            cost, balance = lot._get_cost_taken(held, taken[number])
+            found[lot.currency_id.id][0] += held.cost - cost
+            found[lot.currency_id.id][1] += held.balance - balance
+        return found

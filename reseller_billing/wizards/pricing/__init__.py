@@ -1,0 +1,6 @@
+"""Features, their levels, and prices by scope. Uses client and what is below."""
+
+from . import (
+    reseller_price_change,
+    reseller_price_simulation,
+)

@@ -1,0 +1,225 @@
+from collections import defaultdict
+from dataclasses import replace
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Command
+
+from ... import rating
+
+RANKS = {"default": 0, "reseller": 1, "group": 2, "client": 3}
+
+
+class ResellerPriceSimulation(models.TransientModel):
+    """Replays closed periods with draft prices: who would pay more, and who less.
+
+    Drafts are archived prices. Nothing of the business changes until they are applied.
+    """
+
+    _name = "reseller.price.simulation"
+    _description = "Price Simulation"
+
+    draft_ids = fields.Many2many(
+        "reseller.price.rule",
+        string="Draft Prices",
+        required=True,
+        default=lambda self: self._default_draft_ids(),
+        domain="[('active', '=', False)]",
+        context={"active_test": False},
+        help="Archived prices. Each takes the place of the price of its feature at its level.",
+    )
+    periods = fields.Integer(
+        string="Closed Periods", required=True, default=3, help="How many bills back to replay."
+    )
+    line_ids = fields.One2many("reseller.price.simulation.line", "simulation_id", readonly=True)
+    date = fields.Date(
+        string="Apply From",
+        default=fields.Date.context_today,
+        help="The first day of the new prices, when they are applied.",
+    )
+    more_count = fields.Integer(string="Pay More", compute="_compute_counts")
+    less_count = fields.Integer(string="Pay Less", compute="_compute_counts")
+
+    @api.model
+    def _default_draft_ids(self):
+        if self.env.context.get("active_model") == "reseller.price.rule":
+            rules = self.env["reseller.price.rule"].browse(self.env.context.get("active_ids"))
+            return rules.filtered(lambda rule: not rule.active)
+        return False
+
+    @api.depends("line_ids.difference")
+    def _compute_counts(self):
+        for wizard in self:
+            differences = wizard.line_ids.mapped("difference")
+            wizard.more_count = sum(one > 0 for one in differences)
+            wizard.less_count = sum(one < 0 for one in differences)
+
+    # Actions
+
+    def action_simulate(self):
+        """Show what each client was to pay by the prices of now and would pay by the drafts."""
+        self.ensure_one()
+        if self.periods < 1:
+            raise UserError(self.env._("Replay at least one closed period."))
+        self.line_ids.unlink()
+        self.line_ids = [
+            Command.create(
+                {"client_id": client.id, "old_amount": float(old), "new_amount": float(new)}
+            )
+            for client, (old, new) in self._simulate().items()
+        ]
+        if not self.line_ids:
+            raise UserError(self.env._("No client that these prices reach has been billed yet."))
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Price Simulation"),
+            "res_model": self._name,
+            "res_id": self.id,
+            "view_mode": "form",
+            "target": "new",
+        }
+
+    def action_apply(self):
+        """Put the drafts in force from a day on; those before end on the day before."""
+        self.ensure_one()
+        made = self.env["reseller.price.rule"]
+        for draft in self.draft_ids:
+            scope = draft._get_own_scope()
+            made |= draft._end_before(self.date, scope)._make_copy(draft, self.date, scope)
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Prices"),
+            "res_model": "reseller.price.rule",
+            "view_mode": "list,form",
+            "domain": [("id", "in", made.ids)],
+        }
+
+    # Replay
+
+    def _simulate(self):
+        """Return {client: (old, new)}: what the replayed bills come to, as Decimals.
+
+        Both are replayed by today's rules, groups and use, so that the drafts alone differ.
+        """
+        rates = self.env["reseller.rating"]
+        found = {}
+        for company, drafts in self.draft_ids.grouped("company_id").items():
+            bills = self._get_bills(drafts)
+            clients = self.env["reseller.client"].union(*bills)
+            if not clients:
+                continue
+            now = rates._load_features(company, drafts.feature_id)
+            then = self._with_drafts(now, rates._load_features(company, drafts.feature_id, drafts))
+            accounts = rates._load_accounts(clients)
+            parts, wanted = defaultdict(list), {}
+            for client in clients:
+                for number, features in enumerate((now, then)):
+                    for (currency, feature_id), feature in features.items():
+                        if currency != client.currency_id.id:
+                            continue
+                        replayed = [
+                            rating.FeatureBill(accounts[client.id], feature, bill)
+                            for bill in bills[client]
+                        ]
+                        since = min((part.since for part in replayed if part.since), default=None)
+                        if since:
+                            key = (client.id, feature_id)
+                            parts[client, number].append((key, replayed))
+                            first = min(since, wanted.get(key, (since,))[0])
+                            wanted[key] = first, bills[client][-1].period_end
+            usage = rates._load_usage(wanted)
+            for client in clients:
+                found[client] = tuple(
+                    sum(
+                        (
+                            self._replay(replayed, usage[key])
+                            for key, replayed in parts[client, number]
+                        ),
+                        Decimal(0),
+                    )
+                    for number in (0, 1)
+                )
+        return found
+
+    def _get_bills(self, drafts):
+        """Return {client: [rating.Bill]}: one to begin with, then the closed periods."""
+        domains = []
+        for draft in drafts:
+            domain = [("company_id", "=", draft.company_id.id)]
+            if draft.reseller_id:
+                domain.append(("reseller_id", "=", draft.reseller_id.id))
+            if draft.group_id:
+                # Whoever was in it at any time: the replayed days decide.
+                domain.append(("client_id.membership_ids.group_id", "=", draft.group_id.id))
+            if draft.client_id:
+                domain.append(("client_id", "=", draft.client_id.id))
+            domains.append(fields.Domain(domain))
+        statements = self.env["reseller.statement"].search(
+            fields.Domain.OR(domains)
+            & fields.Domain("state", "in", ("approved", "invoiced"))
+            & fields.Domain("period_start", "!=", False),
+            order="bill_date desc",
+        )
+        bills = {}
+        for client, made in statements.grouped("client_id").items():
+            made = made[: self.periods].sorted("bill_date")
+            rounding = client.currency_id._get_exact_rounding()
+            dates = [made[0].period_start, *made.mapped("bill_date")]
+            following = [*dates[1:], client._bill_date_after(dates[-1])]
+            starts = [dates[0], *made.mapped("period_start")]
+            bills[client] = [
+                rating.Bill(day, start, after, rounding)
+                for day, start, after in zip(dates, starts, following, strict=True)
+            ]
+        return bills
+
+    def _with_drafts(self, features, drafts):
+        """Return features with the drafts, open-ended, in the place of the rules of their levels."""
+        found = dict(features)
+        for key, draft in drafts.items():
+            rules = [replace(rule, date_from=None, date_to=None) for rule in draft.rules]
+            taken = {(rule.rank, rule.scope) for rule in rules}
+            kept = [
+                rule
+                for rule in (features[key].rules if key in features else ())
+                if (rule.rank, rule.scope) not in taken
+            ]
+            found[key] = replace(draft, rules=(*kept, *rules))
+        return found
+
+    @staticmethod
+    def _replay(parts, usage):
+        """Return what a feature's bills come to, but for the first, which only lays the ground."""
+        total = Decimal(0)
+        prior = defaultdict(lambda: (Decimal(0), Decimal(0), None))
+        for number, part in enumerate(parts):
+            for charge in part.charges(usage, dict(prior))[0]:
+                quantity, amount, _end = prior[charge.key]
+                prior[charge.key] = (
+                    quantity + charge.quantity,
+                    amount + charge.amount,
+                    charge.cycle_end,
+                )
+                if number:
+                    total += charge.amount
+        return total
+
+
+class ResellerPriceSimulationLine(models.TransientModel):
+    _name = "reseller.price.simulation.line"
+    _description = "Price Simulation of a Client"
+    _order = "client_id"
+
+    simulation_id = fields.Many2one("reseller.price.simulation", required=True, ondelete="cascade")
+    client_id = fields.Many2one("reseller.client", readonly=True)
+    reseller_id = fields.Many2one(related="client_id.reseller_id")
+    currency_id = fields.Many2one(related="client_id.currency_id")
+    old_amount = fields.Monetary(string="By Prices of Now", readonly=True)
+    new_amount = fields.Monetary(string="By the Drafts", readonly=True)
+    difference = fields.Monetary(compute="_compute_difference")
+
+    @api.depends("old_amount", "new_amount")
+    def _compute_difference(self):
+        for line in self:
+            line.difference = line.new_amount - line.old_amount
