@@ -138,11 +138,7 @@ class Base(models.AbstractModel):
     @api.model
     def _may_write_all(self):
         """Whether the user's rights on this model hold for all of its fields."""
-        return (
-            self._billing_user_writes is None
-            or self.env.su
-            or self.env.user.has_group("reseller_billing.group_billing_manager")
-        )
+        return self._billing_user_writes is None or self.env["res.users"]._is_billing_manager()
 
     def _check_billing_user_writes(self, names):
         # What mail.thread keeps of every document is anybody's who may write it.

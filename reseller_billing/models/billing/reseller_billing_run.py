@@ -3,7 +3,7 @@ from functools import partial
 
 import psycopg2
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 from odoo.tools import SQL
 from odoo.tools.misc import format_datetime
@@ -224,7 +224,7 @@ class ResellerBillingRun(models.Model):
         self._start()
 
     def _start(self, ignores_delay=False):
-        self._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         for run in self:
             if run.state in WORKING:
                 raise UserError(self.env._("%s is running already.", run.name))
@@ -247,7 +247,7 @@ class ResellerBillingRun(models.Model):
 
     def action_retry_parked(self):
         """Try the parked accounts again, once what kept them is mended."""
-        self._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         for run in self:
             unprepared = run.parked_line_ids.client_id - run.preview_ids.client_id
             run.parked_line_ids.sudo().unlink()  # outcomes are closed to all users
@@ -262,7 +262,7 @@ class ResellerBillingRun(models.Model):
 
     def action_stop(self):
         """Stop a run after the batch at work; starting it again goes on from there."""
-        self._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         for run in self.filtered(lambda one: one.state in WORKING):
             run._move_to("prepared" if run.is_reviewed and run.state == "running" else "draft")
 
@@ -283,12 +283,6 @@ class ResellerBillingRun(models.Model):
         return self.env["account.move"]._get_bills_action(
             [("reseller_statement_id.run_id", "=", self.id)]
         )
-
-    def _check_may_bill(self):
-        if not self.env.su and not self.env.user.has_group(
-            "reseller_billing.group_billing_manager"
-        ):
-            raise AccessError(self.env._("Only billing managers may bill."))
 
     def _trigger(self):
         # Whoever may bill may have the scheduled action wake up.
@@ -335,7 +329,7 @@ class ResellerBillingRun(models.Model):
         self.ensure_one()
         self.env.flush_all()
         rows = self.env.execute_query(self._lock_batch_sql(limit))
-        self._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         if self.state == "running" and self.is_reviewed:
             self._work(self.env["reseller.statement"].browse([row[0] for row in rows]), self._post)
         else:

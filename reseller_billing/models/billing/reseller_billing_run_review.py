@@ -132,7 +132,7 @@ class ResellerBillingRun(models.Model):
         :raise UserError: when preparer and approver must differ and do not, or when prices have
             changed since
         """
-        self._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         for run in self:
             if run.state != "prepared":
                 raise UserError(self.env._("%s is not prepared: prepare it first.", run.name))
@@ -151,7 +151,7 @@ class ResellerBillingRun(models.Model):
 
     def action_discard(self):
         """Throw the previews away; the run can be prepared again."""
-        self._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         for run in self.filtered(lambda one: one.state in ("draft", "prepared", "done")):
             run._discard_previews()
             run.parked_line_ids.sudo().unlink()  # outcomes are closed to all users

@@ -200,7 +200,7 @@ class ResellerManualCharge(models.Model):
 
         :raise AccessError: without the group Billing Manager
         """
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         self._check_waiting()
         if any(item.is_withdrawn for item in self):
             raise UserError(self.env._("What is withdrawn is not billed: enter it anew."))

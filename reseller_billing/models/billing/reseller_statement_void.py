@@ -22,7 +22,7 @@ class ResellerStatement(models.Model):
         :raise AccessError: without the group Billing Manager
         """
         self.check_access("read")
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         invoiced = self.filtered("invoice_id")
         if invoiced:
             raise UserError(
@@ -56,7 +56,7 @@ class ResellerStatement(models.Model):
             have drawn on
         """
         self.check_access("read")
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         for statement in self:
             invoice = statement.invoice_id
             if statement.state != "invoiced":

@@ -745,7 +745,7 @@ class ResellerClient(models.Model):
             due, and where bills are approved by somebody else
         :raise AccessError: without the group Billing Manager
         """
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         statements = self.env["reseller.statement"]
         for company in self.company_id:
             if company.reseller_approver_differs:
@@ -830,7 +830,7 @@ class ResellerClient(models.Model):
             return self
         if not dated_back:
             self._raise_billed(what)
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         oldest = self.env["reseller.usage.line"]._get_oldest_day(self.company_id)
         if day < oldest:
             raise UserError(

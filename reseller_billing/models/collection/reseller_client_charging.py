@@ -142,7 +142,7 @@ class ResellerClient(models.Model):
 
     def _check_may_charge(self):
         if not self.env.su:
-            self.env["reseller.billing.run"]._check_may_bill()
+            self.env["res.users"]._check_billing_manager()
 
     def _forget_declines(self):
         declined = self.filtered(lambda one: one.charge_failures or one.charge_next_try)
@@ -178,7 +178,7 @@ class ResellerClient(models.Model):
 
         :raise AccessError: without the group Billing Manager
         """
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         self._forget_declines()
 
     def action_charge_now(self):
@@ -187,7 +187,7 @@ class ResellerClient(models.Model):
         :raise AccessError: without the group Billing Manager
         :raise UserError: without a method, without an open invoice, while another is under way
         """
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         for client in self:
             invoices = client._get_owed_invoices()
             if not invoices:
@@ -202,7 +202,7 @@ class ResellerClient(models.Model):
 
         :raise AccessError: without the group Billing Manager
         """
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         self.check_access("read")
         late = fields.Datetime.subtract(fields.Datetime.now(), **PATIENCE)
         clients_sudo = self.sudo()  # managers see transactions, and change them only so

@@ -40,7 +40,7 @@ class ResellerBillingRun(models.Model):
 
     def action_send(self):
         """Send the bills of this run that nobody has sent yet, with their invoices, by mail."""
-        self._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         waiting = self.env["reseller.statement"].search(
             [*self._get_bills_domain(), ("send_state", "in", ("unsent", *FAILED))]
         )

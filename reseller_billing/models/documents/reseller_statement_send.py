@@ -58,7 +58,7 @@ class ResellerStatement(models.Model):
         :raise AccessError: without the group Billing Manager
         """
         self.check_access("read")
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         for statement in self:
             if statement.state not in ("approved", "invoiced"):
                 raise UserError(

@@ -2,7 +2,6 @@ import logging
 from functools import partial
 
 from odoo import SUPERUSER_ID, api, fields, models
-from odoo.exceptions import AccessError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 from odoo.tools import SQL
 from odoo.tools.misc import split_every
@@ -268,8 +267,7 @@ class ResellerLockout(models.Model):
 
         :raise AccessError: without the group Billing Manager
         """
-        if not self.env.user.has_group("reseller_billing.group_billing_manager"):
-            raise AccessError(self.env._("Only billing managers may do that."))
+        self.env["res.users"]._check_billing_manager()
         self.check_access("read")
         for lockout in self.sudo():  # lock-outs are closed to all users
             lockout._move_to(lockout.stage_id, {}, "again")

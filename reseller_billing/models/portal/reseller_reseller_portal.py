@@ -197,9 +197,7 @@ class ResellerReseller(models.Model):
         return super().write(vals)
 
     def _check_may_give_rights(self):
-        if not self.env.su and not self.env.user.has_group(
-            "reseller_billing.group_billing_manager"
-        ):
+        if not self.env["res.users"]._is_billing_manager():
             raise AccessError(
                 self.env._("Billing managers alone say what a reseller may do in the portal.")
             )

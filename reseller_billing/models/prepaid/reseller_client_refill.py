@@ -286,7 +286,7 @@ class ResellerClient(models.Model):
         :raise AccessError: without the group Billing Manager
         :raise UserError: without an amount, while a refill is open, and above a limit
         """
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         for client in self:
             if client.refill_by == "off" or not client.refill_amount:
                 raise UserError(

@@ -184,7 +184,7 @@ class ResellerPrepaidLot(models.Model):
         :raise AccessError: without the group Billing Manager
         :raise UserError: where nothing that was paid is left
         """
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         self.check_access("read")
         items_sudo = self.env["reseller.manual.charge"].sudo()  # lots are closed to all users
         for lot in self:

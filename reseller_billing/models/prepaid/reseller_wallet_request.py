@@ -92,7 +92,7 @@ class ResellerWalletRequest(models.Model):
 
         :raise AccessError: without the group Billing Manager
         """
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         for request in self.filtered(lambda one: one.state == "draft"):
             request_sudo = request.sudo()  # only these buttons write the state
             request_sudo.asked_by_id = self.env.user
@@ -129,7 +129,7 @@ class ResellerWalletRequest(models.Model):
 
         :raise AccessError: without the group Billing Manager, or for one's own request
         """
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         for request in self.filtered(lambda one: one.state == "waiting"):
             if request.asked_by_id == self.env.user:
                 raise AccessError(self.env._("Another person has to approve this."))
@@ -141,7 +141,7 @@ class ResellerWalletRequest(models.Model):
 
         :raise AccessError: without the group Billing Manager
         """
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         waiting = self.filtered(lambda one: one.state in ("draft", "waiting"))
         waiting.sudo().state = "no"  # as above
 

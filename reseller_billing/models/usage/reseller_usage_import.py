@@ -594,7 +594,7 @@ class ResellerUsageImport(models.Model):
         :raise UserError: see `action_void` of events; then nothing is undone
         :raise AccessError: without the group Billing Manager
         """
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         for one in self:
             one.lock_for_update()
             one.invalidate_recordset(["state"])

@@ -177,7 +177,7 @@ class ResellerUsageLine(models.Model):
         self._void_selected(released=True)
 
     def _void_selected(self, released):
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         self.check_access("read")
         for company, events in self.grouped("company_id").items():
             live = events.filtered(lambda one: not one.voided_at)

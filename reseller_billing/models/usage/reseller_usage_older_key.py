@@ -40,7 +40,7 @@ class ResellerUsageOlderKey(models.Model):
     def action_revoke(self):
         """Delete keys, at once and for good."""
         self.check_access("read")
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         system = "base.group_system"
         if not self.env.user.has_group(system) and any(
             user.has_group(system) for user in self.user_id

@@ -101,7 +101,7 @@ class ResellerMonthEnd(models.TransientModel):
             missing
         """
         self.ensure_one()
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         for name in ("accrued_account_id", "deferred_account_id"):
             if not self[name]:
                 raise UserError(

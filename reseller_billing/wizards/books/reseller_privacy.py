@@ -62,7 +62,7 @@ class ResellerPrivacy(models.TransientModel):
         :raise UserError: while an account is served
         """
         self.ensure_one()
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         clients = self._get_clients()
         served = clients.filtered(lambda client: client.state == "active")
         if served:

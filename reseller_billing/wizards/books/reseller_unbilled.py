@@ -78,7 +78,7 @@ class ResellerUnbilled(models.TransientModel):
         :param date first: the opening is that of the evening before
         :param date last: the closing is that of its evening
         """
-        self.env["reseller.billing.run"]._check_may_bill()
+        self.env["res.users"]._check_billing_manager()
         before = date_utils.subtract(first, days=1)
         ends = self.env["reseller.month.end"].with_company(company)
         opening, closing = (

@@ -140,7 +140,7 @@ class ResellerClientChange(models.TransientModel):
         return (
             self.change in TAKES_BACK
             and any(one.billed_until and self.date < one.billed_until for one in self.client_ids)
-            and self.env.user.has_group("reseller_billing.group_billing_manager")
+            and self.env["res.users"]._is_billing_manager()
         )
 
     def _describe_given_back(self):
