@@ -7,8 +7,8 @@ from . import usage
 from . import billing
 from . import documents
 from . import prepaid
-from . import collection
 from . import lockout
+from . import collection
 from . import gate
 from . import books
 from . import portal

@@ -1,6 +1,5 @@
 # From the lowest floor up: a room extends what those below it define.
 # isort: off
-from . import client
 from . import pricing
 from . import usage
 from . import billing

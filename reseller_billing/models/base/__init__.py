@@ -3,7 +3,6 @@
 from . import (
     base,
     intervals,
-    ir_rule,
     res_company,
     res_config_settings,
     res_currency,

@@ -88,16 +88,3 @@ class ResConfigSettings(models.TransientModel):
     reseller_review_factor = fields.Float(
         related="company_id.reseller_review_factor", readonly=False
     )
-
-    def action_create_reseller_accounts(self):
-        """Make the journal and the accounts that this company has not chosen yet; open the accounts."""
-        made = self.company_id._create_reseller_accounts()
-        if not made:
-            return {"type": "ir.actions.client", "tag": "reload"}
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("New Accounts"),
-            "res_model": "account.account",
-            "view_mode": "list,form",
-            "domain": [("id", "in", made.ids)],
-        }

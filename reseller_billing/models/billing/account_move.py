@@ -56,25 +56,7 @@ class AccountMove(models.Model):
         help="It sells only what may be used once it is paid: until then nothing is owed.",
     )
 
-    reseller_month_end = fields.Date(
-        readonly=True,
-        copy=False,
-        help="The day whose unbilled use and unserved fees this entry accrues and defers.",
-    )
-
-    reseller_is_stale = fields.Boolean(
-        string="To Be Made Again",
-        readonly=True,
-        copy=False,
-        help="Bills came into this month's books after its end was posted: it is made again.",
-    )
-
     # Two accountants may end a month at the same moment.
-    _reseller_month_end_uniq = models.UniqueIndex(
-        "(company_id, reseller_month_end, currency_id) "
-        "WHERE reseller_month_end IS NOT NULL AND state = 'posted'",
-        "This day's unbilled use and unserved fees are posted already.",
-    )
 
     @api.model
     def _get_bills_action(self, domain, **context):
@@ -104,13 +86,8 @@ class AccountMove(models.Model):
             # A bill that makes its invoice has no lines but its own.
             if move.reseller_statement_id.invoice_id == move:
                 self.env["reseller.manual.charge"]._follow_invoice(move)
-        twins = self._with_month_end_twins().filtered(lambda move: move.state == "draft")
-        posted = super(AccountMove, self | twins)._post(soft)
-        posted._follow_sold_lots()
-        # A bill that makes its invoice has drawn nothing yet.
-        posted.reseller_statement_id.filtered("invoice_id")._follow_replaced()
+        posted = super()._post(soft)
         posted.reseller_statement_id._link_given_back()
-        posted._mark_month_ends()
         for move in posted.filtered(
             lambda one: one.reseller_client_id and one.invoice_cash_rounding_id
         ):
@@ -119,19 +96,6 @@ class AccountMove(models.Model):
                 reseller_billing=BILLING
             ).reseller_client_id = move.reseller_client_id
         return posted
-
-    def _with_month_end_twins(self):
-        """Return these moves with the other half of each month's end: an entry and its reversal."""
-        entries = (self | self.reversed_entry_id).filtered("reseller_month_end")
-        return self | entries | entries.reversal_move_ids
-
-    def button_draft(self):
-        """Override of `account`: the two halves of a month's end stand and fall together."""
-        return super(AccountMove, self._with_month_end_twins()).button_draft()
-
-    def button_cancel(self):
-        """Override of `account`: the two halves of a month's end stand and fall together."""
-        return super(AccountMove, self._with_month_end_twins()).button_cancel()
 
     def _get_accounting_date_source(self):
         """Override of `account`: bills lie in the books of the last day served, where the company wants that.
@@ -158,149 +122,6 @@ class AccountMove(models.Model):
         if self._get_violated_lock_dates(served, self._affect_tax_report()):
             return source
         return served
-
-    def _mark_month_ends(self):
-        """Have the month's ends be made again that these bills lie in and that do not know them."""
-        ours = self.filtered(lambda move: move.line_ids.reseller_client_id)
-        for company, bills in ours.grouped("company_id").items():
-            stale = self.sudo().search(  # whoever bills need not see the books
-                [
-                    ("company_id", "=", company.id),
-                    ("reseller_month_end", ">=", min(bills.mapped("date"))),
-                    ("state", "=", "posted"),
-                ]
-            )
-            if stale:
-                stale.reseller_is_stale = True
-                cron = self.env.ref("reseller_billing.ir_cron_month_end")
-                cron.sudo()._trigger()  # whoever bills may have it wake up
-
-    @api.model
-    def _cron_month_ends(self):
-        """Make month's ends again that bills came into since, each in a transaction."""
-        cron = self.env["ir.cron"]
-        stale = self._find_stale_month_ends()
-        cron._commit_progress(remaining=len(stale))
-        for entries in stale:
-            entries._follow_bills()
-            if not cron._commit_progress(1):
-                return
-
-    @api.model
-    def _find_stale_month_ends(self):
-        """Return a list of the entries that are to be made again, those of a company's day together."""
-        found = self.search(
-            [("reseller_is_stale", "=", True), ("state", "=", "posted")], order="date, id"
-        )
-        return list(found.grouped(lambda one: (one.reseller_month_end, one.company_id)).values())
-
-    def _follow_bills(self):
-        """Make these entries of a company's day again, or say on them why that cannot be."""
-        try:
-            with self.env.cr.savepoint():
-                self._make_month_end_again()
-        except UserError as error:
-            # As in a locked period: an accountant unlocks it, and makes it again by hand.
-            for entry in self.filtered(lambda one: not one.activity_ids):
-                entry.activity_schedule(
-                    "mail.mail_activity_data_todo",
-                    summary=self.env._("Make this month's end again"),
-                    note=self.env._("Bills came in since. It was not made again: %s", error),
-                    user_id=entry.create_uid.id,
-                )
-
-    def _make_month_end_again(self):
-        """Cancel these entries, of one company's day, and post what they are now."""
-        company, day = self.company_id, self[:1].reseller_month_end
-        journal = self.journal_id[:1]
-        self.button_draft()
-        self.button_cancel()
-        wizards = self.env["reseller.month.end"].with_company(company)
-        wizard = wizards.create({"date": day, "company_id": company.id, "journal_id": journal.id})
-        wizard._post_what_there_is()
-
-    def _check_settles_nothing(self, is_modify):
-        """Refuse plain credit notes of bills that have settled advances, which these would not bring back, and
-        replacements of them at another rate.
-        """
-        for move in self.filtered("reseller_statement_id"):
-            settled = move.invoice_line_ids.filtered(
-                lambda line: line.reseller_settles == "advance"
-            )
-            is_foreign = move.currency_id != move.company_id.currency_id
-            if settled and (is_foreign or not is_modify):
-                move._raise_settled()
-
-    def _raise_settled(self):
-        raise UserError(
-            self.env._(
-                "The wallet has lowered %s: choose Void by Credit Note, which gives the wallet back what it "
-                "gave, and has the days billed again.",
-                self.display_name,
-            )
-        )
-
-    def copy_data(self, default=None):
-        """Override of `account`: a duplicate, which is no bill, is not lowered by a wallet."""
-        found = super().copy_data(default)
-        if self.env.context.get("include_business_fields"):
-            return found  # of what reverses or replaces it
-        for vals in found:
-            if "line_ids" in vals:
-                vals["line_ids"] = [
-                    command
-                    for command in vals["line_ids"]
-                    if not (command[2] or {}).get("reseller_settles")
-                ]
-        return found
-
-    def _check_sells_nothing(self):
-        for lots in self.reseller_statement_id._find_sold_lots():
-            standing = lots.filtered(lambda lot: lot.state != "canceled")
-            if standing:
-                raise UserError(
-                    self.env._(
-                        "This invoice sold %s, which a plain credit note would not take back: choose Void by "
-                        "Credit Note, or refund what is left on the client's page Packages or Wallet.",
-                        standing[0].display_name,
-                    )
-                )
-
-    def _follow_sold_lots(self, day=None):
-        """Have the packages and top-ups that these invoices sell follow them.
-
-        :param date day: from which they do not stand; today if None
-        """
-        statements = self.reseller_statement_id
-        if statements:
-            for lots in statements._find_sold_lots():
-                lots._follow_invoices(day)
-
-    def _is_of_wallet(self, kinds=None):
-        """Whether one of these entries books what wallets and packages gave or got.
-
-        Invoices that sell them are not meant.
-        """
-        domain = Domain("move_id", "in", self.ids)
-        domain &= Domain("kind", "in", kinds) if kinds else Domain("kind", "!=", "buy")
-        return any(
-            self.env[name].sudo().search_count(domain, limit=1)  # accountants need not see wallets
-            for name in ("reseller.wallet.entry", "reseller.prepaid.entry")
-        )
-
-    def _check_not_of_wallet(self):
-        if not _is_billing(self) and self._is_of_wallet():
-            raise UserError(
-                self.env._(
-                    "This entry belongs to a wallet or package and stays with it: void the bill that it "
-                    "pays, enter a credit or debit of the wallet, or refund the package."
-                )
-            )
-
-    def _reverse_moves(self, default_values_list=None, cancel=False):
-        """Override of `account`: entries of wallets are turned by what turns the wallet."""
-        self._check_not_of_wallet()
-        return super()._reverse_moves(default_values_list, cancel)
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -333,8 +154,6 @@ class AccountMove(models.Model):
     def write(self, vals):
         self._check_history(vals)
         if vals.get("state") in ("draft", "cancel"):
-            self.filtered(lambda move: move.state == "posted")._mark_month_ends()
-            self._check_not_of_wallet()
             self._check_voids_nothing()
             # Posted again, it would pay the invoice by itself, which accountants choose.
             ours = self.filtered(lambda one: one.reseller_statement_id and one.reversed_entry_id)
@@ -355,26 +174,7 @@ class AccountMove(models.Model):
         done = super().write(vals)
         if vals.get("state") == "cancel":
             self.reseller_statement_id._void()
-        if vals.get("state") in ("draft", "cancel"):
-            self._follow_sold_lots()
-        if {"state", "invoice_date_due"} & vals.keys():
-            # A credit note that is posted, or an invoice that is cancelled, ends a lock-out, too.
-            self.line_ids._follow_lockouts()
         return done
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_prepaid(self):
-        for name in ("reseller.wallet.entry", "reseller.prepaid.entry"):
-            entries_sudo = self.env[name].sudo()  # who deletes need not see lots
-            entry_sudo = entries_sudo.search([("move_id", "in", self.ids)], limit=1)
-            if entry_sudo:
-                raise UserError(
-                    self.env._(
-                        "%s has sold or booked what is prepaid, whose history stays: cancel it "
-                        "instead.",
-                        entry_sudo.move_id.display_name,
-                    )
-                )
 
     def unlink(self):
         self._check_voids_nothing()
@@ -391,7 +191,6 @@ class AccountMove(models.Model):
         """
         self.ensure_one()
         statement = self.reseller_statement_id
-        statement._leave_invoice(self, reversal)
         lines = self._get_product_lines()
         charges = lines.mapped("charge_id")
         copies = replacement._get_product_lines()
@@ -410,16 +209,12 @@ class AccountMove(models.Model):
         replacement.with_context(reseller_billing=BILLING).write(
             {
                 "reseller_statement_id": statement.id,
-                "reseller_is_offer": self.reseller_is_offer,
                 "delivery_date": self.delivery_date,
             }
         )
         # The accountant need not have rights on statements; the link follows the invoice.
         statement.sudo().invoice_id = replacement
         charges.invalidate_recordset(["move_line_ids"])
-        replacement._follow_sold_lots(reversal.date)
-        if reversal.state == "posted":
-            statement.client_id._book_exchange_of(self | reversal, reversal.date, reversal)
         self.message_post(
             body=self.env._(
                 "The statement %(statement)s is now billed by %(invoice)s.",
@@ -427,6 +222,13 @@ class AccountMove(models.Model):
                 invoice=replacement.display_name,
             )
         )
+
+    def _check_replaceable(self, is_modify):
+        """Hook: refuse a credit note, or a replacement, that would not take back what a bill has done.
+
+        :param bool is_modify: whether another invoice replaces these
+        """
+        self._check_voids_nothing()
 
     def action_correct_taxes(self):
         """Reverse this posted invoice of a statement, and open the draft that replaces it, with the taxes
@@ -443,8 +245,7 @@ class AccountMove(models.Model):
             raise UserError(
                 self.env._("Taxes are corrected on a posted invoice of a statement: choose one.")
             )
-        if self.invoice_line_ids.filtered("reseller_settles"):
-            self._raise_settled()
+        self._check_replaceable(is_modify=True)
         wizard = self.env["account.move.reversal"].with_context(
             active_model=self._name, active_ids=self.ids
         )
@@ -498,3 +299,7 @@ class AccountMove(models.Model):
             "view_mode": "form",
             "res_id": self.reseller_statement_id.id,
         }
+
+    def _is_pro_forma(self):
+        """Whether this is an offer that nobody has paid; a bill without an invoice is none."""
+        return self.reseller_is_offer and self.state == "draft"

@@ -190,12 +190,6 @@ class AccountMoveLine(models.Model):
             or self.reseller_settles
         )
 
-    def _reconcile_post_hook(self, data):
-        """Override of `account`: packages and top-ups that are paid, however, may be used."""
-        done = super()._reconcile_post_hook(data)
-        (data["not_paid_invoices"] | data["in_payment_invoices"])._follow_sold_lots()
-        return done
-
     def _raise_charge_line(self, line):
         raise UserError(
             self.env._(

@@ -3,7 +3,6 @@ from functools import partial
 from typing import NamedTuple
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
@@ -419,15 +418,7 @@ class ResellerCharge(models.Model):
                 first=format_date(self.env, part.days[0]),
                 last=format_date(self.env, part.days[1]),
             )
-        refunded = self.manual_charge_id.refund_lot_id
-        if refunded:
-            sold = refunded.charge_id.move_line_ids[:1]
-            vals["account_id"] = sold.account_id.id
-            vals["tax_ids"] = [fields.Command.set(sold.tax_ids.ids)]
-        elif self.kind == "package":
-            vals["account_id"] = self._get_liability_account().id
-            if not self._takes_taxes():
-                vals["tax_ids"] = [fields.Command.clear()]  # taxed at use
+        vals |= self._prepare_account_vals()
         if part.original:
             vals |= self._prepare_given_back_vals(part, vals["name"])
         elif adjusted:
@@ -506,71 +497,14 @@ class ResellerCharge(models.Model):
         )
         return (quantity, price) if holds else (Decimal(1), amount)
 
-    def _check_top_up(self, gift):
-        """Refuse top-ups that nobody pays for.
-
-        :param Decimal gift: what is given on top of what is paid
-        """
-        self.ensure_one()
-        if self.amount <= 0:
-            raise UserError(
-                self.env._("%s has no price: give money by a credit of the wallet.", self.name)
-            )
-        if self.reseller_id.invoice_to == "none":
-            raise UserError(
-                self.env._(
-                    "%s bills its clients itself: what they pay in is not ours to hold.",
-                    self.reseller_id.display_name,
-                )
-            )
-        limit = self.company_id.reseller_wallet_limit
-        if limit and gift > Decimal(repr(limit)):
-            raise UserError(
-                self.env._(
-                    "%(name)s gives %(amount)s on top, above the limit of one person: give it by a "
-                    "credit of the wallet, which another one approves.",
-                    name=self.name,
-                    amount=self.currency_id.format(float(gift)),
-                )
-            )
-
-    def _check_package_taxes(self):
-        """Refuse taxes that would be booked on the account of what is sold ahead, which owes its cost alone."""
-        template = self._get_product().product_tmpl_id
-        taxes = template._get_sales_taxes(self.company_id, day=self._get_tax_day(None))
-        for tax in taxes.flatten_taxes_hierarchy():
-            shares = tax.invoice_repartition_line_ids
-            if any(
-                share.repartition_type == "tax" and share.factor and not share.account_id
-                for share in shares
-            ):
-                raise UserError(
-                    self.env._(
-                        "The tax %s has no account of its own, so that it would be booked as what is "
-                        "sold ahead: set one.",
-                        tax.display_name,
-                    )
-                )
-
-    def _get_liability_account(self):
-        """Return where what this charge sells is owed until it is used.
-
-        :raise UserError: when the settings name none
-        """
-        self.ensure_one()
-        if self.trace["grant"]["grants"] == "money":
-            return self.client_id._get_wallet_account("deposit")
-        return self.client_id._get_prepaid_account()
-
     def _takes_taxes(self):
         """Whether this charge takes its product's taxes, rather than those of what it gives back, or none."""
         self.ensure_one()
-        if self.manual_charge_id.refund_lot_id:
-            return False
-        if self.kind != "package":
-            return True
-        grant = self.trace["grant"]
-        return grant["grants"] == "units" or grant.get("vat_mode") == "receipt"
+        return True
+
+    def _prepare_account_vals(self):
+        """Hook: return the account and taxes of this charge's invoice line, where they are not its product's."""
+        return {}
 
     def _get_product(self):
         """Return the product whose taxes and account this charge takes."""

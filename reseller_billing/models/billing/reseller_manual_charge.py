@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import UserError
 
 from ... import rating
 from .account_move_line import BILLING
@@ -60,17 +60,6 @@ class ResellerManualCharge(models.Model):
         copy=False,
         help="It was added to the bill's draft invoice, and changes or goes with that line.",
     )
-    refund_lot_id = fields.Many2one(
-        "reseller.prepaid.lot",
-        string="Refunds",
-        readonly=True,
-        copy=False,
-        index="btree_not_null",
-        ondelete="restrict",
-    )
-    refill_id = fields.Many2one(
-        "reseller.refill", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
-    )
     state = fields.Selection(
         [
             ("waiting", "Waits for the next bill"),
@@ -85,27 +74,6 @@ class ResellerManualCharge(models.Model):
         "CHECK (quantity > 0 AND unit_price >= 0)",
         "Quantity and price are above zero: choose Credit to give money back.",
     )
-
-    @api.onchange("product_id")
-    def _onchange_product_id(self):
-        """Sell a package at its price, under its name."""
-        product = self.product_id
-        if product.reseller_grants:
-            self.name = product.display_name
-            self.unit_price = product.currency_id._convert(
-                product.lst_price, self.currency_id, self.company_id, self.date
-            )
-
-    @api.constrains("kind", "product_id")
-    def _check_package(self):
-        for item in self:
-            if item.kind == "credit" and item.product_id.reseller_grants and not item.refund_lot_id:
-                raise ValidationError(
-                    self.env._(
-                        "%s is a package: refund what is left on the client's page Packages.",
-                        item.product_id.display_name,
-                    )
-                )
 
     @api.depends("statement_id", "is_withdrawn")
     def _compute_state(self):
@@ -137,9 +105,13 @@ class ResellerManualCharge(models.Model):
             item.client_id._expect_bill(item.date)
         return items
 
+    @api.model
+    def _get_bill_owned(self):
+        """Return the names of the fields that billing itself keeps."""
+        return {"statement_id", "is_of_invoice"}
+
     def _check_bill_owned(self, vals):
-        owned = {"statement_id", "refill_id", "refund_lot_id", "is_of_invoice"}
-        if owned & vals.keys() and not self.env.su:
+        if self._get_bill_owned() & vals.keys() and not self.env.su:
             raise UserError(self.env._("Billing itself says on which bill a charge is."))
 
     def write(self, vals):
@@ -214,23 +186,6 @@ class ResellerManualCharge(models.Model):
             return statements.action_view_invoice()
         return {"type": "ir.actions.act_window_close"}
 
-    def action_bill_and_charge(self):
-        """Bill these items at once, and charge each bill to its client's saved payment method.
-
-        :raise AccessError: without the group Billing Manager
-        :raise UserError: without a saved method, and while another charge is under way
-        """
-        if any(item.reseller_id.invoice_to == "none" for item in self):
-            raise UserError(
-                self.env._("The reseller bills its clients itself: there is nothing to charge.")
-            )
-        self.action_bill_now()
-        for invoice in self.statement_id.invoice_id:
-            if invoice.move_type == "out_invoice" and invoice.amount_residual > 0:
-                invoice.reseller_client_id._claim_charge(invoice, by_hand=True)
-        self.client_id._trigger_charges()
-        return self.statement_id[:1].action_view_invoice()
-
     # Lines that were added to invoices by hand
 
     @api.model
@@ -292,14 +247,6 @@ class ResellerManualCharge(models.Model):
     @api.model
     def _prepare_line_vals(self, line, statement):
         """Return the values of the charge or credit by hand that an invoice line is."""
-        if line.product_id.reseller_grants:
-            raise UserError(
-                self.env._(
-                    "%(product)s is a package: take it from %(invoice)s and sell it by Sell Package.",
-                    product=line.product_id.display_name,
-                    invoice=line.move_id.display_name,
-                )
-            )
         sign = -1 if line.move_id.move_type == "out_refund" else 1
         with rating.exact():
             factor = 1 - Decimal(repr(line.discount)) / 100
@@ -342,18 +289,9 @@ class ResellerManualCharge(models.Model):
         }
 
     def _prepare_grant(self):
-        """Return what one unit of this item gives to the client, as JSON; None: nothing.
-
-        See product.product._prepare_reseller_grant.
-        """
+        """Hook: return what one unit of this item gives to the client, as JSON; None: nothing."""
         self.ensure_one()
-        if self.refund_lot_id:
-            return None
-        if self.refill_id:
-            return self.refill_id._prepare_grant()
-        if not self.product_id:
-            return None
-        return self.product_id._prepare_reseller_grant(self.currency_id, self.company_id, self.date)
+        return
 
     def _get_product(self):
         self.ensure_one()

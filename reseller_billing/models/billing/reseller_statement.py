@@ -552,15 +552,46 @@ class ResellerStatement(models.Model):
     # Invoices
 
     def _invoice(self, draws, date):
-        """Post the invoices of these bills, sell what is on them, and draw on what is prepaid.
+        """Post the invoices of these bills.
 
-        :param draws: {client id: [rating.Draw]} of the lots of units
+        :param draws: {client id: [rating.Draw]} of what was used of what is paid ahead
         :param date date: of the invoices
         """
-        plan = self._create_invoices(date)
-        self._draw_units(draws, date)
-        self._draw_wallets(date, plan)
-        self._sell_lots(date)
+        moves = self._create_invoices(date)
+        kept = self.union(*moves)._before_posting(moves) if moves else {}
+        if moves:
+            self.union(*moves)._post_drafts(moves, date, kept)
+            for statement, move in moves.items():
+                statement.write({"invoice_id": move.id, "state": "invoiced"})
+            self.union(*moves)._link_given_back()
+        self._after_invoice(draws, date, kept)
+
+    def _before_posting(self, moves):
+        """Hook: what lowers the drafts of these bills does so here.
+
+        :param moves: {statement: its draft invoice or credit note}
+        :return: what later hooks need, by name
+        """
+        return {}
+
+    def _post_drafts(self, moves, date, kept):
+        """Hook: post the drafts of these bills, or leave them for later.
+
+        :param moves: see _before_posting
+        :param date date: of the invoices
+        :param kept: what _before_posting returned
+        """
+        made = self.env["account.move"].with_company(self.company_id).union(*moves.values())
+        # As Odoo's own button does: where a plan is mandatory, nothing is posted without it.
+        made.with_context(validate_analytic=True).action_post()
+
+    def _after_invoice(self, draws, date, kept):
+        """Hook: the invoices of these bills stand, where they have one.
+
+        :param draws: see _invoice
+        :param date date: of the invoices
+        :param kept: what _before_posting returned
+        """
 
     def _get_partner(self):
         """Return who pays this bill: the invoice address of the client or of the reseller."""
@@ -589,11 +620,11 @@ class ResellerStatement(models.Model):
         return self.env["res.partner"].union(*(statement._get_partner() for statement in self))
 
     def _create_invoices(self, date):
-        """Make and post the invoices or credit notes of these statements.
+        """Make the invoices or credit notes of these statements, as drafts.
 
         A statement without an amount, or of a reseller that bills its clients itself, has none.
 
-        :return: what wallets give for them, see _plan_draws
+        :return: {statement: its draft}
         """
         exact = self.charge_ids._get_exact()
         billed = self.filtered(
@@ -641,24 +672,7 @@ class ResellerStatement(models.Model):
                 )
         made = model.union(*moves.values())
         billed._check_unlocked(made, date)
-        back = {one: one._take_bonus_back(moves[one]) for one in billed}
-        plan = billed._plan_draws(moves)
-        # As Odoo's own button does: where a plan is mandatory, nothing is posted without it.
-        paid = model.union(*(moves[statement] for statement in plan))
-        owed = made.filtered(lambda move: not move._is_pro_forma())
-        owed.with_context(validate_analytic=True).action_post()
-        offers = made - owed
-        for offer in offers & paid:
-            offer._post_paid(date)
-        offers.line_ids.with_context(validate_analytic=True)._validate_analytic_distribution()
-        for statement, move in moves.items():
-            statement.write({"invoice_id": move.id, "state": "invoiced"})
-        billed._link_given_back()
-        for statement, amount in back.items():
-            statement._give_bonus_back(amount)
-        if any(client._charges_at_once() for client in billed.client_id):
-            self.env["reseller.client"]._trigger_charges()
-        return plan
+        return moves
 
     def _check_unlocked(self, moves, date):
         """Refuse a day of a locked period: Odoo would move the documents to a later one.
@@ -699,10 +713,6 @@ class ResellerStatement(models.Model):
                         item.name,
                     )
                 )
-        for charge in self.charge_ids.filtered(lambda one: one.kind == "package" and one.amount):
-            charge._get_liability_account()
-            if charge._takes_taxes():
-                charge._check_package_taxes()
         for feature in self.charge_ids.feature_id:
             product = feature._get_product(company)
             if not product:
@@ -763,14 +773,6 @@ class ResellerStatement(models.Model):
         if not (vals.get("invoice_payment_term_id") or partner.property_payment_term_id):
             # Due at once means on the invoice's date, where Odoo would take today.
             vals["invoice_date_due"] = date
-        is_offer = self._is_offer()
-        if is_offer:
-            vals |= {
-                "invoice_payment_term_id": False,
-                "invoice_date_due": date,
-                # A draft has no number: what it is paid under is found in the bank by this.
-                "payment_reference": self.name,
-            }
         charges = self.charge_ids.sorted("sequence")
         below = (sum((exact[charge.id][2] for charge in charges), Decimal(0)) < 0) != turned
         commands, (adjusted, given_back, positions) = [], originals
@@ -796,7 +798,6 @@ class ResellerStatement(models.Model):
             "delivery_date": self._get_delivery_date(exact),
             "invoice_cash_rounding_id": self.client_id._get_cash_rounding().id,
             "reseller_statement_id": self.id,
-            "reseller_is_offer": is_offer,
             "invoice_line_ids": commands,
         }
 

@@ -1,10 +1,20 @@
+from datetime import date
+from decimal import Decimal
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from ... import rating
+
 
 class ResellerStatement(models.Model):
     _inherit = "reseller.statement"
+
+    unit_draws = fields.Json(
+        readonly=True,
+        help="Of a preview: the lots, days, levels and units that it would draw, exact as text.",
+    )
 
     previous_amount = fields.Monetary(
         string="Last Bill", readonly=True, help="What the account's last bill of this kind came to."
@@ -245,3 +255,21 @@ class ResellerStatement(models.Model):
                         statement.client_id.display_name,
                     )
                 )
+
+    @staticmethod
+    def _pack_draws(draws):
+        """Return rating.Draws as JSON, for a preview to keep."""
+        return [
+            [draw.lot, draw.day.isoformat(), draw.level, rating.text(draw.quantity)]
+            for draw in draws
+        ]
+
+    def _unpack_draws(self):
+        """Return {client id: [rating.Draw]} of what these previews would draw."""
+        return {
+            statement.client_id.id: [
+                rating.Draw(lot, date.fromisoformat(day), level, Decimal(quantity))
+                for lot, day, level, quantity in statement.unit_draws or ()
+            ]
+            for statement in self
+        }

@@ -84,7 +84,7 @@ class ResellerStatement(models.Model):
         invoices = self.invoice_id
         for company, of_company in invoices.grouped("company_id").items():
             self.with_company(company)._check_unlocked(of_company, date)
-        # What wallets have paid is open again before the credit note settles it.
+        # What was paid out of advances is open again before the credit note settles it.
         self._void(frees=True, date=date)
         notes = self.env["account.move"]
         for statement in self:
@@ -104,8 +104,7 @@ class ResellerStatement(models.Model):
             for line, back in pairs:
                 days = {name: line[name] for name in ("charge_date_from", "charge_date_to")}
                 back.with_context(reseller_billing=BILLING).write(days)
-            # What was settled is there again at the rate at which it came, what was sold gone at that.
-            statement.client_id._book_exchange_of(invoice | credit, date, credit)
+            statement._after_credit_note(invoice, credit, date)
             statement.sudo().credit_note_id = credit  # statements are closed to all users
             # The books of days before know the bill by this.
             invoice.with_context(reseller_billing=BILLING).write(
@@ -158,12 +157,7 @@ class ResellerStatement(models.Model):
             between._free()
             if last:
                 last._take_back(standing)
-        live._return_to_wallets(date)
-        live._return_units(date)
-        # A package that is taken back is not sold again; other charges wait for another bill.
-        sold = (live - chain).charge_ids.filtered(lambda charge: charge.kind == "package")
-        sold.manual_charge_id.sudo().is_withdrawn = True  # as above
-        self.env["reseller.refill"]._cancel(live)
+        live._before_void(frees, date)
         items_sudo = live.charge_ids.manual_charge_id.sudo()  # as above
         # What was a line of the invoice goes with it: its taxes and account are nowhere else.
         items_sudo.filtered("is_of_invoice").is_withdrawn = True
@@ -178,8 +172,25 @@ class ResellerStatement(models.Model):
             )
         )
         self.env["reseller.usage.daily"].invalidate_model(["statement_id", "former_statement_id"])
-        for lots in live._find_sold_lots():
-            lots._follow_invoices(date)
+        live._after_void(date)
+
+    def _before_void(self, frees, date):
+        """Hook: these bills are about to be void; charges by hand on them wait for another one afterwards.
+
+        :param bool frees: see _void
+        :param date date: of what gives back what they drew on; today where None
+        """
+
+    def _after_void(self, date):
+        """Hook: these bills are void, see _before_void."""
+
+    def _after_credit_note(self, invoice, credit, date):
+        """Hook: a credit note has made this bill void.
+
+        :param invoice: the bill's
+        :param credit: what reverses it
+        :param date date: of the credit note
+        """
 
     def _get_place(self):
         """Return the place of this bill among those of its account: one that bills days again has the

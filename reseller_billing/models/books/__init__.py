@@ -1,7 +1,9 @@
 """What accountants read: accounts, reports, month's ends, and how long things are kept. Uses lockout and what is below."""
 
 from . import (
-    reseller_account_entry,
+    account_move,
+    res_company,
+    res_config_settings,
     reseller_aged_debt,
     reseller_analysis,
     reseller_dashboard,

@@ -98,12 +98,8 @@ class ContractLine(models.Model):
             amount = rating.round_to(
                 quantity * price * (100 - discount) / 100, self.currency_id._get_exact_rounding()
             )
-        company = self.contract_id.company_id
-        grant = self.product_id and self.product_id._prepare_reseller_grant(
-            self.currency_id, company, first
-        )
         return {
-            "kind": "package" if grant else "manual",
+            "kind": "manual",
             "name": self._insert_markers(first, last),
             "quantity": quantity,
             "unit_price": price,
@@ -121,7 +117,6 @@ class ContractLine(models.Model):
                     "quantity": rating.text(quantity),
                     "unit_price": rating.text(price * (100 - discount) / 100),
                 },
-                **({"grant": grant} if grant else {}),
                 "last_date_invoiced": self.last_date_invoiced
                 and self.last_date_invoiced.isoformat(),
             },

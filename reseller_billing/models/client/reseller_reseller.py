@@ -3,7 +3,6 @@ import logging
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import UserError
-from odoo.fields import Domain
 
 _logger = logging.getLogger(__name__)
 
@@ -51,10 +50,6 @@ class ResellerReseller(models.Model):
         default=lambda self: self.env.company.currency_id,
         help="The currency of this reseller's clients' bills. Rules match only bills in their currency.",
     )
-    open_balance = fields.Monetary(
-        compute="_compute_balance", help="What the reseller itself owes, by the invoices it pays."
-    )
-    overdue_balance = fields.Monetary(compute="_compute_balance")
     code = fields.Char(required=True, copy=False, tracking=True)
     user_id = fields.Many2one(
         "res.users",
@@ -103,7 +98,6 @@ class ResellerReseller(models.Model):
     client_ids = fields.One2many("reseller.client", "reseller_id", string="Clients")
     group_ids = fields.One2many("reseller.client.group", "reseller_id", string="Client Groups")
     client_count = fields.Integer(compute="_compute_client_count")
-    price_rule_count = fields.Integer(compute="_compute_price_rule_count")
 
     _code_uniq = models.Constraint(
         "UNIQUE (company_id, code)", "Another reseller of this company has this code already."
@@ -117,15 +111,6 @@ class ResellerReseller(models.Model):
         )
         for reseller in self:
             reseller.client_count = counts.get(reseller, 0)
-
-    def _compute_price_rule_count(self):
-        counts = dict(
-            self.env["reseller.price.rule"]._read_group(
-                [("reseller_id", "in", self.ids)], ["reseller_id"], ["__count"]
-            )
-        )
-        for reseller in self:
-            reseller.price_rule_count = counts.get(reseller, 0)
 
     @api.constrains("currency_id", "company_id")
     def _check_billed(self):
@@ -156,143 +141,7 @@ class ResellerReseller(models.Model):
         self.ensure_one()
         return fields.Date.context_today(self.with_context(tz=self.tz))
 
-    def _get_pricing(self, day, group, client=None, features=None):
-        """Return the rule of every feature that wins on a day, with what it overrides.
-
-        :param group: a reseller.client.group, or empty
-        :param client: a reseller.client, or none: as for clients without prices of their own
-        :param features: of these reseller.feature alone
-        :return: a dict per feature: ``feature``, ``winner`` (may be empty), ``overridden``, and
-            ``levels``, the names of levels
-        """
-        self.ensure_one()
-        if features is None:
-            features = self.env["reseller.feature"].search(
-                [("company_id", "in", [False, self.company_id.id])]
-            )
-        rules = self.env["reseller.price.rule"].search(
-            [
-                ("feature_id", "in", features.ids),
-                ("company_id", "=", self.company_id.id),
-                ("currency_id", "=", self.currency_id.id),
-                "|",
-                ("date_from", "=", False),
-                ("date_from", "<=", day),
-                "|",
-                ("date_to", "=", False),
-                ("date_to", ">=", day),
-                "|",
-                "|",
-                ("level", "=", "default"),
-                ("reseller_id", "=", self.id),
-                "|",
-                ("client_id", "in", client.ids if client else []),
-                ("group_id", "in", group.ids),
-            ]
-        )
-        order = ["client", "group", "reseller", "default"]
-        levels = dict(rules._fields["level"]._description_selection(self.env))
-        by_feature = rules.grouped("feature_id")
-        rows = []
-        for feature in features:
-            candidates = by_feature.get(feature, rules.browse()).sorted(
-                lambda rule: order.index(rule.level)
-            )
-            rows.append(
-                {
-                    "feature": feature,
-                    "winner": candidates[:1],
-                    "overridden": candidates[1:],
-                    "levels": levels,
-                }
-            )
-        return rows
-
     # What it owes itself
-
-    def _find_paying_contacts(self):
-        """Return {reseller: clients} that pay themselves and are contacts of the reseller.
-
-        What they owe is in the ledger of its contact, and no debt of its own.
-        """
-        payers = self.partner_id.commercial_partner_id
-        clients_sudo = self.env["reseller.client"].sudo()  # who asks need not see every client
-        found = clients_sudo.with_context(active_test=False).search(
-            [("partner_id.commercial_partner_id", "in", payers.ids)]
-        )
-        by_payer = found.grouped(lambda client: client.partner_id.commercial_partner_id)
-        return {
-            reseller: clients_sudo
-            if reseller.invoice_to == "reseller"
-            else by_payer.get(reseller.partner_id.commercial_partner_id, clients_sudo)
-            for reseller in self
-        }
-
-    def _get_entries_domain(self):
-        """Return the domain of the entries of this reseller's own account."""
-        self.ensure_one()
-        return Domain(
-            [
-                ("partner_id", "=", self.partner_id.commercial_partner_id.id),
-                ("company_id", "=", self.company_id.id),
-                ("currency_id", "=", self.currency_id.id),
-                ("client_id", "not in", self._find_paying_contacts()[self].ids),
-            ]
-        )
-
-    @api.depends("partner_id", "invoice_to")
-    def _compute_balance(self):
-        keys = ("partner_id", "company_id", "currency_id", "client_id")
-        payers = self.partner_id.commercial_partner_id
-        sums = self.env["reseller.account.entry"]._load_balances(
-            [("partner_id", "in", payers.ids), ("company_id", "in", self.company_id.ids)],
-            fields.Date.context_today(self),
-            keys,
-        )
-        others = self._find_paying_contacts()
-        for reseller in self:
-            mine = (
-                reseller.partner_id.commercial_partner_id,
-                reseller.company_id,
-                reseller.currency_id,
-            )
-            left_out = set(others[reseller].ids)
-            found = [
-                amounts
-                for (*key, client), amounts in sums.items()
-                if tuple(key) == mine and client.id not in left_out
-            ]
-            reseller.open_balance = sum(amounts[0] for amounts in found)
-            reseller.overdue_balance = sum(amounts[1] for amounts in found)
-
-    def action_view_account(self):
-        """Open the itemised history of what the reseller itself pays, with the balance."""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Account of %s", self.display_name),
-            "res_model": "reseller.account.entry",
-            "view_mode": "list",
-            "domain": list(self._get_entries_domain()),
-        }
-
-    def action_view_overdue(self):
-        """Open the documents of the reseller's own that are overdue."""
-        today = fields.Date.context_today(self)
-        overdue = [("date_due", "<", today), ("residual", "!=", 0), ("is_offer", "=", False)]
-        return {
-            **self.action_view_account(),
-            "domain": list(self._get_entries_domain() & Domain(overdue)),
-        }
-
-    def action_view_invoices(self):
-        """Open the invoices and credit notes of the reseller's clients, whoever pays them."""
-        self.ensure_one()
-        return self.env["account.move"]._get_bills_action(
-            [("reseller_reseller_id", "=", self.id)], search_default_group_reseller_client=1
-        )
-
-    # Lock-out, for debts of the reseller's own
 
     def _tell_responsible(self, record, summary, note):
         """Schedule an activity for who is responsible, or the system where nobody may see it.
@@ -326,19 +175,4 @@ class ResellerReseller(models.Model):
             "view_mode": "list,form",
             "domain": [("reseller_id", "=", self.id)],
             "context": {"default_reseller_id": self.id},
-        }
-
-    def action_view_price_rules(self):
-        """Open the prices that hold for all of the reseller's clients."""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Prices"),
-            "res_model": "reseller.price.rule",
-            "view_mode": "list,form",
-            "domain": [("reseller_id", "=", self.id)],
-            "context": {
-                "default_reseller_id": self.id,
-                "default_date_from": fields.Date.context_today(self),
-            },
         }

@@ -2,5 +2,8 @@
 
 from . import (
     payment_transaction,
+    res_company,
     reseller_client_charging,
+    reseller_manual_charge,
+    reseller_statement,
 )

@@ -120,13 +120,13 @@ class ResellerClient(models.Model):
         """Override of `base`: who may not charge may not have it done, by values or by defaults."""
         clients = super().create(vals_list)
         if clients.filtered(lambda one: one.payment_token_id or one.charge_timing != "never"):
-            self._check_may_charge()
+            self.env["res.users"]._check_billing_manager()
         return clients
 
     def write(self, vals):
         """Override of `base`: another payment method than the declined one begins without declines."""
         if {"payment_token_id", "charge_timing"} & vals.keys():
-            self._check_may_charge()
+            self.env["res.users"]._check_billing_manager()
         done = super().write(vals)
         if vals.get("payment_token_id"):
             self.filtered(
@@ -139,10 +139,6 @@ class ResellerClient(models.Model):
         """Override: what became of charges."""
         kept = {"charge_failures", "charge_next_try", "charge_declined_token_id"}
         return super()._get_billing_owned() | kept
-
-    def _check_may_charge(self):
-        if not self.env.su:
-            self.env["res.users"]._check_billing_manager()
 
     def _forget_declines(self):
         declined = self.filtered(lambda one: one.charge_failures or one.charge_next_try)
@@ -470,3 +466,14 @@ class ResellerClient(models.Model):
             )
         if transaction.partner_id.email:
             self.env.ref("reseller_billing.mail_template_declined").send_mail(transaction.id)
+
+    def _have_refill_paid(self, statement):
+        """Override: a refill is charged to the saved method, where the client chose that."""
+        super()._have_refill_paid(statement)
+        if self.refill_by == "card":
+            self._trigger_charges()
+
+    def _after_payment(self):
+        """Override: who has paid is charged again as if nothing had been declined."""
+        super()._after_payment()
+        self._forget_paid_declines()

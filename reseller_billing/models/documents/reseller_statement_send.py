@@ -4,7 +4,6 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command, Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
-from odoo.tools.misc import format_date
 
 _logger = logging.getLogger(__name__)
 # Statements of a transaction: each takes about a second to print.
@@ -239,47 +238,9 @@ class ResellerStatement(models.Model):
         return service._get_invoice_extra_attachments(invoice)
 
     def _get_payment_notes(self):
-        """Return sentences that say what has paid this statement's invoice, and what is charged for it."""
+        """Hook: return sentences that say what has paid this statement's invoice, and what is charged for it."""
         self.ensure_one()
-        client, invoice, notes = self.client_id, self.invoice_id, []
-        entries_sudo = self.env["reseller.wallet.entry"].sudo()  # the client's own
-        drawn = entries_sudo._read_group(
-            [("statement_id", "=", self.id), ("kind", "in", ("draw", "return"))],
-            [],
-            ["amount:sum"],
-        )[0][0]
-        if drawn:
-            notes.append(
-                self.env._("%s of it is paid by the wallet.", self.currency_id.format(-drawn))
-            )
-        is_open = invoice.move_type == "out_invoice" and invoice.amount_residual > 0
-        if (
-            is_open
-            and client._charges_by_itself(invoice)
-            and client._has_chargeable_method()
-            and client._get_method_owner() == invoice.commercial_partner_id
-        ):
-            amount = self.currency_id.format(invoice.amount_residual)
-            method = client.payment_token_id.sudo().display_name  # who pays knows it
-            if client.charge_timing == "due" and not invoice.reseller_is_offer:
-                day = format_date(self.env, invoice.invoice_date_due)
-                notes.append(
-                    self.env._(
-                        "%(amount)s is debited from %(method)s on %(day)s: there is nothing to do.",
-                        amount=amount,
-                        method=method,
-                        day=day,
-                    )
-                )
-            else:
-                notes.append(
-                    self.env._(
-                        "%(amount)s is debited from %(method)s now: there is nothing to do.",
-                        amount=amount,
-                        method=method,
-                    )
-                )
-        return notes
+        return []
 
     def _get_invoice_url(self):
         """Return the address where this statement's invoice is seen and paid, or an empty text."""

@@ -119,8 +119,8 @@ class ResellerLockout(models.Model):
                 ]
                 debtors_sudo = self.env[name].sudo().browse(ids).exists()  # as _follow was called
                 self._evaluate(debtors_sudo, was_paid)
-                if was_paid and name == "reseller.client":
-                    debtors_sudo._forget_paid_declines()
+                if was_paid:
+                    debtors_sudo._after_payment()
 
     @api.model
     def _evaluate(self, debtors, paid=False):

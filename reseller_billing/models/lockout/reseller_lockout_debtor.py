@@ -213,3 +213,6 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
             "view_mode": "list,form",
             "domain": [("lockout_id", "in", self.lockout_ids.ids)],
         }
+
+    def _after_payment(self):
+        """Hook: something was paid of what these debtors owe, in the transaction that ends."""

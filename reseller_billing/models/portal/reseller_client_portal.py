@@ -603,3 +603,15 @@ class ResellerClient(models.Model):
         # No reference twice: late use of one that was deleted would find the other.
         reseller.portal_last_number = max(int(last), reseller.portal_last_number) + 1
         return f"{prefix}{reseller.portal_last_number:04d}"
+
+    def write(self, vals):
+        """Override of `base`: see _keep_users_apart."""
+        if "partner_id" not in vals:
+            return super().write(vals)
+        with self._keep_users_apart():
+            return super().write(vals)
+
+    def unlink(self):
+        """Override of `base`: see _keep_users_apart."""
+        with self._keep_users_apart():
+            return super().unlink()

@@ -133,7 +133,7 @@ class ResellerClient(models.Model):
         clients = super().create(vals_list)
         armed = clients.filtered(lambda one: one.refill_by != "off")
         if armed:  # by values, or by defaults of a context
-            armed._check_may_charge()
+            self.env["res.users"]._check_billing_manager()
             armed._count_days_from_now()
         return clients
 
@@ -141,7 +141,7 @@ class ResellerClient(models.Model):
         """Override of `base`: as for `create`."""
         chosen = {name for name in vals if name.startswith("refill_")} - KEPT
         if chosen:
-            self._check_may_charge()
+            self.env["res.users"]._check_billing_manager()
         done = super().write(vals)
         if chosen:
             # Another limit may hold nothing back any more.
@@ -357,11 +357,13 @@ class ResellerClient(models.Model):
         )
         refill_sudo.charge_item_id = item_sudo
         statement = self.env["reseller.statement"]._bill_by_hand(item_sudo)
-        if self.refill_by == "card":
-            self._trigger_charges()
-        elif statement._get_partner().email:
-            statement._queue_mails()
+        self._have_refill_paid(statement)
         return refill_sudo
+
+    def _have_refill_paid(self, statement):
+        """Hook: ask for the money of a refill's bill, as the client chose: by mail."""
+        if self.refill_by == "invoice" and statement._get_partner().email:
+            statement._queue_mails()
 
     def _has_refill_under_way(self):
         """Whether a refill is open or held back, so that nothing new can come of a trigger."""

@@ -62,7 +62,9 @@ class ResellerPrepaidEntry(models.Model):
         help="Below zero: taken.",
     )
     cost = fields.Monetary(readonly=True, help="Of the units, what was paid for them.")
-    company_currency_id = fields.Many2one(related="company_id.currency_id")
+    company_currency_id = fields.Many2one(
+        related="company_id.currency_id", string="Company Currency"
+    )
     balance = fields.Monetary(
         string="Cost, Company Currency",
         readonly=True,

@@ -1,5 +1,4 @@
 from collections import defaultdict
-from datetime import date
 from decimal import Decimal
 
 from odoo import fields, models
@@ -15,11 +14,6 @@ class ResellerStatement(models.Model):
     """Bills that sell packages, and bills whose use lots of units have paid."""
 
     _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
-
-    unit_draws = fields.Json(
-        readonly=True,
-        help="Of a preview: the lots, days, levels and units that it would draw, exact as text.",
-    )
 
     # Selling
 
@@ -80,19 +74,6 @@ class ResellerStatement(models.Model):
                     "granted": float(units),
                 }
             model_sudo.create(vals)._sell(day)
-
-    def _is_offer(self):
-        """Whether this bill sells only what may be used once it is paid."""
-        self.ensure_one()
-        charges = self.charge_ids.filtered("amount")
-        return (
-            self.kind == "manual"
-            and bool(charges)
-            and all(
-                charge.kind == "package" and charge.trace["grant"]["release"] == "paid"
-                for charge in charges
-            )
-        )
 
     def _find_sold_lots(self):
         """Return the lots of units and of money that these bills have sold, as a list of both."""
@@ -322,24 +303,6 @@ class ResellerStatement(models.Model):
         )
 
     # Previews
-
-    @staticmethod
-    def _pack_draws(draws):
-        """Return rating.Draws as JSON, for a preview to keep."""
-        return [
-            [draw.lot, draw.day.isoformat(), draw.level, rating.text(draw.quantity)]
-            for draw in draws
-        ]
-
-    def _unpack_draws(self):
-        """Return {client id: [rating.Draw]} of what these previews would draw."""
-        return {
-            statement.client_id.id: [
-                rating.Draw(lot, date.fromisoformat(day), level, Decimal(quantity))
-                for lot, day, level, quantity in statement.unit_draws or ()
-            ]
-            for statement in self
-        }
 
     # Reading
 

@@ -488,6 +488,21 @@ class ResellerStatement(models.Model):
             command[2].update({**vals, "partner_id": receivable.partner_id.id})
         return entry
 
+    def _get_payment_notes(self):
+        """Override: what the wallet has paid."""
+        notes = super()._get_payment_notes()
+        entries_sudo = self.env["reseller.wallet.entry"].sudo()  # the client's own
+        [(drawn,)] = entries_sudo._read_group(
+            [("statement_id", "=", self.id), ("kind", "in", ("draw", "return"))],
+            [],
+            ["amount:sum"],
+        )
+        if drawn:
+            notes.append(
+                self.env._("%s of it is paid by the wallet.", self.currency_id.format(-drawn))
+            )
+        return notes
+
     def _return_to_wallets(self, date=None):
         """Give back what void bills had drawn, and what had expired with them, each to its lot.
 

@@ -1,6 +1,7 @@
 """Features, their levels, and prices by scope. Uses client and what is below."""
 
 from . import (
+    reseller_client,
     reseller_feature,
     reseller_feature_level,
     reseller_price_floor,
@@ -8,4 +9,5 @@ from . import (
     reseller_price_part,
     reseller_price_rule,
     reseller_price_tier,
+    reseller_reseller,
 )

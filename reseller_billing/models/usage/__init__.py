@@ -1,6 +1,7 @@
 """Usage on its way in: events, days, files, imports and keys. Uses pricing and what is below."""
 
 from . import (
+    reseller_client,
     reseller_usage_daily,
     reseller_usage_file,
     reseller_usage_import,

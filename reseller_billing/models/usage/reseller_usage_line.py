@@ -927,6 +927,11 @@ class ResellerUsageLine(models.Model):
             raise Refusal("properties", self.env._("The properties hold a zero character."))
         return text
 
+    @api.model
+    def _rejected_from_sql(self):
+        """Hook: return an expression for the moment from which events of `client` are rejected."""
+        return SQL("NULL::timestamp")
+
     def _load_codes(self, events, company):
         """Return what the events' codes stand for: clients, features and levels."""
         objects = [event for event in events if type(event) is dict]
@@ -965,7 +970,7 @@ class ResellerUsageLine(models.Model):
                 company=company.id,
                 refs=list(refs),
                 allowed=key_sudo._clients_sql(),
-                locked_at=self.env["reseller.lockout"]._rejects_events_sql(),
+                locked_at=self._rejected_from_sql(),
             )
         ):
             service = list(zip(firsts, lasts, strict=True))

@@ -2,5 +2,7 @@
 
 from . import (
     account_move_reversal,
+    reseller_client_change,
+    reseller_price_simulation,
     reseller_statement_void,
 )

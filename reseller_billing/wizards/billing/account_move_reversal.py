@@ -5,14 +5,8 @@ class AccountMoveReversal(models.TransientModel):
     _inherit = "account.move.reversal"
 
     def reverse_moves(self, is_modify=False):
-        """Override of `account`: a replacement takes over the statement of what it replaces.
-
-        :raise UserError: for a credit note of packages and top-ups, which are refunded themselves
-        """
-        self.move_ids._check_voids_nothing()
-        self.move_ids._check_settles_nothing(is_modify)
-        if not is_modify:
-            self.move_ids._check_sells_nothing()
+        """Override of `account`: a replacement takes over the statement of what it replaces."""
+        self.move_ids._check_replaceable(is_modify)
         action = super().reverse_moves(is_modify)
         if is_modify:
             originals = self.move_ids.filtered("reseller_statement_id")

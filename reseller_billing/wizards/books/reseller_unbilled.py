@@ -23,7 +23,9 @@ class ResellerUnbilled(models.TransientModel):
         help="Empty: extra lines of contracts, and charges by hand.",
     )
     currency_id = fields.Many2one("res.currency", readonly=True)
-    company_currency_id = fields.Many2one(related="company_id.currency_id")
+    company_currency_id = fields.Many2one(
+        related="company_id.currency_id", string="Company Currency"
+    )
     date_from = fields.Date(string="First Day", readonly=True)
     date_to = fields.Date(string="Last Day", readonly=True)
     opening = fields.Monetary(readonly=True, help="On the evening before the first day.")

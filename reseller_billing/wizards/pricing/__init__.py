@@ -2,5 +2,4 @@
 
 from . import (
     reseller_price_change,
-    reseller_price_simulation,
 )

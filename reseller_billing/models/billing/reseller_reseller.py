@@ -1,0 +1,95 @@
+from odoo import api, fields, models
+from odoo.fields import Domain
+
+
+class ResellerReseller(models.Model):
+    """What a reseller owes itself."""
+
+    _inherit = "reseller.reseller"  # pylint: disable=consider-merging-classes-inherited
+
+    open_balance = fields.Monetary(
+        compute="_compute_balance", help="What the reseller itself owes, by the invoices it pays."
+    )
+    overdue_balance = fields.Monetary(compute="_compute_balance")
+
+    def _find_paying_contacts(self):
+        """Return {reseller: clients} that pay themselves and are contacts of the reseller.
+
+        What they owe is in the ledger of its contact, and no debt of its own.
+        """
+        payers = self.partner_id.commercial_partner_id
+        clients_sudo = self.env["reseller.client"].sudo()  # who asks need not see every client
+        found = clients_sudo.with_context(active_test=False).search(
+            [("partner_id.commercial_partner_id", "in", payers.ids)]
+        )
+        by_payer = found.grouped(lambda client: client.partner_id.commercial_partner_id)
+        return {
+            reseller: clients_sudo
+            if reseller.invoice_to == "reseller"
+            else by_payer.get(reseller.partner_id.commercial_partner_id, clients_sudo)
+            for reseller in self
+        }
+
+    def _get_entries_domain(self):
+        """Return the domain of the entries of this reseller's own account."""
+        self.ensure_one()
+        return Domain(
+            [
+                ("partner_id", "=", self.partner_id.commercial_partner_id.id),
+                ("company_id", "=", self.company_id.id),
+                ("currency_id", "=", self.currency_id.id),
+                ("client_id", "not in", self._find_paying_contacts()[self].ids),
+            ]
+        )
+
+    @api.depends("partner_id", "invoice_to")
+    def _compute_balance(self):
+        keys = ("partner_id", "company_id", "currency_id", "client_id")
+        payers = self.partner_id.commercial_partner_id
+        sums = self.env["reseller.account.entry"]._load_balances(
+            [("partner_id", "in", payers.ids), ("company_id", "in", self.company_id.ids)],
+            fields.Date.context_today(self),
+            keys,
+        )
+        others = self._find_paying_contacts()
+        for reseller in self:
+            mine = (
+                reseller.partner_id.commercial_partner_id,
+                reseller.company_id,
+                reseller.currency_id,
+            )
+            left_out = set(others[reseller].ids)
+            found = [
+                amounts
+                for (*key, client), amounts in sums.items()
+                if tuple(key) == mine and client.id not in left_out
+            ]
+            reseller.open_balance = sum(amounts[0] for amounts in found)
+            reseller.overdue_balance = sum(amounts[1] for amounts in found)
+
+    def action_view_account(self):
+        """Open the itemised history of what the reseller itself pays, with the balance."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Account of %s", self.display_name),
+            "res_model": "reseller.account.entry",
+            "view_mode": "list",
+            "domain": list(self._get_entries_domain()),
+        }
+
+    def action_view_overdue(self):
+        """Open the documents of the reseller's own that are overdue."""
+        today = fields.Date.context_today(self)
+        overdue = [("date_due", "<", today), ("residual", "!=", 0), ("is_offer", "=", False)]
+        return {
+            **self.action_view_account(),
+            "domain": list(self._get_entries_domain() & Domain(overdue)),
+        }
+
+    def action_view_invoices(self):
+        """Open the invoices and credit notes of the reseller's clients, whoever pays them."""
+        self.ensure_one()
+        return self.env["account.move"]._get_bills_action(
+            [("reseller_reseller_id", "=", self.id)], search_default_group_reseller_client=1
+        )

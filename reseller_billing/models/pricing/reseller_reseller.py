@@ -1,0 +1,85 @@
+from odoo import fields, models
+
+
+class ResellerReseller(models.Model):
+    """The prices of a reseller."""
+
+    _inherit = "reseller.reseller"  # pylint: disable=consider-merging-classes-inherited
+
+    price_rule_count = fields.Integer(compute="_compute_price_rule_count")
+
+    def _compute_price_rule_count(self):
+        counts = dict(
+            self.env["reseller.price.rule"]._read_group(
+                [("reseller_id", "in", self.ids)], ["reseller_id"], ["__count"]
+            )
+        )
+        for reseller in self:
+            reseller.price_rule_count = counts.get(reseller, 0)
+
+    def _get_pricing(self, day, group, client=None, features=None):
+        """Return the rule of every feature that wins on a day, with what it overrides.
+
+        :param group: a reseller.client.group, or empty
+        :param client: a reseller.client, or none: as for clients without prices of their own
+        :param features: of these reseller.feature alone
+        :return: a dict per feature: ``feature``, ``winner`` (may be empty), ``overridden``, and
+            ``levels``, the names of levels
+        """
+        self.ensure_one()
+        if features is None:
+            features = self.env["reseller.feature"].search(
+                [("company_id", "in", [False, self.company_id.id])]
+            )
+        rules = self.env["reseller.price.rule"].search(
+            [
+                ("feature_id", "in", features.ids),
+                ("company_id", "=", self.company_id.id),
+                ("currency_id", "=", self.currency_id.id),
+                "|",
+                ("date_from", "=", False),
+                ("date_from", "<=", day),
+                "|",
+                ("date_to", "=", False),
+                ("date_to", ">=", day),
+                "|",
+                "|",
+                ("level", "=", "default"),
+                ("reseller_id", "=", self.id),
+                "|",
+                ("client_id", "in", client.ids if client else []),
+                ("group_id", "in", group.ids),
+            ]
+        )
+        order = ["client", "group", "reseller", "default"]
+        levels = dict(rules._fields["level"]._description_selection(self.env))
+        by_feature = rules.grouped("feature_id")
+        rows = []
+        for feature in features:
+            candidates = by_feature.get(feature, rules.browse()).sorted(
+                lambda rule: order.index(rule.level)
+            )
+            rows.append(
+                {
+                    "feature": feature,
+                    "winner": candidates[:1],
+                    "overridden": candidates[1:],
+                    "levels": levels,
+                }
+            )
+        return rows
+
+    def action_view_price_rules(self):
+        """Open the prices that hold for all of the reseller's clients."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Prices"),
+            "res_model": "reseller.price.rule",
+            "view_mode": "list,form",
+            "domain": [("reseller_id", "=", self.id)],
+            "context": {
+                "default_reseller_id": self.id,
+                "default_date_from": fields.Date.context_today(self),
+            },
+        }

@@ -1,0 +1,144 @@
+"""The rooms of the addon: what lies in one uses only those below it."""
+
+import ast
+import pathlib
+
+import pytest
+
+ADDON = pathlib.Path(__file__).resolve().parents[2] / "reseller_billing"
+# From the lowest up. Each may use itself and those before it; docs/architecture.md says why.
+ROOMS = (
+    "base",
+    "client",
+    "pricing",
+    "usage",
+    "billing",
+    "documents",
+    "prepaid",
+    "lockout",
+    "collection",
+    "gate",
+    "books",
+    "portal",
+)
+# Private names that Odoo has as well: who calls them need not mean a room above.
+OF_ODOO = {"_name", "_reverse_moves", "_trigger"}
+
+pytestmark = pytest.mark.rating
+
+
+def get_files():
+    """Return {path: (room, syntax tree)} of the rooms' Python files."""
+    return {
+        path: (path.parent.name, ast.parse(path.read_text()))
+        for kind in ("models", "wizards")
+        for path in sorted((ADDON / kind).glob("*/*.py"))
+    }
+
+
+def is_above(room, other):
+    return ROOMS.index(room) > ROOMS.index(other)
+
+
+def find_imports(path, tree):
+    """Return the rooms that a file imports from."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        place = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+        parts = place.relative_to(ADDON).parts
+        if len(parts) > 1 and parts[0] in ("models", "wizards"):
+            yield parts[1]
+
+
+def find_private(tree):
+    """Return the private names that a file asks other objects for, but for calls of what it extends."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+            called = getattr(node.value, "func", None)
+            if getattr(called, "id", None) != "super":
+                yield node.attr
+
+
+def find_defined(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("_"):
+            yield node.name
+
+
+def find_model_names(tree):
+    for cls in tree.body:
+        for node in cls.body if isinstance(cls, ast.ClassDef) else ():
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_name":
+                yield ast.literal_eval(node.value)
+
+
+def find_crossings(files):
+    """Return lines that say which file uses what of a room above its own."""
+    defined = {}
+    for room, tree in files.values():
+        for name in find_defined(tree):
+            defined.setdefault(name, set()).add(room)
+    found = []
+    for path, (room, tree) in files.items():
+        found += [
+            f"{path.relative_to(ADDON)} imports from {other}"
+            for other in find_imports(path, tree)
+            if is_above(other, room)
+        ]
+        for name in sorted(set(find_private(tree)) & defined.keys() - OF_ODOO):
+            if all(is_above(other, room) for other in defined[name]):
+                found.append(f"{path.relative_to(ADDON)} uses {name} of {sorted(defined[name])}")
+    return found
+
+
+def test_all_files_lie_in_a_room():
+    for kind in ("models", "wizards"):
+        assert [path.name for path in (ADDON / kind).glob("*.py")] == ["__init__.py"]
+        assert {path.name for path in (ADDON / kind).iterdir() if path.is_dir()} <= {
+            *ROOMS,
+            "__pycache__",
+        }
+
+
+def test_each_room_says_what_lives_in_it():
+    for kind in ("models", "wizards"):
+        for path in (ADDON / kind).glob("*/__init__.py"):
+            assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+def test_rooms_use_only_what_is_below():
+    assert find_crossings(get_files()) == []
+
+
+def test_a_crossing_is_seen():
+    below = ast.parse("from ..books.x import y\ndef f(one):\n    one._open_shelf()\n")
+    above = ast.parse("def _open_shelf(self):\n    pass\n")
+    models = ADDON / "models"
+    crossings = find_crossings(
+        {models / "client" / "a.py": ("client", below), models / "books" / "b.py": ("books", above)}
+    )
+    assert crossings == [
+        "models/client/a.py imports from books",
+        "models/client/a.py uses _open_shelf of ['books']",
+    ]
+
+
+def test_billing_does_not_name_what_is_above_it():
+    """Bills call hooks, which rooms above extend: no model of theirs is asked for."""
+    models = {}
+    for room, tree in get_files().values():
+        for name in find_model_names(tree):
+            # An extension may repeat the name of what it extends.
+            models[name] = min(room, models.get(name, room), key=ROOMS.index)
+    asked = [
+        (path.name, node.slice.value)
+        for path, (room, tree) in get_files().items()
+        if room == "billing"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript)
+        and getattr(node.value, "attr", "") == "env"
+        and isinstance(node.slice, ast.Constant)
+        and is_above(models.get(node.slice.value, "billing"), "billing")
+    ]
+    assert asked == []
