@@ -1,12 +1,13 @@
 {
     "name": "Reseller Billing",
     "summary": "Bill resellers and their clients for what they use",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "category": "Accounting/Accounting",
     "author": "Reseller Billing maintainers",
-    "website": "https://github.com/reseller-billing/reseller-billing",
     "license": "AGPL-3",
+    "development_status": "Beta",
     "application": True,
+    "images": ["static/description/dashboard.png"],
     "depends": ["account", "account_payment", "portal", "contract", "report_xlsx"],
     "data": [
         "security/res_groups.xml",

@@ -1,0 +1,134 @@
+"""A database of each release, with data of every kind, upgraded to what is here: all is as it was."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tarfile
+
+import pytest
+from databases import ROOT, psql
+from test_install import NOISE
+
+pytestmark = pytest.mark.install
+
+RELEASES = pathlib.Path(__file__).with_name("releases")
+
+# What people would find changed: every amount, lot, debt, lock-out and price.
+FACTS = {
+    "statements": "SELECT string_agg(concat_ws('|', name, kind, state, bill_date, period_start,"
+    " period_end, amount_total), E'\\n' ORDER BY id) FROM reseller_statement WHERE state != 'preview'",
+    "charges": "SELECT string_agg(concat_ws('|', id, kind, quantity::text, unit_price::text,"
+    " amount::text, cycle_start, date_to, md5(trace::text)), E'\\n' ORDER BY id) FROM reseller_charge charge"
+    " WHERE EXISTS (SELECT FROM reseller_statement WHERE id = statement_id AND state != 'preview')",
+    "journal items": "SELECT string_agg(concat_ws('|', move_id, account_id, balance, amount_residual,"
+    " reconciled), E'\\n' ORDER BY id) FROM account_move_line",
+    "days": "SELECT string_agg(concat_ws('|', client_id, feature_id, level_id, billing_date,"
+    " quantity::text, statement_id), E'\\n' ORDER BY id) FROM reseller_usage_daily",
+    "money lots": "SELECT string_agg(concat_ws('|', lot_id, kind, amount, cost), E'\\n' ORDER BY id)"
+    " FROM reseller_wallet_entry",
+    "unit lots": "SELECT string_agg(concat_ws('|', lot_id, kind, quantity::text, cost::text), E'\\n'"
+    " ORDER BY id) FROM reseller_prepaid_entry",
+    "lock-outs": "SELECT string_agg(concat_ws('|', client_id, reseller_id, state), E'\\n' ORDER BY id)"
+    " FROM reseller_lockout",
+    "prices": "SELECT string_agg(concat_ws('|', id, feature_id, reseller_id, group_id, client_id,"
+    " date_from, date_to, unit_price::text, recurring_fee::text), E'\\n' ORDER BY id) FROM reseller_price_rule",
+    "clients": "SELECT string_agg(concat_ws('|', ref, state, billed_until, next_bill_date,"
+    " rerate_from), E'\\n' ORDER BY id) FROM reseller_client",
+    "rejections": "SELECT string_agg(concat_ws('|', reason, state), E'\\n' ORDER BY id)"
+    " FROM reseller_usage_rejection",
+}
+# What is live, and what the next bills come to; printed as JSON.
+LIVE = """
+import json
+from freezegun import freeze_time
+with freeze_time("2024-03-20 12:00:00"):
+    found = {}
+    for client in env["reseller.client"].search([("state", "!=", "draft")], order="id"):
+        found[client.ref] = [
+            client.open_balance, client.overdue_balance, client.wallet_balance, client.live_balance,
+            client.lockout_state,
+            [[one["code"], one["used"], one["included_left"], one["prepaid_left"], one["amount"]]
+             for one in client.current_usage()],
+        ]
+        if client.state == "active":
+            bill = client.preview_statement("2024-04-01")
+            found[client.ref].append([bill.amount_total, sorted(
+                [charge.kind, charge.name, charge.amount] for charge in bill.charge_ids)])
+    print("LIVE" + json.dumps(found))
+env.cr.rollback()
+"""
+# The next bills, made.
+BILL = """
+from freezegun import freeze_time
+with freeze_time("2024-04-02 12:00:00"):
+    run = env["reseller.billing.run"].create({"date": "2024-04-02"})
+    run.action_start()
+    while run._process_batch():
+        pass
+    assert not run.parked_line_ids, run.parked_line_ids.mapped("reason")
+    assert not env["reseller.wallet.check"].search([("is_different", "=", True)])
+env.cr.commit()
+"""
+
+
+def odoo(addons, *arguments, stdin=None):
+    """Run Odoo's command line with the addons of some folders; return (output, what it warns of)."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore", "-m", "odoo"),
+            *arguments,
+            f"--addons-path={','.join(str(folder) for folder in addons)}",
+            *("--log-level", "warn"),
+        ],
+        cwd=ROOT,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "ODOO_RC": str(ROOT / "var" / "odoo.conf")},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    warnings = [line for line in done.stderr.splitlines() if not NOISE.search(line)]
+    return done.stdout, warnings
+
+
+def read_facts(database):
+    return {what: psql(sql, database) for what, sql in FACTS.items()}
+
+
+def read_live(addons, database):
+    output, _warnings = odoo(addons, "shell", "-d", database, stdin=LIVE)
+    [line] = [line for line in output.splitlines() if "LIVE{" in line]
+    return json.loads(line.partition("LIVE")[2])
+
+
+@pytest.mark.parametrize("release", sorted(path.name for path in RELEASES.glob("*.tar.xz")))
+def test_a_database_of_a_release_is_as_it_was(databases, release, tmp_path):
+    with tarfile.open(RELEASES / release) as archive:
+        archive.extractall(tmp_path)
+    name = databases.empty()
+    old, new = [tmp_path], [ROOT]
+    assert odoo(old, "-d", name, "-i", "reseller_billing", "--stop-after-init")[1] == []
+    odoo(old, "shell", "-d", name, stdin=(RELEASES / "fill.py").read_text())
+    facts, live = read_facts(name), read_live(old, name)
+    assert all(facts.values()), [what for what, value in facts.items() if not value]
+    # Somebody is locked out, and somebody has something ahead.
+    assert "locked" in json.dumps(live)
+    assert live["payer"][2] > 0
+    psql("ALTER TABLE ir_module_module SET (autovacuum_enabled = off)", name)
+    assert odoo(new, "-d", name, "-u", "reseller_billing", "--stop-after-init")[1] == []
+    assert read_facts(name) == facts
+    assert read_live(new, name) == live
+    expected = {ref: row[-1][0] for ref, row in live.items() if len(row) > 6}
+    odoo(new, "shell", "-d", name, stdin=BILL)
+    billed = psql(
+        "SELECT string_agg(client.ref || '=' || statement.amount_total, ',' ORDER BY client.id)"
+        " FROM reseller_statement statement JOIN reseller_client client ON client.id = client_id"
+        " WHERE statement.bill_date = '2024-04-01' AND statement.state IN ('approved', 'invoiced')",
+        name,
+    )
+    assert {
+        ref: float(amount) for ref, amount in (one.split("=") for one in billed.split(","))
+    } == expected
