@@ -7,7 +7,7 @@ use, and returns charges. Quantities and prices are exact decimals; an amount is
 
 from .bill import Account, Bill, Charge, Feature, FeatureBill, Usage, rate_bill
 from .cycles import DAY, Cycle, Interval, bill_dates_after, cycle_of
-from .money import exact, round_to, text
+from .money import exact, exact_of, round_to, text
 from .prepaid import Draw, Prepaid, UnitLot
 from .quantity import FREE_KINDS, CycleUse, Key
 from .rules import Enrolment, LevelTerms, Membership, Rule, Terms, Tier

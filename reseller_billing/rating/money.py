@@ -9,6 +9,11 @@ ZERO = Decimal(0)
 HALF = Fraction(1, 2)
 
 
+def exact_of(number):
+    """Return the Decimal that a float stands for, as Odoo hands it out: its shortest decimal text."""
+    return Decimal(repr(number))
+
+
 def exact():
     """Return a context manager under which decimal arithmetic never rounds, but raises."""
     return localcontext(EXACT)

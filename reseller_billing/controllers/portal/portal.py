@@ -8,6 +8,7 @@ from odoo.http import request
 from psycopg2 import IntegrityError
 from werkzeug.exceptions import TooManyRequests
 
+from ... import rating
 from ...models.portal.ir_http import LOGIN_AS, OWED
 
 
@@ -62,7 +63,7 @@ class ResellerBillingPortal(CustomerPortal):
                 "errors": {},
                 "html_data": {"lang": (request.env.lang or "en_US").replace("_", "-")},
                 "exact": request.env["res.lang"]._format_exact,
-                "decimal": lambda value: Decimal(repr(value or 0.0)),
+                "decimal": lambda value: rating.exact_of(value or 0.0),
                 "decimal_text": Decimal,
                 "done": None,
                 "wrong": None,
@@ -142,7 +143,7 @@ class ResellerBillingPortal(CustomerPortal):
         if number is None or not number.is_finite() or not 0 <= number < 10**12:
             errors[name] = request.env._("A number, not below zero.")
             return 0.0
-        if Decimal(repr(float(number))) != number:
+        if rating.exact_of(float(number)) != number:
             errors[name] = request.env._("Fewer digits, please.")
         return float(number)
 

@@ -13,6 +13,8 @@ from odoo.http import content_disposition, request
 from odoo.tools import email_normalize
 from odoo.tools.misc import format_date
 
+from ... import rating
+from ...models.base.states import LIVE
 from ...models.portal.reseller_client_portal import MAX_EVENTS
 from ...tools import make_inert
 from .portal import ResellerBillingPortal
@@ -676,9 +678,7 @@ class ResellerPortal(ResellerBillingPortal):
             sees_money=sees_money,
             sees_prices=reseller_sudo.portal_see_prices,
             usage=client_sudo.current_usage() if client_sudo.state == "active" else [],
-            statements=client_sudo.statement_ids.filtered(
-                lambda one: one.state in ("approved", "invoiced")
-            ),
+            statements=client_sudo.statement_ids.filtered(lambda one: one.state in LIVE),
             history=client_sudo._get_history(client_sudo.statement_ids) if sees_money else [],
             owed=client_sudo._load_owed()[client_sudo.id],
             errors=errors,
@@ -738,7 +738,7 @@ class ResellerPortal(ResellerBillingPortal):
         return self._send_statement(self._find_statement(client_sudo, statement_id), kind)
 
     def _send_statement(self, statement, kind):
-        if statement.state not in ("approved", "invoiced"):
+        if statement.state not in LIVE:
             raise request.not_found()
         self._take_export()
         if kind == "pdf":
@@ -936,7 +936,7 @@ def _make_xlsx(head, rows):
         sheet.write_string(0, column, text, bold)
     for number, row in enumerate(rows, 1):
         for column, one in enumerate(row):
-            exact = isinstance(one, Decimal) and Decimal(repr(float(one))) == one
+            exact = isinstance(one, Decimal) and rating.exact_of(float(one)) == one
             if exact and len(one.as_tuple().digits) <= 15:
                 sheet.write_number(number, column, float(one))
             else:

@@ -8,4 +8,5 @@ from . import (
     res_currency,
     res_lang,
     res_users,
+    states,
 )

@@ -1,6 +1,6 @@
-from decimal import Decimal
-
 from odoo import models
+
+from ... import rating
 
 
 class ResCurrency(models.Model):
@@ -9,7 +9,7 @@ class ResCurrency(models.Model):
     def _get_exact_rounding(self):
         """Return the rounding as an exact Decimal: 0.01, not the float next to it."""
         self.ensure_one()
-        return Decimal(repr(self.rounding))
+        return rating.exact_of(self.rounding)
 
     def _format_exact(self, value):
         """Return an exact amount or price with all its decimals and this currency's symbol."""

@@ -1,4 +1,3 @@
-from decimal import Decimal
 from fractions import Fraction
 
 from odoo import fields, models
@@ -144,7 +143,7 @@ class AccountMoveLine(models.Model):
         template, position = self.product_id.product_tmpl_id, self.move_id.fiscal_position_id
         own = template._get_sales_taxes(self.company_id, position, self._get_tax_day())
         unit = self.currency_id._get_exact_rounding()
-        priced = rating.round_to(Decimal(repr(self.charge_amount)), unit)
+        priced = rating.round_to(rating.exact_of(self.charge_amount), unit)
         amount = template._adapt_price(priced, self.currency_id, own, position.map_tax(own))
         sign = -1 if self.move_id.move_type == "out_refund" else 1
         if self.currency_id.compare_amounts(self.quantity * self.price_unit, sign * float(amount)):
@@ -168,8 +167,8 @@ class AccountMoveLine(models.Model):
         """Return what this line has, exact, of an amount of its charge, as priced, that is given back."""
         self.ensure_one()
         unit = self.currency_id._get_exact_rounding()
-        billed = rating.round_to(Decimal(repr(self.charge_amount)), unit)
-        whole = rating.round_to(Decimal(repr(self.quantity * self.price_unit)), unit)
+        billed = rating.round_to(rating.exact_of(self.charge_amount), unit)
+        whole = rating.round_to(rating.exact_of(self.quantity * self.price_unit), unit)
         if self.move_id.move_type == "out_refund":
             whole = -whole
         # What was billed before lines knew it was billed as it was priced.

@@ -1,5 +1,3 @@
-from decimal import Decimal
-
 from odoo import fields, models
 
 from ... import rating
@@ -54,4 +52,4 @@ class ProductTemplate(models.Model):
         found = taxes._adapt_price_unit_to_another_taxes(float(amount), product, taxes, mapped)
         if found == float(amount):
             return amount
-        return rating.round_to(Decimal(repr(found)), currency._get_exact_rounding())
+        return rating.round_to(rating.exact_of(found), currency._get_exact_rounding())

@@ -9,6 +9,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_datetime
 
 from ...tools import CRON_PATIENCE, USAGE_TURN, take_turn
+from ..base.states import LIVE
 
 _logger = logging.getLogger(__name__)
 BATCH = 100
@@ -158,7 +159,7 @@ class ResellerBillingRun(models.Model):
         """Return the domain of the statements of these runs that are bills and say something."""
         return [
             ("run_id", "in", self.ids),
-            ("state", "in", ("approved", "invoiced")),
+            ("state", "in", LIVE),
             ("charge_ids", "!=", False),
         ]
 

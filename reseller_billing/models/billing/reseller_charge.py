@@ -493,7 +493,7 @@ class ResellerCharge(models.Model):
         holds = (
             quantity == round(quantity, quantity_digits)
             and quantity * price == amount
-            and Decimal(repr(float(price))) == price
+            and rating.exact_of(float(price)) == price
         )
         return (quantity, price) if holds else (Decimal(1), amount)
 

@@ -6,6 +6,8 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
+from ..base.states import LIVE
+
 
 class ResellerClient(models.Model):
     """When an account is due, and what its bills are."""
@@ -83,9 +85,7 @@ class ResellerClient(models.Model):
                 )
             made = client.statement_ids.filtered(
                 lambda one, day=day: (
-                    one.bill_date == day
-                    and one.kind == "instant"
-                    and one.state in ("approved", "invoiced")
+                    one.bill_date == day and one.kind == "instant" and one.state in LIVE
                 )
             )
             if made:
@@ -250,7 +250,7 @@ class ResellerClient(models.Model):
         last = self.env["reseller.statement"].search(
             [
                 ("client_id", "=", self.id),
-                ("state", "in", ("approved", "invoiced")),
+                ("state", "in", LIVE),
                 ("kind", "!=", "manual"),
                 ("id", "not in", without.ids),
             ],

@@ -89,7 +89,7 @@ class ResellerManualCharge(models.Model):
     def _get_exact(self):
         """Return (quantity, unit price, amount) as Decimals; quantity and amount signed."""
         self.ensure_one()
-        quantity, price = Decimal(repr(self.quantity)), Decimal(repr(self.unit_price))
+        quantity, price = rating.exact_of(self.quantity), rating.exact_of(self.unit_price)
         if self.kind == "credit":
             quantity = -quantity
         with rating.exact():
@@ -249,9 +249,9 @@ class ResellerManualCharge(models.Model):
         """Return the values of the charge or credit by hand that an invoice line is."""
         sign = -1 if line.move_id.move_type == "out_refund" else 1
         with rating.exact():
-            factor = 1 - Decimal(repr(line.discount)) / 100
-            price = Decimal(repr(line.price_unit)) * factor
-            amount = sign * Decimal(repr(line.quantity)) * price
+            factor = 1 - rating.exact_of(line.discount) / 100
+            price = rating.exact_of(line.price_unit) * factor
+            amount = sign * rating.exact_of(line.quantity) * price
         return {
             "client_id": statement.client_id.id,
             "product_id": line.product_id.id,

@@ -6,10 +6,10 @@ from odoo.fields import Command, Domain
 from odoo.tools import SQL
 
 from ... import rating
+from ..base.states import LIVE
 from .account_move_line import BILLING
 from .reseller_charge import METERED
 
-LIVE = ("approved", "invoiced")
 # Says that a bill is made at once; no request can send it.
 INSTANT = object()
 

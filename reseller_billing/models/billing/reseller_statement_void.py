@@ -5,9 +5,9 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..base.states import LIVE
 from .account_move_line import BILLING
 from .reseller_charge import METERED
-from .reseller_statement import LIVE
 
 
 class ResellerStatement(models.Model):

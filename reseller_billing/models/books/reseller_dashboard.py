@@ -3,6 +3,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, date_utils
 from odoo.tools.misc import format_date
 
+from ..base.states import LIVE
 from ..collection.reseller_client_charging import TRIES
 from ..documents.reseller_statement_send import FAILED
 
@@ -55,7 +56,7 @@ class ResellerDashboard(models.AbstractModel):
         rejected = Domain("state", "=", "open") & Domain("company_id", "in", companies)
         unpriced = Domain("is_unpriced", "=", True) & Domain("company_id", "in", companies)
         failed = Domain("send_state", "in", FAILED) & Domain("company_id", "in", companies)
-        failed &= Domain("state", "in", ("approved", "invoiced"))
+        failed &= Domain("state", "in", LIVE)
         prepared = Domain("state", "=", "prepared") & Domain("company_id", "in", companies)
         near = Domain("cycle_end", ">=", fields.Date.context_today(self))
         near &= Domain("threshold", ">=", 80) & Domain("company_id", "in", companies)

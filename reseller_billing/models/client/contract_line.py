@@ -92,8 +92,8 @@ class ContractLine(models.Model):
         quantity = Decimal(
             repr(self._get_quantity_to_invoice(first, last, self.recurring_next_date))
         )
-        price = Decimal(repr(self.price_unit))
-        discount = Decimal(repr(self.discount or 0.0))
+        price = rating.exact_of(self.price_unit)
+        discount = rating.exact_of(self.discount or 0.0)
         with rating.exact():
             amount = rating.round_to(
                 quantity * price * (100 - discount) / 100, self.currency_id._get_exact_rounding()

@@ -4,6 +4,7 @@ from odoo import fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+from ..base.states import LIVE
 from .reseller_client import DATED_BACK
 
 
@@ -116,7 +117,7 @@ class ResellerClient(models.Model):
                 [
                     ("client_id", "=", self.id),
                     ("bill_date", "=", date),
-                    ("state", "in", ("approved", "invoiced")),
+                    ("state", "in", LIVE),
                     ("kind", "in", ("cycle", "opening")),
                 ],
                 limit=1,

@@ -5,6 +5,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command, Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 
+from ..base.states import LIVE
+
 _logger = logging.getLogger(__name__)
 # Statements of a transaction: each takes about a second to print.
 BATCH = 20
@@ -59,7 +61,7 @@ class ResellerStatement(models.Model):
         self.check_access("read")
         self.env["res.users"]._check_billing_manager()
         for statement in self:
-            if statement.state not in ("approved", "invoiced"):
+            if statement.state not in LIVE:
                 raise UserError(
                     self.env._("%s is no bill: only bills are sent.", statement.display_name)
                 )
@@ -113,7 +115,7 @@ class ResellerStatement(models.Model):
         """Hand the mail of this statement to the mail queue, and mark it as sent."""
         self.ensure_one()
         partner = self._get_partner()
-        if self.state not in ("approved", "invoiced"):
+        if self.state not in LIVE:
             raise UserError(self.env._("The bill is void."))
         if self.invoice_id.state not in (False, "posted") and not self.invoice_id._is_pro_forma():
             raise UserError(

@@ -122,7 +122,7 @@ class ResellerClient(models.Model):
             cost = client_sudo._get_cost_of_use(asked.feature_id, amount)
             if cost > 0 and cost > balance and not lack:
                 lack = self.env._("The prepaid balance does not cover this.")
-            threshold = Decimal(repr(client_sudo.refill_threshold))
+            threshold = rating.exact_of(client_sudo.refill_threshold)
             refills = refills or (
                 asked.refills
                 and bool(client_sudo.refill_amount)

@@ -1,8 +1,8 @@
-from decimal import Decimal
-
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
+
+from ... import rating
 
 THRESHOLDS = {"maximum": (100, 80, 50), "included": (100, 80)}
 LIMITED = (
@@ -163,8 +163,8 @@ class ResellerUsageAlert(models.Model):
         text = self.env._(
             "%(used)s of at most %(maximum)s units of %(feature)s are used in the cycle from "
             "%(first)s to %(last)s.",
-            used=words(Decimal(repr(self.used))),
-            maximum=words(Decimal(repr(self.maximum))),
+            used=words(rating.exact_of(self.used)),
+            maximum=words(rating.exact_of(self.maximum)),
             feature=self.feature_id.name,
             first=self.cycle_start,
             last=self.cycle_end,

@@ -5,6 +5,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ... import rating
 from .reseller_lockout_policy import SEVERITY, STATES
 
 # What is overdue, exact and taxes included; days since the oldest of it was due.
@@ -92,7 +93,7 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
         days = [day or one._today() for one in self]
         companies_sudo = self.company_id.sudo()  # whoever asks need not read the setting
         minimums = {one.id: one.reseller_lockout_minimum for one in companies_sudo}
-        least = {one.id: Decimal(repr(minimums[one.company_id.id])) for one in self}
+        least = {one.id: rating.exact_of(minimums[one.company_id.id]) for one in self}
         for debtor, owed, overdue in self.env.execute_query(self._debts_sql(days)):
             if overdue and owed > 0 and owed >= least[debtor]:
                 found[debtor] = Debt(owed, overdue)

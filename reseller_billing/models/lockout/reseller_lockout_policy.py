@@ -1,6 +1,6 @@
-from decimal import Decimal
-
 from odoo import fields, models
+
+from ... import rating
 
 # From free to shut, in order.
 STATES = [
@@ -55,7 +55,7 @@ class ResellerLockoutPolicy(models.Model):
             lambda stage: (
                 debt.owed > 0
                 and debt.days >= stage.days_overdue
-                and debt.owed > Decimal(repr(stage.amount_over))
+                and debt.owed > rating.exact_of(stage.amount_over)
                 and SEVERITY[stage.state] <= SEVERITY[ceiling]
             )
         )

@@ -6,6 +6,9 @@ from odoo.exceptions import UserError
 from odoo.fields import Command, Domain
 from odoo.tools import SQL
 
+from ... import rating
+from ..base.states import LIVE
+
 # Of one download of events.
 MAX_EVENTS = 100_000
 SCOPES = ("client_id", "group_id", "reseller_id")
@@ -149,7 +152,7 @@ class ResellerClient(models.Model):
         payer = self._get_payer()
         return self.statement_ids.filtered(
             lambda one: (
-                one.state in ("approved", "invoiced")
+                one.state in LIVE
                 and self._shows_money()
                 and (not one.invoice_id or one.invoice_id.commercial_partner_id == payer)
             )
@@ -184,7 +187,7 @@ class ResellerClient(models.Model):
                     "kind": "credit" if sign < 0 else "invoice",
                     "id": invoice.id,
                     "name": invoice.name,
-                    "amount": Decimal(repr(invoice.currency_id.round(sign * amount))),
+                    "amount": rating.exact_of(invoice.currency_id.round(sign * amount)),
                     "statement": statement,
                     "charges": statement.charge_ids,
                 }
@@ -217,7 +220,7 @@ class ResellerClient(models.Model):
                     # The other document may be of more than this account: its name is not shown.
                     "name": ours.move_id.name,
                     "by_payment": bool(other.payment_id or other.statement_line_id),
-                    "amount": sign * Decimal(repr(amount)),
+                    "amount": sign * rating.exact_of(amount),
                     "statement": None,
                     "charges": [],
                 }
@@ -444,7 +447,7 @@ class ResellerClient(models.Model):
     def _get_package_total(self, product):
         """Return what a package costs this client with taxes, a Decimal in its bills' currency."""
         self.ensure_one()
-        price = Decimal(repr(self.currency_id.round(self._get_package_price(product))))
+        price = rating.exact_of(self.currency_id.round(self._get_package_price(product)))
         return self._with_taxes(product, price)
 
     def _get_package_price(self, product):

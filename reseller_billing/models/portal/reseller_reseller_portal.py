@@ -12,6 +12,8 @@ from odoo.tools.image import image_data_uri
 from odoo.tools.misc import format_date
 from PIL import Image
 
+from ..base.states import LIVE
+
 # What a reseller may do beyond looking: for who may do it in the back end to give.
 RIGHTS = frozenset(
     (
@@ -368,7 +370,7 @@ class ResellerReseller(models.Model):
             self.env["reseller.statement"]._read_group(
                 [
                     ("reseller_id", "=", self.id),
-                    ("state", "in", ("approved", "invoiced")),
+                    ("state", "in", LIVE),
                     ("bill_date", ">=", month),
                     ("currency_id", "=", self.currency_id.id),
                     # What is only offered is not billed.
@@ -400,7 +402,7 @@ class ResellerReseller(models.Model):
                 [
                     ("reseller_id", "=", self.id),
                     "|",
-                    ("state", "in", ("approved", "invoiced")),
+                    ("state", "in", LIVE),
                     "&",
                     ("state", "=", "preview"),
                     ("run_id", "=", False),

@@ -1,5 +1,3 @@
-from decimal import Decimal
-
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
@@ -22,8 +20,8 @@ def make_grant(
     return {
         "grants": "units" if feature else "money",
         "feature_id": feature.id if feature else False,
-        "units": rating.text(Decimal(repr(units))),
-        "bonus": rating.text(Decimal(repr(bonus))),
+        "units": rating.text(rating.exact_of(units)),
+        "bonus": rating.text(rating.exact_of(bonus)),
         "valid": list(valid),
         "release": release,
         "priority": priority,

@@ -1,7 +1,7 @@
-from decimal import Decimal
-
 from odoo import fields, models
 from odoo.exceptions import UserError
+
+from ... import rating
 
 
 class ResellerCharge(models.Model):
@@ -27,7 +27,7 @@ class ResellerCharge(models.Model):
                 )
             )
         limit = self.company_id.reseller_wallet_limit
-        if limit and gift > Decimal(repr(limit)):
+        if limit and gift > rating.exact_of(limit):
             raise UserError(
                 self.env._(
                     "%(name)s gives %(amount)s on top, above the limit of one person: give it by a "

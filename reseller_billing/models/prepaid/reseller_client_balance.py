@@ -60,7 +60,7 @@ class ResellerClient(models.Model):
             today, (_since, share) = client._today(), shares[client.id]
             usable = self._keep_to_payer(lots[client], client._get_payer())
             taken = client._take(share, usable)
-            drawn = {vals["lot_id"]: Decimal(repr(vals["amount"])) for vals in taken}
+            drawn = {vals["lot_id"]: rating.exact_of(vals["amount"]) for vals in taken}
             left = sum(
                 (
                     amount + drawn.get(lot.id, 0)
@@ -267,4 +267,4 @@ class ResellerClient(models.Model):
 
 
 def _exact(amount, unit):
-    return rating.round_to(Decimal(repr(amount)), unit)
+    return rating.round_to(rating.exact_of(amount), unit)

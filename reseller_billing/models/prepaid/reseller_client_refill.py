@@ -7,6 +7,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.service.model import retrying
 
+from ... import rating
+
 _logger = logging.getLogger(__name__)
 # What only refills themselves write.
 KEPT = {"refill_held", "refill_since", "refill_ids"}
@@ -178,12 +180,12 @@ class ResellerClient(models.Model):
             by_threshold = with_money.filtered(lambda one: one.refill_on == "threshold")
             for number, balance in by_threshold._load_live_balances().items():
                 client = self.browse(number)
-                amount = Decimal(repr(client.refill_amount))
-                need = _size(balance, Decimal(repr(client.refill_threshold)), amount)
+                amount = rating.exact_of(client.refill_amount)
+                need = _size(balance, rating.exact_of(client.refill_threshold), amount)
                 if need:
                     found[client].append(Need(None, need, Decimal(1), amount, "threshold"))
             for client in (with_money - by_threshold).filtered(lambda one: one._is_refill_day()):
-                amount = Decimal(repr(client.refill_amount))
+                amount = rating.exact_of(client.refill_amount)
                 found[client].append(Need(None, 1, Decimal(1), amount, "day"))
             self._add_unit_needs(company, of_company, found)
         refills = self.env["reseller.refill"].search(
@@ -300,7 +302,7 @@ class ResellerClient(models.Model):
                         client.display_name,
                     )
                 )
-            amount = Decimal(repr(client.refill_amount))
+            amount = rating.exact_of(client.refill_amount)
             need = Need(None, 1, Decimal(1), amount, "hand")
             room = client._get_refill_room()
             if room is not None and room < amount:
@@ -382,7 +384,7 @@ class ResellerClient(models.Model):
         of_month = self._find_refills_of_month()
         of_day = of_month.filtered(lambda one: one.date == today)
         limits = [
-            Decimal(repr(limit)) - sum(Decimal(repr(one.amount)) for one in spent)
+            rating.exact_of(limit) - sum(rating.exact_of(one.amount) for one in spent)
             for limit, spent in (
                 (self.refill_max_charge, of_month.browse()),
                 (self.refill_max_day, of_day),

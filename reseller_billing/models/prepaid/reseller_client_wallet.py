@@ -13,7 +13,7 @@ NEVER, FOREVER = date.min, date.max
 
 def total_of(taken, name):
     """Return how much entry values take, of their `amount`, `cost` or `tax`, as an exact Decimal."""
-    return -sum((Decimal(repr(vals[name])) for vals in taken), Decimal(0))
+    return -sum((rating.exact_of(vals[name]) for vals in taken), Decimal(0))
 
 
 def bonus_of(taken):
@@ -266,8 +266,8 @@ class ResellerClient(models.Model):
         self._take_turn()
         today = self._today()
         lots = self._keep_to_payer(self._load_own_lots(today, today), self._get_payer())
-        taken = self._take(Decimal(repr(amount)), lots)
-        if total_of(taken, "amount") != Decimal(repr(amount)):
+        taken = self._take(rating.exact_of(amount), lots)
+        if total_of(taken, "amount") != rating.exact_of(amount):
             raise UserError(
                 self.env._(
                     "The wallet of %(client)s holds %(balance)s.",

@@ -107,7 +107,7 @@ class ResellerPrepaidLot(models.Model):
     def _is_untouched(self):
         self.ensure_one()
         held = self._load_exact().get(self.id, Held())
-        return self.state == "waiting" or held.units == Decimal(repr(self.granted))
+        return self.state == "waiting" or held.units == rating.exact_of(self.granted)
 
     def _add_entry(self, kind, day, cost, is_granted, move=None, reason=False):
         self.ensure_one()
@@ -118,9 +118,9 @@ class ResellerPrepaidLot(models.Model):
                     "lot_id": self.id,
                     "kind": kind,
                     "date": day,
-                    "quantity": Decimal(repr(self.granted)) * is_granted,
-                    "cost": Decimal(repr(cost)),
-                    "balance": Decimal(repr(balance)),
+                    "quantity": rating.exact_of(self.granted) * is_granted,
+                    "cost": rating.exact_of(cost),
+                    "balance": rating.exact_of(balance),
                     "move_id": move.id if move else None,
                     "reason": reason or None,
                 }

@@ -40,7 +40,7 @@ class ResellerStatement(models.Model):
                 bonus = quantity * Decimal(grant["bonus"])
                 charge._check_top_up(bonus)
                 unit = charge.currency_id._get_exact_rounding()
-                units = bonus + rating.round_to(Decimal(repr(paid)), unit)
+                units = bonus + rating.round_to(rating.exact_of(paid), unit)
             vals = {
                 "client_id": charge.client_id.id,
                 "charge_id": charge.id,

@@ -296,7 +296,7 @@ class ResellerStatement(models.Model):
         self.ensure_one()
         client, invoice = self.client_id, self.invoice_id
         unit = self.currency_id._get_exact_rounding()
-        wanted = rating.round_to(Decimal(repr(invoice.amount_residual)), unit)
+        wanted = rating.round_to(rating.exact_of(invoice.amount_residual), unit)
         there = client._load_own_lots(NEVER, self._get_days()[1])
         taken = client._take(wanted, [row for row in there if row[0] in lots])
         move = self.env["account.move"].with_company(self.company_id)
@@ -360,11 +360,11 @@ class ResellerStatement(models.Model):
             if not lot.date_until or lot.date_until > until:
                 continue
             one = drawn.get(lot.id, dict.fromkeys(("amount", "cost", "tax", "balance"), 0.0))
-            amount = left + Decimal(repr(one["amount"]))
+            amount = left + rating.exact_of(one["amount"])
             if amount > 0:
-                balance = lot._get_balance_left(cost) + Decimal(repr(one["balance"]))
-                tax = lot._get_paid_left(cost) - cost + Decimal(repr(one["tax"]))
-                cost += Decimal(repr(one["cost"]))
+                balance = lot._get_balance_left(cost) + rating.exact_of(one["balance"])
+                tax = lot._get_paid_left(cost) - cost + rating.exact_of(one["tax"])
+                cost += rating.exact_of(one["cost"])
                 found.append(
                     {
                         "lot_id": lot.id,
@@ -397,11 +397,11 @@ class ResellerStatement(models.Model):
         if invoice.reseller_is_offer:
             # In part it would buy nothing, and what is used has to be paid before.
             balance = client._load_live_balances()[client.id]
-            share = share if balance >= Decimal(repr(share)) else 0.0
+            share = share if balance >= rating.exact_of(share) else 0.0
         lines = invoice.invoice_line_ids.filtered(lambda line: line.charge_id.kind in METERED)
         unit = self.currency_id._get_exact_rounding()
         total, metered = (
-            rating.round_to(Decimal(repr(amount)), unit)
+            rating.round_to(rating.exact_of(amount), unit)
             for amount in (share, sum(lines.mapped("price_total")))
         )
         return client._limit_share(total, metered)
@@ -420,7 +420,7 @@ class ResellerStatement(models.Model):
         values = invoice._get_invoice_next_payment_values()
         unit = self.currency_id._get_exact_rounding()
         due, wanted = (
-            rating.round_to(Decimal(repr(amount)), unit)
+            rating.round_to(rating.exact_of(amount), unit)
             for amount in (values.get("amount_due", 0.0), invoice.amount_residual)
         )
         pays = total_of(paying, "cost")
@@ -430,7 +430,7 @@ class ResellerStatement(models.Model):
         if values.get("installment_state") != "epd" or pays != wanted or left > pays:
             return []
         for vals in reversed(paying):
-            saved = min(left, -Decimal(repr(vals["cost"])))
+            saved = min(left, -rating.exact_of(vals["cost"]))
             if saved > 0:
                 left -= saved
                 kept = (vals["cost"] + float(saved)) / vals["cost"]
@@ -480,7 +480,7 @@ class ResellerStatement(models.Model):
             )
             for vals in discount
         ]
-        amount += sum((Decimal(repr(vals["amount_currency"])) for vals in discount), Decimal(0))
+        amount += sum((rating.exact_of(vals["amount_currency"]) for vals in discount), Decimal(0))
         lines.append((receivable.account_id, -float(amount), reason))
         entry = client._prepare_entry(day, reason, lines, receivable.partner_id)
         for command, vals in zip(entry["line_ids"][-1 - len(discount) : -1], discount, strict=True):

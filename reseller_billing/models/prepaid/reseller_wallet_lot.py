@@ -137,7 +137,7 @@ class ResellerWalletLot(models.Model):
         unit = self.currency_id._get_exact_rounding()
         as_of = self.env.context.get("reseller_as_of") or date.max
         entries = self.entry_ids.filtered(lambda entry: entry.date <= as_of)
-        taxes = rating.round_to(Decimal(repr(sum(entries.mapped("tax")))), unit)
+        taxes = rating.round_to(rating.exact_of(sum(entries.mapped("tax"))), unit)
         return cost_left + taxes
 
     def _prepare_settling_line(self, vals, sign, invoice):
@@ -229,7 +229,7 @@ class ResellerWalletLot(models.Model):
         if self.currency_id == self.company_currency_id:
             return cost
         unit = self.company_currency_id._get_exact_rounding()
-        return rating.round_to(Decimal(repr(sum(self.entry_ids.mapped("balance")))), unit)
+        return rating.round_to(rating.exact_of(sum(self.entry_ids.mapped("balance"))), unit)
 
     @api.model
     def _grant(self, client, vals, move=None):

@@ -1,7 +1,7 @@
-from decimal import Decimal
-
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+
+from ... import rating
 
 # The terms that the form in the portal has.
 SETTABLE = ("recurring_fee", "unit_price", "included_quantity")
@@ -89,13 +89,15 @@ class ResellerPriceFloor(models.Model):
         wrong = {}
         for name in ("unit_price", "recurring_fee"):
             if terms[name] < self[name]:
-                wrong[name] = self.env._("Not under %s, please.", money(Decimal(repr(self[name]))))
+                wrong[name] = self.env._(
+                    "Not under %s, please.", money(rating.exact_of(self[name]))
+                )
             highest = self[f"max_{name}"]
             if highest and terms[name] > highest:
-                wrong[name] = self.env._("Not above %s, please.", money(Decimal(repr(highest))))
+                wrong[name] = self.env._("Not above %s, please.", money(rating.exact_of(highest)))
         if terms["included_quantity"] > self.included_quantity:
             wrong["included_quantity"] = self.env._(
                 "At most %s, please.",
-                self.env["res.lang"]._format_exact(Decimal(repr(self.included_quantity))),
+                self.env["res.lang"]._format_exact(rating.exact_of(self.included_quantity)),
             )
         return wrong

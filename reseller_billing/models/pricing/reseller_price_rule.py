@@ -1,5 +1,4 @@
 from contextlib import contextmanager
-from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
@@ -445,7 +444,7 @@ class ResellerPriceRule(models.Model):
         found = super().export_data(fields_to_export)
         found["datas"] = [
             [
-                rating.text(Decimal(repr(value)))
+                rating.text(rating.exact_of(value))
                 if isinstance(value, float) and "e" in repr(value)
                 else value
                 for value in row
@@ -461,10 +460,10 @@ class ResellerPriceRule(models.Model):
         self.ensure_one()
 
         def money(value):
-            return self.currency_id._format_exact(Decimal(repr(value)))
+            return self.currency_id._format_exact(rating.exact_of(value))
 
         def units(value):
-            return self.env["res.lang"]._format_exact(Decimal(repr(value)))
+            return self.env["res.lang"]._format_exact(rating.exact_of(value))
 
         parts = [
             *self._get_fee_in_words(money),

@@ -7,6 +7,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Command
 
 from ... import rating
+from ...models.base.states import LIVE
 
 RANKS = {"default": 0, "reseller": 1, "group": 2, "client": 3}
 
@@ -157,7 +158,7 @@ class ResellerPriceSimulation(models.TransientModel):
             domains.append(fields.Domain(domain))
         statements = self.env["reseller.statement"].search(
             fields.Domain.OR(domains)
-            & fields.Domain("state", "in", ("approved", "invoiced"))
+            & fields.Domain("state", "in", LIVE)
             & fields.Domain("period_start", "!=", False),
             order="bill_date desc",
         )

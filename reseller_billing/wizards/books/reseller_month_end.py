@@ -72,7 +72,7 @@ class ResellerMonthEnd(models.TransientModel):
             for name, _accounts, amount, balance in rows:
                 # What is revalued changes in the company's currency alone.
                 if not amount:
-                    currency, amount = self.company_id.currency_id.id, Decimal(repr(balance))
+                    currency, amount = self.company_id.currency_id.id, rating.exact_of(balance)
                 sums[name, currency][0] += amount
         self.line_ids = [
             Command.create(

@@ -122,7 +122,7 @@ class ResellerMonthEnd(models.TransientModel):
                 if not row[0].date_until or row[0].date_until >= since
             ]
             taken = client._take(share, usable)
-            drawn = {vals["lot_id"]: Decimal(repr(vals["cost"])) for vals in taken}
+            drawn = {vals["lot_id"]: rating.exact_of(vals["cost"]) for vals in taken}
             expired = [Decimal(0), Decimal(0)]
             for lot, _left, cost in lots[client]:
                 if lot.date_until and lot.date_until <= self.date:

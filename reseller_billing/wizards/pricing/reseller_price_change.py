@@ -5,6 +5,8 @@ from odoo.exceptions import UserError
 from odoo.fields import Command
 from odoo.tools import date_utils
 
+from ... import rating
+
 PRICES = ("recurring_fee", "setup_fee", "unit_price", "minimum_amount")
 
 
@@ -93,10 +95,10 @@ class ResellerPriceChange(models.TransientModel):
         }
 
     def _get_changed(self, value):
-        factor = (100 + Decimal(repr(self.percent))) / 100
+        factor = (100 + rating.exact_of(self.percent)) / 100
         if factor < 0:
             raise UserError(self.env._("Prices cannot fall by more than 100 %."))
-        before = Decimal(repr(value))
+        before = rating.exact_of(value)
         price = before * factor
         if self.digits != "exact":
             price = price.quantize(Decimal(1).scaleb(-int(self.digits)), ROUND_HALF_UP)
@@ -104,7 +106,7 @@ class ResellerPriceChange(models.TransientModel):
             raise UserError(
                 self.env._("A price of %s would become free: take more decimal places.", before)
             )
-        if Decimal(repr(float(price))) != price:
+        if rating.exact_of(float(price)) != price:
             raise UserError(
                 self.env._("%s has more digits than a price can hold: round the prices.", price)
             )
