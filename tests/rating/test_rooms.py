@@ -142,3 +142,40 @@ def test_billing_does_not_name_what_is_above_it():
         and is_above(models.get(node.slice.value, "billing"), "billing")
     ]
     assert asked == []
+
+
+def find_methods(files):
+    """Return {(model, method): whether each definition calls the one before, in the order of loading}."""
+    found = {}
+    order = {kind: number for number, kind in enumerate(("models", "wizards"))}
+    places = sorted(
+        files,
+        key=lambda path: (order[path.parts[-3]], ROOMS.index(path.parent.name), path.name),
+    )
+    for path in places:
+        for cls in files[path][1].body:
+            if not isinstance(cls, ast.ClassDef):
+                continue
+            names = {
+                target.id: ast.literal_eval(node.value)
+                for node in cls.body
+                if isinstance(node, ast.Assign)
+                and isinstance(target := node.targets[0], ast.Name)
+                and target.id in ("_name", "_inherit")
+            }
+            model = names.get("_name") or names.get("_inherit")
+            for node in cls.body:
+                if isinstance(node, ast.FunctionDef) and isinstance(model, str):
+                    calls = any(
+                        isinstance(part, ast.Call) and getattr(part.func, "id", "") == "super"
+                        for part in ast.walk(node)
+                    )
+                    found.setdefault((model, node.name), []).append(calls)
+    return found
+
+
+def test_what_overrides_comes_after_what_it_overrides():
+    """Files of a room are loaded by their names: one that begins a method comes before its overrides."""
+    assert [
+        key for key, calls in find_methods(get_files()).items() if False in calls[1:] and calls[0]
+    ] == []

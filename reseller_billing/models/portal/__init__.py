@@ -2,6 +2,7 @@
 
 from . import (
     ir_http,
+    reseller_client_buys,
     reseller_client_portal,
     reseller_login,
     reseller_reseller_portal,

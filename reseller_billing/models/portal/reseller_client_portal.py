@@ -1,9 +1,9 @@
 from contextlib import contextmanager
 from decimal import Decimal
 
-from odoo import SUPERUSER_ID, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Command, Domain
+from odoo.fields import Command
 from odoo.tools import SQL
 
 from ... import rating
@@ -417,129 +417,6 @@ class ResellerClient(models.Model):
         return found
 
     # Buying ahead
-
-    def _pays_itself(self):
-        """Whether the client is who pays, so that it may buy and have itself charged."""
-        self.ensure_one()
-        return (
-            self.reseller_id.invoice_to == "client"
-            and self._get_payer() == self.partner_id.commercial_partner_id
-        )
-
-    def _get_offered_packages(self):
-        """Return the packages that this client may buy in the portal."""
-        self.ensure_one()
-        products = self.env["product.product"]
-        if self.state != "active" or not self._pays_itself():
-            return products
-        return products.search(
-            [
-                ("reseller_grants", "!=", False),
-                ("reseller_in_portal", "=", True),
-                # Others would be owed, and usable, with one press.
-                ("reseller_release", "!=", "invoiced"),
-                ("list_price", ">", 0),
-                ("company_id", "in", (False, self.company_id.id)),
-            ],
-            order="name, id",
-        )
-
-    def _get_package_total(self, product):
-        """Return what a package costs this client with taxes, a Decimal in its bills' currency."""
-        self.ensure_one()
-        price = rating.exact_of(self.currency_id.round(self._get_package_price(product)))
-        return self._with_taxes(product, price)
-
-    def _get_package_price(self, product):
-        """Return what a package costs this client, as priced, in the currency of its bills."""
-        self.ensure_one()
-        return product.currency_id._convert(
-            product.lst_price, self.currency_id, self.company_id, self._today()
-        )
-
-    def _buy_package(self, product):
-        """Return the invoice of a package that this client wants; an open one is not made twice.
-
-        The system makes it, as it makes refills: invoices ask for the rights of who makes them.
-        """
-        self.ensure_one()
-        self._take_turn()
-        items = self.env["reseller.manual.charge"].with_user(SUPERUSER_ID)
-        open_items = items.search(
-            [
-                ("client_id", "=", self.id),
-                ("product_id", "=", product.id),
-                ("refill_id", "=", False),
-                ("statement_id.invoice_id", "any", self.env["account.move"]._get_offers_domain()),
-            ],
-            limit=1,
-        )
-        if not open_items:
-            self._check_purchase(self._get_package_price(product))
-            open_items = items.create(
-                {
-                    "client_id": self.id,
-                    "product_id": product.id,
-                    "name": product.display_name,
-                    "date": self._today(),
-                    "quantity": 1,
-                    "unit_price": self._get_package_price(product),
-                }
-            )
-            open_items.action_bill_now()
-        return open_items.statement_id.invoice_id
-
-    def _check_purchase(self, price):
-        """Refuse a package for a price where too much is ordered and not paid yet.
-
-        :raise UserError: then
-        """
-        ceiling = self.reseller_id.portal_max_purchase
-        open_offers = self.env["account.move"].search(
-            Domain("reseller_client_id", "=", self.id)
-            & self.env["account.move"]._get_offers_domain()
-        )
-        if ceiling and sum(open_offers.mapped("amount_residual")) + price > ceiling:
-            raise UserError(
-                self.env._(
-                    "At most %s may be ordered and not paid yet: pay what is open first.",
-                    self.currency_id.format(ceiling),
-                )
-            )
-
-    def _check_refill_ceilings(self, vals):
-        """Return {field: what is wrong} of how this client wants its wallet refilled.
-
-        :param dict vals: ``refill_amount``, ``refill_max_charge`` and ``refill_max_month``
-        """
-        self.ensure_one()
-        ceilings = {
-            "refill_amount": self.reseller_id.portal_max_refill,
-            "refill_max_charge": self.reseller_id.portal_max_refill,
-            "refill_max_month": self.reseller_id.portal_max_month,
-        }
-        return {
-            name: self.env._("At most %s, please.", self.currency_id.format(ceiling))
-            for name, ceiling in ceilings.items()
-            if ceiling and vals[name] > ceiling
-        }
-
-    def _get_usable_tokens(self, user):
-        """Return the saved payment methods of this client's own contact and of its user's.
-
-        Contacts beneath it may be other clients, with methods of their own.
-        """
-        self.ensure_one()
-        tokens = self.env["payment.token"]
-        if not self._pays_itself():
-            return tokens
-        return tokens.search(
-            [
-                ("partner_id", "in", (self.partner_id | user.partner_id).ids),
-                ("provider_id.company_id", "=", self.company_id.id),
-                ("provider_id.state", "!=", "disabled"),
-            ]
-        )
 
     # Invitation
 

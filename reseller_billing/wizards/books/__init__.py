@@ -2,6 +2,8 @@
 
 from . import (
     reseller_month_end,
+    reseller_month_end_entry,
+    reseller_month_end_load,
     reseller_month_end_prepaid,
     reseller_privacy,
     reseller_report_period,

@@ -1,0 +1,139 @@
+import logging
+from functools import partial
+
+from odoo import api, models
+from odoo.exceptions import UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
+from odoo.tools import SQL
+from odoo.tools.misc import split_every
+
+from ...tools import CRON_PATIENCE, USAGE_TURN, take_turn
+from .reseller_usage_import import BATCH, COUNTS, SHOWN, _Outcome
+
+_logger = logging.getLogger(__name__)
+
+
+class ResellerUsageImport(models.Model):
+    """Files are taken in, batch by batch."""
+
+    _inherit = "reseller.usage.import"  # pylint: disable=consider-merging-classes-inherited
+
+    @api.model
+    def _cron_process(self):
+        """Take long files in, one batch a transaction; one that was stopped goes on where it was."""
+        cron = self.env["ir.cron"]
+        for one in self.search([("state", "=", "running")], order="id"):
+            cron._commit_progress(remaining=one.row_count - one.rows_done)
+            try:
+                if one.replaces:
+                    with take_turn(self.env.cr, USAGE_TURN, one.company_id.id, CRON_PATIENCE):
+                        retrying(one._take_whole, self.env)
+                    cron._commit_progress(one.row_count, remaining=0)
+                    continue
+                for batch in split_every(BATCH, one._read_events(one.last_row), list):
+                    with take_turn(self.env.cr, USAGE_TURN, one.company_id.id, CRON_PATIENCE):
+                        retrying(partial(one._take, batch), self.env)
+                    if not cron._commit_progress(
+                        len(batch), remaining=max(one.row_count - one.rows_done, 0)
+                    ):
+                        return
+                one.state = "done"
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                raise
+            except Exception as error:
+                # One file that cannot be read does not hold up those behind it.
+                self.env.cr.rollback()
+                if not isinstance(error, UserError):
+                    _logger.exception("Usage file %s cannot be taken in", one.id)
+                one.write({"state": "failed", "failure": str(error)})
+            cron._commit_progress(remaining=0)
+
+    def _create_missing(self):
+        """Make what the rows name and Odoo lacks, where that is asked for.
+
+        :return: what a person should know of it, or False
+        """
+        return False
+
+    def _ingest(self, batch, scope=None):
+        """Ingest rows as (number, key, event); see reseller.usage.line.ingest."""
+        self.ensure_one()
+        lines = self.env["reseller.usage.line"].with_company(self.company_id)
+        lines._check_may_send()
+        kept = [
+            {"import_id": self.id, "import_row": number, "import_key": key}
+            for number, key, _event in batch
+        ]
+        return lines._ingest([event for _number, _key, event in batch], kept, scope)
+
+    def _take_all(self):
+        """Take the whole file in, without commit; return values that say what came of it."""
+        outcome, number = _Outcome(), 0
+        scope = self._open_scope() if self.replaces else None
+        for batch in split_every(BATCH, self._read_events(), list):
+            result = self._ingest(batch, scope)
+            if scope:
+                self._check_told(batch, result["rejected"])
+            outcome.add(batch, result)
+            number = batch[-1][0]
+        vals = {**outcome.counts, "reasons": outcome.reasons, "last_row": number, "notice": False}
+        if scope:
+            gone, names = self.env["reseller.usage.line"]._close_scope(self.company_id)
+            vals.update(exchanged=scope.exchanged, voided=gone)
+            if names:
+                vals["notice"] = self.env._(
+                    "These clients have no row in the file, and lose their use of these days: %s.",
+                    ", ".join(names),
+                )
+        return vals
+
+    def _check_told(self, batch, rejected):
+        """Refuse a replacing file with rejected rows of which nobody can tell what they replace."""
+        unknown = []
+        for entry in rejected:
+            number, key, event = batch[entry["index"]]
+            if not isinstance(event, dict) or event.get("id") == key:
+                unknown.append(f"{number}: {entry['reason']}")
+        if unknown:
+            raise UserError(
+                self.env._(
+                    "Rows without an event ID cannot be taken in, and so nothing is replaced: nobody could "
+                    "tell what was there before of them. Mend or leave out:\n%s",
+                    "\n".join(unknown[:SHOWN]),
+                )
+            )
+
+    def _open_scope(self):
+        """Open the scope that the file replaces: its sources' use of the days, clients and features."""
+        sources = {
+            event.get("source")
+            for _number, _key, event in self._read_events()
+            if isinstance(event, dict)
+        }
+        condition = SQL(
+            "line.source = ANY(%s) AND line.billing_date BETWEEN %s AND %s",
+            list(sources),
+            self.replace_from,
+            self.replace_to,
+        )
+        for column, records in (
+            ("client_id", self.replace_client_ids),
+            ("feature_id", self.replace_feature_ids),
+        ):
+            if records:
+                condition = SQL(
+                    "%s AND %s = ANY(%s)", condition, SQL.identifier("line", column), records.ids
+                )
+        return self.env["reseller.usage.line"]._open_scope(self.company_id, condition)
+
+    def _take_whole(self):
+        """Take the whole file in, with what it replaces, in one transaction, without commit."""
+        vals = self._take_all()
+        vals["notice"] = "\n".join(filter(None, (self.notice, vals["notice"])))
+        self.write({**vals, "state": "done"})
+
+    def _take(self, batch):
+        """Take a batch of rows in and count them, without commit."""
+        outcome = _Outcome({name: self[name] for name in COUNTS}, self.reasons)
+        outcome.add(batch, self._ingest(batch))
+        self.write({**outcome.counts, "reasons": outcome.reasons, "last_row": batch[-1][0]})

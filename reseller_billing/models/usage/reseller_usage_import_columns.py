@@ -1,0 +1,231 @@
+import base64
+import contextlib
+import hashlib
+import itertools
+import json
+from collections import Counter
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from .reseller_usage_file import ZIP, Number
+from .reseller_usage_import import DATE, KEY, NUMBERS, REASON, SAID, _normalise
+from .reseller_usage_mapping import TARGETS
+from .reseller_usage_reader import UnreadableEvent
+
+
+class ResellerUsageImport(models.Model):
+    """What a file's rows say."""
+
+    _inherit = "reseller.usage.import"  # pylint: disable=consider-merging-classes-inherited
+
+    def _open(self):
+        """Return (header, rows) of the file, see reseller.usage.file."""
+        return self.env["reseller.usage.file"]._open(
+            self._get_content(), self.encoding, self.delimiter
+        )
+
+    def _get_content(self):
+        self.ensure_one()
+        # A form that is being edited has the file as it was saved.
+        saved = self._origin or self
+        return base64.b64decode(saved.with_context(bin_size=False).file or b"")
+
+    def _is_workbook(self):
+        return self._get_content().startswith(ZIP)
+
+    def _read_columns(self, guess):
+        """Make the columns anew from the file's first rows, keeping what has been chosen.
+
+        :param bool guess: whether the columns tell the format, where no mapping does
+        """
+        for one in self:
+            chosen = {column.name: column.target for column in one.column_ids}
+            mapped = {column.name: column.target for column in one.mapping_id.column_ids}
+            header, samples = [], []
+            # The preview tells what is wrong; another encoding or delimiter may read it.
+            with contextlib.suppress(UserError):
+                header, rows = one._open()
+                samples += (row for _number, row in itertools.islice(rows, 3))
+            if guess and not one.mapping_id:
+                one.format = one._guess_format(header)
+            guessed = self.env["reseller.usage.column"]._guess_targets(header)
+            known = mapped or {**guessed, **chosen}
+            one.column_ids = [
+                fields.Command.clear(),
+                *(
+                    fields.Command.create(
+                        {
+                            "sequence": number,
+                            "name": name,
+                            "target": known.get(name, False),
+                            "sample": ", ".join(row[number] for row in samples if row[number:]),
+                        }
+                    )
+                    for number, name in enumerate(header)
+                    if name and name not in (KEY, REASON)
+                ),
+            ]
+
+    @api.model
+    def _guess_format(self, header):
+        return "table"
+
+    def _check_columns(self):
+        """Raise a UserError that says what the columns lack to become events."""
+        self.ensure_one()
+        if self.format != "table":
+            getattr(self, f"_check_columns_{self.format}")()
+            return
+        header, _rows = self._open()
+        wanted = dict(self.column_ids._fields["target"]._description_selection(self.env))
+        given = {
+            "client": self.default_client_id,
+            "feature": self.default_feature_id,
+            "quantity": self.default_quantity,
+        }
+        targets = set(self.column_ids.mapped("target"))
+        lacking = [
+            wanted[name]
+            for name in ("client", "feature", "time", "quantity")
+            if name not in targets and not given.get(name)
+        ]
+        if lacking:
+            raise UserError(
+                self.env._(
+                    "Choose the columns that are: %s. Or a value for all rows.", ", ".join(lacking)
+                )
+            )
+        gone = [
+            column.name
+            for column in self.mapping_id.column_ids
+            if column.target and column.name not in header
+        ]
+        if gone:
+            raise UserError(
+                self.env._("The file lacks columns that the mapping names: %s.", ", ".join(gone))
+            )
+
+    def _read_events(self, after=0, limit=None):
+        """Yield (number of the row, its key, event) of the file's rows after one.
+
+        The key is the event's id where the file has none: what the event says, in whichever way the
+        file writes it, and how often it said so before. Properties are no part of it.
+
+        :raise UserError: when the rest of the file cannot be read
+        """
+        self.ensure_one()
+        header, rows = self._open()
+        prepare = getattr(self, f"_get_reader_{self.format}")()
+        seen = Counter()
+        for count, (number, texts) in enumerate(rows):
+            if limit is not None and count >= limit:
+                return
+            row = dict(zip(header, texts, strict=False))
+            key, _reason = str(row.pop(KEY, "") or ""), row.pop(REASON, "")
+            event = prepare(row)
+            if not key:
+                # The same may be said in a file more than once: each time is an event.
+                said = json.dumps([_normalise(name, event.get(name)) for name in SAID])
+                digest = hashlib.blake2b(said.encode(), digest_size=16).digest()
+                seen[digest] += 1
+                key = f"{digest.hex()}/{seen[digest]}"
+                if self.repeats == "further" and not self.replaces:
+                    key += f"/{self.id}"
+            if number <= after:
+                continue
+            event.setdefault("id", key)
+            if any(texts[len(header) :]):
+                event = self._too_long(number, header, texts)
+            yield number, key, event
+
+    def _too_long(self, number, header, texts):
+        reason = self.env._(
+            "Row %(number)s has %(found)s values, the first line names %(wanted)s columns.",
+            number=number,
+            found=len(texts),
+            wanted=len(header),
+        )
+        return UnreadableEvent(f"{number}: {', '.join(texts)}", reason)
+
+    def _get_reader_table(self):
+        """Return a function from a row, by column name, to an event, with an id where it has one."""
+        columns = {
+            target: self.column_ids.filtered(lambda one, target=target: one.target == target)
+            for target, _label in TARGETS
+        }
+        kept = columns.pop("properties").mapped("name")
+        columns = {target: found.name for target, found in columns.items() if found}
+        given = {
+            "source": self.source,
+            "client": self.default_client_id.ref,
+            "feature": self.default_feature_id.code,
+            "quantity": self.default_quantity,
+        }
+        given = {name: value for name, value in given.items() if value}
+        zone = ZoneInfo(self.tz)
+
+        def prepare(row):
+            event = dict(given)
+            for target, name in columns.items():
+                if row.get(name):
+                    event[target] = row[name] if target == "quantity" else str(row[name])
+            event["time"] = self._parse_time(event.get("time"), zone)
+            event["quantity"] = self._parse_quantity(event.get("quantity"))
+            properties = {name: str(row[name]) for name in kept if row.get(name)}
+            if properties:
+                event["properties"] = properties
+            return event
+
+        return prepare
+
+    def _parse_time(self, text, zone):
+        """Return a time of the file in RFC 3339, or as it stands where it does not fit."""
+        if not text:
+            return None
+        try:
+            moment, clock = self._read_time(text.strip())
+            if not clock:
+                # So that a client a few zones away has its use on the same day.
+                moment = datetime.combine(moment, time(12))
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=zone)
+            return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        except (ValueError, OverflowError, OSError):
+            return str(text)
+
+    def _read_time(self, text):
+        """Return (moment, whether it has a time of day); raise ValueError where it does not fit."""
+        if self.time_format == "unix":
+            return datetime.fromtimestamp(float(text), UTC), True
+        if text[:4].isdigit() and text[4:5] == "-":
+            # The year comes first: that is clear in any format.
+            return datetime.fromisoformat(text), len(text) > len("2026-01-31")
+        found = DATE.fullmatch(text)
+        if self.time_format == "iso" or not found:
+            raise ValueError(text)
+        first, second, year, *clock, fraction = found.groups()
+        day, month = (first, second) if self.time_format == "dmy" else (second, first)
+        moment = datetime(
+            *map(int, (year, month, day)),
+            *(int(part or 0) for part in clock),
+            int((fraction or "").ljust(6, "0")),
+        )
+        return moment, clock[0] is not None
+
+    def _parse_quantity(self, text):
+        """Return a number of the file as a decimal text.
+
+        What is no number as the file writes them is marked, so that it is rejected: 1.5 where 1,5
+        is meant must not pass for either.
+        """
+        if not text or isinstance(text, Number):
+            return text and str(text)
+        group, grouped, plain = NUMBERS[self.decimal_sign]
+        if grouped.fullmatch(text):
+            text = group.sub("", text)
+        if not plain.fullmatch(text):
+            return f"{text} (?)"
+        return text.replace(",", ".")

@@ -1,0 +1,501 @@
+import json
+import unicodedata
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
+
+from odoo import api, models
+from odoo.tools import SQL
+
+from .reseller_usage_line import (
+    AHEAD,
+    DECIMAL,
+    KEYED,
+    MAX_DECIMALS,
+    MAX_LENGTH,
+    MAX_PROPERTIES,
+    MAX_QUANTITY,
+    RFC3339,
+    ZERO_CHARACTER,
+    Refusal,
+    _as_number,
+    _holds,
+    _is_key,
+    _lookup,
+    _printable,
+)
+from .reseller_usage_reader import UnreadableEvent
+
+
+class ResellerUsageLine(models.Model):
+    """What an event says, checked."""
+
+    _inherit = "reseller.usage.line"  # pylint: disable=consider-merging-classes-inherited
+
+    def _parse_events(self, events, company):
+        """Return (rows, rejected): rows in the order of COLUMNS, (index, reason, kind)."""
+        clients, features, levels = self._load_codes(events, company)
+        corrected = self._load_corrected(events, company)
+        limits = self._get_oldest_day(company), datetime.now(UTC) + AHEAD
+        permit = self.env["reseller.usage.key"]._get_current()._get_permit()
+        zones, rows, rejected = {}, [], []
+        for index, event in enumerate(events):
+            try:
+                self._check_permit(event, permit)
+                row = self._parse_event(
+                    event,
+                    clients,
+                    features,
+                    levels,
+                    corrected,
+                    zones,
+                    limits,
+                    permit.may_correct,
+                )
+                if corrected is not None:
+                    self._take_from_corrected(row, corrected)
+            except Refusal as error:
+                rejected.append((index, _printable(str(error)), error.kind))
+                continue
+            rows.append((index, *row))
+        return rows, rejected
+
+    @api.model
+    def _has_key(self, event):
+        """Whether an event from outside has an id and a source, by which it is known again."""
+        return type(event) is dict and _is_key(event.get("id")) and _is_key(event.get("source"))
+
+    def _check_permit(self, event, permit):
+        """Refuse what the key by which events come may not send.
+
+        :param permit: a Permit of reseller.usage.key
+        """
+        if type(event) is not dict:
+            return
+        source = event.get("source")
+        if permit.sources and not (type(source) is str and source in permit.sources):
+            raise Refusal("key", self.env._("The key may not send events of source %s.", source))
+        if not permit.may_correct and event.get("corrects"):
+            raise Refusal("key", self.env._("The key may not send corrections."))
+
+    def _take_from_corrected(self, row, corrected):
+        """Count a correction off what is left of its event; refuse one that is more than that.
+
+        The corrections of one event together leave zero at least (rating 14).
+
+        :param row: the correction, or another event, as a row
+        :param corrected: as of `_load_corrected`, which it updates
+        """
+        client, feature, level, quantity, _time, day, source, external_id, corrects, *_rest = row
+        key = (source, external_id)
+        if key not in corrected:
+            corrected[key] = [client, feature, level, day, max(quantity, Decimal(0)), set()]
+        if not corrects or quantity >= 0:
+            return
+        found = corrected[source, corrects]
+        if external_id in found[5]:
+            return  # it is counted already
+        if found[4] + quantity < 0:
+            raise Refusal(
+                "corrects",
+                self.env._(
+                    "Of the event %(number)s only %(left)s are left to correct.",
+                    number=corrects,
+                    left=f"{found[4]:f}",
+                ),
+            )
+        found[4] += quantity
+        found[5].add(external_id)
+
+    def _parse_event(
+        self, event, clients, features, levels, corrected, zones, limits, may_correct=True
+    ):
+        """Return one event as a row; raise Refusal with the reason if it cannot be taken.
+
+        :param limits: the first day that takes late use, and the last moment of any
+        """
+        if type(event) is not dict:
+            unread = self.env._("An event is an object with named values.")
+            raise Refusal(
+                "unreadable", event.reason if isinstance(event, UnreadableEvent) else unread
+            )
+        external_id, source = event.get("id"), event.get("source")
+        if not _is_key(external_id):
+            raise Refusal(
+                "id", self.env._("The event's id is no text of 1 to %s characters.", MAX_LENGTH)
+            )
+        if not _is_key(source):
+            raise Refusal(
+                "id", self.env._("The event's source is no text of 1 to %s characters.", MAX_LENGTH)
+            )
+        client = _lookup(clients, event.get("client"))
+        if not client:
+            text = self.env._("There is no client with reference %s.", event.get("client"))
+            raise Refusal("client", self._explain_unknown(text, event.get("client")))
+        feature = _lookup(features, event.get("feature"))
+        if not feature:
+            text = self.env._("There is no feature with code %s.", event.get("feature"))
+            raise Refusal("feature", self._explain_unknown(text, event.get("feature")))
+        level = event.get("level")
+        if level:
+            level = _lookup(levels, (feature, level))
+            if not level:
+                raise Refusal(
+                    "level",
+                    self.env._(
+                        "The feature %(feature)s has no level with code %(level)s.",
+                        feature=event["feature"],
+                        level=event["level"],
+                    ),
+                )
+        oldest, latest = limits
+        occurred_at = self._parse_time(event.get("time"), latest)
+        quantity = self._parse_quantity(event.get("quantity"))
+        if quantity < 0 and not may_correct:
+            raise Refusal("key", self.env._("The key may not send negative use."))
+        properties = event.get("properties")
+        if properties is not None:
+            # An empty object says as much as none.
+            properties = self._parse_properties(properties) if properties != {} else None
+        account, day, served = self._find_account(event, client, occurred_at, corrected, zones)
+        client_id, _tz, service, billed_until, starts, locked_at = account
+        corrects = event.get("corrects") or None
+        if corrects:
+            level, day = self._find_corrected(event, corrected, client_id, feature)
+            served = _holds(service, day)
+        if starts and day < starts:
+            raise Refusal(
+                "service",
+                self.env._(
+                    "The client %(client)s is billed here from %(day)s on: "
+                    "earlier use is another system's.",
+                    client=event["client"],
+                    day=starts,
+                ),
+            )
+        if not served:
+            raise Refusal(
+                "service",
+                self.env._(
+                    "The client %(client)s is not served on %(day)s.",
+                    client=event["client"],
+                    day=day,
+                ),
+            )
+        moment = occurred_at.astimezone(UTC).replace(tzinfo=None)
+        if locked_at and moment >= locked_at and not corrects:
+            raise Refusal(
+                "locked",
+                self.env._(
+                    "The client %(client)s is locked out since %(since)s UTC: once it is not, this "
+                    "can be taken in.",
+                    client=event["client"],
+                    since=locked_at.replace(microsecond=0),
+                ),
+            )
+        is_late = bool(billed_until and day <= billed_until)
+        if is_late and day < oldest:
+            raise Refusal(
+                "late",
+                self.env._(
+                    "%(day)s is billed already and lies outside the window for late usage, "
+                    "which begins on %(oldest)s.",
+                    day=day,
+                    oldest=oldest,
+                ),
+            )
+        return (
+            client_id,
+            feature,
+            level or None,
+            quantity,
+            moment,
+            day,
+            source,
+            external_id,
+            corrects,
+            is_late,
+            properties,
+        )
+
+    def _explain_unknown(self, text, name):
+        """Return why a name is not known; with what cannot be seen in it, if that may be why."""
+        plain = unicodedata.normalize("NFC", name).strip() if type(name) is str else name
+        if plain == name:
+            return text
+        return self.env._(
+            "%(text)s It has blanks at its ends, or accents as characters of their own (Unicode NFD): "
+            "send it as it is written here.",
+            text=text,
+        )
+
+    def _find_account(self, event, accounts, occurred_at, corrected, zones):
+        """Return (account, day, whether it is served then) of an event.
+
+        Of the accounts that have borne its client's reference that is the account of the event that
+        it corrects, or the one that is served on its day.
+        """
+        found = None
+        if corrected and event.get("corrects"):
+            found = _lookup(corrected, (event["source"], event["corrects"]))
+        for account in accounts:
+            zone = zones.get(account[1])
+            if zone is None:
+                zone = zones[account[1]] = ZoneInfo(account[1])
+            day = occurred_at.astimezone(zone).date()
+            if found:
+                if account[0] == found[0]:
+                    break
+            elif _holds(account[2], day):
+                return account, day, True
+        return account, day, False
+
+    def _find_corrected(self, event, corrected, client, feature):
+        """Return (level, day) of the event that an event corrects; raise Refusal without one."""
+        found = _lookup(corrected, (event["source"], event["corrects"]))
+        if not found:
+            raise Refusal(
+                "corrects",
+                self.env._(
+                    "There is no event %(number)s from %(origin)s to correct.",
+                    number=event["corrects"],
+                    origin=event["source"],
+                ),
+            )
+        if found[:2] != [client, feature]:
+            raise Refusal(
+                "corrects",
+                self.env._(
+                    "The event %s to correct is of another client or feature.", event["corrects"]
+                ),
+            )
+        # The group Usage Ingestion sends events, but reads no features.
+        feature_sudo = self.env["reseller.feature"].sudo().browse(feature)
+        if feature_sudo.aggregation in ("max", "last"):
+            raise Refusal(
+                "corrects",
+                self.env._(
+                    "%s is billed by its highest or last value: void the wrong event instead.",
+                    event["feature"],
+                ),
+            )
+        return found[2:4]
+
+    def _load_corrected(self, events, company):
+        """Return {(source, id): [client, feature, level, day, left, ids]} of events that others
+        correct: what their corrections have left of their quantity, and the ids of corrections that
+        are counted off it.
+
+        None where no event corrects another.
+        """
+        correcting = [event for event in events if type(event) is dict and event.get("corrects")]
+        if not correcting:
+            return None
+        keys = {
+            (event.get("source"), event["corrects"])
+            for event in correcting
+            if _is_key(event.get("source")) and _is_key(event["corrects"])
+        }
+        return {
+            (source, number): [*row, max(Decimal(left), Decimal(0)), set(ids)]
+            for source, number, *row, left, ids in self.env.execute_query(
+                SQL(
+                    """
+                    SELECT line.source, line.external_id, line.client_id, line.feature_id,
+                           line.level_id, line.billing_date,
+                           (line.quantity + COALESCE(made.quantity, 0))::text,
+                           COALESCE(made.ids, '{}')
+                      FROM unnest(%s::varchar[], %s::varchar[]) AS wanted (source, external_id)
+                      JOIN reseller_usage_line line
+                        ON line.company_id = %s
+                       AND line.source = wanted.source
+                       AND line.external_id = wanted.external_id
+                       AND line.voided_at IS NULL
+                       AND %s
+                      LEFT JOIN LATERAL (
+                           SELECT sum(other.quantity) AS quantity,
+                                  array_agg(other.external_id) AS ids
+                             FROM reseller_usage_line other
+                            WHERE other.company_id = line.company_id
+                              AND other.source = line.source
+                              AND other.corrects = line.external_id
+                              AND other.voided_at IS NULL
+                           ) made ON TRUE
+                    """,
+                    [source for source, _number in keys],
+                    [number for _source, number in keys],
+                    company.id,
+                    KEYED,
+                )
+            )
+        }
+
+    def _parse_time(self, value, latest):
+        try:
+            day, clock, seconds, fraction, offset = RFC3339.fullmatch(value).groups()
+            if seconds == "60" and clock.endswith(":59:"):
+                seconds = "59"  # a leap second belongs to the day that it ends
+            micros = (fraction or ".")[1:7].ljust(6, "0")  # PostgreSQL keeps no more
+            zone = "+00:00" if offset in ("Z", "z") else offset or ""
+            moment = datetime.fromisoformat(f"{day}T{clock}{seconds}.{micros}{zone}")
+        except (ValueError, TypeError, AttributeError) as error:
+            raise Refusal(
+                "time",
+                self.env._("The time %s is not RFC 3339, such as 2026-01-31T23:59:59Z.", value),
+            ) from error
+        if not offset:
+            raise Refusal("time", self.env._("The time %s has no offset from UTC.", value))
+        if not 1970 <= moment.year <= 2500:
+            raise Refusal("time", self.env._("The time %s is out of range.", value))
+        if moment > latest:
+            raise Refusal(
+                "time", self.env._("The time %s lies in the future: mend the meter's clock.", value)
+            )
+        return moment
+
+    def _parse_quantity(self, value):
+        if type(value) is int and abs(value) < MAX_QUANTITY:
+            return Decimal(value)
+        if type(value) is float:
+            value = repr(value)
+        if type(value) not in (int, str, Decimal):
+            raise Refusal(
+                "quantity", self.env._("The event has no quantity as a number or decimal text.")
+            )
+        if type(value) is str and not DECIMAL.fullmatch(value):
+            raise Refusal("quantity", self.env._("The quantity %s is no decimal number.", value))
+        try:
+            quantity = Decimal(value)
+        except InvalidOperation as error:
+            # Its exponent is beyond all that decimals have.
+            raise Refusal(
+                "quantity", self.env._("The quantity %s is out of range.", value)
+            ) from error
+        if not quantity.is_finite() or abs(quantity) >= MAX_QUANTITY:
+            raise Refusal("quantity", self.env._("The quantity %s is out of range.", value))
+        if not quantity:
+            # A zero may come with any exponent, also with one that NUMERIC has not.
+            return Decimal(0)
+        if quantity.as_tuple().exponent < -MAX_DECIMALS:
+            raise Refusal(
+                "quantity",
+                self.env._(
+                    "The quantity %(value)s has more than %(digits)s decimal places.",
+                    value=value,
+                    digits=MAX_DECIMALS,
+                ),
+            )
+        return quantity
+
+    def _parse_properties(self, value):
+        """Return properties as JSON that PostgreSQL can hold."""
+        if type(value) is not dict:
+            raise Refusal(
+                "properties", self.env._("The properties are no object with named values.")
+            )
+        try:
+            text = json.dumps(
+                value, sort_keys=True, ensure_ascii=False, allow_nan=False, default=_as_number
+            )
+            text.encode()
+        except (ValueError, TypeError, RecursionError) as error:
+            raise Refusal(
+                "properties", self.env._("The properties are no JSON: %s", error)
+            ) from error
+        if len(text) > MAX_PROPERTIES:
+            raise Refusal(
+                "properties",
+                self.env._("The properties are longer than %s characters.", MAX_PROPERTIES),
+            )
+        if ZERO_CHARACTER.search(text):
+            raise Refusal("properties", self.env._("The properties hold a zero character."))
+        return text
+
+    @api.model
+    def _rejected_from_sql(self):
+        """Hook: return an expression for the moment from which events of `client` are rejected."""
+        return SQL("NULL::timestamp")
+
+    def _load_codes(self, events, company):
+        """Return what the events' codes stand for: clients, features and levels."""
+        objects = [event for event in events if type(event) is dict]
+        refs = {event.get("client") for event in objects if _is_key(event.get("client"))}
+        codes = {event.get("feature") for event in objects if _is_key(event.get("feature"))}
+        key_sudo = self.env["reseller.usage.key"]._get_current()
+        self.env.flush_all()
+        clients = {}
+        for (
+            ref,
+            former,
+            moved,
+            client_id,
+            tz,
+            until,
+            starts,
+            locked_at,
+            firsts,
+            lasts,
+        ) in self.env.execute_query(
+            SQL(
+                """
+                SELECT client.ref, client.former_ref, client.former_until, client.id,
+                       COALESCE(client.tz, reseller.tz), client.billed_until, client.billing_start,
+                       %(locked_at)s,
+                       array_agg(membership.date_from), array_agg(membership.date_to)
+                  FROM reseller_client client
+                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+                  JOIN reseller_client_membership membership ON membership.client_id = client.id
+                 WHERE client.company_id = %(company)s AND client.state != 'draft'
+                   AND (client.ref = ANY(%(refs)s) OR client.former_ref = ANY(%(refs)s))
+                   AND %(allowed)s
+                 GROUP BY client.id, reseller.tz
+                 ORDER BY client.former_ref IS NULL, client.id
+                """,
+                company=company.id,
+                refs=list(refs),
+                allowed=key_sudo._clients_sql(),
+                locked_at=self._rejected_from_sql(),
+            )
+        ):
+            service = list(zip(firsts, lasts, strict=True))
+            # The account that bears a reference now comes last: its days give the reasons.
+            if ref in refs:
+                clients.setdefault(ref, []).append(
+                    (client_id, tz, service, until, starts, locked_at)
+                )
+            if former in refs:
+                # Served again, it is so by its own reference: the former one is another's.
+                before = [
+                    (first, min(last or moved, moved)) for first, last in service if first <= moved
+                ]
+                clients.setdefault(former, []).append(
+                    (client_id, tz, before, until, starts, locked_at)
+                )
+        # A company's own feature goes before a common one with the same code.
+        features = dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT code, id FROM reseller_feature
+                     WHERE active AND COALESCE(company_id, %s) = %s AND code = ANY(%s)
+                     ORDER BY company_id NULLS FIRST
+                    """,
+                    company.id,
+                    company.id,
+                    list(codes),
+                )
+            )
+        )
+        features = {
+            code: feature for code, feature in features.items() if key_sudo._allows_feature(feature)
+        }
+        levels = {
+            (feature, code): level
+            for feature, code, level in self.env.execute_query(
+                SQL(
+                    "SELECT feature_id, code, id FROM reseller_feature_level WHERE feature_id = ANY(%s)",
+                    list(features.values()),
+                )
+            )
+        }
+        return clients, features, levels
