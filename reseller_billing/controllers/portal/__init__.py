@@ -2,8 +2,14 @@
 
 from . import (
     portal,
+    portal_billing,
+    portal_brand,
     portal_client,
+    portal_client_form,
+    portal_clients,
+    portal_groups,
     portal_login,
     portal_pricing,
+    portal_report,
     portal_reseller,
 )

@@ -3,13 +3,15 @@ from decimal import Decimal
 from odoo.http import request
 
 from ...models.portal.ir_http import LOGIN_AS
-from .portal_reseller import ResellerPortal, page
+from .portal_billing import BillingPortal
+from .portal_report import ReportPortal
+from .portal_reseller import page
 
 SERVICE = "/my/service"
 REFILL = ("refill_amount", "refill_threshold", "refill_max_charge", "refill_max_month")
 
 
-class ClientPortal(ResellerPortal):
+class ClientPortal(ReportPortal, BillingPortal):
     """`/my/service`: what a client uses, pays, has ahead and buys."""
 
     def _prepare_home_portal_values(self, counters):

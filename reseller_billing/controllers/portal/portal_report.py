@@ -1,0 +1,212 @@
+import csv
+import io
+import json
+from datetime import timedelta
+from decimal import Decimal
+
+import xlsxwriter
+from odoo import fields
+from odoo.addons.portal.controllers.portal import pager
+from odoo.exceptions import UserError
+from odoo.http import content_disposition, request
+from odoo.tools.misc import format_date
+
+from ... import rating
+from ...models.portal.reseller_client_portal import MAX_EVENTS
+from ...tools import make_inert
+from .portal_reseller import (
+    CLIENTS,
+    EVENTS,
+    MAX_DAYS,
+    TYPES,
+    ResellerPortal,
+    page,
+)
+
+
+class ReportPortal(ResellerPortal):
+    """What a client has used: pages and files, for its reseller and itself."""
+
+    def _read_range(self, client, post, errors):
+        """Return the days of a report: of the form, or this month to today."""
+        today = client._today()
+        first = self._read_date(post, "first", errors, required=False) or today.replace(day=1)
+        last = self._read_date(post, "last", errors, required=False) or today
+        if last < first:
+            errors["last"] = request.env._("Not before the first day.")
+        elif (last - first).days >= MAX_DAYS:
+            errors["last"] = request.env._("At most %s days at once.", MAX_DAYS)
+        if errors:
+            first, last = today.replace(day=1), today
+        return first, last
+
+    @page(
+        f"{CLIENTS}/<int:client_id>/report", f"{CLIENTS}/<int:client_id>/report/page/<int:number>"
+    )
+    def reseller_client_report(self, client_id, number=1, feature=None, **post):
+        client_sudo = self._find_client(client_id)
+        return self._render_reseller(
+            "portal_reseller_report",
+            client_sudo.reseller_id,
+            "clients",
+            heading=client_sudo.name,
+            client=client_sudo,
+            **self._prepare_report(
+                client_sudo, f"{CLIENTS}/{client_id}/report", number, feature, post
+            ),
+        )
+
+    def _prepare_report(self, client, url, number, feature, post):
+        """Return what the page of a client's use shows, but for the client itself."""
+        errors = {}
+        first, last = self._read_range(client, post, errors)
+        args = {"first": str(first), "last": str(last)}
+        rows = client._get_report(first, last)
+        wanted = self._read_id({"feature": feature}, "feature")
+        used = client.env["reseller.feature"].union(*(row["feature"] for row in rows))
+        chosen = used.filtered(lambda one: one.id == wanted)
+        events, pages = client.env["reseller.usage.line"], None
+        if chosen:
+            # Counted by the buckets: a count of raw lines would read them all.
+            total = sum(row["events"] for row in rows if row["feature"] == chosen)
+            pages = pager(url, total, number, EVENTS, url_args={**args, "feature": chosen.id})
+            events = events.search(
+                client._get_events_domain(first, last, chosen),
+                limit=EVENTS,
+                offset=pages["offset"],
+                order="billing_date desc, id desc",
+            )
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        series = {}
+        for row in rows:
+            line = series.setdefault(row["feature"], dict.fromkeys(days, Decimal(0)))
+            for day, quantity in row["days"].items():
+                line[day] += Decimal(quantity or 0)
+        return {
+            "errors": errors,
+            "first": first,
+            "last": last,
+            "rows": rows,
+            "chosen": chosen,
+            "events": events,
+            "quantities": events._get_exact_quantities(),
+            "pager": pages,
+            "report_url": url,
+            "query": f"first={first}&last={last}",
+            "chart": json.dumps(
+                {
+                    "labels": [format_date(request.env, day) for day in days],
+                    "datasets": [
+                        {"label": one.name, "data": [float(value) for value in line.values()]}
+                        for one, line in series.items()
+                    ],
+                }
+            ),
+        }
+
+    @page(f"{CLIENTS}/<int:client_id>/report.<any(csv, xlsx):kind>")
+    def reseller_client_report_file(self, client_id, kind, detail="days", **post):
+        """Send a client's use as a file: by day, or each event."""
+        return self._send_report(self._find_client(client_id), kind, detail, post)
+
+    def _send_report(self, client, kind, detail, post):
+        errors = {}
+        first, last = self._read_range(client, post, errors)
+        if errors:
+            raise UserError(next(iter(errors.values())))
+        self._take_export()
+        rows = self._get_event_rows if detail == "events" else self._get_day_rows
+        head, found = rows(client, first, last)
+        name = f"{client.ref}-{first}-{last}"
+        body = _make_csv(head, found) if kind == "csv" else _make_xlsx(head, found)
+        return self._send_file(body, name, kind)
+
+    def _send_file(self, body, name, kind):
+        """Return a file of a kind of TYPES to be kept under a name."""
+        return request.make_response(
+            body,
+            [
+                ("Content-Type", TYPES[kind]),
+                ("Content-Disposition", content_disposition(f"{name.replace('/', '-')}.{kind}")),
+                ("X-Content-Type-Options", "nosniff"),
+            ],
+        )
+
+    def _get_day_rows(self, client, first, last):
+        head = [
+            request.env._("Day"),
+            request.env._("Feature"),
+            request.env._("Level"),
+            request.env._("Quantity"),
+        ]
+        return head, [
+            (day.isoformat(), row["feature"].name, row["level"].name or "", Decimal(quantity or 0))
+            for row in client._get_report(first, last)
+            for day, quantity in row["days"].items()
+        ]
+
+    def _get_event_rows(self, client, first, last):
+        lines = client.env["reseller.usage.line"]
+        domain = client._get_events_domain(first, last)
+        if lines.search_count(domain, limit=MAX_EVENTS + 1) > MAX_EVENTS:
+            raise UserError(
+                request.env._(
+                    "There are more than %s events: choose fewer days.", f"{MAX_EVENTS:,}"
+                )
+            )
+        lines = lines.search(domain, order="billing_date, id")
+        quantities = lines._get_exact_quantities()
+        head = [
+            request.env._("Day"),
+            request.env._("Time (UTC)"),
+            request.env._("Feature"),
+            request.env._("Level"),
+            request.env._("Quantity"),
+            request.env._("Event"),
+            request.env._("Properties"),
+        ]
+        return head, [
+            (
+                line.billing_date.isoformat(),
+                fields.Datetime.to_string(line.occurred_at),
+                line.feature_id.name,
+                line.level_id.name or "",
+                Decimal(quantities[line.id]),
+                line.external_id,
+                json.dumps(line.properties, ensure_ascii=False) if line.properties else "",
+            )
+            for line in lines
+        ]
+
+
+def _make_csv(head, rows):
+    """Return a table as CSV, UTF-8 with a mark; texts that a spreadsheet would run are quoted."""
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerow(head)
+    for row in rows:
+        writer.writerow(f"{one:f}" if isinstance(one, Decimal) else make_inert(one) for one in row)
+    return stream.getvalue().encode("utf-8-sig")
+
+
+def _make_xlsx(head, rows):
+    stream = io.BytesIO()
+    book = xlsxwriter.Workbook(
+        stream,
+        {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
+    )
+    sheet = book.add_worksheet()
+    bold = book.add_format({"bold": True})
+    for column, text in enumerate(head):
+        sheet.write_string(0, column, text, bold)
+    for number, row in enumerate(rows, 1):
+        for column, one in enumerate(row):
+            exact = isinstance(one, Decimal) and rating.exact_of(float(one)) == one
+            if exact and len(one.as_tuple().digits) <= 15:
+                sheet.write_number(number, column, float(one))
+            else:
+                sheet.write_string(number, column, f"{one:f}" if isinstance(one, Decimal) else one)
+    sheet.freeze_panes(1, 0)
+    sheet.set_column(0, len(head) - 1, 18)
+    book.close()
+    return stream.getvalue()
