@@ -62,11 +62,11 @@ class PaymentTransaction(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        """Override of `payment`: an invoice is not paid twice at the same moment."""
+        """Override of `payment`: an invoice of a bill is not paid twice at the same moment."""
         for vals in vals_list:
             self._check_owned(vals)
         transactions = super().create(vals_list)
-        transactions.filtered("invoice_ids")._claim_invoices()
+        transactions.filtered("invoice_ids.reseller_client_id")._claim_invoices()
         return transactions
 
     def write(self, vals):

@@ -11,15 +11,31 @@ TOGETHER = 25
 class IrActionsReport(models.Model):
     _inherit = "ir.actions.report"
 
+    def _render_qweb_pdf_prepare_streams(self, report_ref, data, res_ids=None):
+        """Override of `base`: remember whether what is printed is ours, see _run_wkhtmltopdf."""
+        report = self.with_context(reseller_prints=self._prints_bills(report_ref, res_ids))
+        return super(IrActionsReport, report)._render_qweb_pdf_prepare_streams(
+            report_ref, data, res_ids
+        )
+
+    def _prints_bills(self, report_ref, res_ids):
+        """Whether a report prints statements, or invoices of which one has a statement annexed."""
+        model = self._get_report(report_ref).model
+        if model != "account.move":
+            return model == "reseller.statement"
+        moves_sudo = self.env[model].sudo()  # who prints has been asked for rights
+        ours = [("id", "in", res_ids or []), ("reseller_statement_id", "!=", False)]
+        return bool(moves_sudo.search_count(ours, limit=1))
+
     def _run_wkhtmltopdf(self, bodies, report_ref=False, header=None, footer=None, **options):
-        """Override of `base`: let a wkhtmltopdf with unpatched Qt print what the patched one does.
+        """Override of `base`: let a wkhtmltopdf with unpatched Qt print bills as the patched one does.
 
         It refuses several documents at once and ignores running headers and footers: here those
         that look alike become one document, each with its header and footer inside and on pages of
         its own, and the PDFs are merged.
         """
         bodies = list(bodies)
-        if _wkhtml().is_patched_qt:
+        if _wkhtml().is_patched_qt or not self.env.context.get("reseller_prints"):
             return super()._run_wkhtmltopdf(
                 bodies, report_ref=report_ref, header=header, footer=footer, **options
             )
