@@ -488,10 +488,12 @@ class ResellerClient(models.Model):
         """Override of `base`: see _keep_users_apart."""
         if "partner_id" not in vals:
             return super().write(vals)
+        self.check_access("write")  # before anything is looked at as the system
         with self._keep_users_apart():
             return super().write(vals)
 
     def unlink(self):
         """Override of `base`: see _keep_users_apart."""
+        self.check_access("unlink")  # as in write
         with self._keep_users_apart():
             return super().unlink()
