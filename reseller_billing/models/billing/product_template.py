@@ -6,7 +6,7 @@ from ... import rating
 class ProductTemplate(models.Model):
     """The sales taxes that bills take from products."""
 
-    _inherit = "product.template"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "product.template"
 
     reseller_untaxed = fields.Boolean(
         string="Billed Without Sales Tax",

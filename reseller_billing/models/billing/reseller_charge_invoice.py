@@ -9,7 +9,7 @@ from ... import rating
 class ResellerCharge(models.Model):
     """How charges become invoice lines."""
 
-    _inherit = "reseller.charge"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.charge"
 
     def _prepare_whose_vals(self):
         """Return the values of an item of the ledger that say whose it is, and of what."""

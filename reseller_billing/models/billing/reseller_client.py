@@ -4,7 +4,7 @@ from odoo import fields, models
 class ResellerClient(models.Model):
     """What an account owes, and its bills."""
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     payer_id = fields.Many2one("res.partner", compute="_compute_balance")
     open_balance = fields.Monetary(

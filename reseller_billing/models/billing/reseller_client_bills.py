@@ -12,7 +12,7 @@ from ..base.states import LIVE
 class ResellerClient(models.Model):
     """When an account is due, and what its bills are."""
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     statement_ids = fields.One2many("reseller.statement", "client_id", string="Statements")
     statement_count = fields.Integer(compute="_compute_statement_count")

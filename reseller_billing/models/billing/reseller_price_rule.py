@@ -9,7 +9,7 @@ from ..pricing.reseller_price_rule import PAST_FEES
 class ResellerPriceRule(models.Model):
     """Prices of days that are billed stay as they are (rating 23)."""
 
-    _inherit = "reseller.price.rule"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.price.rule"
 
     @contextmanager
     def _guard_billed_days(self, features):

@@ -15,7 +15,7 @@ from .reseller_rating import _terms_on
 class ResellerRating(models.AbstractModel):
     """What billed days had as prices, to compare (rating 23)."""
 
-    _inherit = "reseller.rating"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.rating"
 
     def _billed_prices(self, features):
         """Return {(client, feature id): (runs, once)} of billed days.

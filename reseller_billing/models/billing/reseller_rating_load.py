@@ -10,7 +10,7 @@ from ... import rating
 class ResellerRating(models.AbstractModel):
     """What rating reads of the database: prices, service, use, earlier charges."""
 
-    _inherit = "reseller.rating"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.rating"
 
     def _load_features(self, company, features=None, drafts=None, clients=None):
         """Return {(currency id, feature id): rating.Feature} of a company's active rules.

@@ -5,7 +5,7 @@ from odoo.fields import Domain
 class ResellerReseller(models.Model):
     """What a reseller owes itself."""
 
-    _inherit = "reseller.reseller"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.reseller"
 
     open_balance = fields.Monetary(
         compute="_compute_balance", help="What the reseller itself owes, by the invoices it pays."

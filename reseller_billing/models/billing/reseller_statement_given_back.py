@@ -34,7 +34,7 @@ class Billed(NamedTuple):
 class ResellerStatement(models.Model):
     """What bills give back, and of which invoice lines (rating 26)."""
 
-    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.statement"
 
     def _find_given_back(self, exact):
         """Return {charge id: [(invoice line, amount)]} of what these bills give back of others.

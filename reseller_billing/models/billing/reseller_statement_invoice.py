@@ -10,7 +10,7 @@ from .account_move_line import BILLING
 class ResellerStatement(models.Model):
     """The invoices of bills: who gets them, what is on them, and the hooks of rooms above."""
 
-    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.statement"
 
     def _invoice(self, draws, date):
         """Post the invoices of these bills.

@@ -7,7 +7,7 @@ from odoo.exceptions import UserError
 class ResellerStatement(models.Model):
     """What a bill would be."""
 
-    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.statement"
 
     @api.model
     def _preview(self, client, date):

@@ -13,7 +13,7 @@ from .reseller_charge import METERED
 class ResellerStatement(models.Model):
     """How bills become void, and how the days that they free are billed again (rating 25)."""
 
-    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.statement"
 
     def action_void(self):
         """Void statements without an invoice; one with an invoice is voided by cancelling that, or by a

@@ -5,7 +5,7 @@ from odoo.exceptions import UserError
 class AccountMove(models.Model):
     """Month's ends: entries that reverse themselves, and are made again when bills come into them."""
 
-    _inherit = "account.move"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "account.move"
 
     reseller_month_end = fields.Date(
         readonly=True,

@@ -6,7 +6,7 @@ from ..base.res_company import OFFICE
 class ResCompany(models.Model):
     """Month's ends, and how long things are kept."""
 
-    _inherit = "res.company"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "res.company"
 
     reseller_revalues_deposits = fields.Boolean(
         string="Revalue Deposits in Foreign Currency",

@@ -2,7 +2,7 @@ from odoo import models
 
 
 class ResConfigSettings(models.TransientModel):
-    _inherit = "res.config.settings"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "res.config.settings"
 
     def action_create_reseller_accounts(self):
         """Make the journal and the accounts that this company has not chosen yet; open the accounts."""

@@ -8,7 +8,7 @@ from .contract_contract import CLIENT
 class ResellerClient(models.Model):
     """A client's contract of OCA's contract addon: extra lines, invoice address and texts of its bills."""
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     def _prepare_contract_vals(self):
         self.ensure_one()

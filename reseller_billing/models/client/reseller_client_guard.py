@@ -11,7 +11,7 @@ from .reseller_client import DATED_BACK
 class ResellerClient(models.Model):
     """Billed days stay as they are, and the next bill is due when it has to be."""
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     def _raise_billed(self, what):
         """Refuse a change of days that are billed; name the first free day (rating 23)."""

@@ -7,7 +7,7 @@ from .reseller_client import CYCLE
 class ResellerClient(models.Model):
     """A client that goes to another reseller."""
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     def action_move_to_reseller(self, reseller, group, date):
         """Close accounts at one reseller and open them at another.

@@ -9,7 +9,7 @@ from .reseller_client import CYCLE, DATED_BACK
 class ResellerClient(models.Model):
     """What is done to a client's service, from a day on."""
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     def action_activate(self):
         """Begin service, today where no day was given, and make the account billable.

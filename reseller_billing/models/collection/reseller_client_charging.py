@@ -20,7 +20,7 @@ class ResellerClient(models.Model):
     committed. What was sent and not answered is never sent again by itself.
     """
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     charge_timing = fields.Selection(
         [
@@ -469,11 +469,11 @@ class ResellerClient(models.Model):
 
     def _have_refill_paid(self, statement):
         """Override: a refill is charged to the saved method, where the client chose that."""
-        super()._have_refill_paid(statement)
         if self.refill_by == "card":
             self._trigger_charges()
+        return super()._have_refill_paid(statement)
 
     def _after_payment(self):
         """Override: who has paid is charged again as if nothing had been declined."""
-        super()._after_payment()
         self._forget_paid_declines()
+        return super()._after_payment()

@@ -3,7 +3,7 @@ from odoo.exceptions import UserError
 
 
 class ResellerManualCharge(models.Model):
-    _inherit = "reseller.manual.charge"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.manual.charge"
 
     def action_bill_and_charge(self):
         """Bill these items at once, and charge each bill to its client's saved payment method.

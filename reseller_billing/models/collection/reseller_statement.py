@@ -7,9 +7,10 @@ class ResellerStatement(models.Model):
 
     def _after_invoice(self, draws, date, kept):
         """Override: saved payment methods are charged at once, where clients chose that."""
-        super()._after_invoice(draws, date, kept)
+        done = super()._after_invoice(draws, date, kept)
         if any(client._charges_at_once() for client in self.filtered("invoice_id").client_id):
             self.env["reseller.client"]._trigger_charges()
+        return done
 
     def _get_payment_notes(self):
         """Override: what is debited, and when."""

@@ -7,7 +7,7 @@ from .reseller_statement_send import FAILED
 class ResellerBillingRun(models.Model):
     """Sending the bills of a run."""
 
-    _inherit = "reseller.billing.run"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.billing.run"
 
     unsent_count = fields.Integer(string="Not Sent", compute="_compute_send_counts")
     sent_count = fields.Integer(string="Sent", compute="_compute_send_counts")

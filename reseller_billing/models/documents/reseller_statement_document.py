@@ -26,7 +26,7 @@ NAME_WIDTH, NOTE_WIDTH = 56, 66
 class ResellerStatement(models.Model):
     """What a statement shows on paper: its pages, charts of use, and the annex of its invoice."""
 
-    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.statement"
 
     # Pages
 

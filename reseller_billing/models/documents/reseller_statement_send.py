@@ -25,7 +25,7 @@ class ResellerStatement(models.Model):
     not sent from then on.
     """
 
-    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.statement"
 
     send_state = fields.Selection(
         [

@@ -5,7 +5,7 @@ MOST_AT_ONCE = 50
 
 
 class AccountMoveLine(models.Model):
-    _inherit = "account.move.line"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "account.move.line"
 
     def _follow_lockouts(self, paid=False):
         """Have the ladders of those whose debts these lines are follow, when the transaction ends.

@@ -4,7 +4,7 @@ from ..base.res_company import OFFICE
 
 
 class ResCompany(models.Model):
-    _inherit = "res.company"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "res.company"
 
     reseller_lockout_policy_id = fields.Many2one(
         "reseller.lockout.policy",

@@ -2,7 +2,7 @@ from odoo import models
 
 
 class ResPartner(models.Model):
-    _inherit = "res.partner"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "res.partner"
 
     def _get_closed_lockouts(self):
         """Return the lock-outs that close the portal to this contact's users, empty for none.

@@ -3,7 +3,7 @@ from odoo.exceptions import AccessDenied
 
 
 class ResUsers(models.Model):
-    _inherit = "res.users"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "res.users"
 
     def _check_uid_passwd(self, uid, passwd):
         """Override of `base`: who is locked out of the portal has no other way in either.

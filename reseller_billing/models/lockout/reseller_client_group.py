@@ -2,7 +2,7 @@ from odoo import fields, models
 
 
 class ResellerClientGroup(models.Model):
-    _inherit = "reseller.client.group"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client.group"
 
     lockout_policy_id = fields.Many2one(
         "reseller.lockout.policy",

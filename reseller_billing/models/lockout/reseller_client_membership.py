@@ -3,7 +3,7 @@ from odoo.exceptions import AccessError
 
 
 class ResellerClientMembership(models.Model):
-    _inherit = "reseller.client.membership"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client.membership"
 
     def write(self, vals):
         if "group_id" in vals:

@@ -8,7 +8,7 @@ from ... import rating
 class ResellerClient(models.Model):
     """What clients buy and choose in their portal."""
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     def _pays_itself(self):
         """Whether the client is who pays, so that it may buy and have itself charged."""

@@ -20,7 +20,7 @@ class ResellerClient(models.Model):
     Who may is decided before: these work with the rights of the records that they get.
     """
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     login_ids = fields.One2many("reseller.login", "client_id", string="Log-ins by the Reseller")
 

@@ -36,7 +36,7 @@ COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 class ResellerReseller(models.Model):
     """What a reseller may do in the portal, as the provider sets it, and how it looks there."""
 
-    _inherit = "reseller.reseller"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.reseller"
 
     portal_see_prices = fields.Boolean(
         string="Sees Prices",

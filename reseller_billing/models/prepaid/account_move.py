@@ -8,7 +8,7 @@ from ..billing.account_move_line import BILLING, _is_billing
 class AccountMove(models.Model):
     """Invoices that sell ahead, and entries that book what wallets and packages give."""
 
-    _inherit = "account.move"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "account.move"
 
     def _check_settles_nothing(self, is_modify):
         """Refuse plain credit notes of bills that have settled advances, which these would not bring back, and
@@ -129,10 +129,10 @@ class AccountMove(models.Model):
 
     def _check_replaceable(self, is_modify):
         """Override: what sold ahead or settled advances is voided by credit note."""
-        super()._check_replaceable(is_modify)
         self._check_settles_nothing(is_modify)
         if not is_modify:
             self._check_sells_nothing()
+        return super()._check_replaceable(is_modify)
 
     def action_correct_taxes(self):
         """Override: what a wallet has lowered is voided by credit note instead."""
@@ -144,10 +144,11 @@ class AccountMove(models.Model):
         """Override: what wallets have paid waits for the replacement, and lots follow it."""
         statement = self.reseller_statement_id
         statement._leave_invoice(self, reversal)
-        super()._move_statement_to(replacement, reversal)
+        done = super()._move_statement_to(replacement, reversal)
         replacement.with_context(
             reseller_billing=BILLING
         ).reseller_is_offer = self.reseller_is_offer
         replacement._follow_sold_lots(reversal.date)
         if reversal.state == "posted":
             statement.client_id._book_exchange_of(self | reversal, reversal.date, reversal)
+        return done

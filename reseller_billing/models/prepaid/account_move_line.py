@@ -2,7 +2,7 @@ from odoo import models
 
 
 class AccountMoveLine(models.Model):
-    _inherit = "account.move.line"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "account.move.line"
 
     def _reconcile_post_hook(self, data):
         """Override of `account`: packages and top-ups that are paid, however, may be used."""

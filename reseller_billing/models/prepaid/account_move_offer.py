@@ -15,7 +15,7 @@ class AccountMove(models.Model):
     payment, by what pays it: a transaction, the wallet, or a payment that came to the bank.
     """
 
-    _inherit = "account.move"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "account.move"
 
     def _get_offers_domain(self):
         """Return the domain of offers that are not paid to their end."""

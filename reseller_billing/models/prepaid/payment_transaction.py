@@ -8,7 +8,7 @@ ON_PAGE = {"minutes": 30}
 
 
 class PaymentTransaction(models.Model):
-    _inherit = "payment.transaction"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "payment.transaction"
 
     def _is_in_flight(self):
         """Whether this may still pay its invoices, or has paid them without their knowing yet."""

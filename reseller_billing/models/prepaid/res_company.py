@@ -7,7 +7,7 @@ from ..base.res_company import OFFICE
 class ResCompany(models.Model):
     """Accounts of what is paid ahead."""
 
-    _inherit = "res.company"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "res.company"
 
     reseller_wallet_journal_id = fields.Many2one(
         "account.journal",

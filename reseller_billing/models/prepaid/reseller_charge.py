@@ -7,7 +7,7 @@ from ... import rating
 class ResellerCharge(models.Model):
     """Charges that sell ahead, or give back what was sold."""
 
-    _inherit = "reseller.charge"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.charge"
 
     def _check_top_up(self, gift):
         """Refuse top-ups that nobody pays for.

@@ -17,7 +17,7 @@ BillLine = namedtuple("BillLine", "product quantity price amount taxes is_metere
 class ResellerClient(models.Model):
     """What a client's wallet holds once it has paid what is used and not billed yet."""
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     prepaid_only = fields.Boolean(
         tracking=True,

@@ -5,7 +5,7 @@ from odoo.exceptions import UserError
 class ResellerClient(models.Model):
     """A client's packages: lots of units that pay for its use."""
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     prepaid_lot_ids = fields.One2many("reseller.prepaid.lot", "client_id", readonly=True)
 

@@ -25,7 +25,7 @@ class ResellerClient(models.Model):
     One refill at a time of each; what it sells may be used once it is paid.
     """
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     refill_by = fields.Selection(
         [

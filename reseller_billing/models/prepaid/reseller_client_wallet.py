@@ -25,7 +25,7 @@ def bonus_of(taken):
 class ResellerClient(models.Model):
     """A client's wallet: lots are drawn by priority, then earliest expiry, then oldest."""
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     wallet_use = fields.Selection(
         [

@@ -5,7 +5,7 @@ from odoo.exceptions import UserError, ValidationError
 class ResellerManualCharge(models.Model):
     """Packages and top-ups that are sold by hand, and their refunds."""
 
-    _inherit = "reseller.manual.charge"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.manual.charge"
 
     refund_lot_id = fields.Many2one(
         "reseller.prepaid.lot",

@@ -10,7 +10,7 @@ from ... import rating
 class ResellerRating(models.AbstractModel):
     """The lots of units that pay for use."""
 
-    _inherit = "reseller.rating"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.rating"
 
     def _find_lot_holders(self, clients):
         """Return {(client id, feature id)} of those who have lots of units."""

@@ -4,7 +4,7 @@ from odoo import models
 class ResellerStatement(models.Model):
     """Where bills meet what is paid ahead."""
 
-    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.statement"
 
     def _is_offer(self):
         """Whether this bill sells only what may be used once it is paid."""
@@ -51,38 +51,42 @@ class ResellerStatement(models.Model):
         """Override: offers stay drafts until something pays them, as the wallet may at once."""
         offers = {one: move for one, move in moves.items() if move._is_pro_forma()}
         owed = {one: move for one, move in moves.items() if one not in offers}
-        super()._post_drafts(owed, date, kept)
+        done = super()._post_drafts(owed, date, kept)
         for statement, offer in offers.items():
             if statement in kept["plan"]:
                 offer._post_paid(date)
             offer.line_ids.with_context(validate_analytic=True)._validate_analytic_distribution()
+        return done
 
     def _after_invoice(self, draws, date, kept):
         """Override: what is paid ahead pays, and what is sold ahead is there."""
-        super()._after_invoice(draws, date, kept)
+        done = super()._after_invoice(draws, date, kept)
         for statement, amount in kept.get("back", {}).items():
             statement._give_bonus_back(amount)
         self._draw_units(draws, date)
         self._draw_wallets(date, kept.get("plan", {}))
         self._sell_lots(date)
+        return done
 
     def _before_void(self, frees, date):
         """Override: what bills had drawn is there again, and what they sold is not sold again."""
-        super()._before_void(frees, date)
+        done = super()._before_void(frees, date)
         self._return_to_wallets(date)
         self._return_units(date)
         by_hand = self.filtered(lambda statement: statement.kind == "manual")
         sold = by_hand.charge_ids.filtered(lambda charge: charge.kind == "package")
         sold.manual_charge_id.sudo().is_withdrawn = True  # whoever voids
         self.env["reseller.refill"]._cancel(self)
+        return done
 
     def _after_void(self, date):
         """Override: lots follow the invoices that sold them."""
-        super()._after_void(date)
+        done = super()._after_void(date)
         for lots in self._find_sold_lots():
             lots._follow_invoices(date)
+        return done
 
     def _after_credit_note(self, invoice, credit, date):
         """Override: what was settled is there again at the rate at which it came, what was sold gone at that."""
-        super()._after_credit_note(invoice, credit, date)
         self.client_id._book_exchange_of(invoice | credit, date, credit)
+        return super()._after_credit_note(invoice, credit, date)

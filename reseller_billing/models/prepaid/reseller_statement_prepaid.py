@@ -13,7 +13,7 @@ from .reseller_prepaid_lot import Held
 class ResellerStatement(models.Model):
     """Bills that sell packages, and bills whose use lots of units have paid."""
 
-    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.statement"
 
     # Selling
 

@@ -11,7 +11,7 @@ from .reseller_client_wallet import NEVER, bonus_of, total_of
 class ResellerStatement(models.Model):
     """Bills that are paid out of wallets."""
 
-    _inherit = "reseller.statement"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.statement"
 
     def _plan_draws(self, moves):
         """Return {statement: entry values} of what wallets give for drafts, and lower these by it: by the

@@ -4,7 +4,7 @@ from odoo import fields, models
 class ResellerClient(models.Model):
     """The prices of a client."""
 
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     price_rule_ids = fields.One2many("reseller.price.rule", "client_id", string="Own Prices")
     pricing_html = fields.Html(compute="_compute_pricing_html", sanitize=False)

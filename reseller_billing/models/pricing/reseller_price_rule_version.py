@@ -6,7 +6,7 @@ from odoo.tools import date_utils
 class ResellerPriceRule(models.Model):
     """Versions of a price: one ends the day before the next begins."""
 
-    _inherit = "reseller.price.rule"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.price.rule"
 
     def _make_version(self, date, vals):
         """End this price on the day before, and return a version with other values from then on.

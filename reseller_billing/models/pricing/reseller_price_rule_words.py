@@ -6,7 +6,7 @@ from ... import rating
 class ResellerPriceRule(models.Model):
     """A price in words."""
 
-    _inherit = "reseller.price.rule"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.price.rule"
 
     def _get_terms_in_words(self):
         """Return this price in a line that a client understands."""

@@ -4,7 +4,7 @@ from odoo import fields, models
 class ResellerReseller(models.Model):
     """The prices of a reseller."""
 
-    _inherit = "reseller.reseller"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.reseller"
 
     price_rule_count = fields.Integer(compute="_compute_price_rule_count")
 

@@ -2,7 +2,7 @@ from odoo import models
 
 
 class ResellerClient(models.Model):
-    _inherit = "reseller.client"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.client"
 
     def action_view_usage(self):
         """Open the client's use by day."""

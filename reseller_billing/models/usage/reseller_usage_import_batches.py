@@ -16,7 +16,7 @@ _logger = logging.getLogger(__name__)
 class ResellerUsageImport(models.Model):
     """Files are taken in, batch by batch."""
 
-    _inherit = "reseller.usage.import"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.usage.import"
 
     @api.model
     def _cron_process(self):

@@ -19,7 +19,7 @@ from .reseller_usage_reader import UnreadableEvent
 class ResellerUsageImport(models.Model):
     """What a file's rows say."""
 
-    _inherit = "reseller.usage.import"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.usage.import"
 
     def _open(self):
         """Return (header, rows) of the file, see reseller.usage.file."""

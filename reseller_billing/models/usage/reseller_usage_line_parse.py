@@ -30,7 +30,7 @@ from .reseller_usage_reader import UnreadableEvent
 class ResellerUsageLine(models.Model):
     """What an event says, checked."""
 
-    _inherit = "reseller.usage.line"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.usage.line"
 
     def _parse_events(self, events, company):
         """Return (rows, rejected): rows in the order of COLUMNS, (index, reason, kind)."""

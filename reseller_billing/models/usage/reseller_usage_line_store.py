@@ -10,7 +10,7 @@ from .reseller_usage_line import COLUMNS, KEYED
 class ResellerUsageLine(models.Model):
     """Lines and days, stored in one transaction."""
 
-    _inherit = "reseller.usage.line"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.usage.line"
 
     def _copy_events(self, rows):
         """Lay the rows into a temporary table of this transaction."""

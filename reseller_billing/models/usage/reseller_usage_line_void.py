@@ -8,7 +8,7 @@ from .reseller_usage_line import KEYED, NAMED, Scope
 class ResellerUsageLine(models.Model):
     """Events that are void, and deliveries that replace others."""
 
-    _inherit = "reseller.usage.line"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.usage.line"
 
     def action_void(self):
         """Let events and their corrections count no more (rating 14).

@@ -127,7 +127,7 @@ class TestSend(ResellerBillingCommon):
         self.assertFalse(self._send())
         self.assertEqual(statement.send_state, "no_address")
         statement_sudo = statement.sudo()  # closed to all users
-        note = statement_sudo.message_post(
+        note = statement_sudo.message_post(  # pylint: disable=translation-required
             body="Who asks?", partner_ids=self.client_a.partner_id.ids
         )
         mails_sudo = self.env["mail.mail"].sudo()  # the queue's

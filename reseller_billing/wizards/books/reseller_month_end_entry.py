@@ -6,7 +6,7 @@ from odoo.fields import Command
 class ResellerMonthEnd(models.TransientModel):
     """The entries of a month's end."""
 
-    _inherit = "reseller.month.end"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.month.end"
 
     def _prepare_move_vals(self, currency, rows, prepaid):
         """Return the values of the entry of one currency.

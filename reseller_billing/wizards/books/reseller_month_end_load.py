@@ -11,7 +11,7 @@ from ... import rating
 class ResellerMonthEnd(models.TransientModel):
     """What is unbilled and unserved on the day, as the books knew it."""
 
-    _inherit = "reseller.month.end"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "reseller.month.end"
 
     def _find_waiting(self):
         """Return the charges by hand that no bill has which the books know by the day.

@@ -158,7 +158,7 @@ with at("2024-01-02"):
     bill("2024-01-02")
     payment = env["account.payment"].create(
         {
-            "amount": 40,
+            "amount": 400,
             "payment_type": "inbound",
             "partner_type": "customer",
             "partner_id": clients["payer"].partner_id.id,
@@ -172,7 +172,7 @@ with at("2024-01-02"):
             "kind": "payment",
             "reason": "Paid in",
             "payment_line_id": payment.move_id.line_ids._get_open_receivables().id,
-            "amount": 4,
+            "amount": 40,
         }
     ).action_do()
     env["reseller.manual.charge"].create(
