@@ -239,8 +239,7 @@ class AccountMoveLine(models.Model):
     def _tops_up(self):
         """Whether this line sells money for the wallet."""
         self.ensure_one()
-        charge = self.charge_id
-        return charge.kind == "package" and charge.trace["grant"]["grants"] == "money"
+        return self.charge_id.grants == "money"
 
     def _is_of_statement(self):
         """Whether a line is what a statement billed, or what lowers its invoice."""

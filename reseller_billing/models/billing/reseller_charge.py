@@ -46,6 +46,9 @@ COLUMNS = (
     "price_rule_id",
     "adjusts_statement_id",
     "contract_line_id",
+    "grants",
+    "is_extra",
+    "last_date_invoiced",
     "manual_charge_id",
     "trace",
 )
@@ -112,6 +115,22 @@ class ResellerCharge(models.Model):
         help="The earlier statement that closed the cycle which this charge corrects.",
     )
     contract_line_id = fields.Many2one("contract.line", readonly=True, ondelete="set null")
+    grants = fields.Selection(
+        [("units", "Units of a feature"), ("money", "Money in the wallet")],
+        string="Sells",
+        readonly=True,
+        help="What a package gives to who buys it; the other values are those of one of it.",
+    )
+    is_extra = fields.Boolean(
+        string="Extra Line of the Contract",
+        readonly=True,
+        help="It stays so when the line is deleted.",
+    )
+    last_date_invoiced = fields.Date(
+        string="Contract Line Billed Until Before",
+        readonly=True,
+        help="What the contract's line said before this bill took it: voided, it says so again.",
+    )
     manual_charge_id = fields.Many2one("reseller.manual.charge", readonly=True, ondelete="restrict")
     trace = fields.Json(readonly=True, help="Recomputes the amount; exact values as text.")
     explanation_html = fields.Html(
@@ -119,10 +138,19 @@ class ResellerCharge(models.Model):
     )
     move_line_ids = fields.One2many("account.move.line", "charge_id", string="Invoice Lines")
 
+    _grants = models.Constraint(
+        "CHECK ((kind = 'package') = (grants IS NOT NULL))",
+        "A package says what it gives, and nothing else gives anything.",
+    )
     _component = models.Index("(client_id, feature_id, cycle_end)")
     _rule = models.Index("(price_rule_id) WHERE price_rule_id IS NOT NULL")
 
     # Making charges
+
+    @api.model
+    def _get_columns(self):
+        """Return the columns of new charges, in the order in which they are inserted; the first is the id."""
+        return COLUMNS
 
     @api.model
     def _insert(self, rows):
@@ -130,7 +158,7 @@ class ResellerCharge(models.Model):
 
         The ORM would pass quantities and amounts through floats.
 
-        :param rows: dicts with values for COLUMNS, Decimals for exact numbers
+        :param rows: dicts with values for _get_columns, Decimals for exact numbers
         """
         if not rows:
             return self
@@ -145,17 +173,18 @@ class ResellerCharge(models.Model):
                 )
             )
         ]
+        columns = self._get_columns()
         values = [
             tuple(
                 fields.Json().convert_to_column(row.get(name), self)
                 if name == "trace"
                 else row.get(name)
-                for name in COLUMNS[1:]
+                for name in columns[1:]
             )
             for row in rows
         ]
         self.env.cr.execute_values(
-            f"INSERT INTO reseller_charge ({', '.join(COLUMNS)}) VALUES %s",
+            f"INSERT INTO reseller_charge ({', '.join(columns)}) VALUES %s",
             [(number, *row) for number, row in zip(ids, values, strict=True)],
             page_size=500,
         )

@@ -284,12 +284,12 @@ class ResellerManualCharge(models.Model):
                     "quantity": rating.text(quantity),
                     "unit_price": rating.text(price),
                 },
-                **({"grant": grant} if grant else {}),
             },
+            **(grant or {}),
         }
 
     def _prepare_grant(self):
-        """Hook: return what one unit of this item gives to the client, as JSON; None: nothing."""
+        """Hook: return what one unit of this item gives to the client, as values of its charge; None: nothing."""
         self.ensure_one()
         return
 

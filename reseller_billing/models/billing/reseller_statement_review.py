@@ -241,10 +241,8 @@ class ResellerStatement(models.Model):
         """Take the contracts' extra lines that the previews show, and no others."""
         taken = self._take_contract_lines(preview=False)
         for statement in self:
-            # The line may be gone since: its charge is told by what its trace keeps.
-            shown = statement.charge_ids.filtered(
-                lambda charge: "last_date_invoiced" in (charge.trace or {})
-            ).sorted("sequence")
+            # The line may be gone since.
+            shown = statement.charge_ids.filtered("is_extra").sorted("sequence")
             due = taken.get(statement.client_id.contract_id.id, [])
             if [(line.contract_line_id.id, line.amount, line.date_from) for line in shown] != [
                 (vals["contract_line_id"], float(vals["amount"]), vals["date_from"]) for vals in due

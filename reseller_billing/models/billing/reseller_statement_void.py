@@ -243,7 +243,7 @@ class ResellerStatement(models.Model):
         before = {}
         for charge in self.charge_ids.sorted(lambda one: (one.bill_date, one.id), reverse=True):
             if charge.contract_line_id:
-                before[charge.contract_line_id] = charge.trace["last_date_invoiced"]
+                before[charge.contract_line_id] = charge.last_date_invoiced
         for line, day in before.items():
             line.sudo().last_date_invoiced = day  # the contract belongs to the account
 
@@ -341,7 +341,7 @@ class ResellerStatement(models.Model):
                 line = charge.contract_line_id.sudo()  # the contract belongs to the account
                 if line:
                     vals = line._prepare_charge_vals(charge.date_from, charge.date_to)
-                    vals["trace"]["last_date_invoiced"] = charge.trace["last_date_invoiced"]
+                    vals["last_date_invoiced"] = charge.last_date_invoiced or None
                     rows.append(vals)
             found[statement.client_id.contract_id.id] = rows
         return found

@@ -117,7 +117,7 @@ class ContractLine(models.Model):
                     "quantity": rating.text(quantity),
                     "unit_price": rating.text(price * (100 - discount) / 100),
                 },
-                "last_date_invoiced": self.last_date_invoiced
-                and self.last_date_invoiced.isoformat(),
             },
+            "is_extra": True,
+            "last_date_invoiced": self.last_date_invoiced or None,
         }

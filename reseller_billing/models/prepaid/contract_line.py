@@ -13,5 +13,5 @@ class ContractLine(models.Model):
         )
         if grant:
             vals["kind"] = "package"
-            vals["trace"]["grant"] = grant
+            vals |= grant
         return vals

@@ -10,7 +10,7 @@ VAT_MODES = [("use", "At use"), ("receipt", "At receipt")]
 def make_grant(
     feature, units, bonus=0.0, valid=(0, "month"), release="paid", priority=10, vat_mode="use"
 ):
-    """Return what a sale gives to who buys, as JSON for its charge's trace.
+    """Return what a sale gives to who buys, as values of its charge.
 
     :param feature: of which `units` are given with each one sold; None: its price in the wallet
     :param bonus: money on top
@@ -19,13 +19,14 @@ def make_grant(
     """
     return {
         "grants": "units" if feature else "money",
-        "feature_id": feature.id if feature else False,
-        "units": rating.text(rating.exact_of(units)),
-        "bonus": rating.text(rating.exact_of(bonus)),
-        "valid": list(valid),
-        "release": release,
-        "priority": priority,
-        "vat_mode": vat_mode,
+        "grant_feature_id": feature.id if feature else None,
+        "grant_units": rating.exact_of(units),
+        "grant_bonus": rating.exact_of(bonus),
+        "grant_valid_count": valid[0],
+        "grant_valid_unit": valid[1],
+        "grant_release": release,
+        "grant_priority": priority,
+        "grant_vat_mode": vat_mode,
     }
 
 
@@ -110,7 +111,7 @@ class ProductProduct(models.Model):
     _inherit = "product.product"
 
     def _prepare_reseller_grant(self, currency, company, date):
-        """Return what one of this product gives to who buys it, as JSON for a charge; None: nothing.
+        """Return what one of this product gives to who buys it, as values of a charge; None: nothing.
 
         :param currency: of the bill; money on top is converted as prices are
         :param date: of the sale

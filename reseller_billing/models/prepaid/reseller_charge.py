@@ -1,13 +1,58 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ... import rating
+from ..base.intervals import INTERVAL_UNITS
+from .product_template import VAT_MODES
+
+# What a sale gives to who buys; see make_grant.
+GRANT = (
+    "grant_feature_id",
+    "grant_units",
+    "grant_bonus",
+    "grant_valid_count",
+    "grant_valid_unit",
+    "grant_release",
+    "grant_priority",
+    "grant_vat_mode",
+)
 
 
 class ResellerCharge(models.Model):
     """Charges that sell ahead, or give back what was sold."""
 
     _inherit = "reseller.charge"
+
+    grant_feature_id = fields.Many2one(
+        "reseller.feature", string="Units Of", readonly=True, ondelete="restrict"
+    )
+    grant_units = fields.Float(string="Units of One", readonly=True, min_display_digits=0)
+    grant_bonus = fields.Float(
+        string="Money on Top of One", readonly=True, min_display_digits="Product Price"
+    )
+    grant_valid_count = fields.Integer(
+        string="Valid For", readonly=True, help="None: it does not expire."
+    )
+    grant_valid_unit = fields.Selection(INTERVAL_UNITS, string="Validity Unit", readonly=True)
+    grant_release = fields.Selection(
+        [("paid", "Once it is paid"), ("invoiced", "Once it is invoiced")],
+        string="May Be Used",
+        readonly=True,
+    )
+    grant_priority = fields.Integer(string="Drawing Priority", readonly=True)
+    grant_vat_mode = fields.Selection(VAT_MODES, string="Taxed", readonly=True)
+
+    _grant_amounts = models.Constraint(
+        "CHECK (grants IS NULL OR COALESCE(grant_bonus, 0) >= 0"
+        " AND (grants = 'money' OR grant_feature_id IS NOT NULL AND grant_units > 0)"
+        " AND grant_release IS NOT NULL)",
+        "What a package gives is above zero, and of a feature or money.",
+    )
+
+    @api.model
+    def _get_columns(self):
+        """Override: what a package gives."""
+        return (*super()._get_columns(), *GRANT)
 
     def _check_top_up(self, gift):
         """Refuse top-ups that nobody pays for.
@@ -61,7 +106,7 @@ class ResellerCharge(models.Model):
         :raise UserError: when the settings name none
         """
         self.ensure_one()
-        if self.trace["grant"]["grants"] == "money":
+        if self.grants == "money":
             return self.client_id._get_wallet_account("deposit")
         return self.client_id._get_prepaid_account()
 
@@ -86,5 +131,4 @@ class ResellerCharge(models.Model):
             return False
         if self.kind != "package":
             return super()._takes_taxes()
-        grant = self.trace["grant"]
-        return grant["grants"] == "units" or grant.get("vat_mode") == "receipt"
+        return self.grants == "units" or self.grant_vat_mode == "receipt"

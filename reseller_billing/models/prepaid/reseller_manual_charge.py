@@ -41,7 +41,7 @@ class ResellerManualCharge(models.Model):
                 )
 
     def _prepare_grant(self):
-        """Return what one unit of this item gives to the client, as JSON; None: nothing.
+        """Return what one unit of this item gives to the client, as values of its charge; None: nothing.
 
         See product.product._prepare_reseller_grant.
         """

@@ -14,8 +14,7 @@ class ResellerStatement(models.Model):
             self.kind == "manual"
             and bool(charges)
             and all(
-                charge.kind == "package" and charge.trace["grant"]["release"] == "paid"
-                for charge in charges
+                charge.kind == "package" and charge.grant_release == "paid" for charge in charges
             )
         )
 

@@ -26,18 +26,18 @@ class ResellerStatement(models.Model):
         sold = self.charge_ids.filtered(lambda charge: charge.kind == "package")
         exact = sold._get_exact()
         for charge in sold:
-            grant, (quantity, _price, _amount) = charge.trace["grant"], exact[charge.id]
+            quantity = exact[charge.id][0]
             if quantity <= 0:
                 continue
             line = charge.move_line_ids[:1]
-            money = grant["grants"] == "money"
-            units = quantity * Decimal(grant["units"])
+            money = charge.grants == "money"
+            units = quantity * rating.exact_of(charge.grant_units)
             tax = 0.0
             if money:
                 # What is taxed now pays for as much as was paid for it, taxes included.
                 paid = line.price_total * (-1 if line.move_id.move_type == "out_refund" else 1)
                 tax = charge.currency_id.round(paid + line.amount_currency)
-                bonus = quantity * Decimal(grant["bonus"])
+                bonus = quantity * rating.exact_of(charge.grant_bonus)
                 charge._check_top_up(bonus)
                 unit = charge.currency_id._get_exact_rounding()
                 units = bonus + rating.round_to(rating.exact_of(paid), unit)
@@ -46,10 +46,10 @@ class ResellerStatement(models.Model):
                 "charge_id": charge.id,
                 "state": "offered" if charge.statement_id.invoice_id._is_pro_forma() else "waiting",
                 "currency_id": charge.currency_id.id,
-                "valid_count": grant["valid"][0],
-                "valid_unit": grant["valid"][1],
-                "release": grant["release"],
-                "priority": grant["priority"],
+                "valid_count": charge.grant_valid_count,
+                "valid_unit": charge.grant_valid_unit,
+                "release": charge.grant_release,
+                "priority": charge.grant_priority,
                 # As it was booked, which may differ by a cent of rounding from the line's subtotal.
                 "cost": -line.amount_currency,
                 "cost_balance": -line.balance,
@@ -58,7 +58,7 @@ class ResellerStatement(models.Model):
                 model_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills sells
                 vals |= {
                     "kind": "purchase",
-                    "vat_mode": grant.get("vat_mode") or "use",
+                    "vat_mode": charge.grant_vat_mode or "use",
                     "tax": tax,
                     "partner_id": charge.statement_id._get_partner().commercial_partner_id.id,
                     "reason": charge.name,
@@ -69,7 +69,7 @@ class ResellerStatement(models.Model):
             else:
                 model_sudo = self.env["reseller.prepaid.lot"].sudo()  # as above
                 vals |= {
-                    "feature_id": grant["feature_id"],
+                    "feature_id": charge.grant_feature_id.id,
                     "name": charge.name,
                     "granted": float(units),
                 }

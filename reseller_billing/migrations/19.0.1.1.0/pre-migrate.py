@@ -1,0 +1,44 @@
+"""What was sold, and what a contract's line said before it was billed, go from traces to columns."""
+
+
+def migrate(cr, version):
+    """Fill the columns before the constraints on them are made; traces of charges stay as they are."""
+    cr.execute(
+        """
+        ALTER TABLE reseller_charge
+            ADD COLUMN IF NOT EXISTS grants varchar,
+            ADD COLUMN IF NOT EXISTS grant_feature_id int4,
+            ADD COLUMN IF NOT EXISTS grant_units numeric,
+            ADD COLUMN IF NOT EXISTS grant_bonus numeric,
+            ADD COLUMN IF NOT EXISTS grant_valid_count int4,
+            ADD COLUMN IF NOT EXISTS grant_valid_unit varchar,
+            ADD COLUMN IF NOT EXISTS grant_release varchar,
+            ADD COLUMN IF NOT EXISTS grant_priority int4,
+            ADD COLUMN IF NOT EXISTS grant_vat_mode varchar,
+            ADD COLUMN IF NOT EXISTS is_extra bool,
+            ADD COLUMN IF NOT EXISTS last_date_invoiced date
+        """
+    )
+    cr.execute(
+        """
+        UPDATE reseller_charge
+           SET grants = trace #>> '{grant,grants}',
+               grant_feature_id = NULLIF(trace #>> '{grant,feature_id}', 'false')::int4,
+               grant_units = (trace #>> '{grant,units}')::numeric,
+               grant_bonus = (trace #>> '{grant,bonus}')::numeric,
+               grant_valid_count = (trace #>> '{grant,valid,0}')::int4,
+               grant_valid_unit = trace #>> '{grant,valid,1}',
+               grant_release = trace #>> '{grant,release}',
+               grant_priority = (trace #>> '{grant,priority}')::int4,
+               grant_vat_mode = COALESCE(trace #>> '{grant,vat_mode}', 'use')
+         WHERE trace ? 'grant'
+        """
+    )
+    cr.execute(
+        """
+        UPDATE reseller_charge
+           SET is_extra = TRUE,
+               last_date_invoiced = NULLIF(trace ->> 'last_date_invoiced', 'false')::date
+         WHERE trace ? 'last_date_invoiced'
+        """
+    )
