@@ -67,19 +67,9 @@ class ResellerPricingPortal(ResellerPortal):
             ],
             order="date_from nulls first",
         )
-        values = dict.fromkeys(SETTABLE, 0.0)
-        if not base:
-            errors["form"] = request.env._(
-                "%s has no price yet: ask your provider for one.", feature.name
-            )
-        elif base.level == scope_name[:-3] and not base.is_of_portal:
-            errors["form"] = request.env._("Your provider has set this price: ask there.")
-        elif base.pricing_model != "per_unit" or base.level_price_ids:
-            errors["form"] = request.env._(
-                "%s has a price of several parts: ask your provider to change it.", feature.name
-            )
-        else:
-            values = {name: base[name] for name in SETTABLE}
+        if refusal := floor._explain_refusal(base, scope_name):
+            errors["form"] = refusal
+        values = {name: 0.0 if refusal else base[name] for name in SETTABLE}
         if request.httprequest.method == "POST" and not errors:
             if post.get("drop"):
                 with self._refusals(errors):

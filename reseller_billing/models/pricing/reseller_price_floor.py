@@ -79,6 +79,26 @@ class ResellerPriceFloor(models.Model):
                     )
                 )
 
+    def _explain_refusal(self, base, scope):
+        """Return why a reseller may not set a price instead of the one that holds, in words; or None.
+
+        :param base: the price that holds, or none
+        :param str scope: "client_id" or "group_id": whose price would be set
+        """
+        self.ensure_one()
+        if not base:
+            return self.env._(
+                "%s has no price yet: ask your provider for one.", self.feature_id.name
+            )
+        if base[scope] and not base.is_of_portal:
+            return self.env._("Your provider has set this price: ask there.")
+        if base.pricing_model != "per_unit" or base.level_price_ids:
+            return self.env._(
+                "%s has a price of several parts: ask your provider to change it.",
+                self.feature_id.name,
+            )
+        return None
+
     def _check_terms(self, terms):
         """Return {field: what is wrong} of what a reseller wants to set; empty when it may.
 
