@@ -1,4 +1,4 @@
-"""A database of each release, with data of every kind, upgraded to what is here: all is as it was."""
+"""A database of each release, filled by that release, upgraded to what is here: what FACTS names is as it was."""
 
 import json
 import os
@@ -120,6 +120,15 @@ def test_a_database_of_a_release_is_as_it_was(databases, release, tmp_path):
     psql("ALTER TABLE ir_module_module SET (autovacuum_enabled = off)", name)
     assert odoo(new, "-d", name, "-u", "reseller_billing", "--stop-after-init")[1] == []
     assert read_facts(name) == facts
+    # Models that are no more have left nothing behind.
+    gone = "SELECT count(*) FROM ir_model WHERE model LIKE 'reseller.%.mixin' AND model NOT IN %s"
+    kept = "('reseller.lot.mixin', 'reseller.lockout.debtor.mixin', 'reseller.client.part.mixin', "
+    kept += "'reseller.price.part.mixin', 'reseller.report.mixin', 'reseller.usage.mapping.mixin')"
+    assert psql(gone % kept, name) == "0"
+    sold = "SELECT count(*) FROM reseller_charge WHERE kind = 'package' AND grant_units = 50"
+    assert psql(sold, name) == "1"
+    extra = "SELECT string_agg(last_date_invoiced::text, ',' ORDER BY id) FROM reseller_charge WHERE is_extra"
+    assert psql(extra, name) == "2024-01-31,2024-02-29"
     assert read_live(new, name) == live
     expected = {ref: row[-1][0] for ref, row in live.items() if len(row) > 6}
     odoo(new, "shell", "-d", name, stdin=BILL)

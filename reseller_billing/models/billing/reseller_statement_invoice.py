@@ -19,12 +19,13 @@ class ResellerStatement(models.Model):
         :param date date: of the invoices
         """
         moves = self._create_invoices(date)
-        kept = self.union(*moves)._before_posting(moves) if moves else {}
-        if moves:
-            self.union(*moves)._post_drafts(moves, date, kept)
-            for statement, move in moves.items():
-                statement.write({"invoice_id": move.id, "state": "invoiced"})
-            self.union(*moves)._link_given_back()
+        # Others have no amount, or are their reseller's to invoice.
+        billed = self.browse().union(*moves)
+        kept = billed._before_posting(moves)
+        billed._post_drafts(moves, date, kept)
+        for statement, move in moves.items():
+            statement.write({"invoice_id": move.id, "state": "invoiced"})
+        billed._link_given_back()
         self._after_invoice(draws, date, kept)
 
     def _before_posting(self, moves):
@@ -42,9 +43,11 @@ class ResellerStatement(models.Model):
         :param date date: of the invoices
         :param kept: what _before_posting returned
         """
-        made = self.env["account.move"].with_company(self.company_id).union(*moves.values())
-        # As Odoo's own button does: where a plan is mandatory, nothing is posted without it.
-        made.with_context(validate_analytic=True).action_post()
+        if moves:
+            # With the rights and the context that they were made with.
+            first, *rest = moves.values()
+            # As Odoo's own button does: where a plan is mandatory, nothing is posted without it.
+            first.union(*rest).with_context(validate_analytic=True).action_post()
 
     def _after_invoice(self, draws, date, kept):
         """Hook: the invoices of these bills stand, where they have one.

@@ -89,16 +89,21 @@ class ResellerStatement(models.Model):
         notes = self.env["account.move"]
         for statement in self:
             invoice = statement.invoice_id
-            credit = invoice._reverse_moves(
-                [
-                    {
-                        "date": date,
-                        "invoice_date": date,
-                        "ref": reason or self.env._("Reversal of: %s", invoice.name),
-                        "delivery_date": invoice.delivery_date,
-                    }
-                ],
-                cancel=True,
+            # Of a refund as well, which the lots that it took from follow.
+            credit = (
+                invoice.with_context(reseller_billing=BILLING)
+                ._reverse_moves(
+                    [
+                        {
+                            "date": date,
+                            "invoice_date": date,
+                            "ref": reason or self.env._("Reversal of: %s", invoice.name),
+                            "delivery_date": invoice.delivery_date,
+                        }
+                    ],
+                    cancel=True,
+                )
+                .with_env(invoice.env)
             )
             pairs = zip(invoice._get_product_lines(), credit._get_product_lines(), strict=True)
             for line, back in pairs:

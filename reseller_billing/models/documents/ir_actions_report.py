@@ -19,12 +19,12 @@ class IrActionsReport(models.Model):
         )
 
     def _prints_bills(self, report_ref, res_ids):
-        """Whether a report prints statements, or invoices of which one has a statement annexed."""
+        """Whether a report prints statements, or invoices and credit notes of which one is a bill's."""
         model = self._get_report(report_ref).model
         if model != "account.move":
             return model == "reseller.statement"
         moves_sudo = self.env[model].sudo()  # who prints has been asked for rights
-        ours = [("id", "in", res_ids or []), ("reseller_statement_id", "!=", False)]
+        ours = [("id", "in", res_ids or []), ("line_ids.reseller_client_id", "!=", False)]
         return bool(moves_sudo.search_count(ours, limit=1))
 
     def _run_wkhtmltopdf(self, bodies, report_ref=False, header=None, footer=None, **options):

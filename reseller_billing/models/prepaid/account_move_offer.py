@@ -1,6 +1,4 @@
-from datetime import date
-
-from odoo import api, fields, models
+from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import str2bool
@@ -61,33 +59,8 @@ class AccountMove(models.Model):
         self._date_offer(paid_on or fields.Date.context_today(self))
 
     def _date_offer(self, day):
-        """Date an offer to another day, and tax what it sells as of that."""
-        billing, was = self.with_context(reseller_billing=BILLING), self.invoice_date or day
+        billing = self.with_context(reseller_billing=BILLING)
         billing.write({"invoice_date": day, "invoice_date_due": day, "delivery_date": day})
-        company, position = self.company_id, self.fiscal_position_id
-        for line in billing._get_product_lines():
-            template = line.product_id.product_tmpl_id
-            before, after = (
-                template._get_sales_taxes(company, position, one) for one in (was, day)
-            )
-            # Taxes that an accountant has corrected stay.
-            if before != after and line.tax_ids == position.map_tax(before):
-                line.tax_ids = position.map_tax(after)
-
-    @api.model
-    def _cron_follow_rates(self):
-        """Date open offers to today that were made before a tax rate changed, so that who pays them from now
-        on pays what they come to.
-        """
-        today = fields.Date.context_today(self)
-        offers = self.search([("reseller_is_offer", "=", True), ("state", "=", "draft")])
-        for company, of_company in offers.grouped("company_id").items():
-            cuts = self.env["reseller.tax.change"]._get_cuts(company)
-            last = max((day for day in cuts if day <= today), default=date.min)
-            for offer in of_company:
-                is_old = (offer.invoice_date or today) < last
-                if is_old and not offer.transaction_ids.filtered(lambda tx: tx._is_in_flight()):
-                    offer._date_offer(today)
 
     def _post_paid(self, day):
         """Post an offer that is paid on a day.

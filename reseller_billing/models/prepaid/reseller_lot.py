@@ -88,9 +88,17 @@ class ResellerLotMixin(models.AbstractModel):
         :param day: from which they may be used; today, where the client is, if None
         """
         for lot in self.filtered(lambda one: one.state == "waiting"):
-            vals = lot._prepare_release(day or lot.client_id._today())
-            lot.write(vals)
-            lot._add_entry("grant", vals["date"], 0, 1)
+            today = lot.client_id._today()
+            before = lot.entry_ids.filtered(lambda one: one.kind in ("grant", "cancel"))
+            if before.filtered(lambda one: one.kind == "grant"):
+                # Its invoice was replaced, or taken back for a while: it holds on the days it did.
+                days = {"date": lot.date, "date_until": lot.date_until}
+                lot.write({**lot._prepare_release(lot.date), **days})
+                lot._add_entry("grant", max(today, *before.mapped("date")), 0, 1)
+            else:
+                vals = lot._prepare_release(day or today)
+                lot.write(vals)
+                lot._add_entry("grant", vals["date"], 0, 1)
             self.env["reseller.refill"]._end_with(lot)
             invoice_sudo = lot.charge_id.statement_id.invoice_id.sudo()  # whoever pays it
             if invoice_sudo.reseller_is_offer:

@@ -104,6 +104,25 @@ class ResellerPrepaidLot(models.Model):
             )
         }
 
+    @api.model
+    def _there_sql(self, as_of=None):
+        """Return the condition that a `lot` may be drawn, or might on a day that is past.
+
+        :param as_of: a day: what a credit note has taken back later was there then
+        """
+        if not as_of:
+            return SQL("lot.state = 'open'")
+        return SQL(
+            """
+            (lot.state = 'open' OR lot.state = 'canceled' AND lot.date IS NOT NULL AND EXISTS (
+                SELECT FROM reseller_charge sold
+                  JOIN reseller_statement sale ON sale.id = sold.statement_id
+                  JOIN account_move note ON note.id = sale.credit_note_id
+                 WHERE sold.id = lot.charge_id AND note.state = 'posted' AND note.date > %s))
+            """,
+            as_of,
+        )
+
     def _is_untouched(self):
         self.ensure_one()
         held = self._load_exact().get(self.id, Held())

@@ -43,6 +43,7 @@ class ResellerRating(models.AbstractModel):
         )
         if as_of:
             looked_at = SQL("TRUE")
+        there = self.env["reseller.prepaid.lot"]._there_sql(as_of)
         lots = defaultdict(list)
         for client, feature, number, first, last, left in self.env.execute_query(
             SQL(
@@ -51,13 +52,14 @@ class ResellerRating(models.AbstractModel):
                        sum(entry.quantity)::text
                   FROM reseller_prepaid_lot lot
                   JOIN reseller_prepaid_entry entry ON entry.lot_id = lot.id %s
-                 WHERE lot.client_id = ANY(%s) AND lot.state = 'open' AND (%s)
+                 WHERE lot.client_id = ANY(%s) AND %s AND (%s)
                  GROUP BY lot.id
                  ORDER BY lot.client_id, lot.feature_id, lot.priority,
                           lot.date_until NULLS LAST, lot.date, lot.id
                 """,
                 booked,
                 clients,
+                there,
                 looked_at,
             )
         ):
@@ -75,7 +77,7 @@ class ResellerRating(models.AbstractModel):
                        AS wanted (client_id, feature_id, since, until)
                   JOIN reseller_prepaid_lot lot
                     ON lot.client_id = wanted.client_id AND lot.feature_id = wanted.feature_id
-                   AND lot.state = 'open'
+                   AND %s
                   JOIN reseller_prepaid_entry entry
                     ON entry.lot_id = lot.id
                    AND entry.usage_date BETWEEN wanted.since AND wanted.until %s
@@ -87,6 +89,7 @@ class ResellerRating(models.AbstractModel):
                 [feature for _client, feature in lots],
                 [wanted[key][0] for key in lots],
                 [wanted[key][1] for key in lots],
+                there,
                 booked,
             )
         ):

@@ -30,15 +30,15 @@ class ResellerStatement(models.Model):
     def _prepare_invoice_vals(self, date, *args, **kwargs):
         """Override: an offer is paid under the statement's name, and at once."""
         vals = super()._prepare_invoice_vals(date, *args, **kwargs)
-        if self._is_offer():
+        is_offer = self._is_offer()
+        if is_offer:
             vals |= {
                 "invoice_payment_term_id": False,
                 "invoice_date_due": date,
                 # A draft has no number: what it is paid under is found in the bank by this.
                 "payment_reference": self.name,
-                "reseller_is_offer": True,
             }
-        return vals
+        return {**vals, "reseller_is_offer": is_offer}
 
     def _before_posting(self, moves):
         """Override: a bonus lowers what it pays for, or is given back with it."""
@@ -73,8 +73,11 @@ class ResellerStatement(models.Model):
         self._return_to_wallets(date)
         self._return_units(date)
         by_hand = self.filtered(lambda statement: statement.kind == "manual")
+        items_sudo = by_hand.charge_ids.manual_charge_id.sudo()  # whoever voids
         sold = by_hand.charge_ids.filtered(lambda charge: charge.kind == "package")
-        sold.manual_charge_id.sudo().is_withdrawn = True  # whoever voids
+        # Nor is refunded again what was refunded: it is there to be used.
+        taken_back = sold.manual_charge_id.sudo() | items_sudo.filtered("refund_lot_id")
+        taken_back.is_withdrawn = True
         self.env["reseller.refill"]._cancel(self)
         return done
 

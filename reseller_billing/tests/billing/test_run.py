@@ -27,6 +27,27 @@ class TestRun(ResellerBillingCommon):
         )
         self.assertFalse(self._run("2024-03-15").statement_ids)
 
+    def test_a_batch_goes_through_whole_where_some_have_no_invoice(self):
+        other = self._create_reseller("R2", invoice_to="none")
+        own = self._create_client("B", reseller_id=other.id)
+        logger = "odoo.addons.reseller_billing.models.billing.reseller_billing_run"
+        with self.assertNoLogs(logger, level="INFO"):
+            self._run("2024-02-01")
+        self.assertEqual(len(self.client_a.statement_ids), 2)
+        self.assertEqual(own.statement_ids.mapped("state"), ["approved"] * 2)
+        items = self.env["reseller.manual.charge"].create(
+            [
+                {"client_id": client.id, "name": "Visit", "unit_price": price, "date": "2024-02-02"}
+                for client, price in ((self.client_a, 5), (own, 5), (self._create_client("C"), 0))
+            ]
+        )
+        with freeze_time("2024-02-02 12:00:00"):
+            items.action_bill_now()
+        self.assertEqual(
+            items.statement_id.invoice_id.mapped("amount_total"),
+            [5],
+        )
+
     def test_an_account_is_due_when_its_own_day_and_the_delay_have_passed(self):
         client = self._create_client("LA", tz="America/Los_Angeles", start="2024-01-01")
         self._run("2024-01-10")

@@ -446,7 +446,17 @@ class TestVoidPrepaid(PrepaidCommon):
             self.env.cr.savepoint(),
         ):
             statement._void_by_credit_note(date(2024, 3, 1))
+        wizard = self.env["reseller.month.end"]
+
+        def january():
+            end = wizard.create({"date": "2024-01-31"})
+            end.action_compute()
+            return [(line.name, line.accrued) for line in end.line_ids]
+
+        # 10 of 100 units for 50.00, then and whenever January is looked at.
+        self.assertEqual(january(), [("Unit", 5)])
         self._void(statement)
+        self.assertEqual(january(), [("Unit", 5)])
         self.assertEqual((lot.state, lot.left, self.client_a.open_balance), ("canceled", 0, -50))
         self.assertBooks()
         self._run("2024-04-10")

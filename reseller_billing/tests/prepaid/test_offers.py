@@ -213,26 +213,3 @@ class TestOffers(PrepaidCommon):
         # 50 at 4 to one.
         self.assertEqual((lot.cost, lot.cost_balance), (50, 12.5))
         self.assertBooks()
-
-    def test_an_offer_is_taxed_as_of_its_payment(self):
-        # From 1 March on 16 % in place of 19 %: 58.00 in place of 59.50.
-        lower = self._create_owed_tax(16, self.prepaid.copy({"name": "Tax 16"}))
-        self.env["reseller.tax.change"].create(
-            {"old_tax_id": self.tax.id, "new_tax_id": lower.id, "date": "2024-03-01"}
-        )
-        _lot, before = self._offer("2024-02-10")
-        _lot, late = self._offer("2024-02-11")
-        self.assertEqual((before.amount_total, late.amount_total), (59.5, 59.5))
-        # Paid in February, and booked in March.
-        self._receive_line("2024-02-20", 59.5, before.payment_reference)
-        with freeze_time("2024-03-05 12:00:00"):
-            self.env["reseller.offer.payment"].create({"invoice_id": before.id}).action_take()
-            self.assertEqual(
-                (str(before.date), before.amount_tax, before.payment_state),
-                ("2024-02-20", 9.5, "paid"),
-            )
-            self.env["account.move"]._cron_follow_rates()
-            self.assertEqual((late.amount_tax, late.amount_total), (8, 58))
-            self._pay(late)
-        self.assertEqual((late.invoice_line_ids.tax_ids, late.payment_state), (lower, "paid"))
-        self.assertBooks()

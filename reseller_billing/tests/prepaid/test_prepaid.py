@@ -360,6 +360,45 @@ class TestPrepaid(PrepaidCommon):
         self.assertEqual((self._balance(self.prepaid), self._balance(exchange)), (0, -8.12))
         self.assertBooks()
 
+    def test_a_refund_is_void_by_its_credit_note(self):
+        lot = self._sell("2024-01-02")
+        self._bill_use("2024-01-20", 35, "2024-02-01")
+        with freeze_time("2024-02-10 12:00:00"):
+            lot.action_refund()
+            note = lot.entry_ids.filtered(lambda one: one.kind == "refund").move_id
+            self.assertLot(lot, 0, 0)
+            note.reseller_statement_id._void_by_credit_note(fields.Date.to_date("2024-02-10"))
+        self.assertLot(lot, 65, 32.5)
+        self.assertEqual((self._balance(self.prepaid), self.client_a.open_balance), (-32.5, 0))
+        self.assertBooks()
+        # It is not refunded again by itself.
+        self._run("2024-03-01")
+        self.assertLot(lot, 65, 32.5)
+        self.assertBooks()
+
+    def test_a_package_holds_as_long_when_its_invoice_is_replaced(self):
+        package = self._create_package(
+            "A month", reseller_units=100, list_price=50, reseller_valid_count=1
+        )
+        lot = self._sell("2024-01-05", package)
+        self._use("2024-01-10", 60)
+        with freeze_time("2024-01-21 12:00:00"):
+            invoice = lot.charge_id.statement_id.invoice_id
+            self.env["account.move.reversal"].create(
+                {"move_ids": invoice.ids, "journal_id": invoice.journal_id.id}
+            ).modify_moves()
+            replacement = lot.charge_id.statement_id.invoice_id
+            self.assertEqual((lot.state, lot.left), ("canceled", 0))
+            replacement.action_post()
+        with freeze_time("2024-01-22 12:00:00"):
+            self._pay(replacement)
+        self.assertEqual((str(lot.date), str(lot.date_until)), ("2024-01-05", "2024-02-04"))
+        # January's use is paid by it all the same.
+        self._run("2024-02-01")
+        self.assertFalse(self._statement(self.client_a, "2024-02-01").invoice_id)
+        self.assertLot(lot, 40, 20)
+        self.assertBooks()
+
     def test_bills_that_were_void_in_between_leave_no_cent(self):
         # 10.00 for 3 units: 3.33 and 3.34 are taken, and 3.33 given back: 2 units with 6.66.
         lot = self._sell("2024-01-01", self._create_package("3", reseller_units=3, list_price=10))

@@ -560,5 +560,56 @@ class TestWallet(PrepaidCommon):
         self.assertEqual((other.payment_state, self.client_a.open_balance), ("reversed", 0))
         self.assertBooks()
 
+    def test_a_replacement_for_another_payer_is_not_paid_by_the_wallet(self):
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(100, bonus=10)
+        self._use("2024-01-10", 33)
+        self._run("2024-02-01")
+        statement = self._statement(self.client_a, "2024-02-01")
+        other = self.env["res.partner"].create({"name": "Other"})
+        with freeze_time("2024-02-10 12:00:00"):
+            invoice = statement.invoice_id
+            wizard = self.env["account.move.reversal"].create(
+                {"move_ids": invoice.ids, "journal_id": invoice.journal_id.id}
+            )
+            # A day to come would leave two documents of one period in the books.
+            wizard.date = "2024-03-01"
+            with self.assertRaisesRegex(UserError, "an earlier day"), self.env.cr.savepoint():
+                wizard.modify_moves()
+            wizard.date = "2024-02-10"
+            wizard.modify_moves()
+            statement.invoice_id.partner_id = other
+            statement.invoice_id.action_post()
+        # 33.00 are the other's to pay, and in the wallet again.
+        self.assertEqual(statement.invoice_id.payment_state, "not_paid")
+        self.assertEqual(self._left(), [(110, 100)])
+        self.assertEqual(self.client_a.open_balance, 0)
+        self.assertBooks()
+
+    def test_a_replacement_is_paid_as_far_as_the_client_chose(self):
+        # Metered use alone: 30.00 of 41.00; the fee of 11.00 is owed.
+        self.client_a.wallet_use = "usage"
+        fee = self._create_feature("fee", aggregation="sum")
+        self._create_rule(name="fee", feature=fee, recurring_fee=11, fee_timing="arrears")
+        tax = self._create_owed_tax(10, self.deposit.copy({"name": "Tax"}))
+        self.product.taxes_id = tax
+        with freeze_time("2024-01-01 12:00:00"):
+            self._pay_in(100)
+        self._use("2024-01-10", 30)
+        self._run("2024-02-01")
+        statement = self._statement(self.client_a, "2024-02-01")
+        self.assertEqual(statement.invoice_id.amount_total, 45.1)
+        self.assertEqual(self._left(), [(67, 67)])
+        with freeze_time("2024-02-10 12:00:00"):
+            invoice = statement.invoice_id
+            self.env["account.move.reversal"].create(
+                {"move_ids": invoice.ids, "journal_id": invoice.journal_id.id}
+            ).modify_moves()
+            statement.invoice_id.invoice_line_ids.tax_ids = False
+            statement.invoice_id.action_post()
+        self.assertEqual(statement.invoice_id.amount_residual, 11)
+        self.assertEqual(self._left(), [(70, 70)])
+        self.assertBooks()
+
     def assertBooks_(self):
         self.assertFalse(self.env["reseller.wallet.check"].search([("is_different", "=", True)]))

@@ -1,4 +1,5 @@
-from odoo import models
+from odoo import fields, models
+from odoo.exceptions import UserError
 
 
 class AccountMoveReversal(models.TransientModel):
@@ -6,6 +7,15 @@ class AccountMoveReversal(models.TransientModel):
 
     def reverse_moves(self, is_modify=False):
         """Override of `account`: a replacement takes over the statement of what it replaces."""
+        bills = self.move_ids.filtered("reseller_statement_id")
+        if is_modify and bills and self.date > fields.Date.context_today(self):
+            raise UserError(
+                self.env._(
+                    "%s is the invoice of a statement, which its replacement bills at once: choose today or an "
+                    "earlier day.",
+                    bills[0].name,
+                )
+            )
         self.move_ids._check_replaceable(is_modify)
         action = super().reverse_moves(is_modify)
         if is_modify:

@@ -142,12 +142,18 @@ class ResellerMonthEnd(models.TransientModel):
     def _get_package_costs(self, draws):
         """Return {currency id: (cost, balance)} of what is left of packages that have ended by the day."""
         lots_sudo = self.env["reseller.prepaid.lot"].sudo()  # of every account, as in _get_bills
-        lots = lots_sudo.search(
-            [
-                ("client_id.company_id", "=", self.company_id.id),
-                ("state", "=", "open"),
-                ("date_until", "<=", self.date),
-            ]
+        self.env.flush_all()
+        lots = lots_sudo.browse(
+            number
+            for (number,) in self.env.execute_query(
+                SQL(
+                    "SELECT lot.id FROM reseller_prepaid_lot lot"
+                    " WHERE lot.company_id = %s AND lot.date_until <= %s AND %s ORDER BY lot.id",
+                    self.company_id.id,
+                    self.date,
+                    lots_sudo._there_sql(self.date),
+                )
+            )
         )
         taken = defaultdict(Decimal)
         for of_client in draws.values():

@@ -154,6 +154,21 @@ package = env["product.product"].create(
     }
 )
 
+env["contract.line"].create(
+    {
+        "contract_id": clients["owing"].contract_id.id,
+        "product_id": company.reseller_usage_product_id.id,
+        "name": "Support",
+        "quantity": 1,
+        "price_unit": 8,
+        "specific_price": 8,
+        "date_start": "2024-01-01",
+        "recurring_next_date": "2024-01-01",
+        "recurring_rule_type": "monthly",
+        "recurring_interval": 1,
+    }
+)
+
 with at("2024-01-02"):
     bill("2024-01-02")
     payment = env["account.payment"].create(
@@ -187,6 +202,17 @@ with at("2024-01-02"):
     env["reseller.manual.charge"].create(
         {"client_id": clients["owing"].id, "name": "Visit", "unit_price": 15, "date": "2024-01-20"}
     )
+    # An offer that nobody has paid.
+    offered = package.copy({"name": "50 SMS, later", "reseller_release": "paid"})
+    env["reseller.manual.charge"].create(
+        {
+            "client_id": clients["trial"].id,
+            "product_id": offered.id,
+            "name": "50 SMS, later",
+            "unit_price": 2,
+            "date": "2024-01-02",
+        }
+    ).action_bill_now()
     clients["payer"].write({"refill_by": "invoice", "refill_amount": 30, "refill_threshold": 1})
 
 for month in (1, 2):
@@ -204,6 +230,14 @@ with at("2024-03-03"):
     use("payer", "x_sms", "2024-03-02", 12)
 with at("2024-03-04"):
     env["reseller.month.end"].create({"date": "2024-02-29"}).action_post()
+with at("2024-03-06"):
+    statement = (
+        clients["trial"]
+        .statement_ids.filtered(lambda one: one.kind == "cycle" and one.state == "invoiced")
+        .sorted("bill_date")[-1]
+    )
+    statement._void_by_credit_note(statement.invoice_id.date)
+    bill("2024-03-06")
 with at("2024-03-20"):
     env["reseller.lockout"]._cron_evaluate()
 env["reseller.usage.line"].ingest([{"id": "1", "source": "fill", "client": "nobody"}])
