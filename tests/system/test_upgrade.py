@@ -121,10 +121,15 @@ def test_a_database_of_a_release_is_as_it_was(databases, release, tmp_path):
     assert odoo(new, "-d", name, "-u", "reseller_billing", "--stop-after-init")[1] == []
     assert read_facts(name) == facts
     # Models that are no more have left nothing behind.
-    gone = "SELECT count(*) FROM ir_model WHERE model LIKE 'reseller.%.mixin' AND model NOT IN %s"
-    kept = "('reseller.lot.mixin', 'reseller.lockout.debtor.mixin', 'reseller.client.part.mixin', "
-    kept += "'reseller.price.part.mixin', 'reseller.report.mixin', 'reseller.usage.mapping.mixin')"
-    assert psql(gone % kept, name) == "0"
+    mixins = psql("SELECT model FROM ir_model WHERE model LIKE 'reseller.%.mixin'", name)
+    assert set(mixins.splitlines()) == {
+        "reseller.client.part.mixin",
+        "reseller.lockout.debtor.mixin",
+        "reseller.lot.mixin",
+        "reseller.price.part.mixin",
+        "reseller.report.mixin",
+        "reseller.usage.mapping.mixin",
+    }
     sold = "SELECT count(*) FROM reseller_charge WHERE kind = 'package' AND grant_units = 50"
     assert psql(sold, name) == "1"
     extra = "SELECT string_agg(last_date_invoiced::text, ',' ORDER BY id) FROM reseller_charge WHERE is_extra"
