@@ -155,6 +155,23 @@ class TestLedgerReports(PrepaidCommon):
         self.assertEqual(self._unbilled("2024-02-01", "2024-02-15"), february)
         self.assertEqual(self._unbilled("2024-02-01", "2024-02-20")["A", "unit"], (20, 5, 0, 25))
 
+    def test_what_is_unbilled_ties_to_the_month_end_to_the_cent(self):
+        # 10.00 with 19 % included are 8.40 for each of three; 30.00 at once would be 25.21.
+        self.product.taxes_id = self._tax(19, included=True)
+        for ref in ("A", "B", "C"):
+            if ref != "A":
+                self._create_client(ref)
+            self._use("2024-01-10", 10, client=ref)
+        rows = self._unbilled("2024-01-01", "2024-01-31", ("closing",))
+        self.assertEqual(sum(amount for (amount,) in rows.values()), 25.2)
+        accounts = {
+            "accrued_account_id": self.prepaid.copy({"account_type": "asset_current"}).id,
+            "deferred_account_id": self.prepaid.copy({}).id,
+        }
+        with freeze_time("2024-02-05 12:00:00"):
+            self.env["reseller.month.end"].create({"date": "2024-01-31", **accounts}).action_post()
+        self.assertEqual(self._revenue(("month", "=", "2024-01-01")), 25.2)
+
     def test_revenue_adds_up_abroad_with_minimums_set_up_fees_and_contracts(self):
         rates = [("2024-01-01", 2), ("2024-02-01", 4), ("2024-02-05", 5)]
         euro = self.setup_other_currency("EUR", rates=rates)

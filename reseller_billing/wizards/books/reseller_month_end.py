@@ -149,8 +149,8 @@ class ResellerMonthEnd(models.TransientModel):
         moves = self.env["account.move"]
         self._check_unlocked()
         grouped, rated = defaultdict(list), self._rate()
-        for (item, currency, position, day), amounts in self._get_amounts(rated).items():
-            grouped[currency].append((item, position, day, *amounts))
+        for (item, currency, position, _day), amounts in self._get_amounts(rated).items():
+            grouped[currency].append((item, position, *amounts))
         prepaid = self._get_prepaid_rows(rated)
         for currency in self.env["res.currency"].browse({**grouped, **prepaid}):
             moves |= moves.create(
@@ -185,30 +185,37 @@ class ResellerMonthEnd(models.TransientModel):
     # Amounts
 
     def _get_amounts(self, rated):
-        """Return {(item, currency id, fiscal position id, day): (accrued, deferred, used, balance)}, see
-        _get_client_amounts.
+        """Return {(item, currency id, fiscal position id, day): (accrued, deferred, used, balance)}, without
+        taxes: the sums of _get_client_nets.
         """
         found = defaultdict(lambda: [Decimal(0)] * 4)
-        for (_client, *key), amounts in self._get_client_amounts(rated).items():
+        for (_client, *key), amounts in self._get_client_nets(rated).items():
             sums = found[tuple(key)]
             sums[:] = (one + more for one, more in zip(sums, amounts, strict=True))
         return {key: tuple(amounts) for key, amounts in found.items()}
 
-    def _get_client_nets(self):
-        """Return {(client id, feature id, currency id): (accrued, deferred)} of the day, without taxes; the
-        feature is 0 for extra lines and charges by hand.
+    def _get_client_nets(self, rated):
+        """Return what _get_client_amounts does, without the taxes that prices include, each client's rounded by
+        itself, as its invoice will be.
         """
-        self.ensure_one()
-        found = defaultdict(lambda: [0.0, 0.0])
-        for key, amounts in self._get_client_amounts(self._rate()).items():
-            client, item, currency_id, position_id, day = key
+        found, included = {}, {}
+        for key, (accrued, deferred, *used) in self._get_client_amounts(rated).items():
+            _client, item, currency_id, *place = key
             currency = self.env["res.currency"].browse(currency_id)
-            position = self.env["account.fiscal.position"].browse(position_id or [])
-            product, is_product = self._get_product(item)
-            sums = found[client, 0 if is_product else item.id, currency_id]
-            for number, amount in enumerate(amounts[:2]):
-                sums[number] += self._get_net(product, amount, currency, position, day)
-        return {key: tuple(amounts) for key, amounts in found.items()}
+            unit = currency._get_exact_rounding()
+            if (item, *place) not in included:
+                included[(item, *place)] = self._get_included(item, *place)
+            terms = included[(item, *place)]
+            found[key] = (
+                *(
+                    self._get_net(amount, currency, *terms)
+                    if terms and amount
+                    else rating.round_to(Fraction(amount), unit)
+                    for amount in (accrued, deferred)
+                ),
+                *used,
+            )
+        return found
 
     def _get_product(self, item):
         """Return (product, whether it is one itself) of an item, see _get_client_amounts."""

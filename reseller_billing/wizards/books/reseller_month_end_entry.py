@@ -2,6 +2,8 @@ from odoo import models
 from odoo.exceptions import UserError
 from odoo.fields import Command
 
+from ... import rating
+
 
 class ResellerMonthEnd(models.TransientModel):
     """The entries of a month's end."""
@@ -11,7 +13,7 @@ class ResellerMonthEnd(models.TransientModel):
     def _prepare_move_vals(self, currency, rows, prepaid):
         """Return the values of the entry of one currency.
 
-        :param rows: (item, fiscal position id, day, accrued, deferred, used, balance), see _get_amounts
+        :param rows: (item, fiscal position id, accrued, deferred, used, balance), see _get_amounts
         :param prepaid: see _get_prepaid_rows
         """
         ref = self.env._(
@@ -20,25 +22,17 @@ class ResellerMonthEnd(models.TransientModel):
             currency=currency.name,
         )
         lines = []
-        for item, position_id, day, accrued, deferred, used, balance in rows:
+        for item, position_id, accrued, deferred, used, balance in rows:
             position = self.env["account.fiscal.position"].browse(position_id or [])
             product = self._get_product(item)[0]
             income = self._get_income_account(product, position)
             for net, account, sign in (
-                (
-                    self._get_net(product, accrued, currency, position, day),
-                    self.accrued_account_id,
-                    1,
-                ),
-                (
-                    self._get_net(product, deferred, currency, position, day),
-                    self.deferred_account_id,
-                    -1,
-                ),
+                (accrued, self.accrued_account_id, 1),
+                (deferred, self.deferred_account_id, -1),
             ):
                 if net:
                     lines += self._prepare_line_vals(
-                        product, item, currency, account, income, sign * net
+                        product, item, currency, account, income, sign * float(net)
                     )
             if used:
                 # What is owed for packages moves, as the bill will move it.
@@ -99,14 +93,24 @@ class ResellerMonthEnd(models.TransientModel):
             for one, sign in ((debit, 1), (credit, -1))
         ]
 
-    def _get_net(self, product, amount, currency, position, day):
-        """Return an amount as priced without the taxes that its price includes on a day."""
-        template = product.product_tmpl_id
-        own = template._get_sales_taxes(self.company_id, position, day)
+    def _get_included(self, item, position_id, day):
+        """Return (product, its taxes, those of invoices) where prices of an item include taxes on a day, or
+        None.
+        """
+        product = self._get_product(item)[0]
+        position = self.env["account.fiscal.position"].browse(position_id or [])
+        own = product.product_tmpl_id._get_sales_taxes(self.company_id, position, day)
         taxes = position.map_tax(own)
-        invoiced = template._adapt_price(amount, currency, own, taxes)
+        if not (own | taxes).flatten_taxes_hierarchy().filtered("price_include"):
+            return None
+        return product, own, taxes
+
+    def _get_net(self, amount, currency, product, own, taxes):
+        """Return an amount as priced without the taxes that its price includes, as a Decimal; see _get_included."""
+        invoiced = product.product_tmpl_id._adapt_price(amount, currency, own, taxes)
         found = taxes.compute_all(float(invoiced), currency, product=product)
-        return currency.round(found["total_excluded"])
+        unit = currency._get_exact_rounding()
+        return rating.round_to(rating.exact_of(found["total_excluded"]), unit)
 
     def _lowers_price(self):
         """Whether what a bonus pays lowers the price, and is no expense."""

@@ -1,3 +1,6 @@
+from collections import defaultdict
+from decimal import Decimal
+
 from odoo import api, fields, models
 from odoo.tools import SQL, date_utils
 
@@ -82,11 +85,7 @@ class ResellerUnbilled(models.TransientModel):
         """
         self.env["res.users"]._check_billing_manager()
         before = date_utils.subtract(first, days=1)
-        ends = self.env["reseller.month.end"].with_company(company)
-        opening, closing = (
-            ends.new({"company_id": company.id, "date": day})._get_client_nets()
-            for day in (before, last)
-        )
+        opening, closing = (self._load_nets(company, day) for day in (before, last))
         billed = self._load_billed(company, first, last)
         rows, clients = [], self.env["reseller.client"]
         for client, feature, currency in sorted({*opening, *closing, *billed}):
@@ -128,6 +127,21 @@ class ResellerUnbilled(models.TransientModel):
                 }
             )
         return self.create(rows)
+
+    @api.model
+    def _load_nets(self, company, day):
+        """Return {(client id, feature id, currency id): (accrued, deferred)} of a month's end on a day; the
+        feature is 0 for extra lines and charges by hand.
+        """
+        end = self.env["reseller.month.end"].with_company(company)
+        end = end.new({"company_id": company.id, "date": day})
+        found = defaultdict(lambda: [Decimal(0), Decimal(0)])
+        for key, (accrued, deferred, *_used) in end._get_client_nets(end._rate()).items():
+            client, item, currency, *_place = key
+            sums = found[client, item.id if item._name == "reseller.feature" else 0, currency]
+            sums[0] += accrued
+            sums[1] += deferred
+        return {key: tuple(map(float, sums)) for key, sums in found.items()}
 
     @api.model
     def _load_billed(self, company, first, last):
