@@ -747,6 +747,9 @@ class TestPortal(PortalCommon):
         page = self._get(first.headers["Location"].split("#")[0]).text
         self.assertIn("o_portal_invoice_sidebar", page)
         self.assertIn("Pay Now", page)
+        # The path to it names it, though it has no number yet.
+        path = html.fromstring(page).xpath("//li[contains(@class, 'breadcrumb-item active')]")
+        self.assertIn(invoice.payment_reference, [one.text_content().strip() for one in path])
         self.assertIn(invoice.payment_reference, self._get(home).text)
         # An offer is not owed: the history's balance is what is.
         owed = self.client_a._load_owed()[self.client_a.id][0]
