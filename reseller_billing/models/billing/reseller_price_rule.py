@@ -160,8 +160,10 @@ class ResellerPriceRule(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billed(self):
-        # Charges of every company's accounts count, seen or not.
-        charges = self.env["reseller.charge"].sudo().search([("price_rule_id", "in", self.ids)])
+        charges_sudo = self.env[
+            "reseller.charge"
+        ].sudo()  # of every company's accounts, seen or not
+        charges = charges_sudo.search([("price_rule_id", "in", self.ids)])
         # Previews that name it are made anew.
         previews = charges.statement_id.filtered(
             lambda one: one.state == "preview" and not one.run_id

@@ -31,10 +31,9 @@ class ResellerRating(models.AbstractModel):
             billed = Domain("billed_until", "!=", False)
             if at_work:
                 billed |= Domain("state", "=", "active")
-            # What is billed binds also those who may not see every client.
             clients = (
                 self.env["reseller.client"]
-                .sudo()
+                .sudo()  # what is billed binds also those who may not see it
                 .with_context(active_test=False)
                 .search(Domain("company_id", "=", company.id) & billed)
             )

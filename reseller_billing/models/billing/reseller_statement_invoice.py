@@ -109,7 +109,7 @@ class ResellerStatement(models.Model):
         billed._check_taxes(originals[1])
         model = (
             self.env["account.move"]
-            .sudo(False)
+            .sudo(False)  # posted with the rights of who bills
             .with_company(billed.company_id)
             .with_context(
                 tracking_disable=True, mail_create_nolog=True, mail_create_nosubscribe=True

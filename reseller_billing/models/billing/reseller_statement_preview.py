@@ -90,8 +90,7 @@ class ResellerStatement(models.Model):
 
     def _store_preview(self, client, vals):
         """Return a new preview of a client's, without charges, instead of the one before."""
-        # Whoever may read the account may see what it would pay; the preview claims nothing.
-        previews_sudo = self.sudo()
+        previews_sudo = self.sudo()  # who may read the account may see what it would pay
         previews_sudo.search(
             [("client_id", "=", client.id), ("state", "=", "preview"), ("run_id", "=", False)]
         ).unlink()

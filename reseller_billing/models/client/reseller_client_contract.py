@@ -27,10 +27,9 @@ class ResellerClient(models.Model):
 
     def _create_contracts(self):
         for company, clients in self.grouped("company_id").items():
-            # Billing users need not have rights on contracts; this one is made for the account.
             contracts_sudo = (
                 self.env["contract.contract"]
-                .sudo()
+                .sudo()  # made for the account, whatever rights on contracts one has
                 .with_company(company)
                 .with_context(tracking_disable=True)
                 .create([client._prepare_contract_vals() for client in clients])
@@ -45,8 +44,8 @@ class ResellerClient(models.Model):
         types = {"day": "daily", "week": "weekly", "month": "monthly", "year": "yearly"}
         for client in self.filtered("contract_id"):
             row = client._service_at(client.next_bill_date or date.max)
-            # The contract's dates only mirror the client's; rights on the client are enough.
-            client.contract_id.sudo().with_context(reseller_sync=CLIENT).write(
+            contract_sudo = client.contract_id.sudo()  # its dates only mirror the client's
+            contract_sudo.with_context(reseller_sync=CLIENT).write(
                 {
                     "recurring_rule_type": types[row.interval_unit],
                     "recurring_interval": row.interval_count,

@@ -173,15 +173,14 @@ class ResellerClient(models.Model):
     def _rate_again_from(self, day):
         """Have the next bill rate cycles from `day` on again, since it has a price only now."""
         if day:
-            # A price manager need not have rights on every account that the price reaches.
-            for client in self.sudo():
-                client.rerate_from = min(filter(None, (client.rerate_from, day)))
+            for client_sudo in self.sudo():  # whom a price reaches, seen by who sets it or not
+                client_sudo.rerate_from = min(filter(None, (client_sudo.rerate_from, day)))
             self._expect_bill()
 
     def _expect_bill(self, day=None):
         """Give closed accounts that had their last bill a date for one more, not before a day."""
-        # Billing keeps the date; what is billed was entered by who may do so.
-        for client_sudo in self.sudo().filtered(lambda one: one.state == "closed"):
+        clients_sudo = self.sudo()  # billing keeps the date; who asks may enter what is billed
+        for client_sudo in clients_sudo.filtered(lambda one: one.state == "closed"):
             wanted = client_sudo.next_bill_date or day or client_sudo._today()
             client_sudo.next_bill_date = max(wanted, day or wanted)
 

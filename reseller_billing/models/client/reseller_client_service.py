@@ -250,8 +250,8 @@ class ResellerClient(models.Model):
             last = client.membership_ids.sorted("date_from")[-1]
             last.copy({"date_from": date, "date_to": False, "paused": False})
             client.check_access("write")
-            # Billing keeps these values; a final bill that is still due goes first.
-            client.sudo().write(
+            # A final bill that is still due goes first.
+            client.sudo().write(  # billing keeps these values
                 {
                     "state": "active",
                     "next_bill_date": date

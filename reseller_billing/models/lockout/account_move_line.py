@@ -15,9 +15,7 @@ class AccountMoveLine(models.Model):
         lines = self.exists().filtered(
             lambda line: line.account_id.account_type == "asset_receivable"
         )
-        lines_sudo = (
-            lines.sudo()
-        )  # whoever pays, posts or takes back need not see who is locked out
+        lines_sudo = lines.sudo()  # whoever pays or posts need not see who is locked out
         lockouts = lines_sudo.env["reseller.lockout"]
         lockouts._follow(lines_sudo.move_id.reseller_client_id, paid)
         lines_sudo._follow_payers()

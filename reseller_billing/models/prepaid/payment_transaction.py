@@ -1,10 +1,9 @@
 from odoo import fields, models
 
-# And before a page of the provider's own.
-AT_PROVIDER = {"days": 1}
-
 # How long somebody may sit before an open payment page until the saved method is charged after all.
 ON_PAGE = {"minutes": 30}
+# And before a page of the provider's own.
+AT_PROVIDER = {"days": 1}
 
 
 class PaymentTransaction(models.Model):

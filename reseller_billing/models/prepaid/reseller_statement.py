@@ -76,7 +76,7 @@ class ResellerStatement(models.Model):
         items_sudo = by_hand.charge_ids.manual_charge_id.sudo()  # whoever voids
         sold = by_hand.charge_ids.filtered(lambda charge: charge.kind == "package")
         # Nor is refunded again what was refunded: it is there to be used.
-        taken_back = sold.manual_charge_id.sudo() | items_sudo.filtered("refund_lot_id")
+        taken_back = sold.manual_charge_id.sudo() | items_sudo.filtered("refund_lot_id")  # as above
         taken_back.is_withdrawn = True
         self.env["reseller.refill"]._cancel(self)
         return done

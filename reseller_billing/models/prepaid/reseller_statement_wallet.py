@@ -276,6 +276,9 @@ class ResellerStatement(models.Model):
             unit = statement.currency_id._get_exact_rounding()
             amount = -sum(paid.mapped("amount_residual_currency"))
             share = statement._get_wallet_share(invoice)
+            if statement.client_id.wallet_use == "never":
+                # Chosen since: what its wallet has paid stays paid.
+                share = rating.round_to(rating.exact_of(invoice.amount_residual), unit)
             if is_other or rating.round_to(rating.exact_of(amount), unit) > share:
                 if not statement._may_draw_again(draws):
                     continue  # an open credit of who has paid

@@ -553,6 +553,12 @@ class TestWallet(PrepaidCommon):
         self.assertEqual(self._left(), [(80, 72.73)])
         self.assertEqual(self.client_a.open_balance, 0)
         self.assertBooks()
+        # What it has paid stays paid when it is to pay nothing any more.
+        self.client_a.wallet_use = "never"
+        with freeze_time("2024-02-15 12:00:00"):
+            other.button_draft()
+            other.action_post()
+        self.assertEqual((other.payment_state, self._left()), ("paid", [(80, 72.73)]))
         # Void, all that was drawn is there again.
         with freeze_time("2024-02-20 12:00:00"):
             statement._void_by_credit_note(fields.Date.to_date("2024-02-20"))
