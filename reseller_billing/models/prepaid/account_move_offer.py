@@ -1,4 +1,6 @@
-from odoo import fields, models
+from datetime import date
+
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import str2bool
@@ -62,6 +64,57 @@ class AccountMove(models.Model):
         billing = self.with_context(reseller_billing=BILLING)
         billing.write({"invoice_date": day, "invoice_date_due": day, "delivery_date": day})
 
+    def _follow_rates(self, day):
+        """Have this offer take the tax rates of a day, where its own change (rating 26), and what it sells
+        cost and give what it says by then.
+
+        Taxes that somebody has chosen otherwise stay.
+
+        :param date day: of its payment, as far as that is known
+        """
+        self.ensure_one()
+        changes, position = self.env["reseller.tax.change"], self.fiscal_position_id
+        followed = False
+        for line in self.invoice_line_ids.filtered(lambda one: one.charge_id):
+            template = line.product_id.product_tmpl_id
+            taxes = template._get_sales_taxes(self.company_id, position)
+            if not (line.charge_id._takes_taxes() and changes._concerns(taxes, self.company_id)):
+                continue
+            cuts = (date.min, *changes._get_cuts(self.company_id))
+            known = {
+                position.map_tax(changes._apply(taxes, self.company_id, cut)) for cut in cuts
+            }
+            dated = position.map_tax(changes._apply(taxes, self.company_id, day))
+            if line.tax_ids != dated and line.tax_ids in known:
+                line.with_context(reseller_billing=BILLING).tax_ids = dated
+                followed = True
+        if followed:
+            for lots in self.reseller_statement_id._find_sold_lots():
+                lots.filtered(lambda lot: lot.state == "offered")._read_amounts()
+
+    @api.model
+    def _cron_follow_rates(self):
+        """Have open offers take the tax rates of today.
+
+        Those with a payment under way keep what is paid.
+        """
+        cron, today = self.env["ir.cron"], fields.Date.context_today(self)
+        companies = self.env["reseller.tax.change"].search([("date", "<=", today)]).company_id
+        offers = self.search(
+            [
+                ("reseller_is_offer", "=", True),
+                ("state", "=", "draft"),
+                ("company_id", "child_of", companies.ids),
+            ],
+            order="id",
+        )
+        for number, offer in enumerate(offers, 1):
+            transactions_sudo = offer.sudo().transaction_ids  # nobody's rights, by the clock
+            if not transactions_sudo.filtered(lambda tx: tx._is_in_flight()):
+                offer._follow_rates(today)
+            if not cron._commit_progress(1, remaining=len(offers) - number):
+                return
+
     def _post_paid(self, day):
         """Post an offer that is paid on a day.
 
@@ -79,7 +132,9 @@ class AccountMove(models.Model):
         for offer in self:
             if not offer._is_pro_forma():
                 raise UserError(self.env._("%s is no open offer.", offer.display_name))
-            offer._date_offer(fields.Date.context_today(self))
+            today = fields.Date.context_today(self)
+            offer._date_offer(today)
+            offer._follow_rates(today)
             offer.with_context(reseller_billing=BILLING).reseller_is_offer = False
         self.action_post()
 

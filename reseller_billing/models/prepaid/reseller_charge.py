@@ -54,10 +54,32 @@ class ResellerCharge(models.Model):
         """Override: what a package gives."""
         return (*super()._get_columns(), *GRANT)
 
-    def _check_top_up(self, gift):
+    def _load_lot_amounts(self):
+        """Return {id: values of its lot} of what the invoice lines of charges say of the lots that they sell.
+
+        Where nothing is sold, not above zero is granted.
+        """
+        found = {}
+        for number, (quantity, _price, _amount) in self._get_exact().items():
+            charge = self.browse(number)
+            line = charge.move_line_ids[:1]
+            # As it was booked, which may differ by a cent of rounding from the line's subtotal.
+            vals = {"cost": -line.amount_currency, "cost_balance": -line.balance}
+            granted = quantity * rating.exact_of(charge.grant_units)
+            if charge.grants == "money":
+                # What is taxed now pays for as much as was paid for it, taxes included.
+                paid = line.price_total * (-1 if line.move_id.move_type == "out_refund" else 1)
+                unit = charge.currency_id._get_exact_rounding()
+                granted = rating.round_to(rating.exact_of(paid), unit)
+                granted += quantity * rating.exact_of(charge.grant_bonus)
+                vals["tax"] = charge.currency_id.round(paid + line.amount_currency)
+            found[number] = {**vals, "granted": float(granted) if quantity > 0 else 0.0}
+        return found
+
+    def _check_top_up(self, quantity):
         """Refuse top-ups that nobody pays for.
 
-        :param Decimal gift: what is given on top of what is paid
+        :param Decimal quantity: how many are sold
         """
         self.ensure_one()
         if self.amount <= 0:
@@ -72,6 +94,7 @@ class ResellerCharge(models.Model):
                 )
             )
         limit = self.company_id.reseller_wallet_limit
+        gift = quantity * rating.exact_of(self.grant_bonus)
         if limit and gift > rating.exact_of(limit):
             raise UserError(
                 self.env._(

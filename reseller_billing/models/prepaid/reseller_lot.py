@@ -160,6 +160,12 @@ class ResellerLotMixin(models.AbstractModel):
                 lot._add_entry("cancel", lot.date, 0, -1)  # never there
             lot.state = "canceled"
 
+    def _read_amounts(self):
+        """Have lots cost and give what the lines of their invoices say by now."""
+        amounts = self.charge_id._load_lot_amounts()
+        for lot in self:
+            lot.write(amounts[lot.charge_id.id])
+
     def _follow_invoices(self, day=None):
         """Have lots follow their invoices: sold while these are posted, taken back when not.
 
@@ -173,9 +179,9 @@ class ResellerLotMixin(models.AbstractModel):
                 if lot.state != "offered" or statement.state == "void":
                     lot._take_back(day)
             elif lot.state in ("offered", "canceled"):
-                # Its date, and with it the rate, may be another one now.
-                line = lot.charge_id.move_line_ids[:1]
-                lot.write({"state": "waiting", "cost_balance": -line.balance})
+                # Its date, and with it rates and taxes, may be others now.
+                lot.state = "waiting"
+                lot._read_amounts()
                 lot._sell(lot.client_id._today())
             elif lot.state == "waiting" and lot._is_paid():
                 lot._release()

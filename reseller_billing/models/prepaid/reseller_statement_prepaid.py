@@ -24,23 +24,12 @@ class ResellerStatement(models.Model):
             if lot_sudo:
                 lot_sudo._add_refund(charge.statement_id, day)
         sold = self.charge_ids.filtered(lambda charge: charge.kind == "package")
-        exact = sold._get_exact()
+        exact, amounts = sold._get_exact(), sold._load_lot_amounts()
         for charge in sold:
-            quantity = exact[charge.id][0]
-            if quantity <= 0:
+            if amounts[charge.id]["granted"] <= 0:
                 continue
-            line = charge.move_line_ids[:1]
-            money = charge.grants == "money"
-            units = quantity * rating.exact_of(charge.grant_units)
-            tax = 0.0
-            if money:
-                # What is taxed now pays for as much as was paid for it, taxes included.
-                paid = line.price_total * (-1 if line.move_id.move_type == "out_refund" else 1)
-                tax = charge.currency_id.round(paid + line.amount_currency)
-                bonus = quantity * rating.exact_of(charge.grant_bonus)
-                charge._check_top_up(bonus)
-                unit = charge.currency_id._get_exact_rounding()
-                units = bonus + rating.round_to(rating.exact_of(paid), unit)
+            if charge.grants == "money":
+                charge._check_top_up(exact[charge.id][0])
             vals = {
                 "client_id": charge.client_id.id,
                 "charge_id": charge.id,
@@ -50,28 +39,23 @@ class ResellerStatement(models.Model):
                 "valid_unit": charge.grant_valid_unit,
                 "release": charge.grant_release,
                 "priority": charge.grant_priority,
-                # As it was booked, which may differ by a cent of rounding from the line's subtotal.
-                "cost": -line.amount_currency,
-                "cost_balance": -line.balance,
+                **amounts[charge.id],
             }
-            if money:
+            if charge.grants == "money":
                 model_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills sells
                 vals |= {
                     "kind": "purchase",
                     "vat_mode": charge.grant_vat_mode or "use",
-                    "tax": tax,
                     "partner_id": charge.statement_id._get_partner().commercial_partner_id.id,
                     "reason": charge.name,
                     "key": f"{charge._name},{charge.id}",
                     "date": day,
-                    "granted": float(units),
                 }
             else:
                 model_sudo = self.env["reseller.prepaid.lot"].sudo()  # as above
                 vals |= {
                     "feature_id": charge.grant_feature_id.id,
                     "name": charge.name,
-                    "granted": float(units),
                 }
             model_sudo.create(vals)._sell(day)
 

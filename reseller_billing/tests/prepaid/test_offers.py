@@ -1,7 +1,10 @@
+from unittest.mock import patch
+
 from freezegun import freeze_time
 from odoo import Command
 from odoo.exceptions import UserError
 
+from ...models.billing.account_move_line import BILLING
 from ..common import PrepaidCommon
 
 
@@ -159,6 +162,107 @@ class TestOffers(PrepaidCommon):
                 {"invoice_id": offer.id, "statement_line_id": line.id}
             ).action_take()
         self.assertEqual((str(offer.date), offer.payment_state), ("2024-01-31", "paid"))
+
+    def _change_rate(self, **values):
+        """Have the tax be 16 % from 1 February 2024 on."""
+        lower = self._create_owed_tax(16, self.tax.invoice_repartition_line_ids.account_id, **values)
+        self.env["reseller.tax.change"].create(
+            {"old_tax_id": self.tax.id, "new_tax_id": lower.id, "date": "2024-02-01"}
+        )
+        return lower
+
+    def _look_at_rates(self, day="2024-02-02"):
+        """Run the scheduled action, whose commits are none here."""
+        cron = type(self.env["ir.cron"])
+        with (
+            freeze_time(f"{day} 03:00:00"),
+            patch.object(cron, "_commit_progress", lambda *args, **values: 1),
+        ):
+            self.env["account.move"]._cron_follow_rates()
+
+    def _take_bank_line(self, offer, day, amount, now="2024-02-10"):
+        line = self._receive_line(day, amount, offer.payment_reference)
+        with freeze_time(f"{now} 12:00:00"):
+            self.env["reseller.offer.payment"].create(
+                {"invoice_id": offer.id, "statement_line_id": line.id}
+            ).action_take()
+
+    def test_an_offer_has_the_tax_of_the_day_on_which_it_is_paid(self):
+        lower = self._change_rate()
+        lot, offer = self._offer()
+        with self.assertRaisesRegex(UserError, r"not over \$\s*58.00"), self.env.cr.savepoint():
+            self._take_bank_line(offer, "2024-02-03", 57.99)
+        self.assertEqual(offer.amount_total, 59.5)
+        self._take_bank_line(offer, "2024-02-03", 58)
+        self.assertEqual((offer.invoice_line_ids.tax_ids, offer.amount_tax), (lower, 8))
+        self.assertEqual((offer.payment_state, lot.state, lot.cost_left), ("paid", "open", 50))
+        self.assertBooks()
+
+    def test_what_was_paid_before_a_change_of_rate_has_the_tax_of_then(self):
+        lower = self._change_rate()
+        lot, offer = self._offer()
+        by_hand_lot, by_hand = self._offer()
+        by_hand.invoice_line_ids.with_context(reseller_billing=BILLING).tax_ids = False
+        self._look_at_rates()
+        # Who looks now sees what it costs now.
+        self.assertEqual((offer.invoice_line_ids.tax_ids, offer.amount_total), (lower, 58))
+        self.assertEqual((by_hand.amount_total, by_hand_lot.state), (50, "offered"))
+        self._take_bank_line(offer, "2024-01-31", 59.5)
+        self.assertEqual((str(offer.date), offer.amount_tax), ("2024-01-31", 9.5))
+        self.assertEqual((offer.payment_state, lot.state), ("paid", "open"))
+        self.assertBooks()
+
+    def test_what_an_offer_sells_follows_its_taxes(self):
+        self.tax.price_include_override = "tax_included"
+        self._change_rate(price_include_override="tax_included")
+        lot, offer = self._offer(price=59.5)
+        self.assertEqual(lot.cost, 50)
+        self._take_bank_line(offer, "2024-02-03", 59.5)
+        # 59.50 ÷ 1.16 = 51.29 and 8.21.
+        self.assertEqual((offer.amount_tax, lot.cost, lot.cost_left), (8.21, 51.29, 51.29))
+        self.assertEqual(self._balance(self.prepaid), -51.29)
+        self.assertBooks()
+
+    def test_money_that_is_taxed_at_receipt_is_as_much_as_was_paid_for_it(self):
+        self._change_rate()
+        top_up = self._create_top_up(reseller_vat_mode="receipt", reseller_bonus=10)
+        top_up.taxes_id = self.tax
+        lot, offer = self._offer(package=top_up)
+        self.assertEqual((lot.granted, lot.cost, lot.tax), (129, 100, 19))
+        self._look_at_rates()
+        self.assertEqual((lot.state, lot.granted, lot.tax), ("offered", 126, 16))
+        self._take_bank_line(offer, "2024-02-03", 116)
+        self.assertEqual((lot.left, lot.cost_left, lot.tax), (126, 100, 16))
+        self.assertBooks()
+
+    def test_a_payment_under_way_keeps_what_it_pays(self):
+        self._change_rate()
+        lot, offer = self._offer()
+        provider_sudo = self.env["payment.provider"].sudo()  # as an administrator
+        provider_sudo = provider_sudo.search([("company_id", "=", self.company.id)], limit=1)
+        provider_sudo.code = "demo"
+        transactions_sudo = self.env["payment.transaction"].sudo()  # as the portal
+        transaction_sudo = transactions_sudo.create(
+            {
+                "provider_id": provider_sudo.id,
+                "payment_method_id": self.env.ref("payment.payment_method_unknown").id,
+                "reference": "at midnight",
+                "amount": offer.amount_total,
+                "currency_id": offer.currency_id.id,
+                "partner_id": offer.partner_id.id,
+                "operation": "online_direct",
+                "invoice_ids": [Command.set(offer.ids)],
+                "state": "pending",
+            }
+        )
+        self._look_at_rates()
+        with freeze_time("2024-02-02 03:00:00"):
+            self.assertEqual(offer.amount_total, 59.5)
+            transaction_sudo.state = "done"
+            transaction_sudo._leave_unpaid_offers()
+            self.assertEqual(transaction_sudo.invoice_ids, offer)
+            offer.action_post()
+        self.assertEqual((offer.state, offer.amount_tax, lot.state), ("posted", 9.5, "waiting"))
 
     def test_an_invoice_before_the_payment_is_owed(self):
         lot, offer = self._offer()

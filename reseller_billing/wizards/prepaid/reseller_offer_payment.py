@@ -96,6 +96,9 @@ class ResellerOfferPayment(models.TransientModel):
         if bool(self.line_id) == bool(self.statement_line_id):
             raise UserError(self.env._("Choose a payment or a bank statement line."))
         receivable = self.line_id or self._get_bank_line()
+        # Not before it was offered.
+        day = max(receivable.date, offer.invoice_date)
+        offer._follow_rates(day)
         paid = -receivable.amount_residual_currency
         if (
             receivable.currency_id != offer.currency_id
@@ -107,8 +110,7 @@ class ResellerOfferPayment(models.TransientModel):
                     amount=offer.currency_id.format(offer.amount_total),
                 )
             )
-        # Not before it was offered.
-        offer._post_paid(max(receivable.date, offer.invoice_date))
+        offer._post_paid(day)
         owed = offer.line_ids._get_open_receivables()
         if receivable.account_id != owed.account_id:
             raise UserError(
