@@ -209,7 +209,10 @@ class ClientPortal(ReportPortal, BillingPortal):
 
     @page(f"{SERVICE}/<int:client_id>/buy", methods=["POST"])
     def client_buy(self, client_id, **post):
-        """Make the invoice of a package, and lead to its payment."""
+        """Make the invoice of a package, and lead to its payment.
+
+        Who buys reads no words that are for those who can mend what is wrong.
+        """
         client_sudo = self._find_account(client_id)
         product = client_sudo._get_offered_packages().filtered(
             lambda one: one.id == self._read_id(post, "product")
@@ -220,6 +223,12 @@ class ClientPortal(ReportPortal, BillingPortal):
         invoice = None
         with self._refusals(errors):
             invoice = client_sudo._buy_package(product)
+        if invoice is None and not errors:
+            errors["form"] = request.env._(
+                "%(product)s cannot be bought at the moment. %(seller)s has been told.",
+                product=product.display_name,
+                seller=client_sudo.reseller_id.sudo().display_name,  # whose portal it is
+            )
         if errors:
             return self._render_prepaid(client_sudo, {}, errors)
         return request.redirect(

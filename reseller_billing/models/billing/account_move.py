@@ -132,14 +132,24 @@ class AccountMove(models.Model):
         if not _is_billing(self) and set(HISTORY) & set(names):
             raise UserError(self.env._("Which invoice has replaced another, billing itself keeps."))
 
+    def _find_voided(self):
+        """Return the bills that these documents have billed, or made void by credit note, seen or not."""
+        statements_sudo = self.env["reseller.statement"].sudo()  # accountants need not see bills
+        return statements_sudo.search(
+            Domain("credit_note_id", "in", self.ids)
+            | (Domain("invoice_id", "in", self.ids) & Domain("credit_note_id", "!=", False))
+        )
+
+    def _compute_show_reset_to_draft_button(self):
+        """Override of `account`: both documents of a bill that is void by credit note stay."""
+        super()._compute_show_reset_to_draft_button()
+        void = self.filtered("show_reset_to_draft_button")._find_voided()
+        for move in self & (void.invoice_id | void.credit_note_id):
+            move.show_reset_to_draft_button = False
+
     def _check_voids_nothing(self):
         """Refuse to take back the credit notes of void bills, or their invoices: days are billed again."""
-        statements_sudo = self.env["reseller.statement"].sudo()  # accountants need not see bills
-        void = statements_sudo.search(
-            Domain("credit_note_id", "in", self.ids)
-            | (Domain("invoice_id", "in", self.ids) & Domain("credit_note_id", "!=", False)),
-            limit=1,
-        )
+        void = self._find_voided()[:1]
         if void:
             raise UserError(
                 self.env._(

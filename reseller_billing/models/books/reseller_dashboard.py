@@ -151,20 +151,35 @@ class ResellerDashboard(models.AbstractModel):
         }
 
     def _find_untaxed(self):
-        """Return the products of use and fees for which nobody has chosen a tax, as templates.
+        """Return the products that bills sell and for which nobody has chosen a tax, as templates: of use and
+        fees, of extra lines of contracts, and of packages.
 
         Companies that have no reseller bill none.
         """
         found = self.env["product.template"]
         resellers_sudo = self.env["reseller.reseller"].sudo()  # whose they are
         resellers_sudo = resellers_sudo.search([("company_id", "in", self.env.companies.ids)])
+        packages_sudo = found.sudo().search([("reseller_grants", "!=", False)])  # as above
         for company in resellers_sudo.company_id:
             features_sudo = self.env["reseller.feature"].sudo()  # of its bills, whose they are
             features_sudo = features_sudo.search(
                 [("product_id", "!=", False), ("company_id", "in", (False, company.id))]
             )
+            contracts_sudo = self.env["reseller.client"].sudo()  # as above
+            contracts_sudo = contracts_sudo.search(
+                [("company_id", "=", company.id), ("state", "=", "active")]
+            ).contract_id
+            lines_sudo = contracts_sudo.contract_line_ids.filtered(
+                lambda one: not one.date_end or one.date_end >= fields.Date.today()
+            )
             products = features_sudo.product_id | company.reseller_usage_product_id
-            templates = products.product_tmpl_id.filtered("active")
+            templates = (products | lines_sudo.product_id).product_tmpl_id
+            templates |= packages_sudo.filtered(
+                lambda one, company=company: (
+                    one.reseller_grants == "units" or one._get_vat_mode(company) == "receipt"
+                )
+            )
+            templates = templates.filtered("active")
             found |= templates.filtered(
                 lambda one, company=company: (
                     one.company_id in (company, company.browse()) and one._lacks_sales_tax(company)

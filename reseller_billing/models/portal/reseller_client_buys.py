@@ -50,7 +50,8 @@ class ResellerClient(models.Model):
         )
 
     def _buy_package(self, product):
-        """Return the invoice of a package that this client wants; an open one is not made twice.
+        """Return the invoice of a package that this client wants; an open one is not made twice. None where it
+        cannot be billed, which the responsible is told.
 
         The system makes it, as it makes refills: invoices ask for the rights of who makes them.
         """
@@ -68,17 +69,26 @@ class ResellerClient(models.Model):
         )
         if not open_items:
             self._check_purchase(self._get_package_price(product))
-            open_items = items.create(
-                {
-                    "client_id": self.id,
-                    "product_id": product.id,
-                    "name": product.display_name,
-                    "date": self._today(),
-                    "quantity": 1,
-                    "unit_price": self._get_package_price(product),
-                }
-            )
-            open_items.action_bill_now()
+            try:
+                with self.env.cr.savepoint():
+                    open_items = items.create(
+                        {
+                            "client_id": self.id,
+                            "product_id": product.id,
+                            "name": product.display_name,
+                            "date": self._today(),
+                            "quantity": 1,
+                            "unit_price": self._get_package_price(product),
+                        }
+                    )
+                    open_items.action_bill_now()
+            except UserError as error:
+                self.reseller_id._tell_responsible(
+                    self,
+                    self.env._("%s could not be bought in the portal", product.display_name),
+                    str(error),
+                )
+                return None
         return open_items.statement_id.invoice_id
 
     def _check_purchase(self, price):

@@ -81,9 +81,7 @@ class AccountMove(models.Model):
             if not (line.charge_id._takes_taxes() and changes._concerns(taxes, self.company_id)):
                 continue
             cuts = (date.min, *changes._get_cuts(self.company_id))
-            known = {
-                position.map_tax(changes._apply(taxes, self.company_id, cut)) for cut in cuts
-            }
+            known = {position.map_tax(changes._apply(taxes, self.company_id, cut)) for cut in cuts}
             dated = position.map_tax(changes._apply(taxes, self.company_id, day))
             if line.tax_ids != dated and line.tax_ids in known:
                 line.with_context(reseller_billing=BILLING).tax_ids = dated

@@ -5,7 +5,6 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from ... import rating
 from ..billing.account_move_line import BILLING
 from .reseller_prepaid_lot import Held
 

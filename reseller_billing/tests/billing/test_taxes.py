@@ -189,6 +189,20 @@ class TestTaxes(ResellerBillingCommon):
         self.product.taxes_id = False
         self.product.reseller_untaxed = True
         self.assertEqual(untaxed(), 0)
+        extra = self.env["product.product"].create({"name": "Line", "taxes_id": False})
+        self.client.contract_id.contract_line_ids = [
+            fields.Command.create(
+                {
+                    "product_id": extra.id,
+                    "name": "Line",
+                    "recurring_next_date": "2030-01-01",
+                    "date_start": "2030-01-01",
+                }
+            )
+        ]
+        self.assertEqual(untaxed(), 1)
+        extra.taxes_id = self.tax_19
+        self.assertEqual(untaxed(), 0)
         self._run("2025-01-01")
         self.assertEqual(self._totals(self._documents("2025-01-01")[0])[1:], ("0.00", "10.00"))
 

@@ -227,6 +227,7 @@ class TestVoid(ResellerBillingCommon):
         _january, february, _march = self._bill_three_months()
         note = self._void(february)
         for move in (note, february.invoice_id):
+            self.assertFalse(move.show_reset_to_draft_button)
             for change in (move.button_draft, move.button_cancel, move.action_correct_taxes):
                 with self.assertRaisesRegex(UserError, "stay as they are"), self.env.cr.savepoint():
                     change()

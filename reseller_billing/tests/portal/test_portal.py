@@ -764,6 +764,22 @@ class TestPortal(PortalCommon):
         answer = self._post(f"{home}/buy", product=str(self.package.id))
         self.assertEqual(answer.status_code, 404)
 
+    def test_who_buys_is_spared_what_staff_has_to_mend(self):
+        self.package.write({"reseller_in_portal": True, "lst_price": 50, "taxes_id": False})
+        self.company.account_sale_tax_id = self._create_owed_tax(19, self.prepaid.copy())
+        self.package.taxes_id = False
+        self._log_in("A")
+        answer = self._post(f"/my/service/{self.client_a.id}/buy", product=str(self.package.id))
+        self.assertEqual(answer.status_code, 200)
+        self.assertIn("cannot be bought at the moment", answer.text)
+        self.assertNotIn("sales tax", answer.text)
+        self.assertFalse(self.client_a.prepaid_lot_ids)
+        told = self.client_a.activity_ids
+        self.assertEqual(
+            told.summary, f"{self.package.display_name} could not be bought in the portal"
+        )
+        self.assertIn("has no sales tax", told.note)
+
     def test_bills_that_the_reseller_paid_stay_its_own(self):
         self.reseller.invoice_to = "reseller"
         self._use("2024-02-10", 3, client="A")

@@ -165,7 +165,9 @@ class TestOffers(PrepaidCommon):
 
     def _change_rate(self, **values):
         """Have the tax be 16 % from 1 February 2024 on."""
-        lower = self._create_owed_tax(16, self.tax.invoice_repartition_line_ids.account_id, **values)
+        lower = self._create_owed_tax(
+            16, self.tax.invoice_repartition_line_ids.account_id, **values
+        )
         self.env["reseller.tax.change"].create(
             {"old_tax_id": self.tax.id, "new_tax_id": lower.id, "date": "2024-02-01"}
         )
