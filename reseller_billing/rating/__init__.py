@@ -5,11 +5,16 @@ use, and returns charges. Quantities and prices are exact decimals; an amount is
 `money.round_to`.
 """
 
-from .bill import Account, Bill, Charge, Feature, FeatureBill, Usage, rate_bill
+from .account import Account, Bill, Feature
+from .allowance import FREE_KINDS
+from .bill import FeatureBill
+from .charges import Charge
+from .components import Billed, Key, Span
+from .cycle_use import CycleUse
 from .cycles import DAY, Cycle, Interval, bill_dates_after, cycle_of
 from .money import exact, exact_of, round_to, text
 from .prepaid import Draw, Prepaid, UnitLot
-from .quantity import FREE_KINDS, CycleUse, Key
 from .rules import Enrolment, LevelTerms, Membership, Rule, Terms, Tier
-from .timeline import Timeline
+from .timeline import FirstEnrolment, Timeline
 from .trace import amount_from_trace, unserved_from_trace
+from .usage import Usage, UsageRow

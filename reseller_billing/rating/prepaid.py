@@ -1,5 +1,6 @@
 """Lots of units that are bought ahead, and what use draws of them (rating 9, 12)."""
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -20,7 +21,8 @@ class UnitLot:
     first: date
     last: date | None = None
 
-    def serves(self, day):
+    def serves(self, day: date) -> bool:
+        """Whether this may pay for use of a day."""
         return self.first <= day and (self.last is None or day <= self.last)
 
 
@@ -43,7 +45,7 @@ class Prepaid:
     """
 
     lots: tuple[UnitLot, ...] = ()
-    recorded: dict = field(default_factory=dict)
+    recorded: dict[tuple[date, int | None], dict[int, Decimal]] = field(default_factory=dict)
 
 
 NOTHING = Prepaid()
@@ -52,62 +54,62 @@ NOTHING = Prepaid()
 class PrepaidUse:
     """Draws from lots as use is walked through, day by day.
 
-    :param Prepaid prepaid: the lots
-    :param before: the PrepaidUse of what was walked through before
+    :param prepaid: the lots
+    :param before: of what was walked through before
     """
 
-    def __init__(self, prepaid, before=None):
+    def __init__(self, prepaid: Prepaid, before: "PrepaidUse | None" = None) -> None:
         self.lots = prepaid.lots
-        self.left = dict(before.left) if before else {lot.id: lot.left for lot in prepaid.lots}
-        self.draws = {}
+        left = before.left if before else {lot.id: lot.left for lot in prepaid.lots}
+        self.left: dict[int, Decimal] = dict(left)
+        self.draws: dict[tuple[date, int | None], dict[int, Decimal]] = {}
         self._prepaid = prepaid
 
-    def after(self):
+    def after(self) -> "PrepaidUse":
         """Return the PrepaidUse of what is walked through next."""
         return PrepaidUse(self._prepaid, self)
 
-    def get_left(self, day):
+    def get_left(self, day: date) -> Decimal:
         """Return the units that may be drawn for use of a day."""
         return sum((self.left[lot.id] for lot in self.lots if lot.serves(day)), ZERO)
 
-    def draw(self, day, level, wanted, fresh):
+    def draw(self, day: date, level: int | None, wanted: Decimal, unbilled: bool) -> Decimal:
         """Return how many of `wanted` units lots pay.
 
-        :param bool fresh: whether the use is new to bills: if not, what was drawn stands, but for
+        :param unbilled: whether the use is new to bills: if not, what was drawn stands, but for
             what is not wanted any more
         """
         if not self.lots:
             return ZERO
         drawn = self.draws[day, level] = dict(self._prepaid.recorded.get((day, level), {}))
-        self._release(drawn, sum(drawn.values()) - wanted)
-        if fresh:
+        self._release(drawn, sum(drawn.values(), ZERO) - wanted)
+        if unbilled:
             for lot in self.lots:
-                units = min(wanted - sum(drawn.values()), self.left[lot.id])
+                units = min(wanted - sum(drawn.values(), ZERO), self.left[lot.id])
                 if units > 0 and lot.serves(day):
                     drawn[lot.id] = drawn.get(lot.id, ZERO) + units
                     self.left[lot.id] -= units
         return sum(drawn.values(), ZERO)
 
-    def give_back(self, day, level, units):
+    def give_back(self, day: date, level: int | None, units: Decimal) -> Decimal:
         """Give back up to `units` of what was drawn for a day and level; return how many."""
         drawn = self.draws.get((day, level), {})
         before = sum(drawn.values(), ZERO)
         self._release(drawn, units)
         return before - sum(drawn.values(), ZERO)
 
-    def get_missing(self, first, last, rows):
-        """Return rows without a quantity for use from `first` to `last` that is not there any more.
+    def get_missing(
+        self, first: date, last: date, there: Set[tuple[date, int | None]]
+    ) -> list[tuple[date, int | None]]:
+        """Return (day, level) of use from `first` to `last` that is not there any more.
 
         What lots paid for it returns.
         """
-        there = {row[:2] for row in rows}
         return [
-            (*key, ZERO, False)
-            for key in self._prepaid.recorded
-            if first <= key[0] <= last and key not in there
+            key for key in self._prepaid.recorded if first <= key[0] <= last and key not in there
         ]
 
-    def get_changes(self):
+    def get_changes(self) -> list[Draw]:
         """Return the Draws by which what is drawn now differs from what was recorded."""
         found = []
         for (day, level), drawn in self.draws.items():
@@ -118,7 +120,7 @@ class PrepaidUse:
                     found.append(Draw(lot.id, day, level, change))
         return found
 
-    def _release(self, drawn, units):
+    def _release(self, drawn: dict[int, Decimal], units: Decimal) -> None:
         """Give back so many units of what was drawn, newest lots first."""
         for lot in reversed(self.lots):
             back = min(units, drawn.get(lot.id, ZERO))

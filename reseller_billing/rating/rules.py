@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
+from typing import Any
 
 from .cycles import Interval
 from .money import ZERO
@@ -53,11 +54,11 @@ class Terms:
     minimum_amount: Decimal = ZERO
     prorated: bool = True
 
-    def level(self, level):
+    def level(self, level: int) -> LevelTerms | None:
         """Return the LevelTerms of a price level, or None."""
         return next((terms for terms in self.levels if terms.level == level), None)
 
-    def has_price(self, level=None):
+    def has_price(self, level: int | None = None) -> bool:
         """Whether use beyond the free units costs anything, at a price level."""
         own = self.level(level) if level is not None else None
         if own and own.unit_price is not None:
@@ -67,25 +68,27 @@ class Terms:
         return self.model != "unlimited" and bool(self.unit_price)
 
     @property
-    def counter(self):
+    def counter(self) -> tuple[str, Decimal | None]:
         """What must stay the same for a cycle's counts to run on (rating 3)."""
         return self.model, self.package_size if self.model == "package" else None
 
     @property
-    def has_allotment(self):
+    def has_allotment(self) -> bool:
+        """Whether units are included."""
         return bool(self.included) or any(terms.included for terms in self.levels)
 
     @property
-    def has_minimum(self):
+    def has_minimum(self) -> bool:
+        """Whether a billing period has a minimum."""
         return bool(self.minimum_quantity or self.minimum_amount)
 
     @property
-    def has_once(self):
+    def has_once(self) -> bool:
         """Whether something is given or due once ever (rating 7)."""
         return bool(self.trial_days or self.setup_fee or self.bonus)
 
     @property
-    def fee_is_whole(self):
+    def fee_is_whole(self) -> bool:
         """Whether the fee of a cycle is not divided by days."""
         return not self.prorated or self.enrolment == "on_use"
 
@@ -112,7 +115,7 @@ class Rule:
     refill_threshold: Decimal = ZERO
 
     @cached_property
-    def frozen(self):
+    def frozen(self) -> dict[str, Any]:
         """What a charge's trace keeps of this rule: id, rank, maximum, and its terms, as JSON."""
         return {
             "id": self.id,
@@ -121,7 +124,8 @@ class Rule:
             "terms": plain(self.terms),
         }
 
-    def valid_on(self, day):
+    def valid_on(self, day: date) -> bool:
+        """Whether this holds on a day."""
         return (self.date_from is None or self.date_from <= day) and (
             self.date_to is None or day <= self.date_to
         )
@@ -143,7 +147,7 @@ class Membership:
     paused: bool = False
 
     @property
-    def base(self):
+    def base(self) -> tuple[date, Interval]:
         """What cycles are counted by: rows of the same go on with them."""
         return self.anchor, self.interval
 

@@ -4,11 +4,13 @@ from dataclasses import fields, is_dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
-from .money import ZERO, exact, prorate, round_to, text
+from .money import ZERO, exact, round_to, text
+from .proration import Part, prorate
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Return a value as JSON: decimals as exact strings, days as ISO dates.
 
     Of a dataclass the fields that differ from their defaults.
@@ -28,11 +30,11 @@ def plain(value):
     return value
 
 
-def amount_from_trace(trace):
+def amount_from_trace(trace: dict[str, Any]) -> Decimal:
     """Return the amount of the charge that a trace explains.
 
-    :param dict trace: as stored; every value exact, decimals as strings
-    :return Decimal: in the bill's currency, rounded
+    :param trace: as stored; every value exact, decimals as strings
+    :return: in the bill's currency, rounded
     """
     with exact():
         rounding = Decimal(trace["rounding"])
@@ -41,14 +43,14 @@ def amount_from_trace(trace):
         return due - Decimal(trace["billed_before"])
 
 
-def unserved_from_trace(trace, day):
+def unserved_from_trace(trace: dict[str, Any], day: date) -> Decimal:
     """Return what part of a recurring fee is for days after a day, for deferral.
 
     A fee that applies whole is divided by the days of its service.
 
-    :param dict trace: of a recurring charge, as stored
-    :param date day: the last day that counts as served
-    :return Decimal: in the bill's currency, rounded; zero for what is not due any more
+    :param trace: of a recurring charge, as stored
+    :param day: the last day that counts as served
+    :return: in the bill's currency, rounded; zero for what is not due any more
     """
     rated = trace["rated"]
     if not rated or "parts" not in rated:
@@ -56,7 +58,7 @@ def unserved_from_trace(trace, day):
     with exact():
         rounding = Decimal(trace["rounding"])
         total = _rated_amount(rated, rounding)
-        served = {**rated, "parts": []}
+        served: dict[str, Any] = {**rated, "parts": []}
         days = 0
         for part in rated["parts"]:
             first = date.fromisoformat(part["first"])
@@ -71,7 +73,7 @@ def unserved_from_trace(trace, day):
         return total - round_to(Fraction(total) * days / whole, rounding)
 
 
-def _rated_amount(rated, rounding):
+def _rated_amount(rated: dict[str, Any], rounding: Decimal) -> Decimal:
     if rated["kind"] == "minimum":
         missing, least = Decimal(rated["missing_amount"]), Decimal(rated["minimum_amount"])
         return max(missing, least - Decimal(rated["use_amount"])) if least else missing
@@ -80,5 +82,5 @@ def _rated_amount(rated, rounding):
     fee = Decimal(rated["fee"])
     if not rated["prorated"]:
         return round_to(fee * Decimal(rated["parts"][0]["units"]), rounding)
-    parts = [(part["before"], part["until"], part["units"]) for part in rated["parts"]]
+    parts = [Part(part["before"], part["until"], part["units"]) for part in rated["parts"]]
     return prorate(fee, parts, rated["cycle_days"], rounding)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import rating
-from rating.bill import Bill, FeatureBill
+from rating import Bill, FeatureBill
 
 DAY = timedelta(days=1)
 CENT = Decimal("0.01")
@@ -179,7 +179,7 @@ class Account:
         prior = {}
         for charge in self.charges:
             quantity, amount, _end = prior.get(charge.key, (Decimal(0), Decimal(0), None))
-            prior[charge.key] = (
+            prior[charge.key] = rating.Billed(
                 quantity + charge.quantity,
                 amount + charge.amount,
                 charge.cycle_end,
@@ -229,7 +229,7 @@ class Account:
         late = self._get_late_days(bill)
         part = FeatureBill(account, feature, bill, late)
         rows = [
-            (when, level, quantity, (when, level) in self.uncovered)
+            rating.UsageRow(when, level, quantity, (when, level) in self.uncovered)
             for (when, level), quantity in sorted(
                 self.buckets.items(), key=lambda item: (item[0][0], item[0][1] or 0)
             )
@@ -247,7 +247,7 @@ class Account:
 
 def spans_of(charge):
     """Return the spans of a charge, which is one if nothing divides it."""
-    return charge.spans or [(charge.first, charge.last, charge.amount)]
+    return charge.spans or [rating.Span(charge.first, charge.last, charge.amount)]
 
 
 def amounts(charges):

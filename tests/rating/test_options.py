@@ -4,6 +4,7 @@ Each case is one client from 1 April 2024 on, billed monthly unless it says othe
 those of 1 April (opening), 1 May and 1 June. Amounts are derived by hand, in the comments.
 """
 
+import pathlib
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -256,3 +257,19 @@ def test_option(name, timing, level):
         for charge in charges:
             assert rating.amount_from_trace(charge.trace) == charge.amount
     assert totals == [Decimal(amount) for amount in expected]
+
+
+def test_a_model_of_another_addon_is_rated_like_ours():
+    page = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "extending.md").read_text()
+    block = next(part for part in page.split("```python\n") if "class Pairs" in part)
+    exec(block.partition("```")[0].replace("odoo.addons.reseller_billing.", ""), {})
+    try:
+        client = Account(Rule(1, terms(model="pairs", unit_price="2", included="1")), digits=0)
+        client.use("01-10", 6)
+        # One is free, of five every other one is.
+        assert total(client.bill_until("02-01")) == 6
+        client.use("01-11", -1)
+        # Of four, too: the correction gives 2.00 back.
+        assert total(client.bill_until("03-01")) == -2
+    finally:
+        del rating.models.MODELS["pairs"]

@@ -295,8 +295,10 @@ def _bill_again(client, bill):
     prior = {}
     for charge in client.charges:
         quantity, amount, _end = prior.get(charge.key, (Decimal(0), Decimal(0), None))
-        prior[charge.key] = (quantity + charge.quantity, amount + charge.amount, charge.cycle_end)
-    usage = rating.Usage([(*row[:3], False) for row in rows])
+        prior[charge.key] = rating.Billed(
+            quantity + charge.quantity, amount + charge.amount, charge.cycle_end
+        )
+    usage = rating.Usage([row._replace(unbilled=False) for row in rows])
     charges, draws = part.charges(usage, prior, client.prepaid())
     return charges, draws
 

@@ -142,10 +142,11 @@ class AccountMove(models.Model):
 
     def _compute_show_reset_to_draft_button(self):
         """Override of `account`: both documents of a bill that is void by credit note stay."""
-        super()._compute_show_reset_to_draft_button()
+        done = super()._compute_show_reset_to_draft_button()
         void = self.filtered("show_reset_to_draft_button")._find_voided()
         for move in self & (void.invoice_id | void.credit_note_id):
             move.show_reset_to_draft_button = False
+        return done
 
     def _check_voids_nothing(self):
         """Refuse to take back the credit notes of void bills, or their invoices: days are billed again."""

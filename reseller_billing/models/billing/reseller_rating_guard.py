@@ -71,7 +71,7 @@ class ResellerRating(models.AbstractModel):
         return set(rules_sudo.search(domain).ids)
 
     def _load_trials(self, client, until):
-        """Return {feature id: rating.Once} of a client's trials that begin by a day.
+        """Return {feature id: rating.FirstEnrolment} of a client's trials that begin by a day.
 
         Where use decides who has a feature, its trial may begin with the first cycle.
         """

@@ -263,7 +263,7 @@ class ResellerRating(models.AbstractModel):
         return {(client, feature): days for client, feature, days in rows}
 
     def _load_prior(self, bounds, as_of=None, later=None):
-        """Return {(client id, feature id): {rating.Key: (quantity, amount, cycle end)}}.
+        """Return {(client id, feature id): {rating.Key: rating.Billed}}.
 
         These are the components of bills that are not void, of cycles that end on or after a bound.
         Minimums come all: their billing periods may lie far back in a feature's longer cycle.
@@ -298,7 +298,8 @@ class ResellerRating(models.AbstractModel):
                 self._before_sql(later or {}),
             )
         ):
-            found[client, feature][rating.Key(*key)] = (Decimal(quantity), Decimal(amount), end)
+            billed = rating.Billed(Decimal(quantity), Decimal(amount), end)
+            found[client, feature][rating.Key(*key)] = billed
         return found
 
     def _before_sql(self, later):
@@ -319,7 +320,7 @@ class ResellerRating(models.AbstractModel):
         )
 
     def _load_prior_spans(self, bounds, as_of=None, later=None):
-        """Return {(client id, feature id): {rating.Key: [(first day, last day, amount)]}} of how bills that
+        """Return {(client id, feature id): {rating.Key: [rating.Span]}} of how bills that
         are not void divided use.
 
         :param bounds: see _load_prior
@@ -352,7 +353,8 @@ class ResellerRating(models.AbstractModel):
                 self._before_sql(later or {}),
             )
         ):
-            found[client, feature][rating.Key(*key)].append((first, last, Decimal(amount)))
+            span = rating.Span(first, last, Decimal(amount))
+            found[client, feature][rating.Key(*key)].append(span)
         return found
 
     def _find_lot_holders(self, clients):
@@ -379,7 +381,7 @@ class ResellerRating(models.AbstractModel):
         if as_of:
             uncovered = self._uncovered_sql(as_of)
         rows = defaultdict(list)
-        for client, feature, day, level, quantity, fresh in self.env.execute_query(
+        for client, feature, day, level, quantity, unbilled in self.env.execute_query(
             SQL(
                 """
                 SELECT bucket.client_id, bucket.feature_id, bucket.billing_date, bucket.level_id,
@@ -404,5 +406,6 @@ class ResellerRating(models.AbstractModel):
                 [last for _first, last in wanted.values()],
             )
         ):
-            rows[client, feature].append((day, level, Decimal(quantity), fresh))
+            row = rating.UsageRow(day, level, Decimal(quantity), unbilled)
+            rows[client, feature].append(row)
         return {key: rating.Usage(rows[key]) for key in wanted}

@@ -121,7 +121,7 @@ class ResellerGate(models.AbstractModel):
 
     def _load_use_with(self, asked, quantity):
         """Return the CycleUse of today's cycle as it were with a quantity more."""
-        more = asked.metered.today, asked.level_id, quantity, True
+        more = rating.UsageRow(asked.metered.today, asked.level_id, quantity, True)
         return self._rate(asked, more)[0]
 
     def _rate(self, asked, more=None):
