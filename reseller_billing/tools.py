@@ -1,5 +1,4 @@
 import contextlib
-import re
 
 # How long to wait for those who are at work on the same at the same time.
 PATIENCE = "30s"
@@ -9,22 +8,6 @@ CRON_PATIENCE = "5min"
 HTTP_PATIENCE = "1s"
 # The turn of usage that comes in in bulk, and of the bills that cover it; by company.
 USAGE_TURN = "reseller_billing/usage"
-
-# Where a spreadsheet program, whichever sign parts its columns, may see a formula begin; and a number.
-_FORMULA = r"(?=[ ']*[=+\-@\t\r])"
-FORMULA = re.compile(r"(^|[;,|\t\r\n])" + _FORMULA)
-INERT = re.compile(r"(^|[;,|\t\r\n])'" + _FORMULA)
-NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?")
-
-
-def make_inert(text):
-    """Return the text of a CSV cell as one that no spreadsheet program runs, in any locale."""
-    return text if NUMBER.fullmatch(text) else FORMULA.sub(r"\1'", text)
-
-
-def undo_inert(text):
-    """Return what a cell said before `make_inert`: a file that was handed out may come back."""
-    return INERT.sub(r"\1", text)
 
 
 @contextlib.contextmanager

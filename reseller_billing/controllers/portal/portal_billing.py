@@ -63,7 +63,7 @@ class BillingPortal(ResellerPortal):
             heading=client_sudo.name,
             client=client_sudo,
             charge=charge,
-            steps=charge._get_explanation(with_levels=True),
+            steps=charge._get_explanation(with_scopes=True),
             back=f"{CLIENTS}/{client_id}/billing",
         )
 

@@ -1,19 +1,15 @@
-import csv
-import io
 import json
 from datetime import timedelta
 from decimal import Decimal
 
-import xlsxwriter
 from odoo import fields
 from odoo.addons.portal.controllers.portal import pager
 from odoo.exceptions import UserError
 from odoo.http import content_disposition, request
 from odoo.tools.misc import format_date
 
-from ... import rating
 from ...models.portal.reseller_client_portal import MAX_EVENTS
-from ...tools import make_inert
+from ...tables import make_csv, make_workbook
 from .portal_reseller import (
     CLIENTS,
     EVENTS,
@@ -118,7 +114,7 @@ class ReportPortal(ResellerPortal):
         rows = self._get_event_rows if detail == "events" else self._get_day_rows
         head, found = rows(client, first, last)
         name = f"{client.ref}-{first}-{last}"
-        body = _make_csv(head, found) if kind == "csv" else _make_xlsx(head, found)
+        body = make_csv(head, found) if kind == "csv" else make_workbook({None: (head, found)})
         return self._send_file(body, name, kind)
 
     def _send_file(self, body, name, kind):
@@ -177,36 +173,3 @@ class ReportPortal(ResellerPortal):
             )
             for line in lines
         ]
-
-
-def _make_csv(head, rows):
-    """Return a table as CSV, UTF-8 with a mark; texts that a spreadsheet would run are quoted."""
-    stream = io.StringIO()
-    writer = csv.writer(stream)
-    writer.writerow(head)
-    for row in rows:
-        writer.writerow(f"{one:f}" if isinstance(one, Decimal) else make_inert(one) for one in row)
-    return stream.getvalue().encode("utf-8-sig")
-
-
-def _make_xlsx(head, rows):
-    stream = io.BytesIO()
-    book = xlsxwriter.Workbook(
-        stream,
-        {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
-    )
-    sheet = book.add_worksheet()
-    bold = book.add_format({"bold": True})
-    for column, text in enumerate(head):
-        sheet.write_string(0, column, text, bold)
-    for number, row in enumerate(rows, 1):
-        for column, one in enumerate(row):
-            exact = isinstance(one, Decimal) and rating.exact_of(float(one)) == one
-            if exact and len(one.as_tuple().digits) <= 15:
-                sheet.write_number(number, column, float(one))
-            else:
-                sheet.write_string(number, column, f"{one:f}" if isinstance(one, Decimal) else one)
-    sheet.freeze_panes(1, 0)
-    sheet.set_column(0, len(head) - 1, 18)
-    book.close()
-    return stream.getvalue()

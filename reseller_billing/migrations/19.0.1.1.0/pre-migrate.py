@@ -1,7 +1,23 @@
-"""What was sold, and what a contract's line said before it was billed, go from traces to columns."""
+"""What was sold, and what a contract's line said before it was billed, go from traces to columns; what a
+price is for has a name of its own.
+"""
 
 
 def migrate(cr, version):
+    _move_grants(cr)
+    # It was called as the quality of a feature is.
+    cr.execute("ALTER TABLE reseller_price_rule RENAME COLUMN level TO scope")
+    cr.execute(
+        """
+        UPDATE ir_filters
+           SET domain = replace(domain, quote_literal('level'), quote_literal('scope')),
+               context = replace(context, quote_literal('level'), quote_literal('scope'))
+         WHERE model_id = 'reseller.price.rule'
+        """
+    )
+
+
+def _move_grants(cr):
     """Fill the columns before the constraints on them are made; traces of charges stay as they are."""
     cr.execute(
         """

@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+from ..base.states import live_sql
+
 
 class ResellerBillingRun(models.Model):
     """A run as a document: prepared, compared with the last bills, approved, posted."""
@@ -77,7 +79,7 @@ class ResellerBillingRun(models.Model):
                   FROM reseller_statement statement
                   LEFT JOIN reseller_billing_run run ON run.id = statement.run_id
                  WHERE statement.client_id = client.id
-                   AND statement.state IN ('approved', 'invoiced')
+                   AND %(live)s
                    AND statement.kind NOT IN ('manual', 'instant')
                    AND statement.bill_date <= %(date)s) AS last
              CROSS JOIN LATERAL (
@@ -111,6 +113,7 @@ class ResellerBillingRun(models.Model):
             date=self.date,
             company=self.company_id.id,
             run=self._origin.id,
+            live=live_sql("statement"),
         )
 
     @api.constrains("is_reviewed", "company_id")

@@ -5,9 +5,9 @@ from odoo import fields, models
 from odoo.tools.misc import format_date
 
 from ... import rating
+from ..pricing.scopes import NAMES
 
-# The levels by rank, and the fields of a price by what the rating core calls its terms.
-RANKS = ("default", "reseller", "group", "client")
+# The fields of a price by what the rating core calls its terms.
 TERMS = {
     "recurring_fee": "recurring_fee",
     "advance_cycles": "advance_cycles",
@@ -36,7 +36,7 @@ class ResellerCharge(models.Model):
         for charge in self:
             charge.explanation_html = self.env["ir.qweb"]._render(
                 "reseller_billing.charge_explanation",
-                {"steps": charge._get_explanation(with_levels=True)},
+                {"steps": charge._get_explanation(with_scopes=True)},
             )
 
     def _get_notes(self, explained):
@@ -47,17 +47,17 @@ class ResellerCharge(models.Model):
         waterfall = self._get_waterfall()
         return [("", waterfall)] if waterfall else []
 
-    def _get_explanation(self, with_levels=False):
+    def _get_explanation(self, with_scopes=False):
         """Return [(title, lines)] that say in words how this charge came about.
 
-        :param bool with_levels: with the prices of levels that were overridden, which are not for
+        :param bool with_scopes: with the prices of levels that were overridden, which are not for
             the client to see
         """
         self.ensure_one()
         rated = (self.trace or {}).get("rated")
         steps = []
         if (self.trace or {}).get("considered"):
-            steps.append((self.env._("Price"), self._explain_price(with_levels)))
+            steps.append((self.env._("Price"), self._explain_price(with_scopes)))
         if rated:
             if "used" in rated and not self.is_flat_fee:
                 steps.append((self.env._("Quantity"), self._explain_quantity(rated)))
@@ -84,17 +84,17 @@ class ResellerCharge(models.Model):
 
         return money, units, day
 
-    def _explain_price(self, with_levels):
+    def _explain_price(self, with_scopes):
         considered = (self.trace or {}).get("considered") or []
         rules = [self._thaw(frozen) for frozen in considered]
-        if not with_levels:
+        if not with_scopes:
             return [rule._get_terms_in_words() for rule in rules[:1]]
-        names = dict(self.price_rule_id._fields["level"]._description_selection(self.env))
+        names = dict(self.price_rule_id._fields["scope"]._description_selection(self.env))
         lines = []
         for number, (frozen, rule) in enumerate(zip(considered, rules, strict=True)):
             text = self.env._(
-                "%(level)s: %(terms)s",
-                level=names[RANKS[frozen["rank"]]],
+                "%(scope)s: %(terms)s",
+                scope=names[NAMES[frozen["rank"]]],
                 terms=rule._get_terms_in_words(),
             )
             if len(considered) > 1 and not number:

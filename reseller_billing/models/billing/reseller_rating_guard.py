@@ -8,6 +8,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import rating
+from ..base.states import live_sql
 from .reseller_billing_run import WORKING
 from .reseller_rating import _terms_on
 
@@ -199,7 +200,7 @@ class ResellerRating(models.AbstractModel):
                        AS asked (client_id, after_id, first, last)
                   JOIN reseller_statement statement
                     ON statement.client_id = asked.client_id
-                   AND statement.state IN ('approved', 'invoiced')
+                   AND %s
                    AND statement.kind != 'manual'
                    AND statement.id > asked.after_id
                    AND LEAST(statement.period_start, statement.rerate_from, statement.bill_date)
@@ -210,6 +211,7 @@ class ResellerRating(models.AbstractModel):
                 list(after),
                 list(firsts),
                 list(lasts),
+                live_sql("statement"),
             )
         )
         found = {client.id: client for client in clients}

@@ -5,6 +5,8 @@ from odoo import fields, models
 from odoo.tools import SQL
 
 from ... import rating
+from ..base.states import live_sql
+from ..pricing.scopes import rank_sql, scope_id_sql
 
 
 class ResellerRating(models.AbstractModel):
@@ -120,9 +122,7 @@ class ResellerRating(models.AbstractModel):
         return SQL(
             """
             SELECT rule.id, rule.feature_id, rule.currency_id, rule.date_from, rule.date_to,
-                   CASE WHEN rule.client_id IS NOT NULL THEN 3 WHEN rule.group_id IS NOT NULL THEN 2
-                        WHEN rule.reseller_id IS NOT NULL THEN 1 ELSE 0 END AS rank,
-                   COALESCE(rule.client_id, rule.group_id, rule.reseller_id, 0) AS scope,
+                   %s AS rank, %s AS scope,
                    COALESCE(rule.recurring_fee, 0)::text AS recurring_fee, rule.fee_timing,
                    rule.advance_cycles, rule.refund_on_close,
                    rule.interval_count, rule.interval_unit, rule.enrolment, rule.proration,
@@ -145,6 +145,8 @@ class ResellerRating(models.AbstractModel):
              WHERE rule.company_id = %s %s
              ORDER BY feature.sequence, feature.id, rule.id
             """,
+            rank_sql("rule"),
+            scope_id_sql("rule"),
             company.id,
             only,
         )
@@ -191,7 +193,7 @@ class ResellerRating(models.AbstractModel):
 
     def _known_sql(self, as_of):
         """Return a condition on `statement`: the live bills, as the books knew them on a day."""
-        live = SQL("statement.state IN ('approved', 'invoiced')")
+        live = live_sql("statement")
         if not as_of:
             return live
         return SQL(

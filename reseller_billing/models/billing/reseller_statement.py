@@ -6,7 +6,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import rating
-from ..base.states import LIVE
+from ..base.states import IS_LIVE, LIVE
 from .reseller_charge import METERED
 
 # Says that a bill is made at once; no request can send it.
@@ -98,13 +98,13 @@ class ResellerStatement(models.Model):
     )
 
     _bill_uniq = models.UniqueIndex(
-        "(client_id, kind, bill_date) WHERE state IN ('approved', 'invoiced') AND kind != 'manual'",
+        f"(client_id, kind, bill_date) WHERE {IS_LIVE} AND kind != 'manual'",
         "This bill exists already: a period is never billed twice.",
     )
     _no_overlap = models.Constraint(
         "EXCLUDE USING gist (int4range(client_id, client_id, '[]') WITH &&, "
         "daterange(period_start, period_end, '[]') WITH &&) "
-        "WHERE (state IN ('approved', 'invoiced') AND period_start IS NOT NULL)",
+        f"WHERE ({IS_LIVE} AND period_start IS NOT NULL)",
         "Two statements of a client must not cover the same day: a period is never billed twice.",
     )
     _freed = models.Index("(client_id, bill_date) WHERE is_freed")

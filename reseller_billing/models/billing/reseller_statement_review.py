@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ... import rating
+from ..base.states import live_sql
 
 
 class ResellerStatement(models.Model):
@@ -73,10 +74,11 @@ class ResellerStatement(models.Model):
                     """
                     SELECT DISTINCT ON (client_id, kind) client_id, kind, amount_total
                       FROM reseller_statement
-                     WHERE client_id = ANY(%s) AND state IN ('approved', 'invoiced')
+                     WHERE client_id = ANY(%s) AND %s
                      ORDER BY client_id, kind, bill_date DESC, id DESC
                     """,
                     self.client_id.ids,
+                    live_sql("reseller_statement"),
                 )
             )
         }

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..base.states import live_sql
+
 # Months of an average cycle that is counted in days: 365.25 ÷ 12.
 DAYS_OF_MONTH = "30.4375"
 
@@ -71,7 +73,7 @@ class ResellerRecurringRevenue(models.Model):
                   JOIN reseller_client client ON client.id = charge.client_id
                   JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
                   LEFT JOIN reseller_price_rule rule ON rule.id = charge.price_rule_id
-                 WHERE charge.kind = 'recurring' AND statement.state IN ('approved', 'invoiced')
+                 WHERE charge.kind = 'recurring' AND %(live)s
                    AND reseller.invoice_to != 'none'
                  ORDER BY charge.client_id, charge.feature_id, charge.cycle_start,
                           charge.price_rule_id, charge.id DESC
@@ -141,6 +143,7 @@ class ResellerRecurringRevenue(models.Model):
               FROM rounded
             """,
             days=SQL(DAYS_OF_MONTH),
+            live=live_sql("statement"),
         )
 
     @api.model

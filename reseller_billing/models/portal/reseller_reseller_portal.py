@@ -12,7 +12,7 @@ from odoo.tools.image import image_data_uri
 from odoo.tools.misc import format_date
 from PIL import Image
 
-from ..base.states import LIVE
+from ..base.states import LIVE, live_sql
 
 # What a reseller may do beyond looking: for who may do it in the back end to give.
 RIGHTS = frozenset(
@@ -253,12 +253,13 @@ class ResellerReseller(models.Model):
                 SELECT COALESCE(sum(last.amount_total), 0)::text FROM (
                     SELECT DISTINCT ON (client_id) amount_total
                       FROM reseller_statement
-                     WHERE client_id = ANY(%s) AND state IN ('approved', 'invoiced')
+                     WHERE client_id = ANY(%s) AND %s
                        AND kind = 'cycle'
                      ORDER BY client_id, bill_date DESC, id DESC
                 ) AS last
                 """,
                 clients.ids,
+                live_sql("reseller_statement"),
             )
         )
         return now, Decimal(before)

@@ -6,15 +6,10 @@ from odoo.fields import Domain
 
 from ... import rating
 from ..base.intervals import INTERVAL_UNITS
+from .scopes import SCOPES, scope_of
 
 # Accounts that a message names, the largest amounts first.
 PAST_FEES = 5
-LEVELS = [
-    ("client", "Client"),
-    ("group", "Group"),
-    ("reseller", "Reseller"),
-    ("default", "Default"),
-]
 
 
 class ResellerPriceRule(models.Model):
@@ -57,7 +52,7 @@ class ResellerPriceRule(models.Model):
         copy=False,
         help="In the portal, where it may change and drop it.",
     )
-    level = fields.Selection(LEVELS, compute="_compute_level", store=True)
+    scope = fields.Selection(SCOPES, compute="_compute_scope", store=True)
     date_from = fields.Date(
         string="From",
         help="First day, inclusive. Empty: since ever, also for use of days that were billed when there "
@@ -238,20 +233,16 @@ class ResellerPriceRule(models.Model):
             )
 
     @api.depends("client_id", "group_id", "reseller_id")
-    def _compute_level(self):
+    def _compute_scope(self):
         for rule in self:
-            rule.level = (
-                (rule.client_id and "client")
-                or (rule.group_id and "group")
-                or (rule.reseller_id and "reseller")
-                or "default"
-            )
+            rule.scope, _record = scope_of(rule)
 
     @api.depends("feature_id.name", "client_id", "group_id", "reseller_id", "date_from")
     def _compute_name(self):
         for rule in self:
-            scope = rule.client_id or rule.group_id or rule.reseller_id
-            parts = [rule.feature_id.name or "", scope.display_name or self.env._("default")]
+            _scope, record = scope_of(rule)
+            whose = record.display_name if record else self.env._("default")
+            parts = [rule.feature_id.name or "", whose]
             if rule.date_from:
                 parts.append(self.env._("from %s", fields.Date.to_string(rule.date_from)))
             rule.name = ", ".join(parts)

@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+from .scopes import RANKS
+
 
 class ResellerReseller(models.Model):
     """The prices of a reseller."""
@@ -24,7 +26,7 @@ class ResellerReseller(models.Model):
         :param client: a reseller.client, or none: as for clients without prices of their own
         :param features: of these reseller.feature alone
         :return: a dict per feature: ``feature``, ``winner`` (may be empty), ``overridden``, and
-            ``levels``, the names of levels
+            ``scopes``, the names of scopes
         """
         self.ensure_one()
         if features is None:
@@ -44,27 +46,26 @@ class ResellerReseller(models.Model):
                 ("date_to", ">=", day),
                 "|",
                 "|",
-                ("level", "=", "default"),
+                ("scope", "=", "default"),
                 ("reseller_id", "=", self.id),
                 "|",
                 ("client_id", "in", client.ids if client else []),
                 ("group_id", "in", group.ids),
             ]
         )
-        order = ["client", "group", "reseller", "default"]
-        levels = dict(rules._fields["level"]._description_selection(self.env))
+        scopes = dict(rules._fields["scope"]._description_selection(self.env))
         by_feature = rules.grouped("feature_id")
         rows = []
         for feature in features:
             candidates = by_feature.get(feature, rules.browse()).sorted(
-                lambda rule: order.index(rule.level)
+                lambda rule: -RANKS[rule.scope]
             )
             rows.append(
                 {
                     "feature": feature,
                     "winner": candidates[:1],
                     "overridden": candidates[1:],
-                    "levels": levels,
+                    "scopes": scopes,
                 }
             )
         return rows

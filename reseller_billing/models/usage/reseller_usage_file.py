@@ -6,12 +6,11 @@ import zipfile
 from datetime import date, datetime, time
 
 import openpyxl
-import xlsxwriter
 from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import OrderedSet
 
-from ...tools import make_inert, undo_inert
+from ...tables import Number, make_csv, make_workbook, undo_inert
 from ...untrusted import MAX_EVENT, Unreadable, bounded_lines
 from .reseller_usage_reader import MAX_COLUMNS, MAX_UNPACKED
 
@@ -30,12 +29,6 @@ CHUNK = 1 << 20
 MAX_ROWS = 1 << 20
 # Of a number format: the language, colours and conditions, and literal text.
 LITERAL = re.compile(r"\[[^\]hms][^\]]*\]|\"[^\"]*\"|\\.")
-
-
-class Number(str):
-    """The text of a number that a workbook holds as one: with a decimal point, whatever its look."""
-
-    __slots__ = ()
 
 
 class ResellerUsageFile(models.AbstractModel):
@@ -192,21 +185,18 @@ class ResellerUsageFile(models.AbstractModel):
         """
         header, rows = self._open(content, encoding, delimiter)
         kept = [index for index, name in enumerate(header) if name not in columns]
-        table = [[header[index] for index in kept] + list(columns)]
+        head = [header[index] for index in kept] + list(columns)
+        table = []
         for number, row in rows:
             if number in picked:
                 row += [""] * (len(header) - len(row))
                 table.append([row[index] for index in kept] + row[len(header) :] + picked[number])
         if content.startswith(ZIP):
-            return _write_workbook(table), "xlsx"
+            return make_workbook({None: (head, table)}), "xlsx"
         encoding = self._guess_encoding(content) if encoding == "auto" else encoding
-        stream = io.StringIO()
         if delimiter == "auto":
             delimiter = _guess_delimiter(content[:65536].decode(encoding, errors="replace"))
-        csv.writer(stream, delimiter=delimiter).writerows(
-            [make_inert(text) for text in row] for row in table
-        )
-        return stream.getvalue().encode(encoding, errors="replace"), "csv"
+        return make_csv(head, table, delimiter, encoding), "csv"
 
 
 def _guess_delimiter(line):
@@ -235,19 +225,3 @@ def _cell_text(cell):
     if isinstance(value, date):
         return value.isoformat()
     return str(value).strip()
-
-
-def _write_workbook(table):
-    stream = io.BytesIO()
-    with xlsxwriter.Workbook(stream, {"in_memory": True}) as book:
-        sheet = book.add_worksheet()
-        sheet.freeze_panes(1, 0)
-        bold = book.add_format({"bold": True})
-        for number, row in enumerate(table):
-            for column, text in enumerate(row):
-                if isinstance(text, Number):
-                    sheet.write_number(number, column, float(text))
-                else:
-                    # As text nothing is a formula, whatever it begins with.
-                    sheet.write_string(number, column, text, None if number else bold)
-    return stream.getvalue()

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from .reseller_usage_file import ZIP, Number
+from ...tables import Number
+from .reseller_usage_file import ZIP
 from .reseller_usage_import import DATE, KEY, NUMBERS, REASON, SAID, _normalise
 from .reseller_usage_mapping import TARGETS
 from .reseller_usage_reader import UnreadableEvent

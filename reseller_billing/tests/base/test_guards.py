@@ -5,7 +5,7 @@ from odoo.models import MAGIC_COLUMNS
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
-from ...tools import make_inert, undo_inert
+from ...tables import make_inert, undo_inert
 from ..common_portal import PortalCommon
 
 # What a Billing User writes, and what it gives to new records beside that: docs/administrators.md.

@@ -44,7 +44,7 @@ class TestExplanation(ResellerBillingCommon):
         # April: 6 of 9 included are left by the trial, 5 drawn: 1 rolls over.
         # May: 15 − 1 − 9 − 2 = 3 × 0.333 = 0.999.
         may = self._statement(client, "2024-06-01")
-        explained = self._explain(may, "overage", with_levels=True)
+        explained = self._explain(may, "overage", with_scopes=True)
         self.assertEqual(
             explained["Quantity"],
             [
@@ -120,7 +120,7 @@ class TestExplanation(ResellerBillingCommon):
         ]
 
         def explain():
-            steps = dict(charge._get_explanation(with_levels=True))
+            steps = dict(charge._get_explanation(with_scopes=True))
             return [line.replace("\N{NO-BREAK SPACE}", " ") for line in steps["Price"]]
 
         self.assertEqual(explain(), expected)

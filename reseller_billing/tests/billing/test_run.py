@@ -246,7 +246,7 @@ class TestRun(ResellerBillingCommon):
             with form.tier_ids.new() as tier:
                 tier.is_last = True
                 tier.unit_price = 0.5
-        self.assertEqual(form.save().level, "client")
+        self.assertEqual(form.save().scope, "client")
         with Form(self.env["reseller.billing.run"]) as form:
             form.date = "2024-01-15"
         self.assertEqual(form.save().remaining_count, 1)

@@ -408,10 +408,10 @@ class TestPortal(PortalCommon):
         )
         self.assertIn("$\u00a00.80 per unit", self._get(path).text)
         winner = self.client_a._find_price(self.feature, today)
-        self.assertEqual((winner.unit_price, winner.level), (0.8, "group"))
+        self.assertEqual((winner.unit_price, winner.scope), (0.8, "group"))
         self.assertFalse(self.client_a.price_rule_ids)
         winner = self.client_a2._find_price(self.feature, today)
-        self.assertEqual((winner.unit_price, winner.level), (1, "default"))
+        self.assertEqual((winner.unit_price, winner.scope), (1, "default"))
 
     # Rights
 

@@ -176,7 +176,7 @@ class TestWeb(ResellerBillingCommon, HttpCase):
             other, enrolment="opt_in", pricing_model="unlimited", group_id=self.group.id
         )
         rules = self.env["reseller.price.rule"].search([])
-        skipped = {"active", "name", "display_name", "level", "company_id", "feature_id", "id"}
+        skipped = {"active", "name", "display_name", "scope", "company_id", "feature_id", "id"}
 
         def terms(found):
             return sorted(

@@ -91,7 +91,7 @@ class TestPriceTools(ResellerBillingCommon):
             group_ids=[(6, 0, self.group.ids)],
             client_ids=[(6, 0, self.client_a.ids)],
         )
-        self.assertEqual(sorted(made.mapped("level")), ["client", "group"])
+        self.assertEqual(sorted(made.mapped("scope")), ["client", "group"])
         self.assertEqual(made.mapped("unit_price"), [1.0, 1.0])
         self.assertEqual(there.date_to, date(2024, 2, 29))
         self.assertFalse(rule.date_to)

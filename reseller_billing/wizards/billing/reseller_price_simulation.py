@@ -9,8 +9,6 @@ from odoo.fields import Command
 from ... import rating
 from ...models.base.states import LIVE
 
-RANKS = {"default": 0, "reseller": 1, "group": 2, "client": 3}
-
 
 class ResellerPriceSimulation(models.TransientModel):
     """Replays closed periods with draft prices: who would pay more, and who less.
@@ -193,11 +191,11 @@ class ResellerPriceSimulation(models.TransientModel):
     def _replay(parts, usage):
         """Return what a feature's bills come to, but for the first, which only lays the ground."""
         total = Decimal(0)
-        prior = defaultdict(lambda: (Decimal(0), Decimal(0), None))
+        prior = defaultdict(lambda: rating.Billed(Decimal(0), Decimal(0), None))
         for number, part in enumerate(parts):
             for charge in part.charges(usage, dict(prior))[0]:
                 quantity, amount, _end = prior[charge.key]
-                prior[charge.key] = (
+                prior[charge.key] = rating.Billed(
                     quantity + charge.quantity,
                     amount + charge.amount,
                     charge.cycle_end,

@@ -1,16 +1,14 @@
 import base64
-import io
 import json
 
-import xlsxwriter
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ...tables import make_workbook
+
 ERASED = "erased"
-# What a cell of a workbook may hold; the JSON has all.
-MAX_CELL = 32_000
 
 
 class ResellerPrivacy(models.TransientModel):
@@ -33,23 +31,17 @@ class ResellerPrivacy(models.TransientModel):
         """Make the files with all that is stored about the contact, and those beneath it."""
         self.ensure_one()
         tables = self._collect()
-        stream = io.BytesIO()
-        with xlsxwriter.Workbook(stream, {"in_memory": True}) as book:
-            bold = book.add_format({"bold": True})
-            for title, rows in tables.items():
-                sheet = book.add_worksheet(title)
-                for column, name in enumerate(rows[0] if rows else ()):
-                    sheet.write_string(0, column, name, bold)
-                    for number, row in enumerate(rows, 1):
-                        # As text nothing is a formula, whatever it begins with.
-                        sheet.write_string(number, column, _as_text(row[name])[:MAX_CELL])
+        sheets = {}
+        for title, rows in tables.items():
+            head = list(rows[0]) if rows else []
+            sheets[title] = head, [[_as_text(row[name]) for name in head] for row in rows]
         text = json.dumps(tables, indent=2, ensure_ascii=False, default=str)
         name = f"personal-data-{self.partner_id.id}"
         self.write(
             {
                 "json_file": base64.b64encode(text.encode()),
                 "json_name": f"{name}.json",
-                "xlsx_file": base64.b64encode(stream.getvalue()),
+                "xlsx_file": base64.b64encode(make_workbook(sheets)),
                 "xlsx_name": f"{name}.xlsx",
             }
         )

@@ -1,0 +1,41 @@
+"""Whom a price is for: a client, a group, a reseller, or all. What is nearer to the client wins (rating 1)."""
+
+from odoo.tools import SQL
+
+SCOPES = [
+    ("client", "Client"),
+    ("group", "Group"),
+    ("reseller", "Reseller"),
+    ("default", "Default"),
+]
+# Of each scope, how near it is to the client: the rank of rules in the rating core.
+RANKS = {name: rank for rank, (name, _label) in enumerate(reversed(SCOPES))}
+NAMES = {rank: name for name, rank in RANKS.items()}
+# The fields of a price that say for whom it is, the nearest first; none is set on a default.
+SCOPE_FIELDS = {name: f"{name}_id" for name, _label in SCOPES if name != "default"}
+
+
+def scope_of(rule):
+    """Return (scope, record that it is for, or None) of a price."""
+    for name, field in SCOPE_FIELDS.items():
+        if rule[field]:
+            return name, rule[field]
+    return "default", None
+
+
+def rank_sql(rule):
+    """Return the rank of a price as SQL.
+
+    :param str rule: the alias of the table of prices
+    """
+    cases = [
+        SQL("WHEN %s IS NOT NULL THEN %s", SQL.identifier(rule, field), RANKS[name])
+        for name, field in SCOPE_FIELDS.items()
+    ]
+    return SQL("CASE %s ELSE %s END", SQL(" ").join(cases), RANKS["default"])
+
+
+def scope_id_sql(rule):
+    """Return the id of what a price is for as SQL, zero for a default; see rank_sql."""
+    fields = [SQL.identifier(rule, field) for field in SCOPE_FIELDS.values()]
+    return SQL("COALESCE(%s, 0)", SQL(", ").join(fields))
