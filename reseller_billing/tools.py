@@ -1,7 +1,7 @@
 import contextlib
 
 # How long to wait for those who are at work on the same at the same time.
-PATIENCE = "30s"
+LOCK_PATIENCE = "30s"
 # Scheduled actions have time.
 CRON_PATIENCE = "5min"
 # A request that waits keeps a server process from all others.
@@ -11,7 +11,7 @@ USAGE_TURN = "reseller_billing/usage"
 
 
 @contextlib.contextmanager
-def take_turn(cr, name, number, patience=PATIENCE):
+def hold_turn(cr, name, number, patience=LOCK_PATIENCE):
     """Hold a turn by a lock that outlives the cursor's transactions.
 
     Those who would only fail each other's transactions work one after another so. A turn begins a

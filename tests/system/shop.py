@@ -32,7 +32,7 @@ class Shop:
             env["reseller.price.rule"].create(
                 {"feature_id": feature.id, "recurring_fee": 100, "proration": "none"}
             )
-            self.client(env).charge_timing = "posting"
+            self.client(env).collection_timing = "posting"
 
     def env(self):
         return processes.environment(self.database)
@@ -66,7 +66,7 @@ class Shop:
     def charge(self, day=None):
         """Do what the scheduled action does, on a day."""
         with freeze_time(day) if day else contextlib.nullcontext(), self.env() as env:
-            env["reseller.client"]._cron_charge()
+            env["reseller.client"]._cron_collect()
 
     def charge_in_child(self, behaviour):
         """Have a process charge, which may not outlive it."""
@@ -97,8 +97,8 @@ class Shop:
             client = self.client(env)
             payments = env["account.payment"].search([("state", "!=", "canceled")])
             return (
-                client.charge_state,
-                client.charge_failures,
+                client.collection_state,
+                client.collection_failures,
                 client.open_balance,
                 sorted(payments.mapped("amount")),
             )
@@ -107,4 +107,4 @@ class Shop:
 def charge(env):
     """Do what the scheduled action does, in a process of its own."""
     with mute_logger("odoo.addons.reseller_billing.models.collection.payment_transaction"):
-        env["reseller.client"]._cron_charge()
+        env["reseller.client"]._cron_collect()

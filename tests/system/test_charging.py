@@ -35,7 +35,7 @@ def test_on_their_due_date_means_not_before(shop):
     shop.save_method("done")
     with shop.env() as env:
         client = shop.client(env)
-        client.charge_timing = "due"
+        client.collection_timing = "due"
         client.contract_id.payment_term_id = env.ref("account.account_payment_term_15days")
     shop.bill("2024-01-03")
     shop.charge("2024-01-17 12:00:00")
@@ -91,7 +91,7 @@ def test_a_provider_that_is_switched_off_holds_up_nobody(shop):
     shop.bill("2024-01-03")
     with shop.env() as env:
         provider = env["payment.provider"].browse(shop.provider_id)
-        shop.client(env)._claim_charge(shop.client(env)._get_owed_invoices())
+        shop.client(env)._claim_collection(shop.client(env)._get_owed_invoices())
         provider.with_context(active_test=False).write({"state": "disabled"})
     shop.charge()
     shop.charge()
@@ -168,7 +168,7 @@ def test_a_person_gives_up_what_was_not_charged(shop):
     shop.bill("2024-01-03")
     shop.charge("2024-02-01 12:00:00")
     with freeze_time("2024-02-01 14:00:00"), shop.env() as env:
-        shop.client(env).action_give_up_charge()
+        shop.client(env).action_give_up_collection()
     with freeze_time("2024-02-01 14:00:00"):
         assert shop.look() == ("armed", 0, 100, []), "no fault of the method"
     shop.charge("2024-02-01 15:00:00")
@@ -252,14 +252,14 @@ def charge_now(env, client_id):
 
 
 def press(client):
-    client.action_charge_now()
+    client.action_collect_now()
     return True
 
 
 def test_eight_at_once_charge_one_invoice_once(shop):
     shop.save_method("done")
     with shop.env() as env:
-        shop.client(env).charge_timing = "never"
+        shop.client(env).collection_timing = "never"
     shop.bill("2024-01-03")
     with mute_logger("odoo.sql_db", "odoo.service.model"):
         children = [Child(shop.database, charge_now, shop.client_id) for _one in range(8)]
@@ -276,11 +276,11 @@ def test_one_item_is_billed_and_charged_at_once(shop):
     shop.save_method("done")
     with shop.env() as env:
         client = shop.client(env)
-        client.charge_timing = "never"
+        client.collection_timing = "never"
         item = env["reseller.manual.charge"].create(
             {"client_id": client.id, "name": "Lead 17", "unit_price": 12.5, "date": "2024-01-05"}
         )
-        item.action_bill_and_charge()
+        item.action_bill_and_collect()
     shop.charge()
     assert shop.calls == ["12.50"]
     assert shop.look() == ("off", 0, 0, [12.5])
@@ -291,7 +291,7 @@ def test_a_credit_by_hand_charges_nobody(shop):
     shop.bill("2024-01-03")
     with shop.env() as env:
         client = shop.client(env)
-        client.charge_timing = "never"
+        client.collection_timing = "never"
         item = env["reseller.manual.charge"].create(
             {
                 "client_id": client.id,
@@ -301,7 +301,7 @@ def test_a_credit_by_hand_charges_nobody(shop):
                 "date": "2024-01-05",
             }
         )
-        item.action_bill_and_charge()
+        item.action_bill_and_collect()
     shop.charge()
     assert shop.calls == []
 
@@ -340,7 +340,7 @@ def test_each_instalment_is_charged_when_it_is_due(shop):
     shop.save_method("done")
     with shop.env() as env:
         client = shop.client(env)
-        client.charge_timing = "due"
+        client.collection_timing = "due"
         client.contract_id.payment_term_id = env["account.payment.term"].create(
             {
                 "name": "In two",
@@ -374,7 +374,7 @@ def test_what_is_charged_within_an_early_payment_discount_is_less(shop, timing, 
     shop.save_method("done")
     with shop.env() as env:
         client = shop.client(env)
-        client.charge_timing = timing
+        client.collection_timing = timing
         client.contract_id.payment_term_id = env["account.payment.term"].create(
             {
                 "name": "2 % within ten days",
@@ -410,10 +410,14 @@ def test_only_billing_managers_charge_and_nobody_mends_what_was_sent(shop):
         clerk = user("clerk", ["reseller_billing.group_billing_user"])
         accountant = user("accountant", ["account.group_account_invoice"])
         client = shop.client(env).with_user(clerk)
-        for action in ("action_charge_now", "action_resume_charging", "action_give_up_charge"):
+        for action in (
+            "action_collect_now",
+            "action_resume_collection",
+            "action_give_up_collection",
+        ):
             with pytest.raises(AccessError):
                 getattr(client, action)()
-        for vals in ({"charge_timing": "due"}, {"payment_token_id": False}):
+        for vals in ({"collection_timing": "due"}, {"payment_token_id": False}):
             with pytest.raises(AccessError):
                 client.write(vals)
         sent = client.sudo().transaction_ids.with_user(accountant)
@@ -421,7 +425,7 @@ def test_only_billing_managers_charge_and_nobody_mends_what_was_sent(shop):
             with pytest.raises(UserError):
                 sent.write(vals)
         # A charge that is being sent is not given up.
-        client.sudo().action_give_up_charge()
+        client.sudo().action_give_up_collection()
         assert sent.state == "draft"
         env.cr.rollback()
 

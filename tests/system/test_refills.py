@@ -43,7 +43,7 @@ class PrepaidShop(Shop):
             env["reseller.price.rule"].create({"feature_id": feature.id, "unit_price": 1})
             self.client(env).write(
                 {
-                    "charge_timing": "never",
+                    "collection_timing": "never",
                     "refill_by": "card",
                     "refill_amount": 50,
                     "refill_threshold": 20,
@@ -200,7 +200,7 @@ def sell(shop, env, charge=False):
             "date": "2024-03-01",
         }
     )
-    (item.action_bill_and_charge if charge else item.action_bill_now)()
+    (item.action_bill_and_collect if charge else item.action_bill_now)()
 
 
 def test_offers_are_charged_by_their_button_alone(shop):
@@ -216,7 +216,7 @@ def test_offers_are_charged_by_their_button_alone(shop):
     assert shop.calls == ["10.00"]
     with shop.env() as env:
         shop.client(env).write(
-            {"refill_by": "invoice", "charge_timing": "posting", "refill_amount": 50}
+            {"refill_by": "invoice", "collection_timing": "posting", "refill_amount": 50}
         )
     shop.refill()
     assert shop.calls == ["10.00"], "a refill by invoice is paid by hand"
@@ -240,7 +240,7 @@ def test_an_offer_whose_payment_is_under_way_stays(shop):
 def test_what_is_due_is_charged_beside_a_refill_under_way(shop):
     shop.save_method("pending")
     with shop.env() as env:
-        shop.client(env).charge_timing = "posting"
+        shop.client(env).collection_timing = "posting"
     shop.refill()
     with shop.env() as env, freeze_time("2024-03-01 12:00:00"):
         item = env["reseller.manual.charge"].create(

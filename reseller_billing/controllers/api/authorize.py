@@ -7,7 +7,7 @@ from odoo.service.model import retrying
 
 from ...models.gate.reseller_client import CONSUMED
 from ...models.usage.reseller_usage_reader import MAX_EVENT
-from ...tools import HTTP_PATIENCE, take_turn
+from ...tools import HTTP_PATIENCE, hold_turn
 from .answer import Sender, answers_json, metering_route
 
 QUESTION = {"client", "feature", "quantity", "level"}
@@ -59,7 +59,7 @@ class AuthorizeController(http.Controller):
         # A cursor of its own: a turn has to begin before its transaction does.
         with (
             request.env.registry.cursor() as cr,
-            take_turn(cr, "reseller_billing/consume", client.id, HTTP_PATIENCE),
+            hold_turn(cr, "reseller_billing/consume", client.id, HTTP_PATIENCE),
         ):
             env = request.env(cr=cr)
             return retrying(partial(client.with_env(env).consume, asked), env)

@@ -16,7 +16,7 @@ from werkzeug.exceptions import (
 )
 
 from ...models.usage.reseller_usage_reader import UnreadableEvent
-from ...tools import HTTP_PATIENCE, USAGE_TURN, take_turn
+from ...tools import HTTP_PATIENCE, USAGE_TURN, hold_turn
 from .answer import Sender, answers_json, metering_route
 
 MAX_BODY = 64 * 1024 * 1024
@@ -45,7 +45,7 @@ class UsageController(http.Controller):
         # before its transaction does, or it would not see what the one before has stored.
         with (
             request.env.registry.cursor() as cr,
-            take_turn(cr, USAGE_TURN, request.env.company.id, HTTP_PATIENCE),
+            hold_turn(cr, USAGE_TURN, request.env.company.id, HTTP_PATIENCE),
         ):
             env = request.env(cr=cr)
             outcome = retrying(partial(self._take, env, name, packed, body, sender), env)

@@ -193,7 +193,7 @@ class ClientPortal(ReportPortal, BillingPortal):
             ],
             states={
                 name: dict(client._fields[name]._description_selection(request.env))[client[name]]
-                for name in ("charge_state", "refill_state")
+                for name in ("collection_state", "refill_state")
             },
             values={
                 "refill_by": client.refill_by,
@@ -201,7 +201,7 @@ class ClientPortal(ReportPortal, BillingPortal):
                     name: f"{client[name]:.{client.currency_id.decimal_places}f}" for name in REFILL
                 },
                 "payment_token_id": client.payment_token_id.id,
-                "charge_timing": client.charge_timing,
+                "collection_timing": client.collection_timing,
                 **values,
             },
             errors=errors,
@@ -280,14 +280,14 @@ class ClientPortal(ReportPortal, BillingPortal):
         token_sudo = tokens_sudo.filtered(lambda one: one.id == token_id)
         if token_id and not token_sudo:
             raise request.not_found()
-        timing = post.get("charge_timing")
+        timing = post.get("collection_timing")
         if timing not in ("never", "posting", "due"):
-            errors["charge_timing"] = request.env._("Choose when.")
+            errors["collection_timing"] = request.env._("Choose when.")
         if timing != "never" and not token_sudo:
             errors["payment_token_id"] = request.env._("Choose the payment method to charge.")
         if not errors:
             with self._refusals(errors):
-                client_sudo.write({"payment_token_id": token_sudo.id, "charge_timing": timing})
+                client_sudo.write({"payment_token_id": token_sudo.id, "collection_timing": timing})
         if errors:
             return self._render_prepaid(client_sudo, post, errors)
         request.session["reseller_done"] = request.env._("Saved.")

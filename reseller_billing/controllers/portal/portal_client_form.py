@@ -151,7 +151,7 @@ class ClientFormPortal(ResellerPortal):
         if errors:
             return None
         client = reseller.env["reseller.client"]
-        reseller._take_turn()
+        reseller._conflict_with_others()
         with self._refusals(errors):
             contact = reseller.env["res.partner"].create(
                 {

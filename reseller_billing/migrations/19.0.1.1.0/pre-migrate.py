@@ -2,11 +2,37 @@
 price is for has a name of its own.
 """
 
+COLLECTION = {
+    "reseller_client": {
+        "charge_failures": "collection_failures",
+        "charge_timing": "collection_timing",
+        "charge_next_try": "collection_next_try",
+        "charge_declined_token_id": "collection_declined_token_id",
+    },
+    "res_company": {"reseller_charge_retry_days": "reseller_collection_retry_days"},
+}
+
 
 def migrate(cr, version):
     _move_grants(cr)
     # It was called as the quality of a feature is.
     cr.execute("ALTER TABLE reseller_price_rule RENAME COLUMN level TO scope")
+    # What takes the money of bills is a collection; a charge is a line of a bill.
+    for table, names in COLLECTION.items():
+        for old, new in names.items():
+            cr.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
+    cr.execute(
+        """
+        UPDATE ir_model_data SET name = 'ir_cron_collect'
+         WHERE module = 'reseller_billing' AND name = 'ir_cron_charge'
+        """
+    )
+    cr.execute(
+        """
+        UPDATE ir_act_server SET code = 'model._cron_collect()'
+         WHERE code = 'model._cron_charge()'
+        """
+    )
     cr.execute(
         """
         UPDATE ir_filters

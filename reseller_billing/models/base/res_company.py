@@ -95,7 +95,7 @@ class ResCompany(models.Model):
             )
         return account
 
-    def _take_turn_with_prices(self):
+    def _conflict_with_prices(self):
         """Let a run that is started and a change of prices at the same time not pass each other.
 
         Both write a row of the company: one of the two transactions fails and is repeated, and then

@@ -29,8 +29,8 @@ class ResConfigSettings(models.TransientModel):
     reseller_own_lockout_policy_id = fields.Many2one(
         related="company_id.reseller_own_lockout_policy_id", readonly=False
     )
-    reseller_charge_retry_days = fields.Integer(
-        related="company_id.reseller_charge_retry_days", readonly=False
+    reseller_collection_retry_days = fields.Integer(
+        related="company_id.reseller_collection_retry_days", readonly=False
     )
     reseller_wallet_journal_id = fields.Many2one(
         related="company_id.reseller_wallet_journal_id", readonly=False

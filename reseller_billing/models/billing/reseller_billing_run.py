@@ -8,7 +8,7 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 from odoo.tools import SQL
 from odoo.tools.misc import format_datetime
 
-from ...tools import CRON_PATIENCE, USAGE_TURN, take_turn
+from ...tools import CRON_PATIENCE, USAGE_TURN, hold_turn
 from ..base.states import LIVE
 
 _logger = logging.getLogger(__name__)
@@ -195,7 +195,7 @@ class ResellerBillingRun(models.Model):
 
     def _move_to(self, state, **values):
         if state in WORKING:
-            self.company_id._take_turn_with_prices()
+            self.company_id._conflict_with_prices()
         # Users move runs by the actions only, whose rights are checked there.
         self.sudo().write({"state": state, **values})
 
@@ -315,7 +315,7 @@ class ResellerBillingRun(models.Model):
 
         :return int: how many due accounts remain
         """
-        with take_turn(self.env.cr, USAGE_TURN, self.company_id.id, CRON_PATIENCE):
+        with hold_turn(self.env.cr, USAGE_TURN, self.company_id.id, CRON_PATIENCE):
             return retrying(partial(self._process_batch, limit), self.env)
 
     def _process_batch(self, limit=BATCH):

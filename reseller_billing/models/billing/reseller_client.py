@@ -12,7 +12,7 @@ class ResellerClient(models.Model):
     )
     overdue_balance = fields.Monetary(compute="_compute_balance")
 
-    def _get_payer(self):
+    def _get_debtor(self):
         """Return whose receivable ledger this account's invoices are in."""
         self.ensure_one()
         if self.reseller_id.invoice_to == "reseller":
@@ -23,7 +23,7 @@ class ResellerClient(models.Model):
     def _compute_balance(self):
         today = fields.Date.context_today(self)
         for client in self:
-            client.payer_id = client._get_payer()
+            client.payer_id = client._get_debtor()
         domain = [
             ("partner_id", "in", self.payer_id.ids),
             ("company_id", "in", self.company_id.ids),
@@ -38,11 +38,11 @@ class ResellerClient(models.Model):
         self.ensure_one()
         return {
             "type": "ir.actions.act_window",
-            "name": self.env._("Account of %s", self._get_payer().display_name),
+            "name": self.env._("Account of %s", self._get_debtor().display_name),
             "res_model": "reseller.account.entry",
             "view_mode": "list",
             "domain": [
-                ("partner_id", "=", self._get_payer().id),
+                ("partner_id", "=", self._get_debtor().id),
                 ("company_id", "=", self.company_id.id),
                 ("currency_id", "=", self.currency_id.id),
             ],

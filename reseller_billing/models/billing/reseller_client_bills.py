@@ -64,7 +64,7 @@ class ResellerClient(models.Model):
                         company.name,
                     )
                 )
-        self.company_id._take_turn_with_prices()
+        self.company_id._conflict_with_prices()
         self.lock_for_update()
         self.invalidate_recordset(["state", "billed_until", "next_bill_date"])
         for client in self:

@@ -25,7 +25,7 @@ class ResellerPriceRule(models.Model):
             yield
             return
         rates = self.env["reseller.rating"]
-        self.env.companies._take_turn_with_prices()
+        self.env.companies._conflict_with_prices()
         before = rates._billed_prices(features)
         rules_sudo = self.sudo()  # prices of every company bind, seen or not
         rules_sudo = rules_sudo.with_context(active_test=False)

@@ -60,10 +60,10 @@ class ResellerStatement(models.Model):
     def _get_partner(self):
         """Return who pays this bill: the invoice address of the client or of the reseller."""
         self.ensure_one()
-        return self._get_payer(self.client_id)
+        return self._get_invoice_partner(self.client_id)
 
     @api.model
-    def _get_payer(self, client):
+    def _get_invoice_partner(self, client):
         """Return who pays an account's bills, see _get_partner."""
         if client.reseller_id.invoice_to == "reseller":
             partner = client.reseller_id.partner_id
@@ -286,7 +286,7 @@ class ResellerStatement(models.Model):
         for client_sudo in clients.sudo():  # who asks need not have rights on every account
             position = client_sudo.contract_id.fiscal_position_id
             if not position:
-                partner = self._get_payer(client_sudo)
+                partner = self._get_invoice_partner(client_sudo)
                 by_hand = partner.with_company(company).property_account_position_id
                 # What Odoo looks at: partners of one country and kind are looked up once.
                 address = (

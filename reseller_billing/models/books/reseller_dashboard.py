@@ -4,7 +4,7 @@ from odoo.tools import SQL, date_utils
 from odoo.tools.misc import format_date
 
 from ..base.states import LIVE
-from ..collection.reseller_client_charging import TRIES
+from ..collection.reseller_client_collection import TRIES
 from ..documents.reseller_statement_send import FAILED
 
 MONTHS = 12
@@ -61,7 +61,9 @@ class ResellerDashboard(models.AbstractModel):
         near = Domain("cycle_end", ">=", fields.Date.context_today(self))
         near &= Domain("threshold", ">=", 80) & Domain("company_id", "in", companies)
         locked = Domain("state", "=", "locked") & Domain("company_id", "in", companies)
-        paused = Domain("charge_timing", "!=", "never") & Domain("charge_failures", ">=", TRIES)
+        paused = Domain("collection_timing", "!=", "never") & Domain(
+            "collection_failures", ">=", TRIES
+        )
         paused &= Domain("company_id", "in", companies)
         untaxed = self._find_untaxed()
         runs = "reseller_billing.reseller_billing_run_action"

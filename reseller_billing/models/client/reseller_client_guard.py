@@ -30,7 +30,7 @@ class ResellerClient(models.Model):
     @contextmanager
     def _guard_billed_days(self, what):
         """Refuse, at the end, what alters billed days of service, group or enrolment."""
-        self._take_turn()
+        self._conflict_with_others()
         before = {
             client: (client._billed_service(), client._billed_cycle())
             for client in self
@@ -58,7 +58,7 @@ class ResellerClient(models.Model):
                     )
                 )
 
-    def _take_turn(self):
+    def _conflict_with_others(self):
         """Let what changes these accounts at the same time not pass each other.
 
         One of two transactions fails, is repeated, and then sees what the other one did; a lock

@@ -6,7 +6,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.service.model import retrying
 from odoo.tools import SQL
 
-from .reseller_client_charging import PATIENCE
+from .reseller_client_collection import PATIENCE
 
 _logger = logging.getLogger(__name__)
 # What is not changed of a charge once it is sent, but by its provider's answer.
@@ -248,16 +248,16 @@ class PaymentTransaction(models.Model):
         """
         self.ensure_one()
         client = self.reseller_client_id
-        client._take_turn()
+        client._conflict_with_others()
         self.env.invalidate_all()
         if self.state != "draft" or self.reseller_sent_at:
             return False
         invoices = self.invoice_ids.filtered_domain(client._get_payable_domain())
-        owed = sum(map(client._get_chargeable_amount, invoices))
+        owed = sum(map(client._get_collectable_amount, invoices))
         if (
             self.currency_id.compare_amounts(owed, self.amount) < 0
             or self.token_id != client.payment_token_id
-            or not client._has_chargeable_method()
+            or not client._has_collectable_method()
             or invoices.commercial_partner_id != client._get_method_owner()
         ):
             self._set_canceled(self.env._("There is nothing to charge to it any more."))

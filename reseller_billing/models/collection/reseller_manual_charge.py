@@ -5,7 +5,7 @@ from odoo.exceptions import UserError
 class ResellerManualCharge(models.Model):
     _inherit = "reseller.manual.charge"
 
-    def action_bill_and_charge(self):
+    def action_bill_and_collect(self):
         """Bill these items at once, and charge each bill to its client's saved payment method.
 
         :raise AccessError: without the group Billing Manager
@@ -18,6 +18,6 @@ class ResellerManualCharge(models.Model):
         self.action_bill_now()
         for invoice in self.statement_id.invoice_id:
             if invoice.move_type == "out_invoice" and invoice.amount_residual > 0:
-                invoice.reseller_client_id._claim_charge(invoice, by_hand=True)
-        self.client_id._trigger_charges()
+                invoice.reseller_client_id._claim_collection(invoice, by_hand=True)
+        self.client_id._trigger_collection()
         return self.statement_id[:1].action_view_invoice()

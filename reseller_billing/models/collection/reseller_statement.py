@@ -8,8 +8,8 @@ class ResellerStatement(models.Model):
     def _after_invoice(self, draws, date, kept):
         """Override: saved payment methods are charged at once, where clients chose that."""
         done = super()._after_invoice(draws, date, kept)
-        if any(client._charges_at_once() for client in self.filtered("invoice_id").client_id):
-            self.env["reseller.client"]._trigger_charges()
+        if any(client._collects_at_once() for client in self.filtered("invoice_id").client_id):
+            self.env["reseller.client"]._trigger_collection()
         return done
 
     def _get_payment_notes(self):
@@ -19,14 +19,14 @@ class ResellerStatement(models.Model):
         is_open = invoice.move_type == "out_invoice" and invoice.amount_residual > 0
         if (
             not is_open
-            or not client._charges_by_itself(invoice)
-            or not client._has_chargeable_method()
+            or not client._collects_by_itself(invoice)
+            or not client._has_collectable_method()
             or client._get_method_owner() != invoice.commercial_partner_id
         ):
             return notes
         amount = self.currency_id.format(invoice.amount_residual)
         method = client.payment_token_id.sudo().display_name  # who pays knows it
-        if client.charge_timing == "due" and not invoice.reseller_is_offer:
+        if client.collection_timing == "due" and not invoice.reseller_is_offer:
             note = self.env._(
                 "%(amount)s is debited from %(method)s on %(day)s: there is nothing to do.",
                 amount=amount,

@@ -173,7 +173,7 @@ class ResellerClient(models.Model):
         asked = client._parse_quantity(event.get("quantity"))
         if not (_as_key(event.get("id")) and _as_key(event.get("source"))):
             raise UserError(self.env._("Name the event by its id and source, as texts."))
-        self._take_turn()
+        self._conflict_with_others()
         lines_sudo = lines.sudo()  # nor use; whoever sends an event may know that it is there
         before = lines_sudo._find_sent(client.company_id, event["source"], event["id"])
         answer, refills = self._authorize(

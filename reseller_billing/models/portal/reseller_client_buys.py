@@ -15,7 +15,7 @@ class ResellerClient(models.Model):
         self.ensure_one()
         return (
             self.reseller_id.invoice_to == "client"
-            and self._get_payer() == self.partner_id.commercial_partner_id
+            and self._get_debtor() == self.partner_id.commercial_partner_id
         )
 
     def _get_offered_packages(self):
@@ -56,7 +56,7 @@ class ResellerClient(models.Model):
         The system makes it, as it makes refills: invoices ask for the rights of who makes them.
         """
         self.ensure_one()
-        self._take_turn()
+        self._conflict_with_others()
         items = self.env["reseller.manual.charge"].with_user(SUPERUSER_ID)
         open_items = items.search(
             [

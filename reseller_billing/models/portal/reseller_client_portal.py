@@ -149,7 +149,7 @@ class ResellerClient(models.Model):
     def _get_own_statements(self):
         """Return the statements of bills that were this client's to pay, not its reseller's."""
         self.ensure_one()
-        payer = self._get_payer()
+        payer = self._get_debtor()
         return self.statement_ids.filtered(
             lambda one: (
                 one.state in LIVE

@@ -225,7 +225,7 @@ class ResellerReseller(models.Model):
             lambda group: not group.is_lockout_exempt and not group.lockout_policy_id
         )
 
-    def _take_turn(self):
+    def _conflict_with_others(self):
         """Let what is added at the same time not pass each other: one of two is repeated."""
         self.env.cr.execute(
             SQL("UPDATE reseller_reseller SET code = code WHERE id = ANY(%s)", self.ids)

@@ -58,7 +58,7 @@ class ResellerClient(models.Model):
         found = {}
         for client in self:
             today, (_since, share) = client._today(), shares[client.id]
-            usable = self._keep_to_payer(lots[client], client._get_payer())
+            usable = self._keep_to_payer(lots[client], client._get_debtor())
             taken = client._take(share, usable)
             drawn = {vals["lot_id"]: rating.exact_of(vals["amount"]) for vals in taken}
             left = sum(
@@ -224,7 +224,7 @@ class ResellerClient(models.Model):
         position_sudo = positions_sudo.browse(position or [])
         digits = self.env["decimal.precision"].precision_get("Product Unit")
         unit = currency._get_exact_rounding()
-        plain, bases, payer = [Decimal(0)] * 4, [], self._get_payer()
+        plain, bases, payer = [Decimal(0)] * 4, [], self._get_debtor()
         for line in lines:
             product_sudo = line.product.sudo()  # as on the invoice
             taxes_sudo, exact = self._get_line_price(

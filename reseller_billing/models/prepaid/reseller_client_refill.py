@@ -93,7 +93,7 @@ class ResellerClient(models.Model):
         "Choose a day from 1 to 28, which every month has.",
     )
 
-    @api.depends("refill_by", "refill_held", "refill_ids.state", "charge_state")
+    @api.depends("refill_by", "refill_held", "refill_ids.state", "collection_state")
     def _compute_refill_state(self):
         by_charge = {
             "waiting": "retry",
@@ -104,8 +104,8 @@ class ResellerClient(models.Model):
             is_open = any(refill.state == "open" for refill in client.refill_ids)
             if client.refill_by == "off":
                 client.refill_state = "waiting" if is_open else "off"
-            elif client.refill_by == "card" and client.charge_state in by_charge:
-                client.refill_state = by_charge[client.charge_state]
+            elif client.refill_by == "card" and client.collection_state in by_charge:
+                client.refill_state = by_charge[client.collection_state]
             elif is_open:
                 client.refill_state = "in_flight" if client.refill_by == "card" else "waiting"
             else:
@@ -277,7 +277,7 @@ class ResellerClient(models.Model):
     def _refill(self):
         """Sell what is due to this client, as far as the limits let; return the refills."""
         self.ensure_one()
-        self._take_turn()
+        self._conflict_with_others()
         self.env.invalidate_all()
         needs = self._load_needs().get(self, ())
         return self.env["reseller.refill"].union(*(self._sell_refill(need) for need in needs))
@@ -294,7 +294,7 @@ class ResellerClient(models.Model):
                 raise UserError(
                     self.env._("Say by what and how much %s is refilled.", client.display_name)
                 )
-            client._take_turn()
+            client._conflict_with_others()
             if client._find_open_refills().filtered(lambda one: not one.feature_id):
                 raise UserError(
                     self.env._(

@@ -49,7 +49,7 @@ class ResellerClient(models.Model):
         stored = self._origin
         lots = self._load_lots({client: (client._today(),) * 2 for client in stored})
         for client in self:
-            usable = self._keep_to_payer(lots.get(client._origin, ()), client._get_payer())
+            usable = self._keep_to_payer(lots.get(client._origin, ()), client._get_debtor())
             client.wallet_balance = float(sum(left for _lot, left, _cost in usable))
 
     @api.model
@@ -168,7 +168,7 @@ class ResellerClient(models.Model):
         :raise UserError: when the item is no open payment of the payer in that currency
         """
         self.ensure_one()
-        self._take_turn()
+        self._conflict_with_others()
         amount = -line.amount_residual_currency
         if (
             amount <= 0
@@ -176,13 +176,13 @@ class ResellerClient(models.Model):
             or line.account_id.account_type != "asset_receivable"
             or line.currency_id != self.currency_id
             or line.company_id != self.company_id
-            or line.partner_id.commercial_partner_id != self._get_payer()
+            or line.partner_id.commercial_partner_id != self._get_debtor()
             or line.move_id._is_of_wallet(("draw", "return"))
         ):
             raise UserError(
                 self.env._(
                     "Choose an open payment of %(payer)s in %(currency)s.",
-                    payer=self._get_payer().display_name,
+                    payer=self._get_debtor().display_name,
                     currency=self.currency_id.name,
                 )
             )
@@ -203,7 +203,7 @@ class ResellerClient(models.Model):
             self,
             {
                 "kind": "payment",
-                "partner_id": self._get_payer().id,
+                "partner_id": self._get_debtor().id,
                 "reason": reason,
                 "key": f"{line._name},{line.id}",
                 "date": day,
@@ -263,9 +263,9 @@ class ResellerClient(models.Model):
         :raise UserError: when there is not as much
         """
         self.ensure_one()
-        self._take_turn()
+        self._conflict_with_others()
         today = self._today()
-        lots = self._keep_to_payer(self._load_own_lots(today, today), self._get_payer())
+        lots = self._keep_to_payer(self._load_own_lots(today, today), self._get_debtor())
         taken = self._take(rating.exact_of(amount), lots)
         if total_of(taken, "amount") != rating.exact_of(amount):
             raise UserError(
@@ -275,7 +275,7 @@ class ResellerClient(models.Model):
                     balance=self.currency_id.format(self.wallet_balance),
                 )
             )
-        return self._add_entries("debit", taken, today, reason, "breakage", self._get_payer())
+        return self._add_entries("debit", taken, today, reason, "breakage", self._get_debtor())
 
     def _refund_wallet(self, reason):
         """Give what was paid in and not used back: it is an open credit of who paid, from then on.
@@ -283,7 +283,7 @@ class ResellerClient(models.Model):
         Given money lapses. An accountant pays the credit out, or lets it pay an invoice.
         """
         self.ensure_one()
-        self._take_turn()
+        self._conflict_with_others()
         taken, taxed = {}, []
         for lot, left, cost in self._load_own_lots():
             vals = {

@@ -207,7 +207,7 @@ class ResellerPrepaidLot(models.Model):
         self.check_access("read")
         items_sudo = self.env["reseller.manual.charge"].sudo()  # lots are closed to all users
         for lot in self:
-            lot.client_id._take_turn()
+            lot.client_id._conflict_with_others()
             lot.invalidate_recordset()
             if lot.state != "open" or not lot.cost_left:
                 raise UserError(

@@ -22,7 +22,7 @@ class ResellerStatement(models.Model):
         statements = self._find_wallets().filtered(lambda one: one in moves)
         if not statements:
             return {}
-        statements.client_id._take_turn()  # also with bills by hand, which lock nothing
+        statements.client_id._conflict_with_others()  # also with bills by hand, which lock nothing
         lots = self.env["reseller.client"]._load_lots(
             {one.client_id: (one._get_days()[0], one.bill_date) for one in statements}
         )
@@ -190,7 +190,7 @@ class ResellerStatement(models.Model):
         statements = self._find_wallets()
         if not statements:
             return
-        statements.client_id._take_turn()
+        statements.client_id._conflict_with_others()
         clients = self.env["reseller.client"]
         old = clients._load_lots({one.client_id: (NEVER, one._get_days()[1]) for one in statements})
         lots_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills draws
@@ -231,7 +231,7 @@ class ResellerStatement(models.Model):
                         days[statement],
                         self.env._("Expired"),
                         "breakage",
-                        client._get_payer(),
+                        client._get_debtor(),
                     )
                 )
         model = self.env["account.move"].with_company(statements.company_id)
@@ -282,7 +282,7 @@ class ResellerStatement(models.Model):
             if is_other or rating.round_to(rating.exact_of(amount), unit) > share:
                 if not statement._may_draw_again(draws):
                     continue  # an open credit of who has paid
-                statement.client_id._take_turn()
+                statement.client_id._conflict_with_others()
                 day = max(invoice.date, *draws.mapped("date"), *draws.lot_id.mapped("date"))
                 statement._give_back(draws, day)
                 move = statement._draw_again(draws.lot_id, share, day)

@@ -113,7 +113,7 @@ class ResellerWalletRequest(models.Model):
         requests are one large one.
         """
         self.ensure_one()
-        self.client_id._take_turn()
+        self.client_id._conflict_with_others()
         done_sudo = self.sudo().search(  # those of users of other companies as well
             [
                 ("client_id", "=", self.client_id.id),

@@ -7,7 +7,7 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 from odoo.tools import SQL
 from odoo.tools.misc import split_every
 
-from ...tools import CRON_PATIENCE, USAGE_TURN, take_turn
+from ...tools import CRON_PATIENCE, USAGE_TURN, hold_turn
 from .reseller_usage_import import BATCH, COUNTS, SHOWN, _Outcome
 
 _logger = logging.getLogger(__name__)
@@ -26,12 +26,12 @@ class ResellerUsageImport(models.Model):
             cron._commit_progress(remaining=one.row_count - one.rows_done)
             try:
                 if one.replaces:
-                    with take_turn(self.env.cr, USAGE_TURN, one.company_id.id, CRON_PATIENCE):
+                    with hold_turn(self.env.cr, USAGE_TURN, one.company_id.id, CRON_PATIENCE):
                         retrying(one._take_whole, self.env)
                     cron._commit_progress(one.row_count, remaining=0)
                     continue
                 for batch in split_every(BATCH, one._read_events(one.last_row), list):
-                    with take_turn(self.env.cr, USAGE_TURN, one.company_id.id, CRON_PATIENCE):
+                    with hold_turn(self.env.cr, USAGE_TURN, one.company_id.id, CRON_PATIENCE):
                         retrying(partial(one._take, batch), self.env)
                     if not cron._commit_progress(
                         len(batch), remaining=max(one.row_count - one.rows_done, 0)

@@ -225,7 +225,11 @@ class TestGuards(PortalCommon):
             )
         )
         # A client's card and what it may spend are the manager's.
-        for vals in ({"charge_timing": "due"}, {"wallet_use": "always"}, {"prepaid_only": True}):
+        for vals in (
+            {"collection_timing": "due"},
+            {"wallet_use": "always"},
+            {"prepaid_only": True},
+        ):
             self.assertFalse(self._try(lambda v=vals: self.client_a.with_user(self.clerk).write(v)))
 
     def test_a_billing_user_still_keeps_clients(self):

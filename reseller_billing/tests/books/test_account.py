@@ -20,7 +20,7 @@ class TestAccount(ResellerBillingCommon):
         """What Odoo's own receivable ledger says of the payer."""
         lines = self.env["account.move.line"].search(
             [
-                ("partner_id", "child_of", client._get_payer().id),
+                ("partner_id", "child_of", client._get_debtor().id),
                 ("account_type", "=", "asset_receivable"),
                 ("parent_state", "=", "posted"),
                 ("company_id", "=", client.company_id.id),
@@ -167,7 +167,7 @@ class TestAccount(ResellerBillingCommon):
         ).create({"payment_date": "2024-01-05", "currency_id": euro.id})._create_payments()
         self.assertIn(invoice.payment_state, ("paid", "in_payment"))
         entries = self.env["reseller.account.entry"].search(
-            [("partner_id", "=", client._get_payer().id), ("is_charge", "=", False)],
+            [("partner_id", "=", client._get_debtor().id), ("is_charge", "=", False)],
             order="currency_id, date, position, id",
         )
         by_currency = {

@@ -52,8 +52,8 @@ class TestDashboard(ResellerBillingCommon):
         self.reseller.lockout_policy_id = self.env.ref("reseller_billing.lockout_policy_client")
         with freeze_time(month + relativedelta(months=2)):
             self.env["reseller.lockout"].sudo()._evaluate(self.client_a)  # as the scheduled action
-        self.client_a.charge_timing = "due"
-        self.client_a.sudo().charge_failures = 3  # billing keeps it
+        self.client_a.collection_timing = "due"
+        self.client_a.sudo().collection_failures = 3  # billing keeps it
         tiles, data = self._tiles()
         self.assertEqual(
             {key: tile["count"] for key, tile in tiles.items()},

@@ -252,7 +252,9 @@ class TestPortalIsolation(PortalCommon):
         self._log_in("A")
         mine = f"/my/service/{self.client_a.id}"
         token = self._token()
-        answer = self._post(f"{mine}/method", token, payment_token_id="1", charge_timing="posting")
+        answer = self._post(
+            f"{mine}/method", token, payment_token_id="1", collection_timing="posting"
+        )
         self.assertEqual(answer.status_code, 404)
         answer = self._post(f"{mine}/buy", token, product=str(self.product.id))
         self.assertEqual(answer.status_code, 404)

@@ -115,7 +115,7 @@ class TestPortalLogin(PortalCommon):
             self.assertIn("error", answer.json(), (model, method))
         home = f"/my/service/{self.client_a.id}"
         for path in ("buy", "refill", "method"):
-            answer = self._post(f"{home}/{path}", token, refill_by="off", charge_timing="never")
+            answer = self._post(f"{home}/{path}", token, refill_by="off", collection_timing="never")
             self.assertEqual(answer.status_code, 403, path)
         # Its other accounts, and those of others, are not reached by it.
         for client in self.clients - self.client_a:

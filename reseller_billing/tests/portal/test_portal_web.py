@@ -95,7 +95,7 @@ class PortalTours(PortalCommon):
         token_sudo = self.client_a.payment_token_id.sudo()  # of its own user
         self.assertEqual(token_sudo.partner_id, self.client_a.partner_id)
         self.assertEqual(
-            (self.client_a.charge_timing, self.client_a.refill_by, self.client_a.refill_amount),
+            (self.client_a.collection_timing, self.client_a.refill_by, self.client_a.refill_amount),
             ("due", "card", 25),
         )
 

@@ -118,7 +118,7 @@ class ResellerMonthEnd(models.TransientModel):
             since = bills[client.id].period_start
             usable = [
                 row
-                for row in client._keep_to_payer(lots[client], client._get_payer())
+                for row in client._keep_to_payer(lots[client], client._get_debtor())
                 if not row[0].date_until or row[0].date_until >= since
             ]
             taken = client._take(share, usable)

@@ -133,7 +133,7 @@ registry.category("web_tour.tours").add("reseller_billing.portal_client", {
         },
         {
             content: "On the due date",
-            trigger: "select[name=charge_timing]",
+            trigger: "select[name=collection_timing]",
             run: "select due",
         },
         go("Save", "button:contains('Save payment method')"),

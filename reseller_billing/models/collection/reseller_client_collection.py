@@ -10,7 +10,7 @@ _logger = logging.getLogger(__name__)
 # Declines of one payment method, one after the other, after which a person has to look.
 TRIES = 3
 # A charge that the provider has not answered for so long is told of.
-PATIENCE = {"hours": 1}
+ANSWER_PATIENCE = {"hours": 1}
 
 
 class ResellerClient(models.Model):
@@ -22,7 +22,7 @@ class ResellerClient(models.Model):
 
     _inherit = "reseller.client"
 
-    charge_timing = fields.Selection(
+    collection_timing = fields.Selection(
         [
             ("never", "Never"),
             ("posting", "When they are posted"),
@@ -42,14 +42,14 @@ class ResellerClient(models.Model):
         ondelete="restrict",
         help="Of whoever pays this account's invoices.",
     )
-    charge_failures = fields.Integer(
+    collection_failures = fields.Integer(
         string="Declines", readonly=True, copy=False, help="In a row, of this payment method."
     )
-    charge_next_try = fields.Date(string="Next Try", readonly=True, copy=False)
-    charge_declined_token_id = fields.Many2one(
+    collection_next_try = fields.Date(string="Next Try", readonly=True, copy=False)
+    collection_declined_token_id = fields.Many2one(
         "payment.token", string="Declined Payment Method", readonly=True, copy=False
     )
-    charge_state = fields.Selection(
+    collection_state = fields.Selection(
         [
             ("off", "Off"),
             ("no_method", "No payment method"),
@@ -59,20 +59,20 @@ class ResellerClient(models.Model):
             ("waiting", "Declined, waits for the next try"),
             ("paused", "Paused after declines"),
         ],
-        compute="_compute_charge_state",
+        compute="_compute_collection_state",
     )
     transaction_ids = fields.One2many("payment.transaction", "reseller_client_id", readonly=True)
 
     @api.depends(
-        "charge_timing",
+        "collection_timing",
         "refill_by",
         "payment_token_id.active",
-        "charge_failures",
-        "charge_next_try",
+        "collection_failures",
+        "collection_next_try",
         "transaction_ids.state",
     )
-    def _compute_charge_state(self):
-        late = fields.Datetime.subtract(fields.Datetime.now(), **PATIENCE)
+    def _compute_collection_state(self):
+        late = fields.Datetime.subtract(fields.Datetime.now(), **ANSWER_PATIENCE)
         for client in self:
             client_sudo = client.sudo()  # the state of charges is no secret to who sees the account
             open_sudo = client_sudo.transaction_ids.filtered(
@@ -83,19 +83,19 @@ class ResellerClient(models.Model):
             )
             sent = open_sudo.filtered(lambda tx: tx.state == "draft" and tx.reseller_sent_at)
             if sent.filtered(lambda tx: tx.reseller_sent_at < late):
-                client.charge_state = "unclear"
+                client.collection_state = "unclear"
             elif open_sudo:
-                client.charge_state = "in_flight"
-            elif client.charge_timing == "never" and client.refill_by != "card":
-                client.charge_state = "off"
-            elif not client._has_chargeable_method():
-                client.charge_state = "no_method"
-            elif client.charge_failures >= TRIES:
-                client.charge_state = "paused"
-            elif client.charge_next_try and client.charge_next_try > client._today():
-                client.charge_state = "waiting"
+                client.collection_state = "in_flight"
+            elif client.collection_timing == "never" and client.refill_by != "card":
+                client.collection_state = "off"
+            elif not client._has_collectable_method():
+                client.collection_state = "no_method"
+            elif client.collection_failures >= TRIES:
+                client.collection_state = "paused"
+            elif client.collection_next_try and client.collection_next_try > client._today():
+                client.collection_state = "waiting"
             else:
-                client.charge_state = "armed"
+                client.collection_state = "armed"
 
     @api.constrains("payment_token_id", "partner_id", "reseller_id")
     def _check_payment_token(self):
@@ -104,13 +104,13 @@ class ResellerClient(models.Model):
                 client.payment_token_id.sudo()
             )  # also those are checked who may not read it
             owner_sudo = token_sudo.partner_id.commercial_partner_id
-            if owner_sudo and owner_sudo.id != client._get_payer().id:
+            if owner_sudo and owner_sudo.id != client._get_debtor().id:
                 raise ValidationError(
                     self.env._(
                         "%(method)s is not a payment method of %(payer)s, who pays the invoices of "
                         "%(client)s.",
                         method=token_sudo.display_name,
-                        payer=client._get_payer().display_name,
+                        payer=client._get_debtor().display_name,
                         client=client.display_name,
                     )
                 )
@@ -119,43 +119,43 @@ class ResellerClient(models.Model):
     def create(self, vals_list):
         """Override of `base`: who may not charge may not have it done, by values or by defaults."""
         clients = super().create(vals_list)
-        if clients.filtered(lambda one: one.payment_token_id or one.charge_timing != "never"):
+        if clients.filtered(lambda one: one.payment_token_id or one.collection_timing != "never"):
             self.env["res.users"]._check_billing_manager()
         return clients
 
     def write(self, vals):
         """Override of `base`: another payment method than the declined one begins without declines."""
-        if {"payment_token_id", "charge_timing"} & vals.keys():
+        if {"payment_token_id", "collection_timing"} & vals.keys():
             self.env["res.users"]._check_billing_manager()
         done = super().write(vals)
         if vals.get("payment_token_id"):
             self.filtered(
-                lambda one: one.payment_token_id != one.charge_declined_token_id
+                lambda one: one.payment_token_id != one.collection_declined_token_id
             )._forget_declines()
         return done
 
     @api.model
     def _get_billing_owned(self):
         """Override: what became of charges."""
-        kept = {"charge_failures", "charge_next_try", "charge_declined_token_id"}
+        kept = {"collection_failures", "collection_next_try", "collection_declined_token_id"}
         return super()._get_billing_owned() | kept
 
     def _forget_declines(self):
-        declined = self.filtered(lambda one: one.charge_failures or one.charge_next_try)
+        declined = self.filtered(lambda one: one.collection_failures or one.collection_next_try)
         if declined:
             declined.sudo().write(  # billing keeps these values
                 {
-                    "charge_failures": 0,
-                    "charge_next_try": False,
-                    "charge_declined_token_id": False,
+                    "collection_failures": 0,
+                    "collection_next_try": False,
+                    "collection_declined_token_id": False,
                 }
             )
-            self._trigger_charges()
+            self._trigger_collection()
 
     def _forget_paid_declines(self):
         """Forget the declines of those who owe nothing at all any more, however they paid."""
         self.filtered(
-            lambda one: one.charge_failures and not one._has_anything_to_pay()
+            lambda one: one.collection_failures and not one._has_anything_to_pay()
         )._forget_declines()
 
     def _has_anything_to_pay(self):
@@ -167,9 +167,9 @@ class ResellerClient(models.Model):
         offers = moves_sudo.search(
             Domain("reseller_client_id", "=", self.id) & moves_sudo._get_offers_domain()
         )
-        return any(self._charges_by_itself(offer) for offer in offers)
+        return any(self._collects_by_itself(offer) for offer in offers)
 
-    def action_resume_charging(self):
+    def action_resume_collection(self):
         """Try declined payment methods again.
 
         :raise AccessError: without the group Billing Manager
@@ -177,7 +177,7 @@ class ResellerClient(models.Model):
         self.env["res.users"]._check_billing_manager()
         self._forget_declines()
 
-    def action_charge_now(self):
+    def action_collect_now(self):
         """Charge the oldest open invoice of each client to its saved method, whatever is due.
 
         :raise AccessError: without the group Billing Manager
@@ -188,10 +188,10 @@ class ResellerClient(models.Model):
             invoices = client._get_owed_invoices()
             if not invoices:
                 raise UserError(self.env._("%s owes nothing.", client.display_name))
-            client._claim_charge(invoices[0], by_hand=True)
-        self._trigger_charges()
+            client._claim_collection(invoices[0], by_hand=True)
+        self._trigger_collection()
 
-    def action_give_up_charge(self):
+    def action_give_up_collection(self):
         """Take what the provider has not answered for not charged, after a person has looked.
 
         An answer that comes after all is taken as it is.
@@ -200,7 +200,7 @@ class ResellerClient(models.Model):
         """
         self.env["res.users"]._check_billing_manager()
         self.check_access("read")
-        late = fields.Datetime.subtract(fields.Datetime.now(), **PATIENCE)
+        late = fields.Datetime.subtract(fields.Datetime.now(), **ANSWER_PATIENCE)
         clients_sudo = self.sudo()  # managers see transactions, and change them only so
         unanswered_sudo = clients_sudo.transaction_ids.filtered(
             lambda tx: tx.state == "draft" and tx.reseller_sent_at and tx.reseller_sent_at < late
@@ -211,12 +211,14 @@ class ResellerClient(models.Model):
     # Charging
 
     @api.model
-    def _trigger_charges(self):
-        cron_sudo = self.env.ref("reseller_billing.ir_cron_charge").sudo()  # anybody may wake it up
+    def _trigger_collection(self):
+        cron_sudo = self.env.ref(
+            "reseller_billing.ir_cron_collect"
+        ).sudo()  # anybody may wake it up
         cron_sudo._trigger()
 
     @api.model
-    def _cron_charge(self):
+    def _cron_collect(self):
         """Charge invoices whose time has come, and tell of charges without an answer."""
         cron = self.env["ir.cron"]
         transactions = self.env["payment.transaction"]
@@ -228,31 +230,31 @@ class ResellerClient(models.Model):
         failed = set()
         while wanted := [
             (client, invoices[0])
-            for client, invoices in self._find_chargeable().items()
+            for client, invoices in self._find_collectable().items()
             if client.id not in failed
         ]:
             for number, (client, invoice) in enumerate(wanted, 1):
-                if not client._charge(invoice):
+                if not client._collect(invoice):
                     failed.add(client.id)
                 if not cron._commit_progress(1, remaining=len(wanted) - number + 1):
                     return
         cron._commit_progress(remaining=0)
 
-    def _charge(self, invoice):
+    def _collect(self, invoice):
         """Claim and send a charge, and commit each; return whether it was sent.
 
         What keeps one client from being charged keeps no other.
         """
         self.ensure_one()
         try:
-            return retrying(partial(self._claim_charge, invoice), self.env)._send_claimed()
+            return retrying(partial(self._claim_collection, invoice), self.env)._send_claimed()
         except Exception as error:
             self.env.cr.rollback()
             _logger.warning("Account %s cannot be charged: %s", self.id, error)
             return False
 
     @api.model
-    def _find_chargeable(self):
+    def _find_collectable(self):
         """Return {client: invoices} that may be charged now, the oldest first.
 
         An invoice that was charged before and is owed again, as after a charge-back, is for a
@@ -261,17 +263,17 @@ class ResellerClient(models.Model):
         clients = self.with_context(active_test=False).search(
             [
                 "|",
-                ("charge_timing", "!=", "never"),
+                ("collection_timing", "!=", "never"),
                 ("refill_by", "=", "card"),
                 ("payment_token_id", "!=", False),
-                ("charge_failures", "<", TRIES),
+                ("collection_failures", "<", TRIES),
                 ("transaction_ids", "not any", [("state", "=", "draft")]),
             ]
         )
         clients = clients.filtered(
             lambda one: (
-                one._has_chargeable_method()
-                and (not one.charge_next_try or one.charge_next_try <= one._today())
+                one._has_collectable_method()
+                and (not one.collection_next_try or one.collection_next_try <= one._today())
             )
         )
         open_invoices = self.env["account.move"].search(
@@ -282,9 +284,9 @@ class ResellerClient(models.Model):
         for client, invoices in open_invoices.grouped("reseller_client_id").items():
             due = invoices.filtered(
                 lambda move, client=client: (
-                    client._charges_by_itself(move)
+                    client._collects_by_itself(move)
                     and move.commercial_partner_id == client._get_method_owner()
-                    and client._get_chargeable_amount(move, client._get_due_amount(move)) > 0
+                    and client._get_collectable_amount(move, client._get_due_amount(move)) > 0
                     and not move.transaction_ids.filtered(
                         lambda tx: tx._is_in_flight() or tx._was_taken_back()
                     )
@@ -304,7 +306,7 @@ class ResellerClient(models.Model):
         amount = invoice.amount_residual
         if invoice.reseller_is_offer:
             return amount
-        if self.charge_timing == "due" and not by_hand:
+        if self.collection_timing == "due" and not by_hand:
             today = self._today()
             lines = invoice.line_ids._get_open_receivables()
             due = lines.filtered(lambda line: (line.date_maturity or line.date) <= today)
@@ -315,19 +317,19 @@ class ResellerClient(models.Model):
                 return values["amount_due"]
         return amount
 
-    def _charges_by_itself(self, invoice):
+    def _collects_by_itself(self, invoice):
         """Whether an invoice of this account is charged without a person: of offers refills alone."""
         self.ensure_one()
         if invoice.reseller_is_offer:
-            statement_sudo = invoice.reseller_statement_id.sudo()  # as charge_state
+            statement_sudo = invoice.reseller_statement_id.sudo()  # as collection_state
             refill_sudo = statement_sudo.charge_ids.manual_charge_id.refill_id
             return self.refill_by == "card" and bool(refill_sudo)
-        return self.charge_timing != "never"
+        return self.collection_timing != "never"
 
-    def _charges_at_once(self):
+    def _collects_at_once(self):
         """Whether an invoice may have to be charged as soon as it is posted."""
         self.ensure_one()
-        return self.charge_timing == "posting" or self.refill_by == "card"
+        return self.collection_timing == "posting" or self.refill_by == "card"
 
     def _get_method_owner(self):
         """Return whose the saved payment method is."""
@@ -335,7 +337,7 @@ class ResellerClient(models.Model):
         token_sudo = self.payment_token_id.sudo()  # most users may not read others' methods
         return token_sudo.partner_id.commercial_partner_id.sudo(False)
 
-    def _has_chargeable_method(self):
+    def _has_collectable_method(self):
         """Whether the saved payment method may be charged at its provider."""
         self.ensure_one()
         token_sudo = self.payment_token_id.sudo()  # its provider is closed to most users
@@ -346,7 +348,7 @@ class ResellerClient(models.Model):
             and not provider_sudo.capture_manually  # nobody would capture it
         )
 
-    def _get_chargeable_amount(self, invoice, wanted=None):
+    def _get_collectable_amount(self, invoice, wanted=None):
         """Return what may be charged for an invoice: what is open, less open credits.
 
         Charges that are in flight for other invoices have their share of the balance already.
@@ -354,7 +356,7 @@ class ResellerClient(models.Model):
         :param wanted: an amount to keep to; what is open of the invoice if None
         """
         self.ensure_one()
-        in_flight = self.sudo().transaction_ids.filtered(  # as charge_state
+        in_flight = self.sudo().transaction_ids.filtered(  # as collection_state
             lambda tx: (
                 tx._is_in_flight()
                 and invoice not in tx.invoice_ids
@@ -370,7 +372,7 @@ class ResellerClient(models.Model):
             min(open_amount, balance, open_amount if wanted is None else wanted)
         )
 
-    def _claim_charge(self, invoice, by_hand=False):
+    def _claim_collection(self, invoice, by_hand=False):
         """Return a new transaction over what is due of an invoice; it is not sent yet.
 
         :param bool by_hand: whether all that is open is charged, due or not
@@ -378,9 +380,9 @@ class ResellerClient(models.Model):
             way
         """
         self.ensure_one()
-        self._take_turn()
+        self._conflict_with_others()
         token_sudo = self.payment_token_id.sudo()  # its provider is closed to most users
-        if not self._has_chargeable_method():
+        if not self._has_collectable_method():
             raise UserError(self.env._("%s has no saved payment method in use.", self.display_name))
         owner = self._get_method_owner()
         if invoice.commercial_partner_id != owner or not invoice.filtered_domain(
@@ -402,7 +404,7 @@ class ResellerClient(models.Model):
             )
         self.invalidate_recordset(["open_balance"])  # it may have been shown before
         wanted = self._get_due_amount(invoice, by_hand)
-        amount = self._get_chargeable_amount(invoice, wanted)
+        amount = self._get_collectable_amount(invoice, wanted)
         if amount <= 0:
             raise UserError(
                 self.env._(
@@ -430,14 +432,14 @@ class ResellerClient(models.Model):
     def _follow_decline(self, transaction):
         """Count a decline of the present method; set the next try, or pause after too many."""
         self.ensure_one()
-        failures = self.charge_failures + 1
-        days = self.company_id.reseller_charge_retry_days
-        again = failures < TRIES and all(map(self._charges_by_itself, transaction.invoice_ids))
+        failures = self.collection_failures + 1
+        days = self.company_id.reseller_collection_retry_days
+        again = failures < TRIES and all(map(self._collects_by_itself, transaction.invoice_ids))
         self.write(
             {
-                "charge_failures": failures,
-                "charge_next_try": again and fields.Date.add(self._today(), days=max(days, 1)),
-                "charge_declined_token_id": transaction.token_id.id,
+                "collection_failures": failures,
+                "collection_next_try": again and fields.Date.add(self._today(), days=max(days, 1)),
+                "collection_declined_token_id": transaction.token_id.id,
             }
         )
         self.env.flush_all()
@@ -458,10 +460,10 @@ class ResellerClient(models.Model):
                 message=transaction.state_message or "",
             )
         )
-        if self.charge_failures == TRIES:
+        if self.collection_failures == TRIES:
             self.reseller_id._tell_responsible(
                 self,
-                self.env._("Charging is paused after %s declines", self.charge_failures),
+                self.env._("Charging is paused after %s declines", self.collection_failures),
                 self.env._("It goes on with another payment method, or when it is resumed."),
             )
         if transaction.partner_id.email:
@@ -470,7 +472,7 @@ class ResellerClient(models.Model):
     def _have_refill_paid(self, statement):
         """Override: a refill is charged to the saved method, where the client chose that."""
         if self.refill_by == "card":
-            self._trigger_charges()
+            self._trigger_collection()
         return super()._have_refill_paid(statement)
 
     def _after_payment(self):
