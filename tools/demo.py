@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import odoo.http
 import odoo.tools
+from freezegun import freeze_time
 from odoo import SUPERUSER_ID, api, fields
 from odoo.modules.registry import Registry
 from odoo.service.server import ThreadedServer, load_server_wide_modules
@@ -49,6 +50,75 @@ def count_demo(env):
     counts["accepted"] = env["reseller.usage.line"].search_count([])
     counts["rejected"] = env["reseller.usage.rejection"].search_count([])
     return counts
+
+
+def pay(env, invoice, day):
+    """Pay an invoice, or an offer under its reference, by the bank on a day."""
+    with freeze_time(f"{day} 12:00:00"):
+        payment = env["account.payment"].create(
+            {
+                "payment_type": "inbound",
+                "partner_type": "customer",
+                "partner_id": invoice.commercial_partner_id.id,
+                "amount": invoice.amount_residual,
+                "currency_id": invoice.currency_id.id,
+                "journal_id": env["account.journal"].search([("type", "=", "bank")], limit=1).id,
+                "memo": invoice._get_document_name(),
+                "date": day,
+            }
+        )
+        payment.action_post()
+        if invoice._is_pro_forma():
+            env["reseller.offer.payment"].create({"invoice_id": invoice.id}).action_take()
+        else:
+            lines = (payment.move_id | invoice).line_ids
+            lines.filtered(
+                lambda line: (
+                    line.account_id.account_type == "asset_receivable" and not line.reconciled
+                )
+            ).reconcile()
+
+
+def sell_ahead(env):
+    """Sell a package and a top-up to clients of the demo data on their first day, and have them paid."""
+    env.company._create_reseller_accounts()
+    for client, product, quantity in (
+        ("client_oakfield", "product_sms_500", 2),
+        ("client_harper", "product_sms_500", 4),
+        ("client_harper", "product_top_up", 5),
+    ):
+        client = env.ref(f"reseller_billing.{client}")
+        product = env.ref(f"reseller_billing.{product}")
+        day = min(client.membership_ids.mapped("date_from"))
+        with freeze_time(f"{day} 10:00:00"):
+            item = env["reseller.manual.charge"].create(
+                {
+                    "client_id": client.id,
+                    "product_id": product.id,
+                    "name": product.name,
+                    "date": day,
+                    "quantity": quantity,
+                    "unit_price": product.list_price,
+                }
+            )
+            item.action_bill_now()
+        pay(env, item.statement_id.invoice_id, day)
+    env.cr.commit()
+
+
+def pay_bills(env, runs):
+    """Have all pay the day after the invoice but for one, which is locked out as its policy says."""
+    owing = env.ref("reseller_billing.client_umzug")
+    for statement in runs.statement_ids.sorted("bill_date"):
+        invoice = statement.invoice_id
+        if (
+            statement.client_id != owing
+            and invoice.amount_residual
+            and invoice.move_type == "out_invoice"
+        ):
+            pay(env, invoice, fields.Date.add(invoice.invoice_date, days=1))
+    env["reseller.lockout"]._evaluate(env["reseller.client"].search([]))
+    env.cr.commit()
 
 
 def bill(env, date):
@@ -166,7 +236,10 @@ def main():
         counts = stages.run("taking the usage in", import_file, env, arguments.usage)
     else:
         counts = count_demo(env)
+        stages.run("selling ahead", sell_ahead, env)
     runs = stages.run("billing", bill, env, last_bill_date(env))
+    if not arguments.usage:
+        stages.run("payments", pay_bills, env, runs)
     # Stopping the web server closes the database: the report comes before.
     with web_server(env):
         written = stages.run("printing", write_pdfs, env, runs, arguments.out)

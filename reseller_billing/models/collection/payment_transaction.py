@@ -6,7 +6,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.service.model import retrying
 from odoo.tools import SQL
 
-from .reseller_client_collection import PATIENCE
+from .reseller_client_collection import ANSWER_PATIENCE
 
 _logger = logging.getLogger(__name__)
 # What is not changed of a charge once it is sent, but by its provider's answer.
@@ -268,7 +268,7 @@ class PaymentTransaction(models.Model):
     @api.model
     def _tell_unanswered(self):
         """Tell of charges that their providers have not answered, once each."""
-        late = fields.Datetime.subtract(fields.Datetime.now(), **PATIENCE)
+        late = fields.Datetime.subtract(fields.Datetime.now(), **ANSWER_PATIENCE)
         unanswered = self.search(
             [
                 ("reseller_client_id", "!=", False),

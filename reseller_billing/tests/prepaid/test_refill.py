@@ -275,7 +275,7 @@ class TestRefill(PrepaidCommon):
         vals = {"partner_id": partner.id, "reseller_id": self.reseller.id, "ref": "N"}
         for defaults in (
             {"default_refill_by": "card", "default_refill_amount": 5000},
-            {"default_charge_timing": "posting"},
+            {"default_collection_timing": "posting"},
         ):
             with self.assertRaises(AccessError), self.env.cr.savepoint():
                 clients.with_context(**defaults).create(vals)
