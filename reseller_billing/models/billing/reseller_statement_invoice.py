@@ -46,8 +46,28 @@ class ResellerStatement(models.Model):
         if moves:
             # With the rights and the context that they were made with.
             first, *rest = moves.values()
+            drafts = first.union(*rest)
             # As Odoo's own button does: where a plan is mandatory, nothing is posted without it.
-            first.union(*rest).with_context(validate_analytic=True).action_post()
+            answer = drafts.with_context(validate_analytic=True).action_post()
+            self._check_posted(drafts, answer)
+
+    def _check_posted(self, drafts, answer):
+        """Refuse invoices that posting has left drafts: other addons may ask a person first, and nobody is
+        there to be asked.
+
+        :param answer: what posting returned: the action that asks
+        """
+        left = drafts.filtered(lambda move: move.state != "posted")
+        if left:
+            what = answer.get("name") if isinstance(answer, dict) else None
+            raise UserError(
+                self.env._(
+                    "The invoice of %(client)s cannot be posted without a person: another addon asks "
+                    "first (%(what)s). Settle that, then bill again.",
+                    client=left[0].partner_id.display_name,
+                    what=what or self.env._("it does not say what"),
+                )
+            )
 
     def _after_invoice(self, draws, date, kept):
         """Hook: the invoices of these bills stand, where they have one.

@@ -120,7 +120,8 @@ class AccountMove(models.Model):
         """
         self.ensure_one()
         self.reseller_statement_id._check_unlocked(self, day)
-        self.with_context(reseller_billing=BILLING, reseller_paid_on=day).action_post()
+        answer = self.with_context(reseller_billing=BILLING, reseller_paid_on=day).action_post()
+        self.reseller_statement_id._check_posted(self, answer)
 
     def action_invoice_offer(self):
         """Make an offer the invoice that it would be once paid: it is owed from today on.

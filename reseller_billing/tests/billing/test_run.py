@@ -1,4 +1,5 @@
 from datetime import date
+from unittest.mock import patch
 
 from freezegun import freeze_time
 from odoo.exceptions import UserError
@@ -111,6 +112,28 @@ class TestRun(ResellerBillingCommon):
             pass
         self.assertEqual((run.done_count, run.parked_count), (6, 0))
         self.assertEqual(len(run.statement_ids.invoice_id), 6)
+
+    def test_what_another_addon_keeps_from_being_posted_is_parked(self):
+        held = self._create_client("HELD")
+        moves = type(self.env["account.move"])
+        post = moves.action_post
+
+        def ask_first(moves):
+            # As OCA's account_financial_risk does where a payer is over its limit.
+            if held.partner_id in moves.partner_id:
+                return {"type": "ir.actions.act_window", "name": "Partner risk exceeded"}
+            return post(moves)
+
+        with patch.object(moves, "action_post", ask_first):
+            run = self._run("2024-01-01")
+        self.assertEqual(run.statement_ids.client_id, self.client_a)
+        self.assertEqual(run.statement_ids.invoice_id.mapped("state"), ["posted"])
+        self.assertEqual(run.parked_line_ids.client_id, held)
+        self.assertIn("asks first (Partner risk exceeded)", run.parked_line_ids.reason)
+        run.action_retry_parked()
+        while run._process_batch():
+            pass
+        self.assertEqual((run.done_count, run.parked_count), (2, 0))
 
     def test_a_partner_without_receivable_account_parks(self):
         default = self.env["ir.default"].search(
