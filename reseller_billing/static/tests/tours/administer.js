@@ -86,7 +86,8 @@ registry.category("web_tour.tours").add("reseller_billing.set_up_a_client", {
         },
         {
             content: "Fill the first day",
-            trigger: "div[name=membership_ids] .o_selected_row div[name=date_from] input, div[name=membership_ids] .o_selected_row div[name=date_from] button",
+            trigger:
+                "div[name=membership_ids] .o_selected_row div[name=date_from] input, div[name=membership_ids] .o_selected_row div[name=date_from] button",
             run: "click",
         },
         {
@@ -121,7 +122,8 @@ registry.category("web_tour.tours").add("reseller_billing.set_up_a_client", {
         openTab("pricing"),
         {
             content: "It overrides the default price",
-            trigger: "div[name=pricing_html] tr:contains('$ 0.25 per unit'):contains('Client'):contains('Default: $ 1.00')",
+            trigger:
+                "div[name=pricing_html] tr:contains('$ 0.25 per unit'):contains('Client'):contains('Default: $ 1.00')",
         },
     ],
 });

@@ -41,7 +41,8 @@ registry.category("web_tour.tours").add("reseller_billing.sell_ahead", {
         },
         {
             content: "The offer is there, to be paid",
-            trigger: ".o_form_view:has(.alert:contains('nothing is owed')):has(button[name=action_offer_paid]) td[name=price_unit]:contains('50.00')",
+            trigger:
+                ".o_form_view:has(.alert:contains('nothing is owed')):has(button[name=action_offer_paid]) td[name=price_unit]:contains('50.00')",
         },
         ...openMenu("Customers", "Clients"),
         openRecord("Client A"),
@@ -83,7 +84,8 @@ registry.category("web_tour.tours").add("reseller_billing.sell_ahead", {
         },
         {
             content: "One is open, and says so",
-            trigger: ".o_form_view:has(div[name=refill_state]:contains('Waits for payment')) div[name=refill_ids] .o_data_row:contains('30.00')",
+            trigger:
+                ".o_form_view:has(div[name=refill_state]:contains('Waits for payment')) div[name=refill_ids] .o_data_row:contains('30.00')",
         },
         {
             content: "No second one can be asked for",
