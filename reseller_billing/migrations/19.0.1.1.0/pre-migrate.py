@@ -21,10 +21,11 @@ def migrate(cr, version):
     for table, names in COLLECTION.items():
         for old, new in names.items():
             cr.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
+            _rename_in_texts(cr, old, new)
     cr.execute(
         """
-        UPDATE ir_model_data SET name = 'ir_cron_collect'
-         WHERE module = 'reseller_billing' AND name = 'ir_cron_charge'
+        UPDATE ir_model_data SET name = replace(name, 'ir_cron_charge', 'ir_cron_collect')
+         WHERE module = 'reseller_billing' AND name LIKE 'ir_cron_charge%'
         """
     )
     cr.execute(
@@ -41,6 +42,25 @@ def migrate(cr, version):
          WHERE model_id = 'reseller.price.rule'
         """
     )
+
+
+def _rename_in_texts(cr, old, new):
+    """Have templates of mails and actions, which updates leave alone, say a field's new name."""
+    for table, column, type_ in (
+        ("mail_template", "subject", "jsonb"),
+        ("mail_template", "body_html", "jsonb"),
+        ("ir_act_server", "code", "text"),
+        ("ir_filters", "domain", "text"),
+        ("ir_filters", "context", "text"),
+    ):
+        cr.execute(
+            f"""
+            UPDATE {table}
+               SET {column} = regexp_replace({column}::text, %(old)s, %(new)s, 'g')::{type_}
+             WHERE {column}::text ~ %(old)s
+            """,
+            {"old": rf"\m{old}\M", "new": new},
+        )
 
 
 def _move_grants(cr):
