@@ -43,24 +43,31 @@ class CarryOver:
 EMPTY = CarryOver()
 
 
-class Want(NamedTuple):
-    """A row of use that draws units, or gives some back.
+class Place(NamedTuple):
+    """How use of a level is counted and priced in a segment.
 
     `counted` is the level whose use is counted apart, `allowance` the one whose own included units serve;
-    None: all others. `granted` are the units included so far. `signed`: payable units may go below zero.
-    `rule` and `priced` say at which price its payable units are billed.
+    None: all others. `granted` are the units included up to the segment. `signed`: payable units may go
+    below zero. `rule` and `priced` say at which price they are billed, `is_free` that they need none.
     """
+
+    rule: Rule
+    counted: int | None
+    priced: int | None
+    allowance: int | None
+    granted: Decimal
+    signed: bool
+    is_free: bool
+
+
+class Want(NamedTuple):
+    """A row of use that draws units, or gives some back."""
 
     day: date
     level: int | None
     unbilled: bool
     enrolled: bool
-    counted: int | None
-    allowance: int | None
-    granted: Decimal
-    signed: bool
-    rule: Rule
-    priced: int | None
+    place: Place
 
 
 class Holding:
@@ -125,10 +132,10 @@ class CarriedUnits:
             return ZERO
         total = ZERO
         for number, carried in enumerate(holding.taken_over):
-            if carried.allowance == want.allowance:
+            if carried.allowance == want.place.allowance:
                 drawn = min(units - total, holding.carried[number])
                 holding.carried[number] -= drawn
-                self._drawn[want.counted, number] += drawn
+                self._drawn[want.place.counted, number] += drawn
                 total += drawn
         return total
 
@@ -136,8 +143,8 @@ class CarriedUnits:
         """See Source."""
         total = ZERO
         for number in reversed(range(len(self._holding.carried))):
-            back = min(units - total, self._drawn[want.counted, number])
-            self._drawn[want.counted, number] -= back
+            back = min(units - total, self._drawn[want.place.counted, number])
+            self._drawn[want.place.counted, number] -= back
             self._holding.carried[number] += back
             total += back
         return total
@@ -158,16 +165,16 @@ class IncludedUnits:
         """See Source."""
         if not want.enrolled:
             return ZERO
-        drawn = min(units, max(want.granted - self.drawn[want.allowance], ZERO))
-        self.drawn[want.allowance] += drawn
-        self._drawn_by[want.allowance, want.counted] += drawn
+        drawn = min(units, max(want.place.granted - self.drawn[want.place.allowance], ZERO))
+        self.drawn[want.place.allowance] += drawn
+        self._drawn_by[want.place.allowance, want.place.counted] += drawn
         return drawn
 
     def give_back(self, want: Want, units: Decimal) -> Decimal:
         """See Source."""
-        back = min(units, self._drawn_by[want.allowance, want.counted])
-        self.drawn[want.allowance] -= back
-        self._drawn_by[want.allowance, want.counted] -= back
+        back = min(units, self._drawn_by[want.place.allowance, want.place.counted])
+        self.drawn[want.place.allowance] -= back
+        self._drawn_by[want.place.allowance, want.place.counted] -= back
         return back
 
     def get_drawn(self, allowance: int | None, counted: int | None) -> Decimal:
@@ -188,13 +195,13 @@ class BonusUnits:
             return ZERO
         drawn = min(units, self._holding.bonus)
         self._holding.bonus -= drawn
-        self.drawn[want.counted] += drawn
+        self.drawn[want.place.counted] += drawn
         return drawn
 
     def give_back(self, want: Want, units: Decimal) -> Decimal:
         """See Source."""
-        back = min(units, self.drawn[want.counted])
-        self.drawn[want.counted] -= back
+        back = min(units, self.drawn[want.place.counted])
+        self.drawn[want.place.counted] -= back
         self._holding.bonus += back
         return back
 
@@ -210,16 +217,18 @@ class LotUnits:
 
     def take(self, want: Want, units: Decimal) -> Decimal:
         """Draw up to so many units, none for what is less than nothing; return how many."""
+        if not self._prepaid.lots:
+            return ZERO
         drawn = self._prepaid.draw(want.day, want.level, max(units, ZERO), want.unbilled)
         if drawn:
-            self._drawn_for[want.counted].append(want)
+            self._drawn_for[want.place.counted].append(want)
         return drawn
 
     def give_back(self, want: Want, units: Decimal) -> Iterator[tuple[Want, Decimal]]:
         """Give back up to so many units of the latest use that is counted alike; yield that use and how
         many of its units.
         """
-        for one in reversed(self._drawn_for[want.counted]):
+        for one in reversed(self._drawn_for[want.place.counted]):
             back = self._prepaid.give_back(one.day, one.level, units)
             if back:
                 units -= back
@@ -239,19 +248,31 @@ class LotUnits:
 class Allowance:
     """The free units of a counter: what is drawn first is given back last (rating 9)."""
 
-    def __init__(self, holding: Holding) -> None:
+    def __init__(self, holding: Holding, has_included: bool) -> None:
+        """Begin with nothing drawn.
+
+        :param has_included: whether a rule of the counter includes units
+        """
         self.carried = CarriedUnits(holding)
         self.included = IncludedUnits()
         self.bonus = BonusUnits(holding)
-        self._sources: tuple[Source, ...] = (self.carried, self.included, self.bonus)
+        sources: list[tuple[Source, bool]] = [
+            (self.carried, bool(holding.taken_over)),
+            (self.included, has_included),
+            (self.bonus, holding.has_bonus),
+        ]
+        # Those that have something to give.
+        self._sources = [source for source, has_some in sources if has_some]
         # Corrections beyond zero, which further use makes up for.
-        self.unmatched: defaultdict[int | None, Decimal] = defaultdict(Decimal)
+        self.unmatched: dict[int | None, Decimal] = {}
 
     def take(self, want: Want, units: Decimal) -> Decimal:
         """Draw free units for use; return how many units are left to pay."""
-        settled = min(units, self.unmatched[want.counted])
-        self.unmatched[want.counted] -= settled
-        units -= settled
+        if self.unmatched:
+            counted = want.place.counted
+            settled = min(units, self.unmatched.get(counted, ZERO))
+            self.unmatched[counted] = self.unmatched.get(counted, ZERO) - settled
+            units -= settled
         for source in self._sources:
             units -= source.take(want, units)
         return units
@@ -260,4 +281,5 @@ class Allowance:
         """Give back what was drawn; what is beyond waits for use."""
         for source in reversed(self._sources):
             units -= source.give_back(want, units)
-        self.unmatched[want.counted] += units
+        counted = want.place.counted
+        self.unmatched[counted] = self.unmatched.get(counted, ZERO) + units

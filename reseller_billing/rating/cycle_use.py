@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from .account import Feature
-from .allowance import EMPTY, Allowance, CarriedOver, CarryOver, Holding, LotUnits, Want
+from .allowance import EMPTY, Allowance, CarriedOver, CarryOver, Holding, LotUnits, Place, Want
 from .components import Key, Rated, find_canonical
 from .cycles import DAY
 from .models import MODELS, PricingModel, Quantities
@@ -188,7 +188,9 @@ class _CounterSpan:
         self.correctable: defaultdict[int | None, Decimal] = defaultdict(Decimal)
         self.quantities: Quantities = defaultdict(Decimal)
         self.model: PricingModel = MODELS[segments[0].rule.terms.model](self.quantities)
-        self.allowance = Allowance(use.holding)
+        self.allowance = Allowance(
+            use.holding, any(segment.rule.terms.has_allotment for segment in segments)
+        )
         self.lots = LotUnits(use.prepaid)
         # The highest values so far, by level, in and after the trial.
         self.peaks: dict[tuple[int | None, bool], Decimal] = {}
@@ -268,67 +270,68 @@ class _CounterSpan:
 
     def rate(self, shortfall: Shortfall | None = None) -> None:
         """Walk through the use, and what is missing to a minimum."""
-        granted: dict[tuple[int, int | None], Decimal] = {}
-        for row in self.use.rows:
-            day, level, quantity, unbilled = row
-            index = next(
-                (i for i, one in enumerate(self.segments) if one.first <= day <= one.last), None
-            )
-            if index is None:
+        places: dict[tuple[int, int | None], Place] = {}
+        segments, index = self.segments, 0
+        segment = segments[0]
+        for day, level, quantity, unbilled in self.use.rows:
+            while day > segment.last and index + 1 < len(segments):
+                index += 1
+                segment = segments[index]
+            if not segment.first <= day <= segment.last:
                 continue
-            segment = self.segments[index]
-            rule = self.canonical[segment.rule]
-            own = rule.terms.level(level) if level is not None else None
-            is_priced = own is not None and own.unit_price is not None
-            allowance = level if own is not None and own.included else None
-            counts = is_priced or self.model.counts_levels
-            counted = level if counts or allowance is not None else None
+            place = places.get((index, level))
+            if place is None:
+                place = places[index, level] = self._find_place(index, level)
+            counted = place.counted
             if unbilled:
-                self.unbilled.add((rule, counted))
-            on_trial = any(days.first <= day <= days.last for days in segment.trial)
+                self.unbilled.add((place.rule, counted))
+            on_trial = bool(segment.trial) and _holds(segment.trial, day)
             if self.use.aggregation == "max":
                 quantity = self._rise(quantity, level, on_trial)
             self.used[counted] += quantity
             if on_trial:
                 self.trial[counted] += quantity
                 continue
-            if self.model.is_free and not is_priced:
+            if place.is_free:
                 continue
-            if (index, allowance) not in granted:
-                granted[index, allowance] = self._get_granted(index, allowance)
-            signed = (
-                counts
-                and not self._get_included(rule, allowance)
-                and not self.use.holding.has_bonus
-                and allowance not in self.use.holding.allowances
-            )
-            want = Want(
-                day,
-                level,
-                unbilled,
-                any(days.first <= day <= days.last for days in segment.enrolled),
-                counted,
-                allowance,
-                granted[index, allowance],
-                signed,
-                rule,
-                counted if counts else None,
-            )
-            change = (
-                self._take(want, quantity) if quantity > 0 else -self._take_back(want, -quantity)
-            )
+            want = Want(day, level, unbilled, _holds(segment.enrolled, day), place)
+            change = self._take(want, quantity) if quantity > 0 else self._take_back(want, quantity)
             if change:
-                self._price(want.rule, want.priced, change)
-        if shortfall and self.segments[0].first <= shortfall.day <= self.segments[-1].last:
-            rule = next(one.rule for one in self.segments if one.first <= shortfall.day <= one.last)
+                self._price(place.rule, place.priced, change)
+        if shortfall and segments[0].first <= shortfall.day <= segments[-1].last:
+            rule = next(one.rule for one in segments if one.first <= shortfall.day <= one.last)
             self.payable[None] += shortfall.units
             self._price(self.canonical[rule], None, shortfall.units)
         begun = (
             self.canonical[one.rule]
-            for one in self.segments
+            for one in segments
             if one.enrolled and one.enrolled[0].first <= self.use.until
         )
         self.model.enter_without_use(next(begun, None))
+
+    def _find_place(self, index: int, level: int | None) -> Place:
+        """Return how use of a level is counted and priced in a segment."""
+        holding = self.use.holding
+        rule = self.canonical[self.segments[index].rule]
+        own = rule.terms.level(level) if level is not None else None
+        is_priced = own is not None and own.unit_price is not None
+        allowance = level if own is not None and own.included else None
+        counts = is_priced or self.model.counts_levels
+        signed = (
+            counts
+            and not self._get_included(rule, allowance)
+            and not holding.has_bonus
+            and allowance not in holding.allowances
+        )
+        return Place(
+            rule,
+            level if counts or allowance is not None else None,
+            level if counts else None,
+            allowance,
+            self._get_granted(index, allowance),
+            signed,
+            self.model.is_free and not is_priced,
+        )
 
     def _rise(self, quantity: Decimal, level: int | None, on_trial: bool) -> Decimal:
         """Return how far a value rises above the cycle's highest so far (rating 8)."""
@@ -338,29 +341,32 @@ class _CounterSpan:
 
     def _take(self, want: Want, units: Decimal) -> Decimal:
         """Draw units that need not be paid now; return how many are payable."""
-        if not want.signed:
+        counted = want.place.counted
+        if not want.place.signed:
             units = self.allowance.take(want, units)
         units -= self.lots.take(want, units)
-        self.payable[want.counted] += units
-        self.correctable[want.counted] += units
+        self.payable[counted] += units
+        self.correctable[counted] += units
         return units
 
-    def _take_back(self, want: Want, units: Decimal) -> Decimal:
+    def _take_back(self, want: Want, quantity: Decimal) -> Decimal:
         """Take a correction off payable units first, then off others in reverse order of drawing; the rest
-        waits for use. Return how many are not payable any more.
+        waits for use. Return the change in payable units.
+
+        :param quantity: zero or below
         """
-        counted = want.counted
+        counted, units = want.place.counted, -quantity
         self.lots.take(want, ZERO)
         for one, back in self.lots.give_back(want, units - self.correctable[counted]):
             self.payable[counted] += back
             self.correctable[counted] += back
-            self._price(one.rule, one.priced, back)
+            self._price(one.place.rule, one.place.priced, back)
         self.correctable[counted] -= min(units, self.correctable[counted])
-        back = units if want.signed else min(units, max(self.payable[counted], ZERO))
+        back = units if want.place.signed else min(units, max(self.payable[counted], ZERO))
         if units > back:
             self.allowance.give_back(want, units - back)
         self.payable[counted] -= back
-        return back
+        return -back
 
     def _price(self, rule: Rule, priced: int | None, change: Decimal) -> None:
         """Add payable units at a level's own price, or at the rule's."""
@@ -401,8 +407,9 @@ class _CounterSpan:
             }
             if self.model.name == "package" and own is None:
                 explanation["package_size"] = terms.package_size
-            if self.allowance.unmatched[counted]:
-                explanation["unmatched"] = -self.allowance.unmatched[counted]
+            unmatched = self.allowance.unmatched.get(counted)
+            if unmatched:
+                explanation["unmatched"] = -unmatched
             self._add(key, rule, quantity, price, rounding, explanation)
             self.use.components[key].unbilled = (rule, counted) in self.unbilled
         for rule, tier in self.model.get_flat_fees():
@@ -444,3 +451,8 @@ class _CounterSpan:
         self.use.components[key] = Rated(
             rule, quantity, price, round_to(quantity * price, rounding), explanation
         )
+
+
+def _holds(ranges: Iterable[Days], day: date) -> bool:
+    """Whether a day is one of some ranges."""
+    return any(days.first <= day <= days.last for days in ranges)
