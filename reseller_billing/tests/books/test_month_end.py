@@ -580,6 +580,28 @@ class TestMonthEndPrepaid(PrepaidCommon):
         self.assertEqual(self._profit("2024-02-01"), 150)
         self.assertEqual(self._balance(self.deposit), 0)
 
+    def test_what_the_bill_after_draws_for_its_fees_has_not_expired(self):
+        self._create_rule(self._create_feature("fee"), recurring_fee=25)
+        top_up = self._create_top_up(reseller_valid_count=30, reseller_valid_unit="day")
+        self._run("2024-01-01")
+        self._sell("2024-01-02", top_up)
+        self._use("2024-01-10", 20)
+        [entries] = [self._end("2024-01-31")]
+        # 20.00 of use, and February's fee of 25.00 on the bill that covers the lot's last day: 55.00 have expired.
+        self.assertEqual(
+            self._sum_up(entries, "2024-01-31"),
+            {
+                "Accrued": 20,
+                self.income.name: -20,
+                self.deposit.name: 55,
+                self.breakage.name: -55,
+            },
+        )
+        self._run("2024-02-01")
+        self.assertEqual(self._balance(self.breakage), -55)
+        self.assertEqual(self._balance(self.deposit), 0)
+        self.assertBooks()
+
     def test_missing_accounts_are_made_from_the_chart(self):
         self.company.write(
             {"reseller_bonus_account_id": False, "reseller_wallet_journal_id": False}

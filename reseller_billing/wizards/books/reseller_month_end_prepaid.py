@@ -1,4 +1,5 @@
 from collections import defaultdict
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -106,11 +107,13 @@ class ResellerMonthEnd(models.TransientModel):
             return {}
         lots = holders._load_lots(dict.fromkeys(holders, (NEVER, self.date)), as_of=self.date)
         lines = holders._prepare_unbilled_lines(self.company_id, charges)
+        accrued = {client: len(lines[client]) for client in holders}
         for client, product, amount in waiting:
             if client in holders:
                 line = BillLine(product, Decimal(1), amount, amount, None, False, self.date, None)
                 lines[client].append(line)
         positions = self.env["reseller.statement"]._get_fiscal_positions(holders, self.company_id)
+        drawing = self._rate_drawing_bills(holders, lots, bills)
         found = {}
         for client in holders:
             totals = client._get_totals(lines[client], positions[client.id])
@@ -121,8 +124,13 @@ class ResellerMonthEnd(models.TransientModel):
                 for row in client._keep_to_payer(lots[client], client._get_debtor())
                 if not row[0].date_until or row[0].date_until >= since
             ]
-            taken = client._take(share, usable)
-            drawn = {vals["lot_id"]: rating.exact_of(vals["cost"]) for vals in taken}
+            taken = drawing_taken = client._take(share, usable)
+            if client in drawing:
+                # What waits is on that bill as well.
+                all_lines = drawing[client] + lines[client][accrued[client] :]
+                whole = client._get_totals(all_lines, positions[client.id])
+                drawing_taken = client._take(client._limit_share(*whole[:2]), usable)
+            drawn = {vals["lot_id"]: rating.exact_of(vals["cost"]) for vals in drawing_taken}
             expired = [Decimal(0), Decimal(0)]
             for lot, _left, cost in lots[client]:
                 if lot.date_until and lot.date_until <= self.date:
@@ -138,6 +146,34 @@ class ResellerMonthEnd(models.TransientModel):
                 bonus = rating.round_to(Fraction(bonus) * Fraction(net) / Fraction(gross), unit)
             found[client] = bonus, *expired
         return found
+
+    def _rate_drawing_bills(self, holders, lots, bills):
+        """Return {client: [BillLine]} of the bills of the day after, whose fees for what begins lots draw, too,
+        that end with the period before: of clients that have such lots and let wallets pay fees.
+
+        :param holders: clients with wallets
+        :param lots: of them, see reseller.client._load_lots
+        """
+        following, found = self.date + rating.DAY, {}
+        for client in holders:
+            ended = any(
+                lot.date_until and lot.date_until <= self.date for lot, *_left in lots[client]
+            )
+            if (
+                ended
+                and client.wallet_use not in ("usage", "never")
+                and client._bill_date_after(self.date) == following
+            ):
+                found[client.id] = replace(
+                    bills[client.id],
+                    next_date=client._bill_date_after(following),
+                    accrues=False,
+                )
+        clients = holders.browse(found)
+        if not clients:
+            return {}
+        charges, _covered, _draws = self.env["reseller.rating"]._rate(clients, found, self.date)
+        return clients._prepare_unbilled_lines(self.company_id, charges)
 
     def _get_package_costs(self, draws):
         """Return {currency id: (cost, balance)} of what is left of packages that have ended by the day."""
