@@ -39,6 +39,28 @@ FACTS = {
     "rejections": "SELECT string_agg(concat_ws('|', reason, state), E'\\n' ORDER BY id)"
     " FROM reseller_usage_rejection",
 }
+# What has another name since, as releases before had it and as it is now; and what is wanted.
+RENAMED = {
+    "SELECT concat_ws('|', charge_timing, charge_failures) FROM reseller_client WHERE ref = 'owing'": (
+        "SELECT concat_ws('|', collection_timing, collection_failures) FROM reseller_client"
+        " WHERE ref = 'owing'",
+        "due|2",
+    ),
+    "SELECT max(reseller_charge_retry_days) FROM res_company": (
+        "SELECT max(reseller_collection_retry_days) FROM res_company",
+        "5",
+    ),
+    "SELECT json_value FROM ir_default d JOIN ir_model_fields f ON f.id = d.field_id"
+    " WHERE f.name = 'charge_timing'": (
+        "SELECT json_value FROM ir_default d JOIN ir_model_fields f ON f.id = d.field_id"
+        " WHERE f.name = 'collection_timing'",
+        '"posting"',
+    ),
+    "SELECT count(*) FROM ir_filters WHERE model_id = 'reseller.price.rule'": (
+        "SELECT concat_ws(' ', domain, context, sort) FROM ir_filters WHERE model_id = 'reseller.price.rule'",
+        '[("scope", "=", "client")] {\'group_by\': [\'scope\']} ["scope desc"]',
+    ),
+}
 # What is live, and what the next bills come to; printed as JSON.
 LIVE = """
 import json
@@ -156,9 +178,12 @@ def test_a_database_of_a_release_is_as_it_was(databases, release, tmp_path):
     # Somebody is locked out, and somebody has something ahead.
     assert "locked" in json.dumps(live)
     assert live["payer"][2] > 0
+    assert all(psql(before, name) for before in RENAMED)
     psql("ALTER TABLE ir_module_module SET (autovacuum_enabled = off)", name)
     assert odoo(new, "-d", name, "-u", "reseller_billing", "--stop-after-init")[1] == []
     assert read_facts(name) == facts
+    for after, wanted in RENAMED.values():
+        assert psql(after, name) == wanted
     data = read_data(new, name)
     assert data["lost"] == []
     assert data == read_data(new, databases.clone())

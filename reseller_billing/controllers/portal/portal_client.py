@@ -213,6 +213,7 @@ class ClientPortal(ReportPortal, BillingPortal):
 
         Who buys reads no words that are for those who can mend what is wrong.
         """
+        self._check_pace("purchases", 10)
         client_sudo = self._find_account(client_id)
         product = client_sudo._get_offered_packages().filtered(
             lambda one: one.id == self._read_id(post, "product")

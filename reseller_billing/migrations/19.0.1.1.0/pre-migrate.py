@@ -1,27 +1,39 @@
 """What was sold, and what a contract's line said before it was billed, go from traces to columns; what a
-price is for has a name of its own.
+price is for, and what takes the money of bills, have names of their own.
 """
 
-COLLECTION = {
-    "reseller_client": {
+# A price's reach was called as the quality of a feature is; a charge is a line of a bill, and what takes its
+# money a collection. By model: the fields, as they were and as they are; and the columns of those that are stored.
+RENAMED = {
+    "reseller.price.rule": {"level": "scope"},
+    "reseller.client": {
         "charge_failures": "collection_failures",
         "charge_timing": "collection_timing",
         "charge_next_try": "collection_next_try",
         "charge_declined_token_id": "collection_declined_token_id",
+        "charge_state": "collection_state",
     },
-    "res_company": {"reseller_charge_retry_days": "reseller_collection_retry_days"},
+    "res.company": {"reseller_charge_retry_days": "reseller_collection_retry_days"},
+    "res.config.settings": {"reseller_charge_retry_days": "reseller_collection_retry_days"},
 }
+NOT_STORED = {"charge_state"}
+# Where people have written names of fields, which updates leave alone.
+TEXTS = (
+    ("mail_template", "subject", "jsonb"),
+    ("mail_template", "body_html", "jsonb"),
+    ("ir_act_server", "code", "text"),
+    ("ir_filters", "domain", "text"),
+    ("ir_filters", "context", "text"),
+    ("ir_filters", "sort", "text"),
+    ("ir_exports_line", "name", "text"),
+)
 
 
 def migrate(cr, version):
     _move_grants(cr)
-    # It was called as the quality of a feature is.
-    cr.execute("ALTER TABLE reseller_price_rule RENAME COLUMN level TO scope")
-    # What takes the money of bills is a collection; a charge is a line of a bill.
-    for table, names in COLLECTION.items():
+    for model, names in RENAMED.items():
         for old, new in names.items():
-            cr.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
-            _rename_in_texts(cr, old, new)
+            _rename_field(cr, model, old, new)
     cr.execute(
         """
         UPDATE ir_model_data SET name = replace(name, 'ir_cron_charge', 'ir_cron_collect')
@@ -34,30 +46,43 @@ def migrate(cr, version):
          WHERE code = 'model._cron_charge()'
         """
     )
+
+
+def _rename_field(cr, model, old, new):
+    """Rename a field with its column, what refers to it, and its name in texts."""
+    table = model.replace(".", "_")
+    if model != "res.config.settings" and old not in NOT_STORED:
+        cr.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
+    # The field stays the same record: defaults and what was tracked of it refer to that.
     cr.execute(
-        """
-        UPDATE ir_filters
-           SET domain = replace(domain, quote_literal('level'), quote_literal('scope')),
-               context = replace(context, quote_literal('level'), quote_literal('scope'))
-         WHERE model_id = 'reseller.price.rule'
-        """
+        "UPDATE ir_model_fields SET name = %s WHERE model = %s AND name = %s", [new, model, old]
     )
-
-
-def _rename_in_texts(cr, old, new):
-    """Have templates of mails and actions, which updates leave alone, say a field's new name."""
-    for table, column, type_ in (
-        ("mail_template", "subject", "jsonb"),
-        ("mail_template", "body_html", "jsonb"),
-        ("ir_act_server", "code", "text"),
-        ("ir_filters", "domain", "text"),
-        ("ir_filters", "context", "text"),
-    ):
+    for pattern in ("field_{table}__{name}", "selection__{table}__{name}__"):
+        before, after = (pattern.format(table=table, name=name) for name in (old, new))
+        cr.execute(
+            """
+            UPDATE ir_model_data SET name = replace(name, %(before)s, %(after)s)
+             WHERE module = 'reseller_billing' AND starts_with(name, %(before)s)
+               AND (name = %(before)s OR %(before)s LIKE 'selection%%')
+            """,
+            {"before": before, "after": after},
+        )
+    for where, column, type_ in TEXTS:
+        only = ""
+        if old == "level":
+            # A word of its own elsewhere.
+            only = {
+                "ir_filters": "AND model_id = 'reseller.price.rule'",
+                "ir_exports_line": "AND export_id IN (SELECT id FROM ir_exports"
+                " WHERE resource = 'reseller.price.rule')",
+            }.get(where)
+            if only is None:
+                continue
         cr.execute(
             f"""
-            UPDATE {table}
+            UPDATE {where}
                SET {column} = regexp_replace({column}::text, %(old)s, %(new)s, 'g')::{type_}
-             WHERE {column}::text ~ %(old)s
+             WHERE {column}::text ~ %(old)s {only}
             """,
             {"old": rf"\m{old}\M", "new": new},
         )

@@ -167,15 +167,21 @@ class ResellerDashboard(models.AbstractModel):
             features_sudo = features_sudo.search(
                 [("product_id", "!=", False), ("company_id", "in", (False, company.id))]
             )
-            contracts_sudo = self.env["reseller.client"].sudo()  # as above
-            contracts_sudo = contracts_sudo.search(
-                [("company_id", "=", company.id), ("state", "=", "active")]
-            ).contract_id
-            lines_sudo = contracts_sudo.contract_line_ids.filtered(
-                lambda one: not one.date_end or one.date_end >= fields.Date.today()
+            lines_sudo = self.env["contract.line"].sudo()  # as above
+            lines = lines_sudo._read_group(
+                [
+                    ("contract_id.reseller_client_id.company_id", "=", company.id),
+                    ("contract_id.reseller_client_id.state", "=", "active"),
+                    ("contract_id.reseller_client_id.reseller_id.invoice_to", "!=", "none"),
+                    ("product_id", "!=", False),
+                    "|",
+                    ("date_end", "=", False),
+                    ("date_end", ">=", fields.Date.today()),
+                ],
+                ["product_id"],
             )
             products = features_sudo.product_id | company.reseller_usage_product_id
-            templates = (products | lines_sudo.product_id).product_tmpl_id
+            templates = products.union(*(product for (product,) in lines)).product_tmpl_id
             templates |= packages_sudo.filtered(
                 lambda one, company=company: (
                     one.reseller_grants == "units" or one._get_vat_mode(company) == "receipt"

@@ -168,6 +168,18 @@ class PaymentTransaction(models.Model):
         self._leave_unpaid_offers()
         done = super()._post_process()
         self._follow_outcome()
+        for transaction in paid:
+            for offer in transaction.invoice_ids.filtered(lambda move: move._is_pro_forma()):
+                client_sudo = offer.reseller_client_id.sudo()  # as below
+                client_sudo.reseller_id._tell_responsible(
+                    client_sudo,
+                    self.env._("%s is paid and not posted", offer._get_document_name()),
+                    self.env._(
+                        "The payment %s has paid it, but another addon asks somebody before it is "
+                        "posted: post it by hand, so that what it sells is there.",
+                        transaction.reference,
+                    ),
+                )
         for transaction, invoices in paid.items():
             for invoice in invoices:
                 client_sudo = invoice.reseller_client_id.sudo()  # of the account, whoever paid

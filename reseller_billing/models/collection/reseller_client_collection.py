@@ -402,6 +402,8 @@ class ResellerClient(models.Model):
             raise UserError(
                 self.env._("A charge of %s is under way: wait for its result.", self.display_name)
             )
+        if invoice.reseller_is_offer:
+            invoice._follow_rates(self._today())
         self.invalidate_recordset(["open_balance"])  # it may have been shown before
         wanted = self._get_due_amount(invoice, by_hand)
         amount = self._get_collectable_amount(invoice, wanted)

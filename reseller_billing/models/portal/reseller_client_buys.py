@@ -83,13 +83,14 @@ class ResellerClient(models.Model):
                     )
                     open_items.action_bill_now()
             except UserError as error:
-                self.reseller_id._tell_responsible(
-                    self,
-                    self.env._("%s could not be bought in the portal", product.display_name),
-                    str(error),
-                )
+                summary = self.env._("%s could not be bought in the portal", product.display_name)
+                if summary not in self.activity_ids.mapped("summary"):
+                    self.reseller_id._tell_responsible(self, summary, str(error))
                 return None
-        return open_items.statement_id.invoice_id
+        offer = open_items.statement_id.invoice_id
+        if offer._is_pro_forma():
+            offer._follow_rates(self._today())
+        return offer
 
     def _check_purchase(self, price):
         """Refuse a package for a price where too much is ordered and not paid yet.

@@ -1,11 +1,16 @@
+import logging
 from datetime import date
+from functools import partial
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.service.model import retrying
 from odoo.tools import str2bool
 
 from ..billing.account_move_line import BILLING, _is_billing
+
+_logger = logging.getLogger(__name__)
 
 
 class AccountMove(models.Model):
@@ -64,17 +69,25 @@ class AccountMove(models.Model):
         billing = self.with_context(reseller_billing=BILLING)
         billing.write({"invoice_date": day, "invoice_date_due": day, "delivery_date": day})
 
+    def _is_being_paid(self):
+        """Whether a payment of this is under way, or done: it keeps what is paid."""
+        transactions_sudo = self.sudo().transaction_ids  # whoever looks at the offer
+        return any(tx._is_in_flight() or tx.state == "done" for tx in transactions_sudo)
+
     def _follow_rates(self, day):
         """Have this offer take the tax rates of a day, where its own change (rating 26), and what it sells
         cost and give what it says by then.
 
-        Taxes that somebody has chosen otherwise stay.
+        Taxes that somebody has chosen otherwise stay, and so does what is being paid.
 
         :param date day: of its payment, as far as that is known
+        :raise UserError: when a tax of the day would be booked as what is sold ahead
         """
         self.ensure_one()
         changes, position = self.env["reseller.tax.change"], self.fiscal_position_id
-        followed = False
+        if not self._is_pro_forma() or self._is_being_paid():
+            return
+        followed = self.env["account.move.line"]
         for line in self.invoice_line_ids.filtered(lambda one: one.charge_id):
             template = line.product_id.product_tmpl_id
             taxes = template._get_sales_taxes(self.company_id, position)
@@ -84,20 +97,24 @@ class AccountMove(models.Model):
             known = {position.map_tax(changes._apply(taxes, self.company_id, cut)) for cut in cuts}
             dated = position.map_tax(changes._apply(taxes, self.company_id, day))
             if line.tax_ids != dated and line.tax_ids in known:
+                self.env["reseller.charge"]._check_taxes_of_liability(dated)
                 line.with_context(reseller_billing=BILLING).tax_ids = dated
-                followed = True
+                followed |= line
         if followed:
             for lots in self.reseller_statement_id._find_sold_lots():
                 lots.filtered(lambda lot: lot.state == "offered")._read_amounts()
+            items_sudo = followed.charge_id.manual_charge_id.sudo()  # a refill is the system's
+            items_sudo.refill_id.amount = self.amount_total
 
     @api.model
     def _cron_follow_rates(self):
-        """Have open offers take the tax rates of today.
+        """Have open offers take the tax rates of today, where their clients are.
 
-        Those with a payment under way keep what is paid.
+        One that cannot keeps no other from it.
         """
-        cron, today = self.env["ir.cron"], fields.Date.context_today(self)
-        companies = self.env["reseller.tax.change"].search([("date", "<=", today)]).company_id
+        cron = self.env["ir.cron"]
+        tomorrow = fields.Date.add(fields.Date.today(), days=1)
+        companies = self.env["reseller.tax.change"].search([("date", "<=", tomorrow)]).company_id
         offers = self.search(
             [
                 ("reseller_is_offer", "=", True),
@@ -107,11 +124,20 @@ class AccountMove(models.Model):
             order="id",
         )
         for number, offer in enumerate(offers, 1):
-            transactions_sudo = offer.sudo().transaction_ids  # nobody's rights, by the clock
-            if not transactions_sudo.filtered(lambda tx: tx._is_in_flight()):
-                offer._follow_rates(today)
+            try:
+                retrying(partial(offer._follow_rates_today), self.env)
+            except Exception as error:
+                self.env.cr.rollback()
+                _logger.warning("Offer %s does not follow its tax rate: %s", offer.id, error)
             if not cron._commit_progress(1, remaining=len(offers) - number):
                 return
+
+    def _follow_rates_today(self):
+        """Have this offer take the tax rates of its client's day."""
+        self.ensure_one()
+        client = self.reseller_client_id
+        client._conflict_with_others()  # with a charge that is being claimed
+        self._follow_rates(client._today())
 
     def _post_paid(self, day):
         """Post an offer that is paid on a day.
@@ -132,10 +158,11 @@ class AccountMove(models.Model):
             if not offer._is_pro_forma():
                 raise UserError(self.env._("%s is no open offer.", offer.display_name))
             today = fields.Date.context_today(self)
-            offer._date_offer(today)
             offer._follow_rates(today)
+            offer._date_offer(today)
             offer.with_context(reseller_billing=BILLING).reseller_is_offer = False
-        self.action_post()
+        answer = self.action_post()
+        self.reseller_statement_id._check_posted(self, answer)
 
     def action_offer_paid(self):
         """Open the dialog that finds the payment of this offer."""

@@ -109,6 +109,11 @@ class ResellerCharge(models.Model):
         """Refuse taxes that would be booked on the account of what is sold ahead, which owes its cost alone."""
         template = self._get_product().product_tmpl_id
         taxes = template._get_sales_taxes(self.company_id, day=self._get_tax_day(None))
+        self._check_taxes_of_liability(taxes)
+
+    @api.model
+    def _check_taxes_of_liability(self, taxes):
+        """See _check_package_taxes."""
         for tax in taxes.flatten_taxes_hierarchy():
             shares = tax.invoice_repartition_line_ids
             if any(

@@ -25,10 +25,11 @@ class ResellerStatement(models.Model):
         sold = self.charge_ids.filtered(lambda charge: charge.kind == "package")
         exact, amounts = sold._get_exact(), sold._load_lot_amounts()
         for charge in sold:
-            if amounts[charge.id]["granted"] <= 0:
+            quantity = exact[charge.id][0]
+            if quantity <= 0:
                 continue
             if charge.grants == "money":
-                charge._check_top_up(exact[charge.id][0])
+                charge._check_top_up(quantity)
             vals = {
                 "client_id": charge.client_id.id,
                 "charge_id": charge.id,

@@ -7,6 +7,8 @@ from odoo.exceptions import UserError
 from ...models.billing.account_move_line import BILLING
 from ..common import PrepaidCommon
 
+OFFERS = "odoo.addons.reseller_billing.models.prepaid.account_move_offer"
+
 
 class TestOffers(PrepaidCommon):
     """What is sold to be used once it is paid is pro-forma until it is paid."""
@@ -179,6 +181,7 @@ class TestOffers(PrepaidCommon):
         with (
             freeze_time(f"{day} 03:00:00"),
             patch.object(cron, "_commit_progress", lambda *args, **values: 1),
+            patch(f"{OFFERS}.retrying", lambda function, env: function()),
         ):
             self.env["account.move"]._cron_follow_rates()
 
@@ -236,6 +239,36 @@ class TestOffers(PrepaidCommon):
         self._take_bank_line(offer, "2024-02-03", 116)
         self.assertEqual((lot.left, lot.cost_left, lot.tax), (126, 100, 16))
         self.assertBooks()
+
+    def test_a_tax_that_would_be_owed_to_the_client_is_not_followed(self):
+        shares = [
+            Command.create({"repartition_type": "base"}),
+            Command.create({"repartition_type": "tax"}),
+        ]
+        self._change_rate(invoice_repartition_line_ids=shares)
+        lot, offer = self._offer()
+        with self.assertLogs(OFFERS, "WARNING") as log, patch.object(self.env.cr, "rollback"):
+            self._look_at_rates()
+        self.assertIn("has no account of its own", log.output[0])
+        self.assertEqual((offer.amount_total, lot.cost), (59.5, 50))
+        with self.assertRaisesRegex(UserError, "no account of its own"), self.env.cr.savepoint():
+            self._take_bank_line(offer, "2024-02-03", 58)
+
+    def test_a_top_up_for_nothing_is_refused(self):
+        with self.assertRaisesRegex(UserError, "has no price"):
+            self._offer(package=self._create_top_up(), price=0)
+
+    def test_what_another_addon_asks_about_first_stays_an_offer(self):
+        _lot, offer = self._offer()
+        moves = type(self.env["account.move"])
+        asks = {"type": "ir.actions.act_window", "name": "Partner risk exceeded"}
+        with (
+            patch.object(moves, "action_post", lambda moves: asks),
+            self.assertRaisesRegex(UserError, "Partner risk"),
+            self.env.cr.savepoint(),
+        ):
+            offer.action_invoice_offer()
+        self.assertTrue(offer._is_pro_forma())
 
     def test_a_payment_under_way_keeps_what_it_pays(self):
         self._change_rate()

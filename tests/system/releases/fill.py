@@ -242,4 +242,17 @@ with at("2024-03-20"):
     env["reseller.lockout"]._cron_evaluate()
 env["reseller.usage.line"].ingest([{"id": "1", "source": "fill", "client": "nobody"}])
 env["reseller.usage.mapping"].create({"name": "Ours"})
+# What people choose about charges, and where they have written fields' names.
+clients["owing"].sudo().write({"charge_timing": "due", "charge_failures": 2})
+env.company.reseller_charge_retry_days = 5
+env["ir.default"].set("reseller.client", "charge_timing", "posting")
+env["ir.filters"].create(
+    {
+        "name": "Own prices",
+        "model_id": "reseller.price.rule",
+        "domain": '[("level", "=", "client")]',
+        "context": "{'group_by': ['level']}",
+        "sort": '["level desc"]',
+    }
+)
 env.cr.commit()
