@@ -47,8 +47,8 @@ class Place(NamedTuple):
     """How use of a level is counted and priced in a segment.
 
     `counted` is the level whose use is counted apart, `allowance` the one whose own included units serve;
-    None: all others. `granted` are the units included up to the segment. `signed`: payable units may go
-    below zero. `rule` and `priced` say at which price they are billed, `is_free` that they need none.
+    None: all others. `granted` are the units included by earlier segments, and by this one as if its rule held
+    to the end of the cycle. `signed`: payable units may go below zero. `rule` and `priced` say at which price they are billed, `is_free` that they need none.
     """
 
     rule: Rule
@@ -216,10 +216,10 @@ class LotUnits:
         self._drawn_for: defaultdict[int | None, list[Want]] = defaultdict(list)
 
     def take(self, want: Want, units: Decimal) -> Decimal:
-        """Draw up to so many units, none for what is less than nothing; return how many."""
+        """Draw up to so many units; return how many."""
         if not self._prepaid.lots:
             return ZERO
-        drawn = self._prepaid.draw(want.day, want.level, max(units, ZERO), want.unbilled)
+        drawn = self._prepaid.draw(want.day, want.level, units, want.unbilled)
         if drawn:
             self._drawn_for[want.place.counted].append(want)
         return drawn

@@ -59,7 +59,8 @@ class FeatureBill:
         self.cycles = self._find_cycles_before(billed, bool(late_days))
 
     def _find_cycles_of_bill(self, first: date, late_days: Sequence[date]) -> list[RatedCycle]:
-        """Return the cycles that this bill charges: those open to it, and those of late use.
+        """Return the cycles that this bill charges: those open to it, and those of late use; where one rests on
+        those before, all from the first late day on.
 
         :param first: the first day that is looked at
         :param late_days: with use, before that of the bill
@@ -369,7 +370,7 @@ class FeatureBill:
         return found
 
     def _give_back(self, key: Key, before: Billed) -> list[Charge]:
-        """Return the charge that gives back what was billed for days that are none of service any more."""
+        """Return what gives back what was billed for days that are none of service any more: a charge, or none."""
         return [self._make.of_nothing(key, before)] if before.stands else []
 
     def _cycle_exists(self, key: Key, end: date) -> bool:

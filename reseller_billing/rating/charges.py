@@ -77,7 +77,7 @@ class ChargeMaker:
         if key.kind == "recurring" and component:
             parts = component.explanation["parts"]
             first, last = parts[0]["first"], parts[-1]["last"]
-            if change.quantity < 0:
+            if change.amount < 0:
                 first, last = self._get_given_back(cycle, parts) or (first, last)
             elif change.billed:
                 first = self._get_added(parts) or first

@@ -25,7 +25,7 @@ class Key(NamedTuple):
 class Rated:
     """What a component comes to as known now. `quantity` × `unit_price` is exact for use.
 
-    `explanation` is kept with the charge, as JSON. `unbilled` is use that no bill has covered.
+    `explanation` is kept with the charge, as JSON. `unbilled`: it has use that no bill has covered.
     """
 
     rule: Rule

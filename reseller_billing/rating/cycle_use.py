@@ -76,7 +76,7 @@ class CycleUse:
             carry_over,
             self._get_run_end() if carry_over.units else None,
             first,
-            bool(first) and self._reaches_bonus(first),
+            self._reaches_bonus(first),
         )
         segments, canonical = find_canonical(rated_cycle.served)
         self.spans: list[_CounterSpan] = []
@@ -356,7 +356,8 @@ class _CounterSpan:
         :param quantity: zero or below
         """
         counted, units = want.place.counted, -quantity
-        self.lots.take(want, ZERO)
+        # Nothing is drawn for what is less than nothing.
+        self.use.prepaid.draw(want.day, want.level, ZERO, want.unbilled)
         for one, back in self.lots.give_back(want, units - self.correctable[counted]):
             self.payable[counted] += back
             self.correctable[counted] += back
@@ -369,7 +370,7 @@ class _CounterSpan:
         return -back
 
     def _price(self, rule: Rule, priced: int | None, change: Decimal) -> None:
-        """Add payable units at a level's own price, or at the rule's."""
+        """Add payable units where their level's are a component of their own, or where the model prices them."""
         if priced is not None:
             self.quantities[rule, priced, 0] += change
         else:

@@ -90,6 +90,9 @@ def _is_due(rated_cycle: RatedCycle, segment: Priced, bill: Bill, ended: list[Pr
 
 
 def _rate_setup(rated_cycle: RatedCycle, bill: Bill, rises: Iterable[Rise]) -> dict[Key, Rated]:
+    rises = list(rises)
+    if not rises:
+        return {}
     cycle = rated_cycle.cycle
     _segments, canonical = find_canonical(rated_cycle.segments)
     until = min(rated_cycle.last_served, bill.date)

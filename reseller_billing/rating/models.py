@@ -1,7 +1,8 @@
 """Pricing models: how payable units become quantities at a price (rating 13 to 15).
 
-A model counts the units of one counter that have no price of their level's own. To add one: a class with
-its `name`, and its line in `MODELS`.
+A model counts the units of one counter that are no component of their level's own. To add one: a class with
+its `name`, and its line in `MODELS`. Units are priced at a rule's `unit_price`, as `Terms.has_price` sees them,
+and what falls on days between changes of a tax rate is the difference of running totals, see `spans`.
 """
 
 from collections import defaultdict
@@ -19,7 +20,7 @@ class PricingModel:
     """What all models share: each unit has the price of its rule."""
 
     name: str
-    # Whether each level's use is a component of its own.
+    # Whether each level's use is a component of its own, of which `enter` does not hear.
     counts_levels = False
     # Whether use costs nothing.
     is_free = False
@@ -28,8 +29,8 @@ class PricingModel:
 
     def __init__(self, quantities: Quantities) -> None:
         self.quantities = quantities
-        self.position = ZERO  # payable units so far
-        self.last_rule: Rule | None = None  # of the last of them
+        # Payable units so far, where what they come to rests on how many there are.
+        self.position = ZERO
 
     def enter(self, rule: Rule, change: Decimal) -> None:
         """Add payable units of a rule, or take some off."""
@@ -133,6 +134,10 @@ class Volume(PricingModel):
     """All units have the price of the tier that they reach together."""
 
     name = "volume"
+
+    def __init__(self, quantities: Quantities) -> None:
+        super().__init__(quantities)
+        self.last_rule: Rule | None = None  # of the last units
 
     def enter(self, rule: Rule, change: Decimal) -> None:
         """Override: which tier it is, their sum will tell."""

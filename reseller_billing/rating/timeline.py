@@ -63,7 +63,7 @@ class RatedCycle:
 
     @property
     def last_served(self) -> date:
-        """The last day of service."""
+        """The last day of service; of a cycle of forfeited days alone, of these."""
         served = self.served
         return (served or self.segments)[-1].last
 
@@ -79,7 +79,7 @@ class RatedCycle:
 
     @property
     def first_served(self) -> date:
-        """The first day of service."""
+        """The first day of service, or of forfeited days alone."""
         return self.segments[0].first
 
     def get_stretch_end(self, day: date) -> date:

@@ -733,6 +733,23 @@ def test_a_fee_in_advance_of_days_that_another_cycle_takes_is_given_back():
     assert sorted(charge.amount for charge in charges if charge.key.rule == 1) == [-16]
 
 
+def test_units_given_back_for_nothing_name_no_days_that_were_given_back():
+    account = Account(
+        Rule(1, terms(recurring_fee="0.01")), start="01-13", interval=(2, "month"), digits=0
+    )
+    account.enrolments = [Enrolment(day("01-01"), None, Decimal(2))]
+    account.bill()
+    account.enrolments = [
+        Enrolment(day("01-01"), day("02-17"), Decimal(2)),
+        Enrolment(day("02-18"), day("02-19"), Decimal("1.5")),
+        Enrolment(day("02-20"), None, Decimal(2)),
+    ]
+    [charge] = [one for one in account.bill() if one.cycle_end == day("03-12")]
+    # Half a unit less on two of 60 days: 0.00. It says since when the units are as they are.
+    assert (charge.quantity, charge.amount) == (Decimal("-0.016667"), 0)
+    assert (charge.first, charge.last) == (day("02-20"), day("03-12"))
+
+
 def test_a_fee_whose_quantity_changes_is_rounded_once():
     # 2, 5 and 1 units for ten days each of thirty: 10.00 × 80 / 30.
     account = Account(rule(recurring_fee="10.00", enrolment="opt_in"), start="04-01")
