@@ -1,3 +1,4 @@
+import datetime
 from decimal import Decimal
 from functools import partial
 
@@ -204,7 +205,7 @@ class ResellerClient(models.Model):
             "res_id": statement.id,
         }
 
-    def current_usage(self):
+    def current_usage(self) -> list[dict]:
         """Return this client's use in its running cycles, as known now.
 
         :return: a list, one entry per feature with a price or with use: ``feature`` (id), ``code``,
@@ -218,7 +219,7 @@ class ResellerClient(models.Model):
         self.check_access("read")
         return self.env["reseller.rating"]._current_usage(self)
 
-    def preview_statement(self, date):
+    def preview_statement(self, date: datetime.date | str):
         """Return the statement, in state preview, that a bill of `date` would be.
 
         :param date: the bill date, local to the client; as a date or an ISO string

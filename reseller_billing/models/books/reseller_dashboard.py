@@ -17,7 +17,7 @@ class ResellerDashboard(models.AbstractModel):
     _description = "Dashboard of Reseller Billing"
 
     @api.model
-    def get_data(self):
+    def get_data(self) -> dict:
         """Return what the dashboard shows of the companies that the user works in.
 
         :return: ``tiles``: dicts with ``key``, ``title``, ``count``, ``level`` (empty, warning or

@@ -17,7 +17,9 @@ class ResellerClient(models.Model):
 
     _inherit = "reseller.client"
 
-    def authorize(self, feature, quantity="1", level=None):
+    def authorize(
+        self, feature: str, quantity: str | int | float = "1", level: str | None = None
+    ) -> dict:
         """Say whether this client may use a quantity of a feature now (rating 13).
 
         Refused is what a lock-out refuses, what goes beyond the maximum of today's price, where that
@@ -142,7 +144,7 @@ class ResellerClient(models.Model):
         product = self.env["reseller.feature"].browse(feature)._get_product(self.company_id)
         return self._with_taxes(product, ceil(max(amount, Decimal(0)) / unit) * unit)
 
-    def consume(self, event):
+    def consume(self, event: dict) -> dict:
         """Take use of now in if this client may use as much; else take nothing.
 
         Those who ask for one client at the same time take turns, so that together they stay within

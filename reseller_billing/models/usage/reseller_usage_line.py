@@ -165,7 +165,7 @@ class ResellerUsageLine(models.Model):
     # Taking usage in
 
     @api.model
-    def ingest(self, events):
+    def ingest(self, events: list[dict]) -> dict:
         """Take a batch of usage events of the current company.
 
         :param list events: dicts with ``id``, ``source``, ``client`` (a client's reference),
