@@ -22,6 +22,7 @@ from . import (
     reseller_statement,
     reseller_statement_prepaid,
     reseller_statement_wallet,
+    reseller_statement_wallet_replaced,
     reseller_wallet_check,
     reseller_wallet_entry,
     reseller_wallet_lot,
