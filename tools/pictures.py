@@ -36,8 +36,13 @@ CHROMIUM = (
 )
 # A form is there, and nothing is being loaded.
 LOADED = "document.readyState === 'complete' && !document.querySelector('.o_loading_indicator')"
+# All but what turns for ever has stopped.
+STILL = (
+    "[...document.images].every((one) => one.complete)"
+    " && document.getAnimations().every((one) => one.playState !== 'running'"
+    " || one.effect.getComputedTiming().iterations === Infinity)"
+)
 FORM = f"{LOADED} && !!document.querySelector('.o_form_view .o_form_sheet')"
-LIST = f"{LOADED} && !!document.querySelector('.o_list_view .o_data_row')"
 
 
 class Picture(NamedTuple):
@@ -125,6 +130,11 @@ class Browser:
         place = f"document.querySelector({json.dumps(selector)})"
         self.wait(lambda: self.run(f"!!{place}"), selector)
         self.run(f"{place}.click()")
+
+    def settle(self):
+        """Wait until what was clicked is drawn, pictures are there and nothing moves any more."""
+        self.run("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+        self.wait(lambda: self.run(f"({LOADED}) && ({STILL})"), "a page at rest")
 
     def shoot(self, picture):
         """Return a part of the page as PNG."""
@@ -339,7 +349,7 @@ def take(browser, address, pictures, arguments):
         browser.go(address + picture.path, picture.ready)
         for click in picture.clicks:
             browser.click(click)
-        time.sleep(1.5)  # charts and pages fade in
+        browser.settle()
         (arguments.out / f"{picture.name}.png").write_bytes(browser.shoot(picture))
         print(f"==> {picture.name}", flush=True)
 

@@ -425,7 +425,7 @@ def test_only_billing_managers_charge_and_nobody_mends_what_was_sent(shop):
             with pytest.raises(UserError):
                 sent.write(vals)
         # A charge that is being sent is not given up.
-        client.sudo().action_give_up_collection()
+        client.sudo().action_give_up_collection()  # as whoever may bill
         assert sent.state == "draft"
         env.cr.rollback()
 

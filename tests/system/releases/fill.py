@@ -243,7 +243,8 @@ with at("2024-03-20"):
 env["reseller.usage.line"].ingest([{"id": "1", "source": "fill", "client": "nobody"}])
 env["reseller.usage.mapping"].create({"name": "Ours"})
 # What people choose about charges, and where they have written fields' names.
-clients["owing"].sudo().write({"charge_timing": "due", "charge_failures": 2})
+owing_sudo = clients["owing"].sudo()  # declines are billing's to count
+owing_sudo.write({"charge_timing": "due", "charge_failures": 2})
 env.company.reseller_charge_retry_days = 5
 env["ir.default"].set("reseller.client", "charge_timing", "posting")
 env["ir.filters"].create(
