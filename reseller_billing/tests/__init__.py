@@ -8,7 +8,12 @@ from .base import (
     test_retention,
     test_security,
 )
-from .client import test_service
+from .client import (
+    test_cycles,
+    test_moves,
+    test_service,
+    test_what_if,
+)
 from .pricing import (
     test_price_tools,
     test_prices,
@@ -30,6 +35,7 @@ from .billing import (
     test_review,
     test_run,
     test_story,
+    test_tax_rates,
     test_taxes,
     test_time,
     test_void,
@@ -41,13 +47,16 @@ from .documents import (
 from .prepaid import (
     test_offers,
     test_prepaid,
+    test_prepaid_books,
     test_refill,
     test_vat_modes,
     test_wallet,
+    test_wallet_books,
 )
 from .lockout import (
     test_locked_portal,
     test_lockout,
+    test_lockout_settings,
 )
 from .books import (
     test_account,
@@ -55,11 +64,16 @@ from .books import (
     test_dashboard,
     test_ledger_reports,
     test_month_end,
+    test_month_end_prepaid,
+    test_recurring_revenue,
 )
 from .portal import (
     test_portal,
+    test_portal_client,
+    test_portal_clients,
     test_portal_isolation,
     test_portal_login,
+    test_portal_prices,
     test_portal_web,
     test_web,
 )

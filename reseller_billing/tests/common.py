@@ -230,6 +230,14 @@ class ResellerBillingCommon(AccountTestInvoicingCommon):
             )
             self.assertAlmostEqual(sum(invoice.line_ids.mapped("balance")), 0, 6)
 
+    def _sum_up(self, entries, day):
+        """Return {account name: balance} of the entries of a day."""
+        found = {}
+        for line in entries.filtered(lambda move: str(move.date) == day).line_ids:
+            name = line.account_id.name
+            found[name] = round(found.get(name, 0) + line.balance, 2)
+        return found
+
 
 class PrepaidCommon(ResellerBillingCommon):
     """With accounts for what is bought ahead, and a package of 100 units for 50.00.

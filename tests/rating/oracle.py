@@ -1,6 +1,7 @@
 """A slow, independent reading of the pricing rules: day by day, unit by unit, in fractions.
 
 It shares no code with the core. Quantities are whole units; allotments are rounded to whole units.
+One file, since it is read as a whole beside docs/rating.md.
 """
 
 from calendar import monthrange

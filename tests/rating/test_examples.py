@@ -1,4 +1,7 @@
-"""The worked examples of the rating rules, amounts derived by hand."""
+"""The worked examples of the rating rules, amounts derived by hand.
+
+One file, in the order of docs/rating.md, so that both are read side by side.
+"""
 
 from dataclasses import replace
 from datetime import date, timedelta

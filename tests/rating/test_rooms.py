@@ -54,6 +54,20 @@ def get_files():
     }
 
 
+def test_files_are_short_or_say_why():
+    """A file is read as a whole: at most 500 lines, or its docstring has the reason (*One file*)."""
+    roots = (ADDON, ADDON.parent / "tests", ADDON.parent / "tools")
+    found = [
+        path.relative_to(ADDON.parent)
+        for root in roots
+        for kind in ("py", "xml", "js", "scss")
+        for path in root.rglob(f"*.{kind}")
+        if len(text := path.read_text().splitlines()) > 500
+        and "One file" not in "\n".join(text[:12])
+    ]
+    assert not found
+
+
 def is_above(room, other):
     return ROOMS.index(room) > ROOMS.index(other)
 

@@ -249,3 +249,48 @@ def test_what_is_due_is_charged_beside_a_refill_under_way(shop):
         item.action_bill_now()
     shop.charge("2024-03-01 13:00:00")
     assert shop.calls == ["50.00", "30.00"]
+
+
+def test_a_rise_of_a_tax_rate_is_not_charged_above_the_limit(shop):
+    with shop.env() as env:
+        owed = env["account.account"].create(
+            {"code": "259000", "name": "Tax", "account_type": "liability_current"}
+        )
+        shares = [
+            (0, 0, {"repartition_type": "base"}),
+            (0, 0, {"repartition_type": "tax", "account_id": owed.id}),
+        ]
+        lower, higher = env["account.tax"].create(
+            [
+                {
+                    "name": f"{rate} %",
+                    "amount": rate,
+                    "invoice_repartition_line_ids": shares,
+                    "refund_repartition_line_ids": shares,
+                }
+                for rate in (16, 19)
+            ]
+        )
+        product = env.company.reseller_usage_product_id
+        product.write({"taxes_id": lower.ids, "reseller_vat_mode": "receipt"})
+        env["reseller.tax.change"].create(
+            {"old_tax_id": lower.id, "new_tax_id": higher.id, "date": "2024-03-02"}
+        )
+        shop.client(env).refill_max_charge = 58
+    # Without a method it waits: 50.00 and 16 % are 58.00. The next day they would be 59.50.
+    shop.refill("2024-03-01 12:00:00")
+    shop.save_method("done")
+    for _time in range(2):
+        shop.refill("2024-03-02 12:00:00")
+        with freeze_time("2024-03-02 12:30:00"), shop.env() as env:
+            env["account.move"]._cron_follow_rates()
+    assert shop.calls == []
+    with shop.env() as env:
+        assert env["reseller.refill"].search([]).amount == 59.5
+        [told] = shop.client(env).activity_ids
+        assert (told.summary, "59.50" in told.note) == ("A refill is held back", True)
+        shop.client(env).refill_max_charge = 59.5
+    shop.refill("2024-03-02 13:00:00")
+    assert shop.calls == ["59.50"]
+    # Taxed when it was paid in, it pays use with its taxes.
+    assert shop.see() == ("armed", 59.5, ["paid"])

@@ -318,12 +318,14 @@ class ResellerClient(models.Model):
         return amount
 
     def _collects_by_itself(self, invoice):
-        """Whether an invoice of this account is charged without a person: of offers refills alone."""
+        """Whether an invoice of this account is charged without a person: of offers refills alone, as
+        long as they are within the client's limits.
+        """
         self.ensure_one()
         if invoice.reseller_is_offer:
             statement_sudo = invoice.reseller_statement_id.sudo()  # as collection_state
             refill_sudo = statement_sudo.charge_ids.manual_charge_id.refill_id
-            return self.refill_by == "card" and bool(refill_sudo)
+            return self.refill_by == "card" and any(one._is_within_limits() for one in refill_sudo)
         return self.collection_timing != "never"
 
     def _collects_at_once(self):
@@ -404,6 +406,13 @@ class ResellerClient(models.Model):
             )
         if invoice.reseller_is_offer:
             invoice._follow_rates(self._today())
+            if not by_hand and not self._collects_by_itself(invoice):
+                raise UserError(
+                    self.env._(
+                        "%s costs more by now than the limits of refills let be charged by itself.",
+                        invoice._get_document_name(),
+                    )
+                )
         self.invalidate_recordset(["open_balance"])  # it may have been shown before
         wanted = self._get_due_amount(invoice, by_hand)
         amount = self._get_collectable_amount(invoice, wanted)

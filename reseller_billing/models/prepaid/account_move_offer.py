@@ -104,7 +104,7 @@ class AccountMove(models.Model):
             for lots in self.reseller_statement_id._find_sold_lots():
                 lots.filtered(lambda lot: lot.state == "offered")._read_amounts()
             items_sudo = followed.charge_id.manual_charge_id.sudo()  # a refill is the system's
-            items_sudo.refill_id.amount = self.amount_total
+            items_sudo.refill_id._follow_amount(self.amount_total)
 
     @api.model
     def _cron_follow_rates(self):

@@ -377,11 +377,14 @@ class ResellerClient(models.Model):
             [("client_id", "in", self.ids), ("state", "=", "open")]
         )
 
-    def _get_refill_room(self):
-        """Return how much may be refilled now, by the limits; None: no limit."""
+    def _get_refill_room(self, but=()):
+        """Return how much may be refilled now, by the limits; None: no limit.
+
+        :param but: a refill that does not count, whose own room is asked for
+        """
         self.ensure_one()
         today = self._today()
-        of_month = self._find_refills_of_month()
+        of_month = self._find_refills_of_month().filtered(lambda one: one not in but)
         of_day = of_month.filtered(lambda one: one.date == today)
         limits = [
             rating.exact_of(limit) - sum(rating.exact_of(one.amount) for one in spent)

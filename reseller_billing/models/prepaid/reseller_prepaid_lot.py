@@ -167,11 +167,8 @@ class ResellerPrepaidLot(models.Model):
         :param units: below zero where they are given back, as the costs then
         """
         kept = self._get_cost_of(held.units - units)
-        # Bills that were void in between may have left a cent more or less.
-        keep = max if units > 0 else min
         return tuple(
-            keep(there - stays, Decimal(0))
-            for there, stays in zip((held.cost, held.balance), kept, strict=True)
+            there - stays for there, stays in zip((held.cost, held.balance), kept, strict=True)
         )
 
     @api.model

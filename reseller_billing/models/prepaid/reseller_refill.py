@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 
+from ... import rating
 from .product_template import make_grant
 
 
@@ -74,6 +75,28 @@ class ResellerRefill(models.Model):
         items = charges.manual_charge_id
         refills_sudo = self.sudo()  # whoever pays or cancels need not see refills
         return refills_sudo.search([("charge_item_id", "in", items.ids)]) if items else refills_sudo
+
+    def _is_within_limits(self):
+        """Whether the client's limits still let this refill be paid by itself."""
+        self.ensure_one()
+        room = self.client_id._get_refill_room(but=self)
+        return room is None or rating.exact_of(self.amount) <= room
+
+    def _follow_amount(self, amount):
+        """Have this refill cost what its offer does by now, and tell who is responsible where that is
+        above the client's limits: it is for a person then.
+        """
+        for refill in self:
+            was_within = refill._is_within_limits()
+            refill.amount = amount
+            if was_within and not refill._is_within_limits():
+                client = refill.client_id
+                room = client._get_refill_room(but=refill)
+                client.reseller_id._tell_responsible(
+                    client,
+                    self.env._("A refill is held back"),
+                    client._describe_held(rating.exact_of(amount), room),
+                )
 
     def _prepare_grant(self):
         """Return what one unit of a refill's charge gives, see _prepare_reseller_grant."""

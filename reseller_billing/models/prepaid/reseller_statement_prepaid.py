@@ -197,11 +197,18 @@ class ResellerStatement(models.Model):
         return rows, [(lot, *sums) for lot, sums in booked.items() if any(sums)]
 
     def _prepare_unit_move(self, kind, lines, day):
-        """Return the values of the entry that takes cost of lots to income, or breakage."""
+        """Return the values of the entry that takes cost of lots to income, or breakage.
+
+        :param lines: (lot, cost, balance), exact Decimals, below zero where lots get it
+        """
         self.ensure_one()
         client, company = self.client_id, self.company_id
         prepaid = client._get_prepaid_account()
-        what = self.env._("Expired") if kind == "expire" else self.env._("Used")
+        what = {
+            "draw": self.env._("Used"),
+            "expire": self.env._("Expired"),
+            "return": self.env._("Given back"),
+        }[kind]
         commands = []
         for lot, cost, balance in lines:
             if kind == "expire":
@@ -285,8 +292,45 @@ class ResellerStatement(models.Model):
                 for row in found
             ]
         )
+        self._level_unit_costs({row["lot_id"] for row in found}, day)
 
-    # Previews
+    def _level_unit_costs(self, numbers, day):
+        """Have lots hold the share of their cost that goes with their units.
+
+        Bills before and after one that was void took shares that were rounded with its own: a cent
+        more or less, which goes to income.
+
+        :param numbers: ids of lots
+        :param date day: of the journal entries
+        """
+        for client, lots in self._find_unit_lots(numbers).items():
+            held = lots._load_exact()
+            levelled = [
+                (lot, *lot._get_cost_taken(held[lot.id], Decimal(0)))
+                for lot in lots
+                if lot.id in numbers
+            ]
+            levelled = [(lot, *costs) for lot, *costs in levelled if any(costs)]
+            if not levelled:
+                continue
+            statement = self.filtered(lambda one, client=client: one.client_id == client)[-1:]
+            vals = statement._prepare_unit_move("return", levelled, day)
+            move = self.env["account.move"].with_company(self.company_id).create(vals)
+            move.action_post()
+            self.env["reseller.prepaid.entry"]._insert(
+                [
+                    {
+                        "lot_id": lot.id,
+                        "kind": "return",
+                        "date": day,
+                        "quantity": Decimal(0),
+                        "cost": -cost,
+                        "balance": -balance,
+                        "move_id": move.id,
+                    }
+                    for lot, cost, balance in levelled
+                ]
+            )
 
     # Reading
 

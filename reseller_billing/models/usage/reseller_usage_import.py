@@ -470,9 +470,7 @@ class ResellerUsageImport(models.Model):
 
 def _normalise(name, value):
     """Return a member of an event as text that is the same however a file writes it."""
-    if value is None:
-        return ""
-    text = str(value).strip()
+    text = "" if value is None else str(value).strip()
     if name != "quantity":
         return text
     try:
@@ -495,7 +493,7 @@ class _Outcome:
         self.counts["duplicates"] += outcome["duplicates"]
         self.counts["rejected"] += len(outcome["rejected"])
         for entry in outcome["rejected"]:
-            number = batch[entry["index"]][0]
-            if entry["reason"] in self.reasons or len(self.reasons) < MAX_REASONS:
-                count, first = self.reasons.get(entry["reason"], (0, number))
-                self.reasons[entry["reason"]] = [count + 1, first]
+            reason = entry["reason"]
+            if reason in self.reasons or len(self.reasons) < MAX_REASONS:
+                count, first = self.reasons.get(reason, (0, batch[entry["index"]][0]))
+                self.reasons[reason] = [count + 1, first]

@@ -458,19 +458,16 @@ class ResellerUsageLine(models.Model):
             )
         ):
             service = list(zip(firsts, lasts, strict=True))
+            rest = (until, starts, locked_at)
             # The account that bears a reference now comes last: its days give the reasons.
             if ref in refs:
-                clients.setdefault(ref, []).append(
-                    (client_id, tz, service, until, starts, locked_at)
-                )
+                clients.setdefault(ref, []).append((client_id, tz, service, *rest))
             if former in refs:
                 # Served again, it is so by its own reference: the former one is another's.
                 before = [
                     (first, min(last or moved, moved)) for first, last in service if first <= moved
                 ]
-                clients.setdefault(former, []).append(
-                    (client_id, tz, before, until, starts, locked_at)
-                )
+                clients.setdefault(former, []).append((client_id, tz, before, *rest))
         # A company's own feature goes before a common one with the same code.
         features = dict(
             self.env.execute_query(

@@ -1,59 +1,12 @@
 from datetime import date
 
 from freezegun import freeze_time
-from odoo import fields
-from odoo.exceptions import UserError
 
-from ..common import PrepaidCommon
+from .common_ledger import LedgerCommon
 
 
-class TestLedgerReports(PrepaidCommon):
-    """Reports that tie to the ledger: worked out by hand, and added up against its accounts."""
-
-    def setUp(self):
-        super().setUp()
-        self.taxes = self.prepaid.copy({"name": "Taxes"})
-
-    def _tax(self, rate, included=False):
-        kind = "tax_included" if included else "tax_excluded"
-        return self._create_owed_tax(rate, self.taxes, price_include_override=kind)
-
-    def _revenue(self, *domain):
-        self.env["reseller.analysis"].invalidate_model()
-        [(total,)] = self.env["reseller.analysis"]._read_group([*domain], [], ["amount:sum"])
-        return self.company.currency_id.round(total)
-
-    def assertTies(self):
-        """Assert that analysis and dashboard are what the ledger has on income accounts."""
-        lines = self.env["account.move.line"].search(
-            [
-                "|",
-                ("account_id.account_type", "in", ("income", "income_other")),
-                ("account_id", "=", self.company.reseller_bonus_account_id.id),
-                ("company_id", "=", self.company.id),
-                ("parent_state", "=", "posted"),
-            ]
-        )
-        if self.company.reseller_bonus_mode == "expense":
-            lines = lines.filtered(lambda line: line.account_id.account_type != "expense")
-        total = self.company.currency_id.round(-sum(lines.mapped("balance")))
-        self.assertEqual(self._revenue(("company_id", "=", self.company.id)), total)
-        return total
-
-    def _rollforward(self, first, last):
-        rows = self.env["reseller.rollforward"].with_context(
-            reseller_date_from=first, reseller_date_to=last
-        )
-        rows.invalidate_model()
-        names = ("opening", "added", "used", "expired", "refunded", "closing")
-        rest = ("accrued", "exchange", "other")
-        found = {}
-        for row in rows.search([("company_id", "=", self.company.id)]):
-            found[row.kind] = [row[name] for name in names]
-            self.assertEqual(found[row.kind], [row[f"{name}_balance"] for name in names])
-            self.assertFalse(any(row[name] for name in rest))
-            self.assertEqual((str(row.date_from), str(row.date_to)), (first, last))
-        return found
+class TestLedgerReports(LedgerCommon):
+    """Reports that tie to the ledger."""
 
     def test_revenue_is_what_is_earned_and_net(self):
         # 119.00 are paid in by one client, who uses 100.00 and tax of it; another one uses 119.00
@@ -87,18 +40,6 @@ class TestLedgerReports(PrepaidCommon):
             sorted((row.client_id.ref, row.net, row.base, row.tax) for row in rows),
             [("A", 100, 100, 19), ("B", 100, 100, 19)],
         )
-
-    def _unbilled(self, first, last, names=("opening", "earned", "billed", "closing")):
-        """Return {(client, feature): amounts} of the report that the dialog opens."""
-        dialog = self.env["reseller.report.period"].create(
-            {"report": "reseller.unbilled", "date_from": first, "date_to": last}
-        )
-        action = dialog.action_open()
-        rows = self.env[action["res_model"]].search(action["domain"])
-        return {
-            (row.client_id.ref, row.feature_id.code): tuple(row[name] for name in names)
-            for row in rows
-        }
 
     def test_the_rollforward_of_what_is_unbilled(self):
         fee = self._create_feature("fee", aggregation="sum")
@@ -359,10 +300,6 @@ class TestLedgerReports(PrepaidCommon):
             [0, 200, 0, -15, -185, 0],
         )
 
-    def _pay_in(self, amount):
-        line = self._receive(amount).move_id.line_ids._get_open_receivables()
-        self.client_a._fund_wallet(line, "Paid in")
-
     def test_debt_is_as_old_as_it_was(self):
         self._use("2024-01-10", 60)
         self._use("2024-02-10", 30)
@@ -389,116 +326,3 @@ class TestLedgerReports(PrepaidCommon):
         self.assertEqual(aged("2024-06-30"), [("90", -7), ("older", 30)])
         january.button_draft()
         self.assertEqual(aged("2024-03-02"), [("30", 30)])
-
-    def test_recurring_revenue_comes_and_goes(self):
-        fee, yearly = self._create_feature("fee"), self._create_feature("yearly")
-        terms = {"fee_timing": "advance"}
-        self._create_rule(fee, recurring_fee=10, date_to="2024-02-29", **terms)
-        self._create_rule(fee, recurring_fee=15, date_from="2024-03-01", **terms)
-        second = self._create_client("B")
-        self._create_rule(
-            yearly,
-            recurring_fee=120,
-            client_id=second.id,
-            interval_count=1,
-            interval_unit="year",
-            **terms,
-        )
-        second.membership_ids.date_to = "2024-02-15"
-        for day in ("2024-01-01", "2024-02-01", "2024-02-16", "2024-03-01", "2024-04-01"):
-            self._run(day)
-        model = self.env["reseller.recurring.revenue"]
-        model.invalidate_model()
-        ours = ("company_id", "=", self.company.id)
-        names = ("opening", "new", "expansion", "contraction", "churn", "mrr", "arr")
-
-        def rows(month):
-            return {
-                row.client_id.ref: tuple(row[name] for name in names)
-                for row in model.search([("month", "=", month), ours])
-            }
-
-        # A pays 10.00 a month, and 15.00 from March on; B, until 15 February, that and 120.00 a year.
-        self.assertEqual(
-            rows("2024-01-01"),
-            {"A": (0, 10, 0, 0, 0, 10, 120), "B": (0, 20, 0, 0, 0, 20, 240)},
-        )
-        self.assertEqual(
-            rows("2024-02-01"),
-            {"A": (10, 0, 0, 0, 0, 10, 120), "B": (20, 0, 0, 0, -20, 0, 0)},
-        )
-        self.assertEqual(rows("2024-03-01"), {"A": (10, 0, 5, 0, 0, 15, 180)})
-        # Of 30.00 in January, 10.00 are left in February; of these come 15.00.
-        found = model._read_group(
-            [ours, ("month", "<=", "2024-03-01")], ["month:month"], ["retention:avg", "mrr:sum"]
-        )
-        self.assertEqual(
-            [(round(kept or 0, 1), mrr) for _month, kept, mrr in found],
-            [(0, 30), (33.3, 10), (150, 15)],
-        )
-
-    def test_recurring_revenue_is_net_and_of_months_that_are_known(self):
-        included = self._tax(19, True)
-        fee = self._create_feature("fee")
-        fee.product_id = self._create_package(
-            "Taxed", reseller_grants=False, reseller_feature_id=False, taxes_id=included.ids
-        )
-        # Three months bought together: one counts a third of what is paid.
-        self._create_rule(fee, recurring_fee=11.9, fee_timing="advance", advance_cycles=3)
-        self.client_a.membership_ids.date_to = "2024-01-31"
-        self._create_client("End", start="2024-01-31")
-        own = self._create_reseller("Own", invoice_to="none")
-        self._create_client("Theirs", reseller_id=own.id)
-        month = fields.Date.today().replace(day=1)
-        last = fields.Date.subtract(month, months=1)
-        arrears = self._create_feature("arrears")
-        running = self._create_client("Now", start=last)
-        self._create_rule(arrears, recurring_fee=7, fee_timing="arrears", client_id=running.id)
-        self._create_rule(fee, recurring_fee=0, client_id=running.id)
-        for day in ("2024-01-31", "2024-04-30", "2024-05-31", month):
-            self._run(day)
-        model = self.env["reseller.recurring.revenue"]
-        rows = model.search([("company_id", "=", self.company.id)], order="month")
-        found = {}
-        for row in rows:
-            found.setdefault(row.client_id.ref, []).append((str(row.month), row.mrr, row.churn))
-        self.assertNotIn("Theirs", found)
-        # From 31 January on, whatever the months' length.
-        self.assertEqual(
-            found["End"][:4],
-            [(f"2024-{number:02}-01", 10, 0) for number in range(1, 5)],
-        )
-        # The running month's bill is not made: nothing has churned.
-        self.assertEqual(found["Now"], [(str(last), 7, 0)])
-
-    def test_an_auditor_goes_from_an_invoice_line_to_the_events_in_two_clicks(self):
-        rule = self.env["reseller.price.rule"].search([("feature_id", "=", self.feature.id)])
-        for day in ("2024-01-10", "2024-01-11"):
-            self._use(day, 4)
-        self._use("2024-02-10", 9)
-        self._run("2024-02-01")
-        with freeze_time("2025-03-01 12:00:00"):
-            line = self._statement(self.client_a, "2024-02-01").invoice_id.invoice_line_ids
-            charge = self.env["reseller.charge"].browse(line.action_view_charge()["res_id"])
-            self.assertEqual((charge.price_rule_id, charge.quantity, charge.amount), (rule, 8, 8))
-            self.assertIn("1.00", charge.explanation_html)
-            events = charge.action_view_events()
-            found = self.env[events["res_model"]].search(events["domain"])
-            self.assertEqual(
-                sorted((str(one.billing_date), one.quantity) for one in found),
-                [("2024-01-10", 4), ("2024-01-11", 4)],
-            )
-            days = charge.action_view_days()
-            self.assertEqual(self.env[days["res_model"]].search_count(days["domain"]), 2)
-
-    def test_bad_periods_are_refused(self):
-        wizard = self.env["reseller.report.period"].create(
-            {"report": "reseller.rollforward", "date_from": "2024-03-01", "date_to": "2024-02-01"}
-        )
-        with self.assertRaisesRegex(UserError, "not after the last"):
-            wizard.action_open()
-        wizard.date_from = "2024-02-01"
-        self.assertEqual(
-            wizard.action_open()["context"],
-            {"reseller_date_from": "2024-02-01", "reseller_date_to": "2024-02-01"},
-        )
