@@ -1,13 +1,26 @@
 import contextlib
 
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+
 # How long to wait for those who are at work on the same at the same time.
 LOCK_PATIENCE = "30s"
-# Scheduled actions have time.
-CRON_PATIENCE = "5min"
 # A request that waits keeps a server process from all others.
 HTTP_PATIENCE = "1s"
-# The turn of usage that comes in in bulk, and of the bills that cover it; by company.
-USAGE_TURN = "reseller_billing/usage"
+# One that brings use waits for another that changes the same days.
+USAGE_PATIENCE = "5s"
+
+
+def read_committed(cr, patience=LOCK_PATIENCE):
+    """Have the transaction that begins now see what others commit meanwhile, statement by statement.
+
+    Whoever brings use waits for a row that is being changed, and goes on with what it has become,
+    instead of failing. Where a transaction has begun, as in tests, it stays what it is.
+
+    :param str patience: how long to wait for a lock, as PostgreSQL's lock_timeout
+    """
+    if cr.connection.get_transaction_status() == TRANSACTION_STATUS_IDLE:
+        cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    cr.execute("SELECT set_config('lock_timeout', %s, TRUE)", [patience])
 
 
 @contextlib.contextmanager

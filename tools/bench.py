@@ -17,11 +17,12 @@ from datetime import date, timedelta
 
 import odoo.tools
 import requests
-from bench_ground import FLAGS, JANUARY, TOOLS, Ground, attack, serve, timed
+from bench_beside import Beside
+from bench_ground import FLAGS, JANUARY, TOOLS, attack, serve, timed
 from odoo import models
 
 
-class Bench(Ground):
+class Bench(Beside):
     """The rows of ./dev bench."""
 
     def ingest_bulk(self, count=500_000):
@@ -146,7 +147,7 @@ class Bench(Ground):
         self.cr.execute("DROP TABLE bench_bare")
         self.cr.commit()
         self.empty_usage()
-        return base / mine, 0.6, ">=", {"rows/s": count / mine, "bare rows/s": count / base}
+        return base / mine, 0.8, ">=", {"rows/s": count / mine, "bare rows/s": count / base}
 
     def gate(self, count=300):
         """The median time of asking before use, against Odoo's own JSON-2 `search_count`."""
@@ -176,7 +177,7 @@ class Bench(Ground):
             base = ask("/json/2/res.partner/search_count", [{"domain": []}] * count)
             mine = ask("/reseller_billing/v1/authorize", asked)
         self.empty_usage()
-        return mine / base, 1.2, "<=", {"authorize ms": mine * 1000, "search_count ms": base * 1000}
+        return mine / base, 1.0, "<=", {"authorize ms": mine * 1000, "search_count ms": base * 1000}
 
     def hostile(self, count=200):
         """The log-in page's 95th percentile while three senders do their worst, against idle.
@@ -252,8 +253,9 @@ class Bench(Ground):
         self.cr.execute(
             """
             INSERT INTO reseller_usage_daily
-                   (company_id, client_id, feature_id, billing_date, quantity, event_count)
-            SELECT %s, client, feature, %s::date - day, 3, 100
+                   (company_id, client_id, feature_id, billing_date, version, is_pending,
+                    quantity, event_count)
+            SELECT %s, client, feature, %s::date - day, 1, TRUE, 3, 100
               FROM unnest(%s) client, unnest(%s) feature, generate_series(0, 19) day
             """,
             [self.env.company.id, today, clients[:100].ids, features.ids],
@@ -327,8 +329,9 @@ class Bench(Ground):
             self.cr.execute(
                 """
                 INSERT INTO reseller_usage_daily
-                       (company_id, client_id, feature_id, billing_date, quantity, event_count)
-                SELECT %s, client, feature, %s::date - day, 3, %s
+                       (company_id, client_id, feature_id, billing_date, version, is_pending,
+                    quantity, event_count)
+                SELECT %s, client, feature, %s::date - day, 1, TRUE, 3, %s
                   FROM unnest(%s) client, unnest(%s) feature, generate_series(0, 364) day
                 """,
                 [
@@ -447,7 +450,7 @@ class Bench(Ground):
         """A run of 1,000 clients × 5 lines, posted, against OCA contract's invoicing and posting."""
         mine = self._bill(count)
         base = self._invoice_contracts(count)
-        return mine / base, 1.0, "<=", {"seconds": mine, "contract seconds": base}
+        return mine / base, 0.55, "<=", {"seconds": mine, "contract seconds": base}
 
     def run_growth(self):
         """How the run grows from 500 to 2,000 clients."""
@@ -466,6 +469,9 @@ ROWS = (
     "rating",
     "billing_run",
     "run_growth",
+    "beside_run",
+    "two_processes",
+    "uncovered",
 )
 
 

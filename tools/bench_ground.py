@@ -149,8 +149,9 @@ class Ground:
         self.cr.execute(
             """
             INSERT INTO reseller_usage_daily
-                   (company_id, client_id, feature_id, billing_date, quantity, event_count)
-            SELECT %s, client, feature, %s + day, 1 + (client + feature + day) %% 5, 1
+                   (company_id, client_id, feature_id, billing_date, version, is_pending,
+                    quantity, event_count)
+            SELECT %s, client, feature, %s + day, 1, TRUE, 1 + (client + feature + day) %% 5, 1
               FROM unnest(%s) client, unnest(%s) feature, generate_series(0, %s) day
             """,
             [self.env.company.id, JANUARY, clients.ids, features.ids, days - 1],
@@ -167,7 +168,9 @@ class Ground:
         return keys._generate("rpc", "bench", datetime.now() + timedelta(days=1))
 
     def empty_usage(self):
-        self.cr.execute("TRUNCATE reseller_usage_line, reseller_usage_daily")
+        self.cr.execute(
+            "TRUNCATE reseller_usage_line, reseller_usage_daily, reseller_usage_coverage"
+        )
         self.cr.commit()
 
     def _make_portal_user(self, partner):

@@ -27,6 +27,7 @@ from .usage import (
     test_usage_keys,
 )
 from .billing import (
+    test_coverage,
     test_exactness,
     test_explanation,
     test_lifecycle,

@@ -129,6 +129,6 @@ def bill(env, run_id, limit):
     """Bill a run as the scheduled action does, batch by batch; return the number of batches."""
     run = env["reseller.billing.run"].browse(run_id)
     batches = 0
-    while run._commit_batch(limit):
+    while run._commit_batch(limit)[1]:
         batches += 1
     return batches

@@ -138,8 +138,7 @@ def check_whole(database):
             "FROM account_move WHERE move_type = 'out_invoice' AND state = 'posted'"
         )
         assert env.cr.fetchone() == (2 * CLIENTS, 2 * CLIENTS, 2 * CLIENTS)
-        env.cr.execute("SELECT count(*) FROM reseller_usage_daily WHERE statement_id IS NULL")
-        assert env.cr.fetchone() == (0,)
+        assert env["reseller.usage.daily"].search_count([("statement_id", "=", False)]) == 0
         env.cr.execute("SELECT state, count(*) FROM reseller_billing_run_line GROUP BY state")
         assert env.cr.fetchall() == [("done", 2 * CLIENTS)]
         return bills(env)
@@ -217,8 +216,7 @@ def test_use_that_comes_in_while_it_is_billed_is_billed_once(databases):
         following_id = following.id
     Child(database, processes.bill, following_id, 100).result()
     with processes.environment(database) as env:
-        env.cr.execute("SELECT count(*) FROM reseller_usage_daily WHERE statement_id IS NULL")
-        assert env.cr.fetchone() == (0,)
+        assert env["reseller.usage.daily"].search_count([("statement_id", "=", False)]) == 0
         env.cr.execute(
             """
             SELECT client.ref, sum(charge.quantity)::int

@@ -25,7 +25,7 @@ FACTS = {
     "journal items": "SELECT string_agg(concat_ws('|', move_id, account_id, balance, amount_residual,"
     " reconciled), E'\\n' ORDER BY id) FROM account_move_line",
     "days": "SELECT string_agg(concat_ws('|', client_id, feature_id, level_id, billing_date,"
-    " quantity::text, statement_id), E'\\n' ORDER BY id) FROM reseller_usage_daily",
+    " quantity::text), E'\\n' ORDER BY id) FROM reseller_usage_daily",
     "money lots": "SELECT string_agg(concat_ws('|', lot_id, kind, amount, cost), E'\\n' ORDER BY id)"
     " FROM reseller_wallet_entry",
     "unit lots": "SELECT string_agg(concat_ws('|', lot_id, kind, quantity::text, cost::text), E'\\n'"
@@ -39,6 +39,20 @@ FACTS = {
     "rejections": "SELECT string_agg(concat_ws('|', reason, state), E'\\n' ORDER BY id)"
     " FROM reseller_usage_rejection",
 }
+# What bills cover, as releases before kept it and as it is kept now.
+COVERED = (
+    "SELECT string_agg(concat_ws('|', id, statement_id), E'\\n' ORDER BY id) FROM reseller_usage_daily",
+    "SELECT string_agg(concat_ws('|', bucket.id, newest.statement_id), E'\\n' ORDER BY bucket.id)"
+    " FROM reseller_usage_daily bucket LEFT JOIN LATERAL (SELECT * FROM reseller_usage_coverage coverage"
+    " WHERE coverage.bucket_id = bucket.id ORDER BY id DESC LIMIT 1) newest"
+    " ON newest.version = bucket.version",
+)
+# What a run that waits for approval shows.
+PREVIEWS = (
+    "SELECT string_agg(client.ref || '=' || statement.amount_total, ',' ORDER BY client.id)"
+    " FROM reseller_statement statement JOIN reseller_client client ON client.id = client_id"
+    " WHERE statement.state = 'preview' AND run_id IS NOT NULL"
+)
 # What has another name since, as releases before had it and as it is now; and what is wanted.
 RENAMED = {
     "SELECT concat_ws('|', charge_timing, charge_failures) FROM reseller_client WHERE ref = 'owing'": (
@@ -81,16 +95,25 @@ with freeze_time("2024-03-20 12:00:00"):
     print("LIVE" + json.dumps(found))
 env.cr.rollback()
 """
-# The next bills, made.
+# The next bills, approved as they were shown, and those of the month after.
 BILL = """
 from freezegun import freeze_time
 with freeze_time("2024-04-02 12:00:00"):
-    run = env["reseller.billing.run"].create({"date": "2024-04-02"})
-    run.action_start()
+    run = env["reseller.billing.run"].search([("state", "=", "prepared")])
+    run.action_approve()
     while run._process_batch():
         pass
     assert not run.parked_line_ids, run.parked_line_ids.mapped("reason")
     assert not env["reseller.wallet.check"].search([("is_different", "=", True)])
+with freeze_time("2024-05-02 12:00:00"):
+    later = env["reseller.billing.run"].create({"date": "2024-05-02", "is_reviewed": False})
+    later.action_start()
+    while later._process_batch():
+        pass
+    assert not later.parked_line_ids, later.parked_line_ids.mapped("reason")
+    owing = later.statement_ids.filtered(lambda one: one.client_id.ref == "owing")
+    print("LATE", [(c.kind, c.quantity, c.amount, str(c.cycle_start)) for c in owing.charge_ids
+                   if c.feature_id.code == "x_sms" and c.kind != "recurring"])
 env.cr.commit()
 """
 
@@ -174,6 +197,7 @@ def test_a_database_of_a_release_is_as_it_was(databases, release, tmp_path):
     odoo(old, "-d", name, "-i", "reseller_billing", "--stop-after-init")
     odoo(old, "shell", "-d", name, stdin=(RELEASES / "fill.py").read_text())
     facts, live = read_facts(name), read_live(old, name)
+    covered, previews = psql(COVERED[0], name), psql(PREVIEWS, name)
     assert all(facts.values()), [what for what, value in facts.items() if not value]
     # Somebody is locked out, and somebody has something ahead.
     assert "locked" in json.dumps(live)
@@ -182,6 +206,7 @@ def test_a_database_of_a_release_is_as_it_was(databases, release, tmp_path):
     psql("ALTER TABLE ir_module_module SET (autovacuum_enabled = off)", name)
     assert odoo(new, "-d", name, "-u", "reseller_billing", "--stop-after-init")[1] == []
     assert read_facts(name) == facts
+    assert (psql(COVERED[1], name), psql(PREVIEWS, name)) == (covered, previews)
     for after, wanted in RENAMED.values():
         assert psql(after, name) == wanted
     data = read_data(new, name)
@@ -200,16 +225,21 @@ def test_a_database_of_a_release_is_as_it_was(databases, release, tmp_path):
     sold = "SELECT count(*) FROM reseller_charge WHERE kind = 'package' AND grant_units = 50"
     assert psql(sold, name) == "1"
     extra = "SELECT string_agg(last_date_invoiced::text, ',' ORDER BY id) FROM reseller_charge WHERE is_extra"
-    assert psql(extra, name) == "2024-01-31,2024-02-29"
+    assert psql(extra, name) == "2024-01-31,2024-02-29,2024-03-31"
     assert read_live(new, name) == live
-    expected = {ref: row[-1][0] for ref, row in live.items() if len(row) > 6}
-    odoo(new, "shell", "-d", name, stdin=BILL)
+    output, _warnings = odoo(new, "shell", "-d", name, stdin=BILL)
+    # The 4,000 that came in after the run was prepared are on the next bill, as use of March: 100 are
+    # included, 3,900 at 0.05 are 195.00, and March's minimum of 2.00 is reached by them.
+    [late] = [line for line in output.splitlines() if "LATE [" in line]
+    assert late.partition("LATE ")[2] == (
+        "[('overage', 3900.0, 195.0, '2024-03-01'), ('minimum', -1.0, -2.0, '2024-03-01'),"
+        " ('minimum', 1.0, 2.0, '2024-04-01')]"
+    )
     billed = psql(
         "SELECT string_agg(client.ref || '=' || statement.amount_total, ',' ORDER BY client.id)"
         " FROM reseller_statement statement JOIN reseller_client client ON client.id = client_id"
-        " WHERE statement.bill_date > '2024-03-05' AND statement.state IN ('approved', 'invoiced')",
+        " WHERE statement.bill_date BETWEEN '2024-03-06' AND '2024-04-30'"
+        " AND statement.state IN ('approved', 'invoiced')",
         name,
     )
-    assert {
-        ref: float(amount) for ref, amount in (one.split("=") for one in billed.split(","))
-    } == expected
+    assert billed == previews

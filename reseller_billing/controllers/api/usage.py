@@ -16,7 +16,7 @@ from werkzeug.exceptions import (
 )
 
 from ...models.usage.reseller_usage_reader import UnreadableEvent
-from ...tools import HTTP_PATIENCE, USAGE_TURN, hold_turn
+from ...tools import USAGE_PATIENCE, read_committed
 from .answer import Sender, answers_json, metering_route
 
 MAX_BODY = 64 * 1024 * 1024
@@ -41,12 +41,8 @@ class UsageController(http.Controller):
         sender = Sender()
         sender.count_request()
         name, packed, body = self._get_body()
-        # A cursor of its own: those who send at the same time take turns, and a turn has to begin
-        # before its transaction does, or it would not see what the one before has stored.
-        with (
-            request.env.registry.cursor() as cr,
-            hold_turn(cr, USAGE_TURN, request.env.company.id, HTTP_PATIENCE),
-        ):
+        # A cursor of its own: its transaction sees what others commit meanwhile.
+        with request.env.registry.cursor() as cr:
             env = request.env(cr=cr)
             outcome = retrying(partial(self._take, env, name, packed, body, sender), env)
         sender.count_rejected(len(outcome["rejected"]))
@@ -84,16 +80,18 @@ class UsageController(http.Controller):
         return formats[asked.mimetype], encoding == "gzip", asked.get_data()
 
     def _take(self, env, name, packed, body, sender):
-        """Take a body in, batch by batch, and return the sum of the outcomes.
+        """Take a body in and return the outcome, as `reseller.usage.line.ingest` does.
 
-        An event that has an id and a source is always kept, as a rejection if need be, or the whole
-        body is refused. Of others the first ones are kept, and how many more there were.
+        It is read batch by batch, and stored at once. An event that has an id and a source is always
+        kept, as a rejection if need be, or the whole body is refused. Of others the first ones are
+        kept, and how many more there were.
         """
+        read_committed(env.cr, USAGE_PATIENCE)
         lines = env["reseller.usage.line"]
-        events = env["reseller.usage.reader"]._read(name, io.BytesIO(body), packed)
-        found = {"accepted": 0, "duplicates": 0, "rejected": []}
+        lines._open_intake()
+        rejected = []
         taken = nameless = passed_over = 0
-        for batch in split_every(BATCH, events, list):
+        for batch in split_every(BATCH, self._read_body(env, name, packed, body), list):
             if taken + len(batch) > MAX_EVENTS:
                 raise RequestEntityTooLarge(
                     env._("The body has more than %s events: send it in parts.", MAX_EVENTS)
@@ -106,18 +104,27 @@ class UsageController(http.Controller):
                         passed_over = passed_over or taken + index
                         continue
                 kept.append(index)
-            outcome = lines.ingest([batch[index] for index in kept])
-            found["accepted"] += outcome["accepted"]
-            found["duplicates"] += outcome["duplicates"]
-            found["rejected"] += [
-                {**entry, "index": taken + kept[entry["index"]]} for entry in outcome["rejected"]
-            ]
-            sender.check_rejected(len(found["rejected"]) + max(nameless - MAX_NAMELESS, 0))
+            positions = [taken + index for index in kept]
+            rejected += lines._stage([batch[index] for index in kept], positions=positions)
+            sender.check_rejected(len(rejected) + max(nameless - MAX_NAMELESS, 0))
             taken += len(batch)
-        if nameless > MAX_NAMELESS:
-            reason = env._("%s further events have no id and source.", nameless - MAX_NAMELESS)
-            [entry] = lines.ingest([UnreadableEvent(str(uuid.uuid4()), reason)])["rejected"]
-            found["rejected"].append({**entry, "index": passed_over})
         if not taken:
             raise UserError(env._("The body has no events."))
-        return found
+        if nameless > MAX_NAMELESS:
+            reason = env._("%s further events have no id and source.", nameless - MAX_NAMELESS)
+            further = UnreadableEvent(str(uuid.uuid4()), reason)
+            rejected += lines._stage([further], positions=[passed_over])
+        accepted, duplicates, conflicts = lines._store_staged()
+        if conflicts:
+            # They are read once more: a body is not kept as events.
+            wanted = set(conflicts)
+            events = enumerate(self._read_body(env, name, packed, body))
+            rejected += lines._reject_conflicts(
+                {index: event for index, event in events if index in wanted}
+            )
+            sender.check_rejected(len(rejected) + max(nameless - MAX_NAMELESS, 0))
+        rejected.sort(key=lambda entry: entry["index"])
+        return {"accepted": accepted, "duplicates": duplicates, "rejected": rejected}
+
+    def _read_body(self, env, name, packed, body):
+        return env["reseller.usage.reader"]._read(name, io.BytesIO(body), packed)

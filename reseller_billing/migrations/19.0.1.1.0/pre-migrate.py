@@ -31,6 +31,11 @@ TEXTS = (
 
 def migrate(cr, version):
     _move_grants(cr)
+    # Made here it is there at once, however many days there are.
+    cr.execute(
+        "ALTER TABLE reseller_usage_daily ADD COLUMN IF NOT EXISTS version int4 NOT NULL DEFAULT 1"
+    )
+    cr.execute("ALTER TABLE reseller_usage_daily ALTER COLUMN version DROP DEFAULT")
     for model, names in RENAMED.items():
         for old, new in names.items():
             _rename_field(cr, model, old, new)

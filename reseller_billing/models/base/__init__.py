@@ -3,6 +3,7 @@
 from . import (
     base,
     intervals,
+    ir_cron,
     res_company,
     res_config_settings,
     res_currency,

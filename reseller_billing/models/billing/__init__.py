@@ -27,4 +27,6 @@ from . import (
     reseller_statement_review,
     reseller_statement_void,
     reseller_tax_change,
+    reseller_usage_coverage,
+    reseller_usage_daily,
 )

@@ -8,7 +8,6 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 from odoo.tools import SQL
 from odoo.tools.misc import format_datetime
 
-from ...tools import CRON_PATIENCE, USAGE_TURN, hold_turn
 from ..base.states import LIVE
 
 _logger = logging.getLogger(__name__)
@@ -297,35 +296,37 @@ class ResellerBillingRun(models.Model):
         runs = self.search([("state", "in", WORKING)], order="id")
         cron = self.env["ir.cron"]
         for run in runs:
-            remaining = run._count_remaining()
-            cron._commit_progress(remaining=remaining)
+            cron._report_batch(remaining=run._count_remaining())
             while run.state in WORKING:
-                before = remaining
-                remaining = run.with_company(run.company_id)._commit_batch()
-                left = cron._commit_progress(max(before - remaining, 1), remaining=remaining)
-                if remaining and remaining >= before:
-                    break  # others hold the accounts that are left
+                done, remaining = run.with_company(run.company_id)._commit_batch()
+                left = cron._report_batch(done, remaining=remaining)
+                if remaining and not done:
+                    break  # others hold the accounts that are left, and go on with them
                 if not left:
                     return
 
     def _commit_batch(self, limit=BATCH):
-        """Do one batch and commit it, in turn with usage that comes in in bulk.
+        """Do one batch and commit it; others may do theirs at the same time.
 
-        Use of days that are billed right now would fail this transaction again and again.
+        :return: (how many accounts were worked on, how many that are due remain)
+        """
+        return retrying(partial(self._do_batch, limit), self.env)
+
+    def _process_batch(self, limit=BATCH):
+        """Bill one batch of due accounts, without commit, see _do_batch.
 
         :return int: how many due accounts remain
         """
-        with hold_turn(self.env.cr, USAGE_TURN, self.company_id.id, CRON_PATIENCE):
-            return retrying(partial(self._process_batch, limit), self.env)
+        return self._do_batch(limit)[1]
 
-    def _process_batch(self, limit=BATCH):
+    def _do_batch(self, limit):
         """Bill one batch of due accounts, without commit.
 
         The accounts are locked first; those that another process holds are left to it. The batch is
         one savepoint: if it fails, it is repeated account by account, and an account that fails is
         parked with its reason. A serialization failure is raised again, for the caller to repeat.
 
-        :return int: how many due accounts remain
+        :return: see _commit_batch
         """
         self.ensure_one()
         self.env.flush_all()
@@ -342,7 +343,7 @@ class ResellerBillingRun(models.Model):
             stuck = self.parked_line_ids and not self.done_count
             over = "draft" if stuck else "done"
             self._move_to("prepared" if self.state == "preparing" else over)
-        return remaining
+        return len(rows), remaining
 
     def _lock_batch_sql(self, limit):
         """Return the query that locks the next batch: accounts, or previews that are approved."""

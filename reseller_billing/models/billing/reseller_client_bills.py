@@ -66,7 +66,7 @@ class ResellerClient(models.Model):
                     )
                 )
         self.company_id._conflict_with_prices()
-        self.lock_for_update()
+        self.lock_for_update(allow_referencing=True)
         self.invalidate_recordset(["state", "billed_until", "next_bill_date"])
         for client in self:
             today = client._today()
@@ -287,7 +287,7 @@ class ResellerClient(models.Model):
                           AND bucket.billing_date BETWEEN row.date_from
                               AND COALESCE(row.date_to, 'infinity')
                         WHERE bucket.client_id = client.id
-                          AND bucket.statement_id IS NULL)
+                          AND %(uncovered)s)
                    OR EXISTS (
                        SELECT FROM reseller_manual_charge item
                         WHERE item.client_id = client.id
@@ -315,6 +315,7 @@ class ResellerClient(models.Model):
             now=now,
             over=self._delay_over_sql(run, now, waiting),
             freed=SQL("FALSE") if waiting else self._freed_sql(run),
+            uncovered=self.env["reseller.usage.daily"]._uncovered_sql(),
         )
 
     @api.model

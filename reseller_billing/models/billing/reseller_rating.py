@@ -1,4 +1,4 @@
-from collections import namedtuple
+from collections import defaultdict, namedtuple
 from dataclasses import replace
 from datetime import date
 
@@ -31,8 +31,8 @@ class ResellerRating(models.AbstractModel):
 
         :param bills: {client id: rating.Bill}
         :param as_of: a day; bills that were booked later do not count, for the month's end
-        :return: ({client id: [rating.Charge]}, {(client id, feature id): days}, {client id:
-            [rating.Draw]}): days are of use that no bill covered before and this one does, without
+        :return: ({client id: [rating.Charge]}, {client id: [(bucket id, version)]}, {client id:
+            [rating.Draw]}): buckets are of use that no bill covered before and this one does, without
             use that nothing prices; draws are from lots of units
         """
         features = self._load_features(clients.company_id, clients=clients.ids)
@@ -41,7 +41,7 @@ class ResellerRating(models.AbstractModel):
         # A cycle may end, cut short, on the day before.
         bounds = {client: bill.since - rating.DAY for client, bill in bills.items()}
         for (client, _feature), days in uncovered.items():
-            bounds[client] = min(bounds[client], days[0])
+            bounds[client] = min(bounds[client], next(iter(days)))
         freed = self._find_freed(bills)
         later = {number: one for one in freed.values() for number in one._find_later().ids}
         prior = self._load_prior(bounds, as_of, later)
@@ -62,7 +62,7 @@ class ResellerRating(models.AbstractModel):
                 ):
                     continue
                 part = rating.FeatureBill(
-                    accounts[client.id], feature, bill, uncovered.get(key, ())
+                    accounts[client.id], feature, bill, list(uncovered.get(key, ()))
                 )
                 parts[key] = part
                 since = part.since
@@ -71,11 +71,11 @@ class ResellerRating(models.AbstractModel):
                     since = min(filter(None, (since, bill.rerate_from)))
                 if since and since <= bill.period_end:
                     wanted[key] = (since, bill.period_end)
-        usage = self._load_usage(wanted, as_of)
+        usage = self._load_usage(wanted, uncovered)
         prepaid = self._load_prepaid(wanted, as_of)
         charges = {client.id: [] for client in clients}
         draws = {client.id: [] for client in clients}
-        covered = {}
+        covered = defaultdict(list)
         nothing = rating.Usage([])
         for key, part in parts.items():
             charged, drawn = part.charges(
@@ -88,7 +88,9 @@ class ResellerRating(models.AbstractModel):
             charges[key[0]] += [own._keep_to_days(one) for one in charged] if own else charged
             draws[key[0]] += drawn
             if key in uncovered:
-                covered[key] = part.priced(uncovered[key])
+                days = uncovered[key]
+                for day in part.priced(list(days)):
+                    covered[key[0]] += days[day]
         return charges, covered, draws
 
     def _find_freed(self, bills):
@@ -135,21 +137,20 @@ class ResellerRating(models.AbstractModel):
             bills[client] = rating.Bill(tomorrow, today, tomorrow, rounding)
         # Of lots is left what no use draws that is not billed yet, of earlier cycles as well.
         holders = self._find_lot_holders(bills) if have_lots else set()
-        late = {}
-        if holders:
-            late = self._load_uncovered({client: bills[client] for client, _feature in holders})
+        drawing = bills if lot else {client: bills[client] for client, _feature in holders}
+        uncovered = self._load_uncovered(drawing) if drawing else {}
         parts, wanted = {}, {}
         for client, account, currency, today, _rounding in metered:
             for (priced_in, feature_id), feature in features.items():
                 if priced_in != currency:
                     continue
                 key = client, feature_id
-                days = late.get(key, ()) if key in holders else ()
+                days = list(uncovered.get(key, ())) if key in holders else ()
                 part = rating.FeatureBill(account, feature, bills[client], days)
                 if part.since and part.since <= today:
                     parts[key] = part
                     wanted[key] = (part.since, today)
-        usage = self._load_usage(wanted)
+        usage = self._load_usage(wanted, uncovered)
         prepaid = self._load_prepaid({key: wanted[key] for key in holders if key in wanted})
         states = {}
         for key, part in parts.items():
@@ -217,12 +218,13 @@ class ResellerRating(models.AbstractModel):
                        trim_scale(%s)::text
                   FROM reseller_usage_daily bucket
                   JOIN reseller_feature feature ON feature.id = bucket.feature_id
-                 WHERE bucket.client_id = %s AND bucket.statement_id IS NULL
+                 WHERE bucket.client_id = %s AND %s
                    AND NOT bucket.feature_id = ANY(%s) AND bucket.billing_date <= %s
                  GROUP BY bucket.feature_id, feature.aggregation
                 """,
                 self.env["reseller.usage.daily"]._counted_together_sql(),
                 client.id,
+                self.env["reseller.usage.daily"]._uncovered_sql(),
                 priced,
                 today,
             )

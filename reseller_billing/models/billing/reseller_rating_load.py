@@ -219,37 +219,21 @@ class ResellerRating(models.AbstractModel):
             day=as_of,
         )
 
-    def _uncovered_sql(self, as_of):
-        """Return a condition on `bucket`: no bill covered it, as the books knew them on a day."""
-        return SQL(
-            """
-            NOT EXISTS (SELECT FROM reseller_statement statement
-                         WHERE statement.id = bucket.statement_id AND %(known)s)
-            -- Nor one that a credit note has made void since, be it billed again or not.
-            AND NOT EXISTS (SELECT FROM reseller_statement former
-                              JOIN reseller_statement statement
-                                ON statement.client_id = former.client_id
-                               AND statement.kind = former.kind
-                               AND statement.bill_date = former.bill_date
-                             WHERE former.id = bucket.former_statement_id AND %(known)s)
-            """,
-            known=self._known_sql(as_of),
-        )
-
     def _load_uncovered(self, bills, as_of=None):
-        """Return {(client id, feature id): days} of use that no bill covers as it stands.
+        """Return {(client id, feature id): {day: [(bucket id, version)]}} of use that no bill covers as it
+        stands, in order of days.
 
         :param bills: {client id: rating.Bill}
         :param as_of: a day; bills that were booked later do not count
         """
-        uncovered = SQL("bucket.statement_id IS NULL")
-        if as_of:
-            uncovered = self._uncovered_sql(as_of)
-        rows = self.env.execute_query(
+        found = {}
+        for client, feature, *buckets in self.env.execute_query(
             SQL(
                 """
                 SELECT bucket.client_id, bucket.feature_id,
-                       array_agg(DISTINCT bucket.billing_date ORDER BY bucket.billing_date)
+                       array_agg(bucket.billing_date ORDER BY bucket.billing_date, bucket.id),
+                       array_agg(bucket.id ORDER BY bucket.billing_date, bucket.id),
+                       array_agg(bucket.version ORDER BY bucket.billing_date, bucket.id)
                   FROM unnest(%s::int[], %s::date[]) AS bill (client_id, until)
                   JOIN reseller_usage_daily bucket
                     ON bucket.client_id = bill.client_id
@@ -259,10 +243,13 @@ class ResellerRating(models.AbstractModel):
                 """,
                 list(bills),
                 [bill.period_end for bill in bills.values()],
-                uncovered,
+                self.env["reseller.usage.daily"]._uncovered_sql(as_of),
             )
-        )
-        return {(client, feature): days for client, feature, days in rows}
+        ):
+            days = found[client, feature] = {}
+            for day, number, version in zip(*buckets, strict=True):
+                days.setdefault(day, []).append((number, version))
+        return found
 
     def _load_prior(self, bounds, as_of=None, later=None):
         """Return {(client id, feature id): {rating.Key: rating.Billed}}.
@@ -371,23 +358,26 @@ class ResellerRating(models.AbstractModel):
         """
         return {}
 
-    def _load_usage(self, wanted, as_of=None):
+    def _load_usage(self, wanted, uncovered=None):
         """Return {(client id, feature id): rating.Usage} from a day up to a day.
 
         :param wanted: {(client id, feature id): (first day, last day)}
-        :param as_of: a day; bills that were booked later do not cover any use
+        :param uncovered: see _load_uncovered: the use that is new to bills; None where nobody asks
         """
         if not wanted:
             return {}
-        uncovered = SQL("bucket.statement_id IS NULL")
-        if as_of:
-            uncovered = self._uncovered_sql(as_of)
+        unbilled = {
+            number
+            for days in (uncovered or {}).values()
+            for buckets in days.values()
+            for number, _version in buckets
+        }
         rows = defaultdict(list)
-        for client, feature, day, level, quantity, unbilled in self.env.execute_query(
+        for client, feature, day, level, quantity, number in self.env.execute_query(
             SQL(
                 """
                 SELECT bucket.client_id, bucket.feature_id, bucket.billing_date, bucket.level_id,
-                       (%s)::text, %s
+                       (%s)::text, bucket.id
                   FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[])
                        AS wanted (client_id, feature_id, since, until)
                   JOIN reseller_usage_daily bucket
@@ -401,13 +391,12 @@ class ResellerRating(models.AbstractModel):
                           level.sequence NULLS FIRST, level.id
                 """,
                 self.env["reseller.usage.daily"]._counted_sql(),
-                uncovered,
                 [client for client, _feature in wanted],
                 [feature for _client, feature in wanted],
                 [first for first, _last in wanted.values()],
                 [last for _first, last in wanted.values()],
             )
         ):
-            row = rating.UsageRow(day, level, Decimal(quantity), unbilled)
+            row = rating.UsageRow(day, level, Decimal(quantity), number in unbilled)
             rows[client, feature].append(row)
         return {key: rating.Usage(rows[key]) for key in wanted}

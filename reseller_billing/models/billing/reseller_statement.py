@@ -3,7 +3,6 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import SQL
 
 from ... import rating
 from ..base.states import IS_LIVE, LIVE
@@ -398,43 +397,17 @@ class ResellerStatement(models.Model):
         return statements
 
     def _cover_usage(self, covered):
-        """Mark the use that these bills have rated as covered by them.
+        """Have these bills cover the use that they have rated, as they have read it.
 
-        A bucket that an event changes at the same time fails one of the two transactions, which is
-        then repeated: an event cannot fall between two bills.
-
-        :param covered: {(client id, feature id): days}
+        :param covered: {client id: [(bucket id, version)]}
         """
-        self._mark_usage(covered, SQL.identifier("statement_id"))
-
-    def _mark_usage(self, covered, column):
-        """Write these statements into a column of the buckets that no bill covers yet."""
-        statements = {statement.client_id.id: statement.id for statement in self}
-        rows = [
-            (statements[client], client, feature, day)
-            for (client, feature), days in covered.items()
-            for day in days
-        ]
-        if not rows:
-            return
-        self.env.flush_all()
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE reseller_usage_daily bucket
-                   SET %s = rated.statement_id
-                  FROM unnest(%s::int[], %s::int[], %s::int[], %s::date[])
-                       AS rated (statement_id, client_id, feature_id, day)
-                 WHERE bucket.client_id = rated.client_id
-                   AND bucket.feature_id = rated.feature_id
-                   AND bucket.billing_date = rated.day
-                   AND bucket.statement_id IS NULL
-                """,
-                column,
-                *(list(values) for values in zip(*rows, strict=True)),
-            )
+        self.env["reseller.usage.coverage"]._cover(
+            [
+                (bucket, statement.client_id.id, version, statement.id)
+                for statement in self
+                for bucket, version in covered.get(statement.client_id.id, ())
+            ]
         )
-        self.env["reseller.usage.daily"].invalidate_model(["statement_id"])
 
     def _move_on(self, bills):
         """Set the accounts to their next bill, and close those that had their final one."""

@@ -17,6 +17,11 @@ class ResellerStatement(models.Model):
         help="Of a preview: the lots, days, levels and units that it would draw, exact as text.",
     )
 
+    rated_use = fields.Json(
+        readonly=True,
+        help="Of a preview: the buckets of use that it has rated, with their versions.",
+    )
+
     previous_amount = fields.Monetary(
         string="Last Bill", readonly=True, help="What the account's last bill of this kind came to."
     )
@@ -56,10 +61,11 @@ class ResellerStatement(models.Model):
             ]
         )
         statements._add_charges(charges, preview=True)
-        statements._mark_usage(covered, SQL.identifier("preview_id"))
         statements._compare()
         for statement in statements:
-            statement.unit_draws = self._pack_draws(draws[statement.client_id.id])
+            number = statement.client_id.id
+            statement.unit_draws = self._pack_draws(draws[number])
+            statement.rated_use = covered.get(number)
         for number, basis in statements._get_bases().items():
             statements.browse(number).basis = basis
         return self.browse(statements.ids)
@@ -224,18 +230,8 @@ class ResellerStatement(models.Model):
             statement.charge_ids.manual_charge_id.statement_id = statement
         self.state = "approved"
         self.flush_recordset()
-        # Buckets that an event has changed since have lost the mark: the next bill rates them.
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE reseller_usage_daily
-                   SET statement_id = preview_id
-                 WHERE preview_id = ANY(%s) AND statement_id IS NULL
-                """,
-                self.ids,
-            )
-        )
-        self.env["reseller.usage.daily"].invalidate_model(["statement_id"])
+        # What an event has changed since has another version: the next bill rates it.
+        self._cover_usage({one.client_id.id: one.rated_use or () for one in self})
         self._move_on(bills)
         self._invoice(self._unpack_draws(), run.date)
 

@@ -3,7 +3,6 @@ from dataclasses import replace
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import SQL
 
 from ..base.states import LIVE
 from .account_move_line import BILLING
@@ -132,7 +131,8 @@ class ResellerStatement(models.Model):
         if not live:
             return
         # A run must not bill an account while its last bill is taken back.
-        live.client_id.sudo().lock_for_update()  # rights are the caller's
+        live.client_id.sudo().lock_for_update(allow_referencing=True)  # rights are the caller's
+        live.client_id._take_turn()
         # Bills by hand claim no period: they stand apart.
         chain = live.filtered(lambda statement: statement.kind != "manual")
         for client, statements in chain.grouped("client_id").items():
@@ -168,15 +168,9 @@ class ResellerStatement(models.Model):
         items_sudo.filtered("is_of_invoice").is_withdrawn = True
         items_sudo.statement_id = False
         live.sudo().state = "void"  # as above
-        self.env.flush_all()
-        self.env.cr.execute(
-            SQL(
-                "UPDATE reseller_usage_daily SET statement_id = NULL, former_statement_id = "
-                "COALESCE(former_statement_id, statement_id) WHERE statement_id = ANY(%s)",
-                live.ids,
-            )
+        self.env["reseller.usage.coverage"]._free(
+            {one.id: date or one.invoice_id.date or one.bill_date for one in live}
         )
-        self.env["reseller.usage.daily"].invalidate_model(["statement_id", "former_statement_id"])
         live._after_void(date)
 
     def _before_void(self, frees, date):

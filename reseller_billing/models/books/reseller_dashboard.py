@@ -55,6 +55,7 @@ class ResellerDashboard(models.AbstractModel):
         parked = Domain("id", "in", self._find_parked())
         rejected = Domain("state", "=", "open") & Domain("company_id", "in", companies)
         unpriced = Domain("is_unpriced", "=", True) & Domain("company_id", "in", companies)
+        unreachable = Domain("is_unreachable", "=", True) & Domain("company_id", "in", companies)
         failed = Domain("send_state", "in", FAILED) & Domain("company_id", "in", companies)
         failed &= Domain("state", "in", LIVE)
         prepared = Domain("state", "=", "prepared") & Domain("company_id", "in", companies)
@@ -98,6 +99,13 @@ class ResellerDashboard(models.AbstractModel):
                 "reseller_billing.reseller_usage_daily_action_unpriced",
                 unpriced,
                 level="warning",
+            ),
+            self._tile(
+                "unreachable",
+                self.env._("Days of use that no bill will reach"),
+                self.env["reseller.usage.daily"].search_count(unreachable),
+                "reseller_billing.reseller_usage_daily_action_unreachable",
+                unreachable,
             ),
             self._tile(
                 "rejected",

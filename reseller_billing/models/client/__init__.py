@@ -16,5 +16,6 @@ from . import (
     reseller_client_move,
     reseller_client_part,
     reseller_client_service,
+    reseller_client_turn,
     reseller_reseller,
 )

@@ -248,6 +248,8 @@ class ResellerClient(models.Model):
                         )
                     )
         self._give_cycle({name: vals[name] for name in CYCLE if name in vals})
+        if "tz" in vals:
+            self._keep_usage_out()
         done = super().write(vals)
         if "billing_start" in vals:
             self._follow_service()

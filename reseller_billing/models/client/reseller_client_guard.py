@@ -31,6 +31,7 @@ class ResellerClient(models.Model):
     def _guard_billed_days(self, what):
         """Refuse, at the end, what alters billed days of service, group or enrolment."""
         self._conflict_with_others()
+        self._keep_usage_out()
         before = {
             client: (client._billed_service(), client._billed_cycle())
             for client in self

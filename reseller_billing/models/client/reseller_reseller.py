@@ -131,6 +131,8 @@ class ResellerReseller(models.Model):
                             reseller.display_name,
                         )
                     )
+        if "tz" in vals:
+            self.with_context(active_test=False).client_ids._keep_usage_out()
         result = super().write(vals)
         if "currency_id" in vals:
             self.with_context(active_test=False).client_ids._sync_contracts()

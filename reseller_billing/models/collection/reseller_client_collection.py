@@ -225,7 +225,7 @@ class ResellerClient(models.Model):
         retrying(transactions._tell_unanswered, self.env)
         for transaction in transactions._find_claimed():
             transaction._send_claimed()  # claimed by hand, or left by a run that was stopped
-            if not cron._commit_progress(1, remaining=1):
+            if not cron._report_batch(1, remaining=1):
                 return
         failed = set()
         while wanted := [
@@ -236,9 +236,9 @@ class ResellerClient(models.Model):
             for number, (client, invoice) in enumerate(wanted, 1):
                 if not client._collect(invoice):
                     failed.add(client.id)
-                if not cron._commit_progress(1, remaining=len(wanted) - number + 1):
+                if not cron._report_batch(1, remaining=len(wanted) - number + 1):
                     return
-        cron._commit_progress(remaining=0)
+        cron._report_batch()
 
     def _collect(self, invoice):
         """Claim and send a charge, and commit each; return whether it was sent.

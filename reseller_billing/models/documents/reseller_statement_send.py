@@ -78,12 +78,12 @@ class ResellerStatement(models.Model):
         """Send what is queued, some statements a transaction."""
         cron = self.env["ir.cron"]
         remaining = self.search_count(QUEUED)
-        cron._commit_progress(remaining=remaining)
+        cron._report_batch(remaining=remaining)
         while remaining:
             done = retrying(self._send_batch, self.env)
             remaining = self.search_count(QUEUED)
             # What another process is sending is left to it.
-            if not done or not cron._commit_progress(done, remaining=remaining):
+            if not done or not cron._report_batch(done, remaining=remaining):
                 return
 
     @api.model

@@ -7,6 +7,7 @@ from odoo.tools import SQL
 
 from ... import rating
 from ..usage.reseller_usage_line import _is_key
+from ..usage.reseller_usage_line_lookup import HELD
 
 # What an event of `consume` may say.
 CONSUMED = frozenset(("id", "source", "feature", "quantity", "level", "properties"))
@@ -175,7 +176,7 @@ class ResellerClient(models.Model):
         asked = client._parse_quantity(event.get("quantity"))
         if not (_as_key(event.get("id")) and _as_key(event.get("source"))):
             raise UserError(self.env._("Name the event by its id and source, as texts."))
-        self._conflict_with_others()
+        client._take_turn()
         lines_sudo = lines.sudo()  # nor use; whoever sends an event may know that it is there
         before = lines_sudo._find_sent(client.company_id, event["source"], event["id"])
         answer, refills = self._authorize(
@@ -194,7 +195,8 @@ class ResellerClient(models.Model):
         if not answer["allowed"]:
             return answer
         now = fields.Datetime.now()
-        outcome = lines._ingest(
+        # Who changes the account's days of service takes a turn as well.
+        outcome = lines.with_context(reseller_held=HELD)._ingest(
             [{**event, "client": client.ref, "quantity": str(asked), "time": f"{now.isoformat()}Z"}]
         )
         if outcome["rejected"]:

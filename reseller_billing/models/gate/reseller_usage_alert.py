@@ -89,7 +89,7 @@ class ResellerUsageAlert(models.Model):
                   JOIN reseller_client client ON client.id = bucket.client_id
                  WHERE client.company_id = %s AND client.state = 'active'
                    AND bucket.feature_id = ANY(%s)
-                   AND bucket.statement_id IS NULL
+                   AND bucket.is_pending
                 """,
                 company.id,
                 features.ids,

@@ -83,11 +83,11 @@ class ResellerLockout(models.Model):
             for ids in split_every(BATCH, self.env[name]._find_lockout_candidates(), list)
         ]
         remaining = sum(len(ids) for _name, ids in found)
-        cron._commit_progress(remaining=remaining)
+        cron._report_batch(remaining=remaining)
         for name, ids in found:
             retrying(partial(self._evaluate, self.env[name].browse(ids).exists()), self.env)
             remaining -= len(ids)
-            if not cron._commit_progress(len(ids), remaining=remaining):
+            if not cron._report_batch(len(ids), remaining=remaining):
                 return
 
     @api.model

@@ -129,7 +129,7 @@ class AccountMove(models.Model):
             except Exception as error:
                 self.env.cr.rollback()
                 _logger.warning("Offer %s does not follow its tax rate: %s", offer.id, error)
-            if not cron._commit_progress(1, remaining=len(offers) - number):
+            if not cron._report_batch(1, remaining=len(offers) - number):
                 return
 
     def _follow_rates_today(self):

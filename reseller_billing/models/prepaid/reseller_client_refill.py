@@ -271,7 +271,7 @@ class ResellerClient(models.Model):
                 self.env.cr.rollback()
                 _logger.warning("Account %s cannot be refilled: %s", client.id, error)
                 retrying(partial(client._hold_refill, str(error)), self.env)
-            if not cron._commit_progress(1, remaining=len(due) - number):
+            if not cron._report_batch(1, remaining=len(due) - number):
                 return
 
     def _refill(self):

@@ -264,6 +264,7 @@ class ResellerClient(models.Model):
         """
         self.ensure_one()
         self._conflict_with_others()
+        self._take_turn()
         today = self._today()
         lots = self._keep_to_payer(self._load_own_lots(today, today), self._get_debtor())
         taken = self._take(rating.exact_of(amount), lots)
@@ -284,6 +285,7 @@ class ResellerClient(models.Model):
         """
         self.ensure_one()
         self._conflict_with_others()
+        self._take_turn()
         taken, taxed = {}, []
         for lot, left, cost in self._load_own_lots():
             vals = {

@@ -122,6 +122,7 @@ class ResellerLotMixin(models.AbstractModel):
         """
         standing = self.filtered(lambda one: one.state != "canceled")
         standing.client_id._conflict_with_others()  # with bills, which may be drawing at this moment
+        standing.client_id._take_turn()
         for lot in standing:
             invoice_sudo = lot.charge_id.statement_id.invoice_id.sudo()  # as its payments
             if invoice_sudo.transaction_ids.filtered(lambda tx: tx._is_in_flight()):

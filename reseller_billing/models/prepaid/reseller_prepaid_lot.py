@@ -205,6 +205,7 @@ class ResellerPrepaidLot(models.Model):
         items_sudo = self.env["reseller.manual.charge"].sudo()  # lots are closed to all users
         for lot in self:
             lot.client_id._conflict_with_others()
+            lot.client_id._take_turn()
             lot.invalidate_recordset()
             if lot.state != "open" or not lot.cost_left:
                 raise UserError(

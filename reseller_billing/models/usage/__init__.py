@@ -10,6 +10,7 @@ from . import (
     reseller_usage_import_focus,
     reseller_usage_key,
     reseller_usage_line,
+    reseller_usage_line_lookup,
     reseller_usage_line_parse,
     reseller_usage_line_store,
     reseller_usage_line_void,

@@ -27,41 +27,18 @@ class ResellerUsageDaily(models.Model):
         string="Last Value", readonly=True, min_display_digits=0, aggregator=None
     )
     last_at = fields.Datetime(readonly=True, help="When the last value was taken, UTC.")
-    statement_id = fields.Many2one(
-        "reseller.statement",
-        readonly=True,
-        ondelete="set null",
-        help="The statement that covers this use as it stands. "
-        "Empty: not billed yet, changed since, or unpriced.",
+    version = fields.Integer(
+        required=True, readonly=True, default=1, help="How often this use has changed."
     )
-
-    former_statement_id = fields.Many2one(
-        "reseller.statement",
+    is_pending = fields.Boolean(
         readonly=True,
-        ondelete="set null",
-        help="The first statement that covered this use as it stands and is void since: the books of days "
-        "before know it.",
-    )
-    preview_id = fields.Many2one(
-        "reseller.statement",
-        readonly=True,
-        ondelete="set null",
-        help="The preview of a run that has rated this use as it stands.",
-    )
-
-    is_unpriced = fields.Boolean(
-        compute="_compute_is_unpriced",
-        search="_search_is_unpriced",
-        help="No price of any level holds for this client, feature and day.",
+        help="This use has changed since it was last looked at whether bills cover it.",
     )
 
     _bucket_uniq = models.UniqueIndex(
         "(client_id, feature_id, COALESCE(level_id, 0), billing_date)"
     )
-    _uncovered = models.Index("(client_id, billing_date) WHERE statement_id IS NULL")
-    _statement = models.Index("(statement_id) WHERE statement_id IS NOT NULL")
-    _former = models.Index("(former_statement_id) WHERE former_statement_id IS NOT NULL")
-    _preview = models.Index("(preview_id) WHERE preview_id IS NOT NULL")
+    _pending = models.Index("(client_id, billing_date) WHERE is_pending")
 
     def init(self):
         """Leave room on the table's pages: each batch of a day changes its buckets, and a row that
@@ -97,38 +74,3 @@ class ResellerUsageDaily(models.Model):
                  ELSE sum(bucket.quantity) END
             """
         )
-
-    def _compute_is_unpriced(self):
-        unpriced = set(self.search([("id", "in", self.ids), ("is_unpriced", "=", True)]).ids)
-        for bucket in self:
-            bucket.is_unpriced = bucket.id in unpriced
-
-    def _search_is_unpriced(self, operator, value):
-        if operator != "in":
-            return NotImplemented
-        query = SQL(
-            """
-            SELECT bucket.id
-              FROM reseller_usage_daily bucket
-              JOIN reseller_client client ON client.id = bucket.client_id
-              JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
-              LEFT JOIN reseller_client_membership membership
-                ON membership.client_id = bucket.client_id
-               AND daterange(membership.date_from, membership.date_to, '[]')
-                   @> bucket.billing_date
-             WHERE bucket.statement_id IS NULL
-               AND NOT EXISTS (
-                   SELECT FROM reseller_price_rule rule
-                    WHERE rule.active
-                      AND rule.feature_id = bucket.feature_id
-                      AND rule.company_id = bucket.company_id
-                      AND rule.currency_id = reseller.currency_id
-                      AND daterange(rule.date_from, rule.date_to, '[]') @> bucket.billing_date
-                      AND COALESCE(rule.client_id, bucket.client_id) = bucket.client_id
-                      AND COALESCE(rule.reseller_id, reseller.id) = reseller.id
-                      AND (rule.group_id IS NULL OR rule.group_id = membership.group_id))
-            """
-        )
-        self.env["reseller.price.rule"].flush_model()
-        self.env["reseller.client.membership"].flush_model()
-        return [("id", "in" if True in value else "not in", query)]

@@ -7,7 +7,7 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 from odoo.tools import SQL
 from odoo.tools.misc import split_every
 
-from ...tools import CRON_PATIENCE, USAGE_TURN, hold_turn
+from ...tools import read_committed
 from .reseller_usage_import import BATCH, COUNTS, SHOWN, _Outcome
 
 _logger = logging.getLogger(__name__)
@@ -23,17 +23,16 @@ class ResellerUsageImport(models.Model):
         """Take long files in, one batch a transaction; one that was stopped goes on where it was."""
         cron = self.env["ir.cron"]
         for one in self.search([("state", "=", "running")], order="id"):
-            cron._commit_progress(remaining=one.row_count - one.rows_done)
+            if not cron._report_batch(remaining=max(one.row_count - one.rows_done, 1)):
+                return  # a file is read from its first row each time: that pays for many batches
             try:
                 if one.replaces:
-                    with hold_turn(self.env.cr, USAGE_TURN, one.company_id.id, CRON_PATIENCE):
-                        retrying(one._take_whole, self.env)
-                    cron._commit_progress(one.row_count, remaining=0)
+                    one._work(one._take_whole)
+                    cron._report_batch(one.row_count, remaining=0)
                     continue
                 for batch in split_every(BATCH, one._read_events(one.last_row), list):
-                    with hold_turn(self.env.cr, USAGE_TURN, one.company_id.id, CRON_PATIENCE):
-                        retrying(partial(one._take, batch), self.env)
-                    if not cron._commit_progress(
+                    one._work(partial(one._take, batch))
+                    if not cron._report_batch(
                         len(batch), remaining=max(one.row_count - one.rows_done, 0)
                     ):
                         return
@@ -46,7 +45,17 @@ class ResellerUsageImport(models.Model):
                 if not isinstance(error, UserError):
                     _logger.exception("Usage file %s cannot be taken in", one.id)
                 one.write({"state": "failed", "failure": str(error)})
-            cron._commit_progress(remaining=0)
+            cron._report_batch(remaining=0)
+
+    def _work(self, function):
+        """Call a function in a transaction of its own, again where others are at work on the same."""
+
+        def work():
+            read_committed(self.env.cr)
+            function()
+
+        self.env.cr.commit()  # pylint: disable=invalid-commit  # what has read the file, or counted
+        retrying(work, self.env)
 
     def _create_missing(self):
         """Make what the rows name and Odoo lacks, where that is asked for.

@@ -41,6 +41,8 @@ COLUMNS = (
 KEYED = SQL("line.is_released IS NOT TRUE")
 # Of what keeps events from being voided: so many are named.
 NAMED = 10
+# So many rows of a new table the planner has to be told of.
+MANY = 5000
 
 
 class Refusal(ValueError):
@@ -194,29 +196,32 @@ class ResellerUsageLine(models.Model):
         :param kept: for each event, values of its rejection should it be rejected
         :param scope: the open Scope that the events replace, see `_open_scope`
         """
-        company = self.env.company.sudo()  # who sends reads no settings
-        rows, rejected = self._parse_events(events, company)
-        accepted, duplicates = 0, 0
-        if rows:
-            imports = [one.get("import_id") or None for one in kept or [{}] * len(events)]
-            self._copy_events([(*row, imports[row[0]]) for row in rows])
-            if scope:
-                self._exchange(company, scope)
-            [(accepted,)] = self.env.execute_query(self._store_events_sql(company))
-            if accepted:
-                self.env["reseller.usage.rejection"]._close_taken_in(company)
-            duplicates = len(rows) - accepted
-            if duplicates:
-                of_file = any(one.get("import_id") for one in kept or ())
-                conflicts = self.env.execute_query(self._conflicts_sql(company, of_file))
-                duplicates -= len(conflicts)
-                reason = self.env._("This event is stored already, with other content.")
-                rejected += [(index, reason, "conflict") for (index,) in conflicts]
-            self.env["reseller.usage.daily"].invalidate_model()
-        rejected.sort()
+        self._open_intake()
+        rejected = self._stage(events, kept)
+        accepted, duplicates, conflicts = self._store_staged(scope)
+        rejected += self._reject_conflicts({index: events[index] for index in conflicts}, kept)
         if rejected and scope:
             # What cannot be taken in as it comes now stays as it came before.
-            self._mark_delivered([events[index] for index, _reason, _kind in rejected])
+            self._mark_delivered([events[entry["index"]] for entry in rejected])
+        return {
+            "accepted": accepted,
+            "duplicates": duplicates,
+            "rejected": sorted(rejected, key=lambda entry: entry["index"]),
+        }
+
+    def _stage(self, events, kept=None, positions=None):
+        """Lay events beside those of this intake that came before; `_store_staged` stores them all.
+
+        :param kept: see `_ingest`
+        :param positions: the index of each event in what was sent; as they come where None
+        :return: what is rejected, and kept as such, as `ingest` has it
+        """
+        company = self.env.company.sudo()  # who sends reads no settings
+        positions = positions or range(len(events))
+        rows, rejected = self._parse_events(events, company)
+        if rows:
+            imports = [one.get("import_id") or None for one in kept or [{}] * len(events)]
+            self._copy_events([(positions[index], *rest, imports[index]) for index, *rest in rows])
         if rejected:
             self.env["reseller.usage.rejection"]._keep(
                 company,
@@ -228,14 +233,61 @@ class ResellerUsageLine(models.Model):
                     for index, reason, kind in rejected
                 ],
             )
-        return {
-            "accepted": accepted,
-            "duplicates": duplicates,
-            "rejected": [
-                {"index": index, "id": _event_id(events[index]), "reason": reason}
-                for index, reason, _kind in rejected
+        return [
+            {"index": positions[index], "id": _event_id(events[index]), "reason": reason}
+            for index, reason, _kind in rejected
+        ]
+
+    def _store_staged(self, scope=None):
+        """Store all that is staged, at once and in the order of its keys.
+
+        :param scope: see `_ingest`
+        :return: (how many were stored, how many were there already, the indices of those that were
+            there with other content)
+        """
+        company = self.env.company.sudo()  # as in _stage
+        if scope:
+            self._exchange(company, scope)
+        [(staged, of_file)] = self.env.execute_query(
+            SQL("SELECT count(*), count(import_id) > 0 FROM reseller_usage_batch")
+        )
+        if not staged:
+            return 0, 0, []
+        if staged > MANY:
+            self.env.cr.execute("ANALYZE reseller_usage_batch")
+        [(accepted,)] = self.env.execute_query(self._store_events_sql(company))
+        if accepted:
+            self.env["reseller.usage.rejection"]._close_taken_in(company)
+        conflicts = []
+        if accepted < staged:
+            rows = self.env.execute_query(self._conflicts_sql(company, of_file))
+            conflicts = [index for (index,) in rows]
+        self.env["reseller.usage.daily"].invalidate_model()
+        return accepted, staged - accepted - len(conflicts), conflicts
+
+    def _reject_conflicts(self, events, kept=None):
+        """Keep events as rejected that are stored with other content; return them as `ingest` has it.
+
+        :param events: {index: event}
+        :param kept: see `_ingest`
+        """
+        if not events:
+            return []
+        reason = self.env._("This event is stored already, with other content.")
+        self.env["reseller.usage.rejection"]._keep(
+            self.env.company,
+            [
+                (
+                    event,
+                    {"reason": reason, "kind": "conflict", **(kept[index] if kept else {})},
+                )
+                for index, event in events.items()
             ],
-        }
+        )
+        return [
+            {"index": index, "id": _event_id(event), "reason": reason}
+            for index, event in events.items()
+        ]
 
 
 def _lookup(table, key):

@@ -5,12 +5,10 @@ from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from odoo import api, models
-from odoo.tools import SQL
 
 from .reseller_usage_line import (
     AHEAD,
     DECIMAL,
-    KEYED,
     MAX_DECIMALS,
     MAX_LENGTH,
     MAX_PROPERTIES,
@@ -281,55 +279,6 @@ class ResellerUsageLine(models.Model):
             )
         return found[2:4]
 
-    def _load_corrected(self, events, company):
-        """Return {(source, id): [client, feature, level, day, left, ids]} of events that others
-        correct: what their corrections have left of their quantity, and the ids of corrections that
-        are counted off it.
-
-        None where no event corrects another.
-        """
-        correcting = [event for event in events if type(event) is dict and event.get("corrects")]
-        if not correcting:
-            return None
-        keys = {
-            (event.get("source"), event["corrects"])
-            for event in correcting
-            if _is_key(event.get("source")) and _is_key(event["corrects"])
-        }
-        return {
-            (source, number): [*row, max(Decimal(left), Decimal(0)), set(ids)]
-            for source, number, *row, left, ids in self.env.execute_query(
-                SQL(
-                    """
-                    SELECT line.source, line.external_id, line.client_id, line.feature_id,
-                           line.level_id, line.billing_date,
-                           (line.quantity + COALESCE(made.quantity, 0))::text,
-                           COALESCE(made.ids, '{}')
-                      FROM unnest(%s::varchar[], %s::varchar[]) AS wanted (source, external_id)
-                      JOIN reseller_usage_line line
-                        ON line.company_id = %s
-                       AND line.source = wanted.source
-                       AND line.external_id = wanted.external_id
-                       AND line.voided_at IS NULL
-                       AND %s
-                      LEFT JOIN LATERAL (
-                           SELECT sum(other.quantity) AS quantity,
-                                  array_agg(other.external_id) AS ids
-                             FROM reseller_usage_line other
-                            WHERE other.company_id = line.company_id
-                              AND other.source = line.source
-                              AND other.corrects = line.external_id
-                              AND other.voided_at IS NULL
-                           ) made ON TRUE
-                    """,
-                    [source for source, _number in keys],
-                    [number for _source, number in keys],
-                    company.id,
-                    KEYED,
-                )
-            )
-        }
-
     def _parse_time(self, value, latest):
         try:
             day, clock, seconds, fraction, offset = RFC3339.fullmatch(value).groups()
@@ -410,89 +359,3 @@ class ResellerUsageLine(models.Model):
         if ZERO_CHARACTER.search(text):
             raise Refusal("properties", self.env._("The properties hold a zero character."))
         return text
-
-    @api.model
-    def _rejected_from_sql(self):
-        """Hook: return an expression for the moment from which events of `client` are rejected."""
-        return SQL("NULL::timestamp")
-
-    def _load_codes(self, events, company):
-        """Return what the events' codes stand for: clients, features and levels."""
-        objects = [event for event in events if type(event) is dict]
-        refs = {event.get("client") for event in objects if _is_key(event.get("client"))}
-        codes = {event.get("feature") for event in objects if _is_key(event.get("feature"))}
-        key_sudo = self.env["reseller.usage.key"]._get_current()
-        self.env.flush_all()
-        clients = {}
-        for (
-            ref,
-            former,
-            moved,
-            client_id,
-            tz,
-            until,
-            starts,
-            locked_at,
-            firsts,
-            lasts,
-        ) in self.env.execute_query(
-            SQL(
-                """
-                SELECT client.ref, client.former_ref, client.former_until, client.id,
-                       COALESCE(client.tz, reseller.tz), client.billed_until, client.billing_start,
-                       %(locked_at)s,
-                       array_agg(membership.date_from), array_agg(membership.date_to)
-                  FROM reseller_client client
-                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
-                  JOIN reseller_client_membership membership ON membership.client_id = client.id
-                 WHERE client.company_id = %(company)s AND client.state != 'draft'
-                   AND (client.ref = ANY(%(refs)s) OR client.former_ref = ANY(%(refs)s))
-                   AND %(allowed)s
-                 GROUP BY client.id, reseller.tz
-                 ORDER BY client.former_ref IS NULL, client.id
-                """,
-                company=company.id,
-                refs=list(refs),
-                allowed=key_sudo._clients_sql(),
-                locked_at=self._rejected_from_sql(),
-            )
-        ):
-            service = list(zip(firsts, lasts, strict=True))
-            rest = (until, starts, locked_at)
-            # The account that bears a reference now comes last: its days give the reasons.
-            if ref in refs:
-                clients.setdefault(ref, []).append((client_id, tz, service, *rest))
-            if former in refs:
-                # Served again, it is so by its own reference: the former one is another's.
-                before = [
-                    (first, min(last or moved, moved)) for first, last in service if first <= moved
-                ]
-                clients.setdefault(former, []).append((client_id, tz, before, *rest))
-        # A company's own feature goes before a common one with the same code.
-        features = dict(
-            self.env.execute_query(
-                SQL(
-                    """
-                    SELECT code, id FROM reseller_feature
-                     WHERE active AND COALESCE(company_id, %s) = %s AND code = ANY(%s)
-                     ORDER BY company_id NULLS FIRST
-                    """,
-                    company.id,
-                    company.id,
-                    list(codes),
-                )
-            )
-        )
-        features = {
-            code: feature for code, feature in features.items() if key_sudo._allows_feature(feature)
-        }
-        levels = {
-            (feature, code): level
-            for feature, code, level in self.env.execute_query(
-                SQL(
-                    "SELECT feature_id, code, id FROM reseller_feature_level WHERE feature_id = ANY(%s)",
-                    list(features.values()),
-                )
-            )
-        }
-        return clients, features, levels

@@ -1,7 +1,7 @@
 import csv
 import io
 
-from odoo import models
+from odoo import api, models
 from odoo.tools import SQL
 
 from .reseller_usage_line import COLUMNS, KEYED
@@ -12,8 +12,9 @@ class ResellerUsageLine(models.Model):
 
     _inherit = "reseller.usage.line"
 
-    def _copy_events(self, rows):
-        """Lay the rows into a temporary table of this transaction."""
+    @api.model
+    def _open_intake(self):
+        """Begin to stage events: nothing is staged yet."""
         self.env.cr.execute(
             """
             CREATE TEMPORARY TABLE IF NOT EXISTS reseller_usage_batch (
@@ -25,6 +26,9 @@ class ResellerUsageLine(models.Model):
             TRUNCATE reseller_usage_batch
             """
         )
+
+    def _copy_events(self, rows):
+        """Lay rows into the table of what is staged in this transaction."""
         stream = io.StringIO()
         csv.writer(stream, lineterminator="\n").writerows(rows)
         stream.seek(0)
@@ -40,8 +44,8 @@ class ResellerUsageLine(models.Model):
         """Return the query that stores a batch and adds it to the buckets; it returns a count.
 
         Only rows that were really inserted reach the buckets. Keys are sorted, so that two batches
-        at once cannot wait for each other in a circle. A bucket that changes is not covered by any
-        statement any more: the next bill rates its cycle again.
+        at once cannot wait for each other in a circle. A bucket that changes has a version that
+        no bill covers: the next one rates its cycle again.
         """
         return SQL(
             """
@@ -61,13 +65,13 @@ class ResellerUsageLine(models.Model):
             ), bucketed AS (
                 INSERT INTO reseller_usage_daily AS bucket (
                     company_id, client_id, feature_id, level_id, billing_date, quantity, event_count,
-                    max_quantity, last_quantity, last_at)
+                    max_quantity, last_quantity, last_at, version, is_pending)
                 SELECT %(company)s, client_id, feature_id, level_id, billing_date,
                        sum(quantity), count(*),
                        max(quantity) FILTER (WHERE feature_id IN (TABLE gauge)),
                        (array_agg(quantity ORDER BY occurred_at DESC, id DESC)
                            FILTER (WHERE feature_id IN (TABLE gauge)))[1],
-                       max(occurred_at) FILTER (WHERE feature_id IN (TABLE gauge))
+                       max(occurred_at) FILTER (WHERE feature_id IN (TABLE gauge)), 1, TRUE
                   FROM stored
                  GROUP BY client_id, feature_id, level_id, billing_date
                  ORDER BY client_id, feature_id, COALESCE(level_id, 0), billing_date
@@ -81,8 +85,7 @@ class ResellerUsageLine(models.Model):
                                          THEN bucket.last_quantity
                                          ELSE excluded.last_quantity END,
                                      last_at = GREATEST(bucket.last_at, excluded.last_at),
-                                     statement_id = NULL, former_statement_id = NULL,
-                                     preview_id = NULL
+                                     version = bucket.version + 1, is_pending = TRUE
             )
             SELECT count(*) FROM stored
             """,

@@ -4,6 +4,12 @@ from odoo.tools import SQL
 
 from .reseller_usage_line import KEYED, NAMED, Scope
 
+# The events that are about to be void, as `line`.
+PICKED = SQL(
+    "SELECT line.* FROM reseller_usage_picked picked "
+    "JOIN reseller_usage_line line ON line.id = picked.id"
+)
+
 
 class ResellerUsageLine(models.Model):
     """Events that are void, and deliveries that replace others."""
@@ -55,84 +61,149 @@ class ResellerUsageLine(models.Model):
         :return: the number of events
         :raise UserError: see `action_void`
         """
-        # A correction may be corrected in its turn.
-        picked = SQL(
-            """
-            WITH RECURSIVE found AS (
-                SELECT line.id, line.company_id, line.source, line.external_id
-                  FROM reseller_usage_line line
-                 WHERE line.company_id = %(company)s AND line.voided_at IS NULL
-                   AND (%(condition)s)
-                 UNION
-                SELECT line.id, line.company_id, line.source, line.external_id
-                  FROM found
-                  JOIN reseller_usage_line line
-                    ON line.company_id = found.company_id
-                   AND line.source = found.source
-                   AND line.corrects = found.external_id
-                   AND line.voided_at IS NULL
-                 WHERE NOT (%(spared)s)
-            )
-            SELECT line.*
-              FROM found
-              JOIN reseller_usage_line line ON line.id = found.id
-            """,
-            company=company.id,
-            condition=condition,
-            spared=spared or SQL("FALSE"),
-        )
         self.env.flush_all()
-        self._check_may_void(company, picked)
+        self._pick(company, condition, spared or SQL("FALSE"))
+        self._check_may_void(company, PICKED)
+        # In the order in which usage that comes in takes them.
         self.env.cr.execute(
             SQL(
                 """
-                WITH picked AS (%(picked)s), voided AS (
-                    UPDATE reseller_usage_line line
-                       SET voided_at = now() AT TIME ZONE 'UTC', is_released = %(released)s
-                      FROM picked
-                     WHERE line.id = picked.id
-                    RETURNING line.id
-                ), sums AS (
-                    SELECT line.client_id, line.feature_id, line.level_id, line.billing_date,
-                           COALESCE(sum(line.quantity) FILTER (WHERE counts), 0) AS quantity,
-                           count(*) FILTER (WHERE counts) AS event_count,
-                           max(line.quantity) FILTER (WHERE counts) AS max_quantity,
-                           (array_agg(line.quantity ORDER BY line.occurred_at DESC, line.id DESC)
-                               FILTER (WHERE counts))[1] AS last_quantity,
-                           max(line.occurred_at) FILTER (WHERE counts) AS last_at
-                      FROM (SELECT DISTINCT client_id, feature_id, level_id, billing_date
-                              FROM picked) AS bucket
-                      JOIN reseller_usage_line line
-                        ON line.client_id = bucket.client_id
-                       AND line.feature_id = bucket.feature_id
-                       AND line.level_id IS NOT DISTINCT FROM bucket.level_id
-                       AND line.billing_date = bucket.billing_date
-                      LEFT JOIN picked gone ON gone.id = line.id
-                     CROSS JOIN LATERAL (
-                        SELECT line.voided_at IS NULL AND gone.id IS NULL AS counts) AS one
-                     GROUP BY line.client_id, line.feature_id, line.level_id, line.billing_date
-                ), bucketed AS (
-                    UPDATE reseller_usage_daily bucket
-                       SET quantity = sums.quantity, event_count = sums.event_count,
-                           max_quantity = sums.max_quantity, last_quantity = sums.last_quantity,
-                           last_at = sums.last_at, statement_id = NULL, former_statement_id = NULL,
-                           preview_id = NULL
-                      FROM sums
-                     WHERE bucket.client_id = sums.client_id
-                       AND bucket.feature_id = sums.feature_id
-                       AND bucket.level_id IS NOT DISTINCT FROM sums.level_id
-                       AND bucket.billing_date = sums.billing_date
-                )
-                SELECT count(*) FROM voided
+                SELECT FROM reseller_usage_daily bucket
+                 WHERE (client_id, feature_id, COALESCE(level_id, 0), billing_date) IN (
+                       SELECT client_id, feature_id, COALESCE(level_id, 0), billing_date
+                         FROM (%s) AS line)
+                 ORDER BY client_id, feature_id, COALESCE(level_id, 0), billing_date
+                   FOR NO KEY UPDATE
                 """,
-                picked=picked,
-                released=released,
+                PICKED,
             )
         )
-        [(count,)] = self.env.cr.fetchall()
+        [(count,)] = self.env.execute_query(self._void_picked_sql(released))
+        self.env.cr.execute(self._read_gauges_sql())
         self.invalidate_model(["voided_at", "is_released"])
         self.env["reseller.usage.daily"].invalidate_model()
         return count
+
+    def _pick(self, company, condition, spared):
+        """Lay the ids of events to void, and of their corrections, into a temporary table, and lock them.
+
+        Who corrects an event locks it as well: what has corrected one meanwhile is picked, too.
+
+        :param condition: see `_void`
+        :param spared: see `_void`
+        """
+        self.env.cr.execute(
+            """
+            CREATE TEMPORARY TABLE IF NOT EXISTS reseller_usage_picked (id integer PRIMARY KEY)
+                ON COMMIT DELETE ROWS;
+            TRUNCATE reseller_usage_picked
+            """
+        )
+        while True:
+            # A correction may be corrected in its turn.
+            self.env.cr.execute(
+                SQL(
+                    """
+                    WITH RECURSIVE found AS (
+                        SELECT line.id, line.company_id, line.source, line.external_id
+                          FROM reseller_usage_line line
+                         WHERE line.company_id = %(company)s AND line.voided_at IS NULL
+                           AND (%(condition)s)
+                         UNION
+                        SELECT line.id, line.company_id, line.source, line.external_id
+                          FROM found
+                          JOIN reseller_usage_line line
+                            ON line.company_id = found.company_id
+                           AND line.source = found.source
+                           AND line.corrects = found.external_id
+                           AND line.voided_at IS NULL
+                         WHERE NOT (%(spared)s)
+                    )
+                    INSERT INTO reseller_usage_picked SELECT id FROM found ON CONFLICT DO NOTHING
+                    """,
+                    company=company.id,
+                    condition=condition,
+                    spared=spared,
+                )
+            )
+            if not self.env.cr.rowcount:
+                return
+            self.env.cr.execute(
+                """
+                ANALYZE reseller_usage_picked;
+                SELECT FROM reseller_usage_line line
+                  JOIN reseller_usage_picked picked ON picked.id = line.id
+                 ORDER BY line.id FOR UPDATE OF line
+                """
+            )
+
+    def _void_picked_sql(self, released):
+        """Return the query that voids what is picked and takes it from the buckets; it returns a count.
+
+        What comes in meanwhile waits for the buckets, so that sums change by the difference alone.
+        """
+        return SQL(
+            """
+            WITH voided AS (
+                UPDATE reseller_usage_line line
+                   SET voided_at = now() AT TIME ZONE 'UTC', is_released = %s
+                  FROM reseller_usage_picked picked
+                 WHERE line.id = picked.id AND line.voided_at IS NULL
+                RETURNING line.client_id, line.feature_id, line.level_id, line.billing_date,
+                          line.quantity
+            ), gone AS (
+                SELECT client_id, feature_id, level_id, billing_date,
+                       sum(quantity) AS quantity, count(*) AS event_count
+                  FROM voided
+                 GROUP BY client_id, feature_id, level_id, billing_date
+            ), bucketed AS (
+                UPDATE reseller_usage_daily bucket
+                   SET quantity = bucket.quantity - gone.quantity,
+                       event_count = bucket.event_count - gone.event_count,
+                       version = bucket.version + 1, is_pending = TRUE
+                  FROM gone
+                 WHERE bucket.client_id = gone.client_id
+                   AND bucket.feature_id = gone.feature_id
+                   AND bucket.level_id IS NOT DISTINCT FROM gone.level_id
+                   AND bucket.billing_date = gone.billing_date
+            )
+            SELECT count(*) FROM voided
+            """,
+            released,
+        )
+
+    def _read_gauges_sql(self):
+        """Return the query that reads the highest and last values anew of buckets of what is picked."""
+        return SQL(
+            """
+            UPDATE reseller_usage_daily bucket
+               SET max_quantity = sums.max_quantity, last_quantity = sums.last_quantity,
+                   last_at = sums.last_at
+              FROM (
+                SELECT gone.client_id, gone.feature_id, gone.level_id, gone.billing_date,
+                       max(line.quantity) AS max_quantity,
+                       (array_agg(line.quantity ORDER BY line.occurred_at DESC, line.id DESC)
+                           FILTER (WHERE line.id IS NOT NULL))[1] AS last_quantity,
+                       max(line.occurred_at) AS last_at
+                  FROM (SELECT DISTINCT client_id, feature_id, level_id, billing_date
+                          FROM (%s) AS line
+                         WHERE feature_id IN (SELECT id FROM reseller_feature
+                                               WHERE aggregation IN ('max', 'last'))) AS gone
+                  LEFT JOIN reseller_usage_line line
+                    ON line.client_id = gone.client_id
+                   AND line.feature_id = gone.feature_id
+                   AND line.level_id IS NOT DISTINCT FROM gone.level_id
+                   AND line.billing_date = gone.billing_date
+                   AND line.voided_at IS NULL
+                 GROUP BY gone.client_id, gone.feature_id, gone.level_id, gone.billing_date
+              ) AS sums
+             WHERE bucket.client_id = sums.client_id
+               AND bucket.feature_id = sums.feature_id
+               AND bucket.level_id IS NOT DISTINCT FROM sums.level_id
+               AND bucket.billing_date = sums.billing_date
+            """,
+            PICKED,
+        )
 
     def _check_may_void(self, company, picked):
         """Raise a UserError that names what keeps events from being voided.

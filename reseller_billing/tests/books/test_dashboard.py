@@ -63,6 +63,7 @@ class TestDashboard(ResellerBillingCommon):
                 "parked": 1,
                 "untaxed": 0,
                 "unpriced": 1,
+                "unreachable": 0,
                 "rejected": 1,
                 "near": 1,
                 "failed": len(bills),

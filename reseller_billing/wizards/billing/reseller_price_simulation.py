@@ -127,7 +127,8 @@ class ResellerPriceSimulation(models.TransientModel):
                             parts[client, number].append((key, replayed))
                             first = min(since, wanted.get(key, (since,))[0])
                             wanted[key] = first, bills[client][-1].period_end
-            usage = rates._load_usage(wanted)
+            uncovered = rates._load_uncovered({one.id: bills[one][-1] for one in clients})
+            usage = rates._load_usage(wanted, uncovered)
             for client in clients:
                 found[client] = tuple(
                     sum(

@@ -256,4 +256,12 @@ env["ir.filters"].create(
         "sort": '["level desc"]',
     }
 )
+# A run that waits for approval, and use that came in since.
+with at("2024-04-02"):
+    run = env["reseller.billing.run"].create({"date": "2024-04-02", "is_reviewed": True})
+    run.action_start()
+    while run._process_batch():
+        pass
+    assert run.state == "prepared", run.parked_line_ids.mapped("reason")
+    use("owing", "x_sms", "2024-03-21", 4000)
 env.cr.commit()

@@ -1,0 +1,43 @@
+"""What bills have covered of use goes from columns of its days to rows of its own."""
+
+
+def migrate(cr, version):
+    cr.execute(
+        """
+        -- A bill that a credit note made void, and those that billed its days again and are void as well.
+        WITH void AS (
+            SELECT bucket.id AS bucket_id, statement.client_id, statement.id AS statement_id,
+                   COALESCE(note.date, invoice.date, statement.bill_date) AS freed_on
+              FROM reseller_usage_daily bucket
+              JOIN reseller_statement former ON former.id = bucket.former_statement_id
+              JOIN reseller_statement statement
+                ON statement.client_id = former.client_id
+               AND statement.kind = former.kind
+               AND statement.bill_date = former.bill_date
+               AND statement.state = 'void'
+              LEFT JOIN account_move note ON note.id = statement.credit_note_id
+              LEFT JOIN account_move invoice ON invoice.id = statement.invoice_id
+        ), rows AS (
+            SELECT bucket_id, client_id, 1 AS version, statement_id, NULL::date AS freed_on FROM void
+             UNION ALL
+            SELECT bucket_id, client_id, NULL, statement_id, freed_on FROM void
+             UNION ALL
+            SELECT id, client_id, 1, statement_id, NULL FROM reseller_usage_daily
+             WHERE statement_id IS NOT NULL
+        )
+        INSERT INTO reseller_usage_coverage (bucket_id, floor_id, version, statement_id, freed_on)
+        SELECT * FROM rows ORDER BY bucket_id, statement_id, version NULLS LAST
+        """
+    )
+    cr.execute("UPDATE reseller_usage_daily SET is_pending = TRUE WHERE statement_id IS NULL")
+    cr.execute(
+        """
+        UPDATE reseller_statement preview SET rated_use = rated.use
+          FROM (SELECT preview_id, jsonb_agg(jsonb_build_array(id, 1) ORDER BY id) AS use
+                  FROM reseller_usage_daily
+                 WHERE preview_id IS NOT NULL AND statement_id IS NULL
+                 GROUP BY preview_id) AS rated
+         WHERE preview.id = rated.preview_id
+        """
+    )
+    cr.execute("ALTER TABLE reseller_usage_daily DROP COLUMN statement_id")

@@ -1,0 +1,21 @@
+from odoo import api, models
+
+
+class IrCron(models.Model):
+    _inherit = "ir.cron"
+
+    @api.model
+    def _report_batch(self, processed=0, remaining=0):
+        """Commit a batch of a scheduled action, and return whether there is time for another one.
+
+        Where there is none and work is left, the action is called again at once: Odoo would come back to
+        it with the next poll, a minute later.
+
+        :param int processed: how many records were worked on
+        :param int remaining: how many are left, those aside that others are at work on
+        """
+        left = self._commit_progress(processed, remaining=remaining)
+        cron_id = self.env.context.get("cron_id")
+        if remaining and not left and cron_id:
+            self.browse(cron_id)._trigger()
+        return bool(left)

@@ -1,0 +1,304 @@
+from functools import partial
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.service.model import retrying
+from odoo.tools import SQL
+
+from ...tools import read_committed
+
+# Accounts whose use is looked through in one transaction.
+BATCH = 200
+
+
+class ResellerUsageDaily(models.Model):
+    """Which bill covers the use of a day, see reseller.usage.coverage."""
+
+    _inherit = "reseller.usage.daily"
+
+    statement_id = fields.Many2one(
+        "reseller.statement",
+        compute="_compute_statement_id",
+        search="_search_statement_id",
+        help="The statement that covers this use as it stands. "
+        "Empty: not billed yet, changed since, or unpriced.",
+    )
+    is_unpriced = fields.Boolean(
+        compute="_compute_is_unpriced",
+        search="_search_is_unpriced",
+        help="No price of any level holds for this client, feature and day.",
+    )
+    is_unreachable = fields.Boolean(
+        compute="_compute_is_unreachable",
+        search="_search_is_unreachable",
+        help="No bill will take this use: its account is not served on that day, or another system "
+        "bills it.",
+    )
+
+    @api.model
+    def _newest_sql(self, as_of=None):
+        """Return the query for what covers a `bucket`: no row, or the row that decides.
+
+        :param as_of: a day: by what the books knew on it
+        """
+        known = SQL("TRUE")
+        if as_of:
+            known = SQL(
+                """
+                CASE WHEN coverage.version IS NULL THEN coverage.freed_on <= %s
+                     ELSE EXISTS (SELECT FROM reseller_statement statement
+                                   WHERE statement.id = coverage.statement_id AND %s) END
+                """,
+                as_of,
+                self.env["reseller.rating"]._known_sql(as_of),
+            )
+        return SQL(
+            """
+            SELECT coverage.version, coverage.statement_id
+              FROM reseller_usage_coverage coverage
+             WHERE coverage.bucket_id = bucket.id AND coverage.floor_id = bucket.client_id AND %s
+             ORDER BY coverage.id DESC
+             LIMIT 1
+            """,
+            known,
+        )
+
+    @api.model
+    def _uncovered_sql(self, as_of=None):
+        """Return the condition that no bill covers a `bucket` as it stands.
+
+        :param as_of: see _newest_sql
+        """
+        changed = SQL(
+            "NOT EXISTS (SELECT FROM (%s) AS newest WHERE newest.version = bucket.version)",
+            self._newest_sql(as_of),
+        )
+        if as_of:
+            return changed
+        # What has not changed since bills were last looked through is covered.
+        return SQL("(bucket.is_pending AND %s)", changed)
+
+    def _compute_statement_id(self):
+        self.env.flush_all()
+        found = dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT bucket.id, newest.statement_id
+                      FROM reseller_usage_daily bucket
+                     CROSS JOIN LATERAL (%s) AS newest
+                     WHERE bucket.id = ANY(%s) AND newest.version = bucket.version
+                    """,
+                    self._newest_sql(),
+                    self.ids,
+                )
+            )
+        )
+        for bucket in self:
+            bucket.statement_id = found.get(bucket.id)
+
+    def _search_statement_id(self, operator, value):
+        if operator == "any":
+            operator, value = "in", self.env["reseller.statement"].search(Domain(value)).ids
+        if operator != "in":
+            return NotImplemented
+        self.env.flush_all()
+        domain = Domain.FALSE
+        if False in value:
+            uncovered = SQL(
+                "SELECT bucket.id FROM reseller_usage_daily bucket WHERE %s", self._uncovered_sql()
+            )
+            domain |= Domain("id", "in", uncovered)
+        if statements := [one for one in value if one]:
+            covered = SQL(
+                """
+                SELECT bucket.id
+                  FROM reseller_usage_daily bucket
+                 CROSS JOIN LATERAL (%s) AS newest
+                 WHERE newest.version = bucket.version AND newest.statement_id = ANY(%s)
+                   AND bucket.id IN (SELECT bucket_id FROM reseller_usage_coverage
+                                      WHERE statement_id = ANY(%s))
+                """,
+                self._newest_sql(),
+                statements,
+                statements,
+            )
+            domain |= Domain("id", "in", covered)
+        return domain
+
+    def _compute_is_unpriced(self):
+        unpriced = set(self.search([("id", "in", self.ids), ("is_unpriced", "=", True)]).ids)
+        for bucket in self:
+            bucket.is_unpriced = bucket.id in unpriced
+
+    def _search_is_unpriced(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        query = SQL(
+            """
+            SELECT bucket.id
+              FROM reseller_usage_daily bucket
+              JOIN reseller_client client ON client.id = bucket.client_id
+              JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+              LEFT JOIN reseller_client_membership membership
+                ON membership.client_id = bucket.client_id
+               AND daterange(membership.date_from, membership.date_to, '[]')
+                   @> bucket.billing_date
+             WHERE %s
+               AND NOT EXISTS (
+                   SELECT FROM reseller_price_rule rule
+                    WHERE rule.active
+                      AND rule.feature_id = bucket.feature_id
+                      AND rule.company_id = bucket.company_id
+                      AND rule.currency_id = reseller.currency_id
+                      AND daterange(rule.date_from, rule.date_to, '[]') @> bucket.billing_date
+                      AND COALESCE(rule.client_id, bucket.client_id) = bucket.client_id
+                      AND COALESCE(rule.reseller_id, reseller.id) = reseller.id
+                      AND (rule.group_id IS NULL OR rule.group_id = membership.group_id))
+            """,
+            self._uncovered_sql(),
+        )
+        self.env["reseller.price.rule"].flush_model()
+        self.env["reseller.client.membership"].flush_model()
+        return [("id", "in" if True in value else "not in", query)]
+
+    def _compute_is_unreachable(self):
+        lost = set(self.search([("id", "in", self.ids), ("is_unreachable", "=", True)]).ids)
+        for bucket in self:
+            bucket.is_unreachable = bucket.id in lost
+
+    def _search_is_unreachable(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        self.env.flush_all()
+        query = SQL(
+            """
+            SELECT bucket.id
+              FROM reseller_usage_daily bucket
+              JOIN reseller_client client ON client.id = bucket.client_id
+             WHERE bucket.event_count > 0 AND %s
+               AND (bucket.billing_date < client.billing_start OR NOT EXISTS (
+                   SELECT FROM reseller_client_membership row
+                    WHERE row.client_id = client.id
+                      AND daterange(row.date_from, row.date_to, '[]') @> bucket.billing_date))
+            """,
+            self._uncovered_sql(),
+        )
+        return [("id", "in" if True in value else "not in", query)]
+
+    # Looking through
+
+    @api.model
+    def _cron_look_through(self):
+        """Note which use bills cover, so that nobody looks it up again; see to what none will reach."""
+        cron, last = self.env["ir.cron"], 0
+        while numbers := self._find_pending(last):
+            self.env.cr.commit()  # pylint: disable=invalid-commit  # the next transaction is another kind
+            retrying(partial(self._settle, numbers), self.env)
+            last = numbers[-1]
+            cron._report_batch(len(numbers))
+        self._expect_bills()
+        self._tell_unreachable()
+
+    @api.model
+    def _find_pending(self, last):
+        """Return the ids of the next accounts, after one, with use that has changed."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT client.id FROM reseller_client client
+                 WHERE client.id > %s
+                   AND EXISTS (SELECT FROM reseller_usage_daily bucket
+                                WHERE bucket.client_id = client.id AND bucket.is_pending)
+                 ORDER BY client.id LIMIT %s
+                """,
+                last,
+                BATCH,
+            )
+        )
+        return [number for (number,) in rows]
+
+    @api.model
+    def _settle(self, numbers):
+        """Note which use of accounts is covered as it stands, those that others are at work on left out.
+
+        Bills and what makes them void write the account as well: one of both fails and is repeated. Use
+        that comes in meanwhile is not waited for.
+
+        :param numbers: ids of accounts
+        """
+        read_committed(self.env.cr)
+        held = [
+            number
+            for (number,) in self.env.execute_query(
+                SQL(
+                    """
+                    UPDATE reseller_client SET ref = ref
+                     WHERE id IN (SELECT id FROM reseller_client WHERE id = ANY(%s)
+                                   ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
+                    RETURNING id
+                    """,
+                    numbers,
+                )
+            )
+        ]
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE reseller_usage_daily SET is_pending = FALSE
+                 WHERE id IN (
+                    SELECT bucket.id
+                      FROM reseller_usage_daily bucket
+                     CROSS JOIN LATERAL (%s) AS newest
+                     WHERE bucket.client_id = ANY(%s) AND bucket.is_pending
+                       AND newest.version = bucket.version
+                       FOR NO KEY UPDATE OF bucket SKIP LOCKED)
+                """,
+                self._newest_sql(),
+                held,
+            )
+        )
+        self.invalidate_model(["is_pending"])
+
+    @api.model
+    def _expect_bills(self):
+        """Give closed accounts that had their last bill one more where use of them is not covered."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT client.id
+                  FROM reseller_client client
+                  JOIN reseller_usage_daily bucket ON bucket.client_id = client.id
+                  JOIN reseller_client_membership row
+                    ON row.client_id = client.id
+                   AND daterange(row.date_from, row.date_to, '[]') @> bucket.billing_date
+                 WHERE client.state = 'closed' AND client.next_bill_date IS NULL AND %s
+                """,
+                self._uncovered_sql(),
+            )
+        )
+        self.env["reseller.client"].browse([number for (number,) in rows])._expect_bill()
+
+    @api.model
+    def _tell_unreachable(self):
+        """Tell who is responsible, once, of accounts with use that no bill will reach."""
+        summary = self.env._("Use that no bill will reach")
+        groups = self._read_group(
+            [("is_unreachable", "=", True)],
+            ["client_id"],
+            ["billing_date:min", "billing_date:max", "event_count:sum"],
+        )
+        for client, first, last, count in groups:
+            if client.activity_ids.filtered(lambda one: one.summary == summary):
+                continue
+            client.reseller_id._tell_responsible(
+                client,
+                summary,
+                self.env._(
+                    "%(count)s events from %(first)s to %(last)s are of days on which the account is not "
+                    "served here: charge them by hand, have the account served on these days, or void them.",
+                    count=count,
+                    first=first,
+                    last=last,
+                ),
+            )

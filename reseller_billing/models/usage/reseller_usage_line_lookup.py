@@ -1,0 +1,220 @@
+from decimal import Decimal
+
+from odoo import api, models
+from odoo.tools import SQL
+
+from .reseller_usage_line import KEYED, _is_key
+
+# Of a context: the caller keeps the accounts as they are; none from outside can say so.
+HELD = object()
+
+
+class ResellerUsageLine(models.Model):
+    """What events name, looked up and kept as it is until they are stored."""
+
+    _inherit = "reseller.usage.line"
+
+    @api.model
+    def _rejected_from_sql(self):
+        """Hook: return an expression for the moment from which events of `client` are rejected."""
+        return SQL("NULL::timestamp")
+
+    def _hold_accounts(self, refs, company):
+        """Keep the days of service of accounts as they are until this transaction ends.
+
+        Who changes them (closing, moving, another time zone) locks them for update. A transaction with
+        one snapshot would not see what it has waited for: its lock fails where they have changed.
+
+        :param refs: the accounts' references, present and former
+        """
+        if self.env.context.get("reseller_held") is HELD:
+            return
+        [(level,)] = self.env.execute_query(SQL("SELECT current_setting('transaction_isolation')"))
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT FROM reseller_client client
+                 WHERE client.company_id = %s
+                   AND (client.ref = ANY(%s) OR client.former_ref = ANY(%s))
+                 ORDER BY client.id FOR %s
+                """,
+                company.id,
+                list(refs),
+                list(refs),
+                SQL("KEY SHARE") if level == "read committed" else SQL("SHARE"),
+            )
+        )
+
+    def _load_codes(self, events, company):
+        """Return what the events' codes stand for: clients, features and levels."""
+        objects = [event for event in events if type(event) is dict]
+        refs = {event.get("client") for event in objects if _is_key(event.get("client"))}
+        codes = {event.get("feature") for event in objects if _is_key(event.get("feature"))}
+        key_sudo = self.env["reseller.usage.key"]._get_current()
+        self.env.flush_all()
+        self._hold_accounts(refs, company)
+        clients = {}
+        for (
+            ref,
+            former,
+            moved,
+            client_id,
+            tz,
+            until,
+            starts,
+            locked_at,
+            firsts,
+            lasts,
+        ) in self.env.execute_query(
+            SQL(
+                """
+                SELECT client.ref, client.former_ref, client.former_until, client.id,
+                       COALESCE(client.tz, reseller.tz), client.billed_until, client.billing_start,
+                       %(locked_at)s,
+                       array_agg(membership.date_from), array_agg(membership.date_to)
+                  FROM reseller_client client
+                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+                  JOIN reseller_client_membership membership ON membership.client_id = client.id
+                 WHERE client.company_id = %(company)s AND client.state != 'draft'
+                   AND (client.ref = ANY(%(refs)s) OR client.former_ref = ANY(%(refs)s))
+                   AND %(allowed)s
+                 GROUP BY client.id, reseller.tz
+                 ORDER BY client.former_ref IS NULL, client.id
+                """,
+                company=company.id,
+                refs=list(refs),
+                allowed=key_sudo._clients_sql(),
+                locked_at=self._rejected_from_sql(),
+            )
+        ):
+            service = list(zip(firsts, lasts, strict=True))
+            rest = (until, starts, locked_at)
+            # The account that bears a reference now comes last: its days give the reasons.
+            if ref in refs:
+                clients.setdefault(ref, []).append((client_id, tz, service, *rest))
+            if former in refs:
+                # Served again, it is so by its own reference: the former one is another's.
+                before = [
+                    (first, min(last or moved, moved)) for first, last in service if first <= moved
+                ]
+                clients.setdefault(former, []).append((client_id, tz, before, *rest))
+        # A company's own feature goes before a common one with the same code.
+        features = dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT code, id FROM reseller_feature
+                     WHERE active AND COALESCE(company_id, %s) = %s AND code = ANY(%s)
+                     ORDER BY company_id NULLS FIRST
+                    """,
+                    company.id,
+                    company.id,
+                    list(codes),
+                )
+            )
+        )
+        features = {
+            code: feature for code, feature in features.items() if key_sudo._allows_feature(feature)
+        }
+        levels = {
+            (feature, code): level
+            for feature, code, level in self.env.execute_query(
+                SQL(
+                    "SELECT feature_id, code, id FROM reseller_feature_level WHERE feature_id = ANY(%s)",
+                    list(features.values()),
+                )
+            )
+        }
+        return clients, features, levels
+
+    def _load_corrected(self, events, company):
+        """Return {(source, id): [client, feature, level, day, left, ids]} of events that others
+        correct: what their corrections have left of their quantity, and the ids of corrections that
+        are counted off it.
+
+        None where no event corrects another.
+        """
+        correcting = [event for event in events if type(event) is dict and event.get("corrects")]
+        if not correcting:
+            return None
+        keys = {
+            (event.get("source"), event["corrects"])
+            for event in correcting
+            if _is_key(event.get("source")) and _is_key(event["corrects"])
+        }
+        wanted = SQL(
+            "unnest(%s::varchar[], %s::varchar[]) AS wanted (source, external_id)",
+            [source for source, _number in keys],
+            [number for _source, number in keys],
+        )
+        # A statement of its own: what is read then is what those before have left.
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT FROM %s
+                  JOIN reseller_usage_line line USING (source, external_id)
+                 WHERE line.company_id = %s AND %s
+                 ORDER BY line.id FOR NO KEY UPDATE OF line
+                """,
+                wanted,
+                company.id,
+                KEYED,
+            )
+        )
+        return {
+            (source, number): [*row, max(Decimal(left), Decimal(0)), set(ids)]
+            for source, number, *row, left, ids in self.env.execute_query(
+                SQL(
+                    """
+                    WITH stored AS (
+                        SELECT line.source, line.external_id, line.client_id, line.feature_id,
+                               line.level_id, line.billing_date, line.quantity, line.voided_at
+                          FROM %(wanted)s
+                          JOIN reseller_usage_line line USING (source, external_id)
+                         WHERE line.company_id = %(company)s AND %(keyed)s
+                    ), staged AS (
+                        SELECT DISTINCT ON (source, external_id) *
+                          FROM reseller_usage_batch batch
+                         WHERE NOT EXISTS (SELECT FROM reseller_usage_line line
+                                            WHERE line.company_id = %(company)s
+                                              AND line.source = batch.source
+                                              AND line.external_id = batch.external_id
+                                              AND %(keyed)s)
+                         ORDER BY source, external_id, position
+                    ), known AS (
+                        SELECT source, external_id, client_id, feature_id, level_id, billing_date,
+                               quantity
+                          FROM stored WHERE voided_at IS NULL
+                         UNION ALL
+                        SELECT source, external_id, client_id, feature_id, level_id, billing_date,
+                               quantity
+                          FROM %(wanted)s
+                          JOIN staged USING (source, external_id)
+                    )
+                    SELECT known.source, known.external_id, known.client_id, known.feature_id,
+                           known.level_id, known.billing_date,
+                           (known.quantity + COALESCE(made.quantity, 0))::text,
+                           COALESCE(made.ids, '{}')
+                      FROM known
+                      LEFT JOIN LATERAL (
+                           SELECT sum(other.quantity) AS quantity,
+                                  array_agg(other.external_id) AS ids
+                             FROM (SELECT line.external_id, line.quantity
+                                     FROM reseller_usage_line line
+                                    WHERE line.company_id = %(company)s
+                                      AND line.source = known.source
+                                      AND line.corrects = known.external_id
+                                      AND line.voided_at IS NULL
+                                    UNION ALL
+                                   SELECT staged.external_id, staged.quantity
+                                     FROM staged
+                                    WHERE staged.source = known.source
+                                      AND staged.corrects = known.external_id) AS other
+                           ) made ON TRUE
+                    """,
+                    wanted=wanted,
+                    company=company.id,
+                    keyed=KEYED,
+                )
+            )
+        }
