@@ -299,13 +299,17 @@ class _CounterSpan:
             if change:
                 self._price(place.rule, place.priced, change)
         if shortfall and segments[0].first <= shortfall.day <= segments[-1].last:
-            rule = next(one.rule for one in segments if one.first <= shortfall.day <= one.last)
+            rule = next(
+                segment.rule
+                for segment in segments
+                if segment.first <= shortfall.day <= segment.last
+            )
             self.payable[None] += shortfall.units
             self._price(self.canonical[rule], None, shortfall.units)
         begun = (
-            self.canonical[one.rule]
-            for one in segments
-            if one.enrolled and one.enrolled[0].first <= self.use.until
+            self.canonical[segment.rule]
+            for segment in segments
+            if segment.enrolled and segment.enrolled[0].first <= self.use.until
         )
         self.model.enter_without_use(next(begun, None))
 

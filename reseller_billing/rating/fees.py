@@ -68,11 +68,11 @@ def _find_ended_on_use(
 ) -> list[Priced]:
     """Return the segments with enrolment on use whose days of service are over."""
     return [
-        one
-        for one in segments
-        if one.rule.terms.enrolment == "on_use"
-        and one.enrolled
-        and rated_cycle.get_stretch_end(one.last) <= bill.period_end
+        segment
+        for segment in segments
+        if segment.rule.terms.enrolment == "on_use"
+        and segment.enrolled
+        and rated_cycle.get_stretch_end(segment.last) <= bill.period_end
     ]
 
 

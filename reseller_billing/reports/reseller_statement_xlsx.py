@@ -20,7 +20,7 @@ class ReportStatementXlsx(models.AbstractModel):
     _inherit = "report.report_xlsx.abstract"
 
     def generate_xlsx_report(self, workbook, data, objs):
-        statements = objs.sorted(lambda one: (one.client_id.ref, one.bill_date, one.id))
+        statements = objs.sorted(lambda obj: (obj.client_id.ref, obj.bill_date, obj.id))
         statements.check_access("read")
         formats = self._get_formats(workbook)
         summary = workbook.add_worksheet(self.env._("Summary"))
@@ -148,7 +148,7 @@ class ReportStatementXlsx(models.AbstractModel):
             ],
             {3, 4, 5},
         )
-        rows = [(statement, one) for statement in statements for one in units[statement.id]]
+        rows = [(statement, unit) for statement in statements for unit in units[statement.id]]
         for row, (statement, one) in enumerate(rows, 1):
             sheet.write_string(row, 0, statement.name)
             sheet.write_string(row, 1, one["name"])
@@ -246,9 +246,9 @@ class ReportStatementXlsx(models.AbstractModel):
         )
         features = self.env["reseller.feature"].browse({row[2] for row in rows})
         levels = self.env["reseller.feature.level"].browse({row[3] for row in rows if row[3]})
-        names = {one.id: one.name for one in features}
-        level_names = {one.id: one.name for one in levels}
-        by_id = {one.id: one for one in statements}
+        names = {feature.id: feature.name for feature in features}
+        level_names = {level.id: level.name for level in levels}
+        by_id = {statement.id: statement for statement in statements}
         for row, (number, day, feature, level, quantity, events) in enumerate(rows, 1):
             sheet.write_string(row, 0, by_id[number].name)
             sheet.write_string(row, 1, by_id[number].client_id.ref)

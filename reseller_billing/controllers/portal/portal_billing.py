@@ -25,7 +25,9 @@ class BillingPortal(ResellerPortal):
             sees_money=sees_money,
             sees_prices=reseller_sudo.portal_see_prices,
             usage=client_sudo.current_usage() if client_sudo.state == "active" else [],
-            statements=client_sudo.statement_ids.filtered(lambda one: one.state in LIVE),
+            statements=client_sudo.statement_ids.filtered(
+                lambda statement: statement.state in LIVE
+            ),
             history=client_sudo._get_history(client_sudo.statement_ids) if sees_money else [],
             owed=client_sudo._load_owed()[client_sudo.id],
             errors=errors,

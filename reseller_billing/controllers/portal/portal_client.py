@@ -26,7 +26,7 @@ class ClientPortal(ReportPortal, BillingPortal):
         :raise NotFound: when it is another's, and when there is none
         """
         _resellers, clients_sudo = self._get_roles()
-        found = clients_sudo.filtered(lambda one: one.id == client_id)
+        found = clients_sudo.filtered(lambda client: client.id == client_id)
         if not found:
             raise request.not_found()
         return found
@@ -278,7 +278,7 @@ class ClientPortal(ReportPortal, BillingPortal):
         errors = {}
         token_id = self._read_id(post, "payment_token_id")
         tokens_sudo = client_sudo._get_usable_tokens(request.env.user)
-        token_sudo = tokens_sudo.filtered(lambda one: one.id == token_id)
+        token_sudo = tokens_sudo.filtered(lambda token: token.id == token_id)
         if token_id and not token_sudo:
             raise request.not_found()
         timing = post.get("collection_timing")

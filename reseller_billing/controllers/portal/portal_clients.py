@@ -134,5 +134,5 @@ class ClientsPortal(ResellerPortal):
         """Refuse to take clients out of groups that the provider fills, now or later."""
         today = fields.Date.today()
         rows = clients.membership_ids.filtered(lambda row: not row.date_to or row.date_to >= today)
-        if rows.group_id.filtered(lambda one: one.is_lockout_exempt or one.lockout_policy_id):
+        if rows.group_id.filtered(lambda group: group.is_lockout_exempt or group.lockout_policy_id):
             raise AccessError(request.env._("Your provider alone moves clients from this group."))

@@ -60,7 +60,7 @@ class ReportPortal(ResellerPortal):
         rows = client._get_report(first, last)
         wanted = self._read_id({"feature": feature}, "feature")
         used = client.env["reseller.feature"].union(*(row["feature"] for row in rows))
-        chosen = used.filtered(lambda one: one.id == wanted)
+        chosen = used.filtered(lambda feature: feature.id == wanted)
         events, pages = client.env["reseller.usage.line"], None
         if chosen:
             # Counted by the buckets: a count of raw lines would read them all.

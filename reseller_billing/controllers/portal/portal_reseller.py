@@ -58,7 +58,7 @@ class ResellerPortal(ResellerBillingPortal):
     def _find_reseller(self, reseller_id=None):
         """Return one of the user's resellers, the first without an id, as the system."""
         resellers_sudo = self._get_resellers()
-        found = resellers_sudo.filtered(lambda one: reseller_id in (None, one.id))[:1]
+        found = resellers_sudo.filtered(lambda reseller: reseller_id in (None, reseller.id))[:1]
         if not found:
             raise request.not_found()
         return found
@@ -100,7 +100,7 @@ class ResellerPortal(ResellerBillingPortal):
             "portal_reseller_home",
             resellers_sudo[0],
             "home",
-            overviews=[(one, one._get_overview()) for one in resellers_sudo],
+            overviews=[(reseller, reseller._get_overview()) for reseller in resellers_sudo],
             dump=json.dumps,
         )
 

@@ -167,7 +167,7 @@ class AccountMove(models.Model):
         if vals.get("state") in ("draft", "cancel"):
             self._check_voids_nothing()
             # Posted again, it would pay the invoice by itself, which accountants choose.
-            ours = self.filtered(lambda one: one.reseller_statement_id and one.reversed_entry_id)
+            ours = self.filtered(lambda move: move.reseller_statement_id and move.reversed_entry_id)
             if ours:
                 super(AccountMove, ours).write({"reversed_entry_id": False})
         if STATEMENT_OWNED & vals.keys() and not _is_billing(self):
@@ -189,7 +189,9 @@ class AccountMove(models.Model):
 
     def unlink(self):
         self._check_voids_nothing()
-        statements = self.reseller_statement_id.filtered(lambda one: one.invoice_id in self)
+        statements = self.reseller_statement_id.filtered(
+            lambda statement: statement.invoice_id in self
+        )
         statements._void()
         # The void statement outlives its invoice.
         self.with_context(reseller_billing=BILLING).reseller_statement_id = False
@@ -275,7 +277,7 @@ class AccountMove(models.Model):
         given back keeps its taxes.
         """
         bills = self.filtered("reseller_statement_id")
-        for line in bills.invoice_line_ids.filtered(lambda one: one.display_type == "product"):
+        for line in bills.invoice_line_ids.filtered(lambda line: line.display_type == "product"):
             if line.reverses_charge_id or not line._is_settled():
                 line.tax_ids = line._get_computed_taxes()
                 line._follow_position()

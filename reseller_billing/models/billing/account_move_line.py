@@ -205,7 +205,7 @@ class AccountMoveLine(models.Model):
                 self.env._("Whose a line is and what it gives back, billing itself keeps.")
             )
         if (CHARGE_OWNED | PACKAGE_OWNED) & vals.keys() and not _is_billing(self):
-            for line in self.filtered(lambda one: one._is_of_statement()):
+            for line in self.filtered(lambda line: line._is_of_statement()):
                 if line._is_by_hand():
                     continue
                 # Taxes are no part of a statement; what is sold on an invoice stays as it was sold.
@@ -226,7 +226,7 @@ class AccountMoveLine(models.Model):
 
     def unlink(self):
         if not _is_billing(self):
-            for line in self.filtered(lambda one: one._is_of_statement()):
+            for line in self.filtered(lambda line: line._is_of_statement()):
                 if not line._is_by_hand():
                     line._raise_charge_line(line)
         return super().unlink()

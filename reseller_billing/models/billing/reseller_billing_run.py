@@ -263,7 +263,7 @@ class ResellerBillingRun(models.Model):
     def action_stop(self):
         """Stop a run after the batch at work; starting it again goes on from there."""
         self.env["res.users"]._check_billing_manager()
-        for run in self.filtered(lambda one: one.state in WORKING):
+        for run in self.filtered(lambda run: run.state in WORKING):
             run._move_to("prepared" if run.is_reviewed and run.state == "running" else "draft")
 
     def action_view_statements(self):

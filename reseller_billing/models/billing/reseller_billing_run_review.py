@@ -155,7 +155,7 @@ class ResellerBillingRun(models.Model):
     def action_discard(self):
         """Throw the previews away; the run can be prepared again."""
         self.env["res.users"]._check_billing_manager()
-        for run in self.filtered(lambda one: one.state in ("draft", "prepared", "done")):
+        for run in self.filtered(lambda run: run.state in ("draft", "prepared", "done")):
             run._discard_previews()
             run.parked_line_ids.sudo().unlink()  # outcomes are closed to all users
             run._move_to(

@@ -85,8 +85,10 @@ class ResellerClient(models.Model):
                     )
                 )
             made = client.statement_ids.filtered(
-                lambda one, day=day: (
-                    one.bill_date == day and one.kind == "instant" and one.state in LIVE
+                lambda statement, day=day: (
+                    statement.bill_date == day
+                    and statement.kind == "instant"
+                    and statement.state in LIVE
                 )
             )
             if made:

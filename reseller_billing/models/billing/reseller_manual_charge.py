@@ -101,7 +101,7 @@ class ResellerManualCharge(models.Model):
         for vals in vals_list:
             self._check_bill_owned(vals)
         items = super().create(vals_list)
-        for item in items.filtered(lambda one: not one.statement_id):
+        for item in items.filtered(lambda item: not item.statement_id):
             item.client_id._expect_bill(item.date)
         return items
 
@@ -132,7 +132,7 @@ class ResellerManualCharge(models.Model):
         # Previews that show it are made anew; statements are closed to all users.
         charges_sudo = self.env["reseller.charge"].sudo()
         charges_sudo = charges_sudo.search([("manual_charge_id", "in", self.ids)])
-        if charges_sudo.statement_id.filtered(lambda one: one.state != "preview"):
+        if charges_sudo.statement_id.filtered(lambda statement: statement.state != "preview"):
             raise UserError(
                 self.env._("%s is on a void bill, which stays: withdraw it instead.", self[0].name)
             )

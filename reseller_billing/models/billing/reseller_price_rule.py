@@ -20,7 +20,7 @@ class ResellerPriceRule(models.Model):
         compared: a price is made or changed part by part.
         """
         guarded = self.env.cr.precommit.data.setdefault("reseller_billing.guarded", set())
-        features = features.filtered(lambda one: one.id not in guarded)
+        features = features.filtered(lambda feature: feature.id not in guarded)
         if not features:
             yield
             return
@@ -123,7 +123,7 @@ class ResellerPriceRule(models.Model):
             return
         shown = [
             f"{client.ref} {client.currency_id.format(float(amount))}"
-            for client, amount in sorted(amounts.items(), key=lambda one: (-one[1], one[0].ref))
+            for client, amount in sorted(amounts.items(), key=lambda pair: (-pair[1], pair[0].ref))
         ]
         more = len(shown) - PAST_FEES
         free = max(fields.Date.add(client.billed_until, days=1) for client in amounts)
@@ -166,7 +166,7 @@ class ResellerPriceRule(models.Model):
         charges = charges_sudo.search([("price_rule_id", "in", self.ids)])
         # Previews that name it are made anew.
         previews = charges.statement_id.filtered(
-            lambda one: one.state == "preview" and not one.run_id
+            lambda statement: statement.state == "preview" and not statement.run_id
         )
         charges -= previews.charge_ids
         previews.unlink()

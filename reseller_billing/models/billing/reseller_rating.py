@@ -43,7 +43,11 @@ class ResellerRating(models.AbstractModel):
         for (client, _feature), days in uncovered.items():
             bounds[client] = min(bounds[client], next(iter(days)))
         freed = self._find_freed(bills)
-        later = {number: one for one in freed.values() for number in one._find_later().ids}
+        later = {
+            number: statement
+            for statement in freed.values()
+            for number in statement._find_later().ids
+        }
         prior = self._load_prior(bounds, as_of, later)
         until = max((bill.date for bill in bills.values()), default=FOREVER)
         cuts = tuple(
@@ -85,7 +89,7 @@ class ResellerRating(models.AbstractModel):
                 spans.get(key),
             )
             own = freed.get(key[0])
-            charges[key[0]] += [own._keep_to_days(one) for one in charged] if own else charged
+            charges[key[0]] += [own._keep_to_days(charge) for charge in charged] if own else charged
             draws[key[0]] += drawn
             if key in uncovered:
                 days = uncovered[key]
@@ -97,7 +101,7 @@ class ResellerRating(models.AbstractModel):
         """Return {client id: the void statement whose days its bill bills again}."""
         numbers = [bill.replaces for bill in bills.values() if bill.replaces]
         statements_sudo = self.env["reseller.statement"].sudo()  # as all that is read here
-        return {one.client_id.id: one for one in statements_sudo.browse(numbers)}
+        return {statement.client_id.id: statement for statement in statements_sudo.browse(numbers)}
 
     def _load_states(self, clients, features=None, lot=None):
         """Return {(client id, feature id): (RatedCycle, CycleUse, rule)} of the cycles of today.

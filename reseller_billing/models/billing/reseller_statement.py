@@ -217,7 +217,9 @@ class ResellerStatement(models.Model):
         extra = self._take_contract_lines(preview)
         by_hand = self._take_manual_charges(preview)
         closed = self._get_closing_statements(self.client_id, charges)
-        for language, statements in self.grouped(lambda one: one._get_language()).items():
+        for language, statements in self.grouped(
+            lambda statement: statement._get_language()
+        ).items():
             model = self.env["reseller.charge"].with_context(lang=language or self.env.lang)
             for statement in statements:
                 found = [
@@ -453,13 +455,19 @@ class ResellerStatement(models.Model):
         adjustments = charges.filtered("adjusts_statement_id")
         rest = charges - adjustments
         sections = [
-            (self.env._("Fees"), rest.filtered(lambda one: one.kind in ("setup", "recurring"))),
+            (
+                self.env._("Fees"),
+                rest.filtered(lambda charge: charge.kind in ("setup", "recurring")),
+            ),
             (
                 self.env._("Usage"),
-                rest.filtered(lambda one: one.kind in METERED),
+                rest.filtered(lambda charge: charge.kind in METERED),
             ),
-            (self.env._("Packages"), rest.filtered(lambda one: one.kind == "package")),
-            (self.env._("Other"), rest.filtered(lambda one: one.kind in ("manual", "credit"))),
+            (self.env._("Packages"), rest.filtered(lambda charge: charge.kind == "package")),
+            (
+                self.env._("Other"),
+                rest.filtered(lambda charge: charge.kind in ("manual", "credit")),
+            ),
             (self.env._("Adjustments of earlier bills"), adjustments),
         ]
         return [(title, rows) for title, rows in sections if rows]

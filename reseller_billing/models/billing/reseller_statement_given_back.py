@@ -78,7 +78,7 @@ class ResellerStatement(models.Model):
         if not wanted:
             return {}
         found, lines = defaultdict(dict), self.env["account.move.line"]
-        billed = self._load_billed({one.number: one for one in wanted}.values())
+        billed = self._load_billed({charge.number: charge for charge in wanted}.values())
         for one in wanted:
             unit, mine = one.client.currency_id._get_exact_rounding(), found[one.number]
             left = [
@@ -98,8 +98,10 @@ class ResellerStatement(models.Model):
     def _load_billed(self, wanted):
         """Return {number: [Billed]}, newest first, of what bills have charged of components."""
         wanted = list(wanted)
-        keys = list(zip(*(one.key for one in wanted), strict=True))
-        units = {one.number: one.client.currency_id._get_exact_rounding() for one in wanted}
+        keys = list(zip(*(charge.key for charge in wanted), strict=True))
+        units = {
+            charge.number: charge.client.currency_id._get_exact_rounding() for charge in wanted
+        }
         self.env.flush_all()
         found = defaultdict(list)
         for number, line, amount, back, first, last in self.env.execute_query(
@@ -140,9 +142,9 @@ class ResellerStatement(models.Model):
                    AND line.charge_amount > 0
                  ORDER BY one.number, before.id DESC, line.charge_date_from DESC
                 """,
-                [one.number for one in wanted],
-                [one.client.id for one in wanted],
-                [one.feature_id for one in wanted],
+                [charge.number for charge in wanted],
+                [charge.client.id for charge in wanted],
+                [charge.feature_id for charge in wanted],
                 *(list(values) for values in keys),
             )
         ):
@@ -188,7 +190,7 @@ def give_back(amount, billed, days, unit):
     :param days: (first, last) of the days given back, or None
     :param Decimal unit: of the currency
     """
-    taken = dict.fromkeys((one.line_id for one in billed), Decimal(0))
+    taken = dict.fromkeys((line.line_id for line in billed), Decimal(0))
     shares = {}
     for one in billed if days else ():
         common = (min(one.last, days[1]) - max(one.first, days[0])).days + 1

@@ -231,7 +231,9 @@ class ResellerStatement(models.Model):
                 )
             )
         )
-        for product in self.env["product.product"].union(*(one._get_product() for one in taxed)):
+        for product in self.env["product.product"].union(
+            *(charge._get_product() for charge in taxed)
+        ):
             if product.product_tmpl_id._lacks_sales_tax(self.company_id):
                 raise UserError(
                     self.env._(
@@ -292,9 +294,12 @@ class ResellerStatement(models.Model):
         first day.
         """
         self.ensure_one()
-        charges = self.charge_ids.filtered(lambda one: exact[one.id][2] and one.date_to)
+        charges = self.charge_ids.filtered(lambda charge: exact[charge.id][2] and charge.date_to)
         # Days that are given back were not served.
-        charges = charges.filtered(lambda one: one.kind != "recurring" or one.amount > 0) or charges
+        charges = (
+            charges.filtered(lambda charge: charge.kind != "recurring" or charge.amount > 0)
+            or charges
+        )
         served = [charge.date_to for charge in charges if charge.date_to < self.bill_date]
         return max(served) if served else min(charges.mapped("date_from"), default=self.bill_date)
 

@@ -193,7 +193,11 @@ class ResellerStatement(models.Model):
                 )
             )
         others = client.statement_ids.filtered(
-            lambda one: one.state != "preview" and one.kind != "manual" and one.write_date > made
+            lambda statement: (
+                statement.state != "preview"
+                and statement.kind != "manual"
+                and statement.write_date > made
+            )
         )
         if others or self.basis != basis:
             raise UserError(
@@ -231,7 +235,7 @@ class ResellerStatement(models.Model):
         self.state = "approved"
         self.flush_recordset()
         # What an event has changed since has another version: the next bill rates it.
-        self._cover_usage({one.client_id.id: one.rated_use or () for one in self})
+        self._cover_usage({statement.client_id.id: statement.rated_use or () for statement in self})
         self._move_on(bills)
         self._invoice(self._unpack_draws(), run.date)
 

@@ -145,8 +145,8 @@ class ResellerStatement(models.Model):
                 limit=1,
             )
             last = statements.filtered(
-                lambda one, standing=standing: (
-                    not standing or one._get_place() > standing._get_place()
+                lambda statement, standing=standing: (
+                    not standing or statement._get_place() > standing._get_place()
                 )
             )
             between = statements - last
@@ -169,7 +169,10 @@ class ResellerStatement(models.Model):
         items_sudo.statement_id = False
         live.sudo().state = "void"  # as above
         self.env["reseller.usage.coverage"]._free(
-            {one.id: date or one.invoice_id.date or one.bill_date for one in live}
+            {
+                statement.id: date or statement.invoice_id.date or statement.bill_date
+                for statement in live
+            }
         )
         live._after_void(date)
 
@@ -209,7 +212,9 @@ class ResellerStatement(models.Model):
         client = self.client_id
         # Days that were free already are among those that are billed again.
         freed = client._get_freed_statements().filtered(
-            lambda one: not standing or one._get_place() > standing._get_place()
+            lambda freed_statement: (
+                not standing or freed_statement._get_place() > standing._get_place()
+            )
         )
         again = self | freed
         again._restore_contract_lines()
@@ -240,7 +245,9 @@ class ResellerStatement(models.Model):
     def _restore_contract_lines(self):
         """Give the contracts' extra lines back, to be billed again."""
         before = {}
-        for charge in self.charge_ids.sorted(lambda one: (one.bill_date, one.id), reverse=True):
+        for charge in self.charge_ids.sorted(
+            lambda charge: (charge.bill_date, charge.id), reverse=True
+        ):
             if charge.contract_line_id:
                 before[charge.contract_line_id] = charge.last_date_invoiced
         for line, day in before.items():
@@ -276,10 +283,12 @@ class ResellerStatement(models.Model):
             return self.browse()
         place = self._get_place()
         chain = self.client_id.statement_ids.filtered(
-            lambda one: one.kind != "manual" and (one.state in LIVE or one.is_freed)
+            lambda statement: (
+                statement.kind != "manual" and (statement.state in LIVE or statement.is_freed)
+            )
         )
-        return chain.filtered(lambda one: one._get_place() > place).sorted(
-            lambda one: one._get_place()
+        return chain.filtered(lambda statement: statement._get_place() > place).sorted(
+            lambda statement: statement._get_place()
         )
 
     def _keep_to_days(self, charge):

@@ -81,12 +81,12 @@ class ResellerTaxChange(models.Model):
         for change in changes.sorted("date"):
             taxes = {change.old_tax_id, change.new_tax_id}
             rows = [change]
-            for group in [one for one in groups if one[0] & taxes]:
+            for group in [group for group in groups if group[0] & taxes]:
                 groups.remove(group)
                 taxes |= group[0]
                 rows = group[1] + rows
             groups.append((taxes, rows))
-        return [sorted(rows, key=lambda one: (one.date, one.id)) for _taxes, rows in groups]
+        return [sorted(rows, key=lambda row: (row.date, row.id)) for _taxes, rows in groups]
 
     @api.model_create_multi
     def create(self, vals_list):

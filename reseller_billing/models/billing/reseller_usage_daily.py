@@ -109,7 +109,7 @@ class ResellerUsageDaily(models.Model):
                 "SELECT bucket.id FROM reseller_usage_daily bucket WHERE %s", self._uncovered_sql()
             )
             domain |= Domain("id", "in", uncovered)
-        if statements := [one for one in value if one]:
+        if statements := [number for number in value if number]:
             covered = SQL(
                 """
                 SELECT bucket.id
@@ -289,7 +289,7 @@ class ResellerUsageDaily(models.Model):
             ["billing_date:min", "billing_date:max", "event_count:sum"],
         )
         for client, first, last, count in groups:
-            if client.activity_ids.filtered(lambda one: one.summary == summary):
+            if client.activity_ids.filtered(lambda activity: activity.summary == summary):
                 continue
             client.reseller_id._tell_responsible(
                 client,

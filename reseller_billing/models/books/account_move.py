@@ -70,7 +70,9 @@ class AccountMove(models.Model):
         found = self.search(
             [("reseller_is_stale", "=", True), ("state", "=", "posted")], order="date, id"
         )
-        return list(found.grouped(lambda one: (one.reseller_month_end, one.company_id)).values())
+        return list(
+            found.grouped(lambda entry: (entry.reseller_month_end, entry.company_id)).values()
+        )
 
     def _follow_bills(self):
         """Make these entries of a company's day again, or say on them why that cannot be."""
@@ -79,7 +81,7 @@ class AccountMove(models.Model):
                 self._make_month_end_again()
         except UserError as error:
             # As in a locked period: an accountant unlocks it, and makes it again by hand.
-            for entry in self.filtered(lambda one: not one.activity_ids):
+            for entry in self.filtered(lambda move: not move.activity_ids):
                 entry.activity_schedule(
                     "mail.mail_activity_data_todo",
                     summary=self.env._("Make this month's end again"),

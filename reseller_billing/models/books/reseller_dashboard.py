@@ -191,14 +191,16 @@ class ResellerDashboard(models.AbstractModel):
             products = features_sudo.product_id | company.reseller_usage_product_id
             templates = products.union(*(product for (product,) in lines)).product_tmpl_id
             templates |= packages_sudo.filtered(
-                lambda one, company=company: (
-                    one.reseller_grants == "units" or one._get_vat_mode(company) == "receipt"
+                lambda package, company=company: (
+                    package.reseller_grants == "units"
+                    or package._get_vat_mode(company) == "receipt"
                 )
             )
             templates = templates.filtered("active")
             found |= templates.filtered(
-                lambda one, company=company: (
-                    one.company_id in (company, company.browse()) and one._lacks_sales_tax(company)
+                lambda template, company=company: (
+                    template.company_id in (company, company.browse())
+                    and template._lacks_sales_tax(company)
                 )
             )
         return found.sudo(False)  # what is listed is read with the rights of who looks

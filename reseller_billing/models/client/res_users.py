@@ -40,8 +40,8 @@ class ResUsers(models.Model):
         # Clients that are archived read their past; a reseller that is stands for nobody.
         ours, active = user_sudo.company_ids, {"active_test": True}
         return (
-            resellers_sudo.filtered(lambda one: one.active and one.company_id in ours).with_context(
-                **active
-            ),
-            clients_sudo.filtered(lambda one: one.company_id in ours).with_context(**active),
+            resellers_sudo.filtered(
+                lambda reseller: reseller.active and reseller.company_id in ours
+            ).with_context(**active),
+            clients_sudo.filtered(lambda client: client.company_id in ours).with_context(**active),
         )

@@ -190,7 +190,7 @@ class ResellerClient(models.Model):
         today = fields.Date.context_today(self)
         rows = self.env["reseller.client.membership"].search(
             [
-                ("group_id", "in", [one for one in value if one]),
+                ("group_id", "in", [number for number in value if number]),
                 ("date_from", "<=", today),
                 "|",
                 ("date_to", "=", False),
@@ -363,7 +363,7 @@ class ResellerClient(models.Model):
         """Return the row of a day, of the last before, or the first."""
         self.ensure_one()
         rows = self.membership_ids.sorted("date_from")
-        return rows.filtered(lambda one: one.date_from <= day)[-1:] or rows[:1]
+        return rows.filtered(lambda row: row.date_from <= day)[-1:] or rows[:1]
 
     def _bill_date_after(self, day):
         """Return the first bill date after a day.
@@ -373,7 +373,7 @@ class ResellerClient(models.Model):
         self.ensure_one()
         row = self._service_at(day)
         dates = [next(rating.bill_dates_after(row.anchor_date, row._get_interval(), day))]
-        return min(dates + [one for one in self._get_turns() if one > day])
+        return min(dates + [turn for turn in self._get_turns() if turn > day])
 
     def _get_turns(self):
         """Return {day: kind of bill} of the days after closing, of reopening and of other cycles."""

@@ -15,7 +15,7 @@ class ResellerClient(models.Model):
 
     def _raise_billed(self, what):
         """Refuse a change of days that are billed; name the first free day (rating 23)."""
-        client = max(self, key=lambda one: one.billed_until)
+        client = max(self, key=lambda client: client.billed_until)
         raise ValidationError(
             self.env._(
                 "%(client)s is billed until %(until)s: %(what)s may not alter a day before that. "
@@ -181,7 +181,7 @@ class ResellerClient(models.Model):
     def _expect_bill(self, day=None):
         """Give closed accounts that had their last bill a date for one more, not before a day."""
         clients_sudo = self.sudo()  # billing keeps the date; who asks may enter what is billed
-        for client_sudo in clients_sudo.filtered(lambda one: one.state == "closed"):
+        for client_sudo in clients_sudo.filtered(lambda client: client.state == "closed"):
             wanted = client_sudo.next_bill_date or day or client_sudo._today()
             client_sudo.next_bill_date = max(wanted, day or wanted)
 
@@ -189,7 +189,11 @@ class ResellerClient(models.Model):
         """Whether the bill of a day that was voided last was made at once: so is the one instead."""
         self.ensure_one()
         made = self.statement_ids.filtered(
-            lambda one: one.bill_date == day and one.kind != "manual" and one.state != "preview"
+            lambda statement: (
+                statement.bill_date == day
+                and statement.kind != "manual"
+                and statement.state != "preview"
+            )
         ).sorted("id")[-1:]
         is_void = made.kind == "instant" and made.state == "void"
         return is_void and day not in self._get_cycle_changes()

@@ -16,7 +16,7 @@ class ResellerClient(models.Model):
 
         What lies before `billing_start` another system has billed.
         """
-        for client in self.filtered(lambda one: one.state == "draft"):
+        for client in self.filtered(lambda client: client.state == "draft"):
             if not client.membership_ids:
                 client.membership_ids = [fields.Command.create({"date_from": client._today()})]
             client.check_access("write")
@@ -27,7 +27,7 @@ class ResellerClient(models.Model):
                     "next_bill_date": max(first, client.billing_start or first),
                 }
             )
-        self.filtered(lambda one: not one.contract_id)._create_contracts()
+        self.filtered(lambda client: not client.contract_id)._create_contracts()
         self._sync_contracts()
 
     def action_move_to_group(self, group, date):
@@ -106,7 +106,9 @@ class ResellerClient(models.Model):
                 )
             else:
                 row.write(vals)
-            client.membership_ids.filtered(lambda one: one.date_from > date).write(vals)
+            client.membership_ids.filtered(lambda membership: membership.date_from > date).write(
+                vals
+            )
 
     def action_close(self, date, dated_back=False):
         """Close accounts: their final bill is dated the day after.
@@ -131,7 +133,7 @@ class ResellerClient(models.Model):
                     )
                 )
             rows = client._take_back_from(final, dated_back, self.env._("closing")).membership_ids
-            rows.filtered(lambda one: one.date_from > date).unlink()
+            rows.filtered(lambda row: row.date_from > date).unlink()
             rows.browse(row.id).date_to = date
             client.check_access("write")
             client.sudo().next_bill_date = min(  # billing keeps it

@@ -119,7 +119,9 @@ class ResellerClient(models.Model):
     def create(self, vals_list):
         """Override of `base`: who may not charge may not have it done, by values or by defaults."""
         clients = super().create(vals_list)
-        if clients.filtered(lambda one: one.payment_token_id or one.collection_timing != "never"):
+        if clients.filtered(
+            lambda client: client.payment_token_id or client.collection_timing != "never"
+        ):
             self.env["res.users"]._check_billing_manager()
         return clients
 
@@ -130,7 +132,7 @@ class ResellerClient(models.Model):
         done = super().write(vals)
         if vals.get("payment_token_id"):
             self.filtered(
-                lambda one: one.payment_token_id != one.collection_declined_token_id
+                lambda client: client.payment_token_id != client.collection_declined_token_id
             )._forget_declines()
         return done
 
@@ -141,7 +143,9 @@ class ResellerClient(models.Model):
         return super()._get_billing_owned() | kept
 
     def _forget_declines(self):
-        declined = self.filtered(lambda one: one.collection_failures or one.collection_next_try)
+        declined = self.filtered(
+            lambda client: client.collection_failures or client.collection_next_try
+        )
         if declined:
             declined.sudo().write(  # billing keeps these values
                 {
@@ -155,7 +159,7 @@ class ResellerClient(models.Model):
     def _forget_paid_declines(self):
         """Forget the declines of those who owe nothing at all any more, however they paid."""
         self.filtered(
-            lambda one: one.collection_failures and not one._has_anything_to_pay()
+            lambda client: client.collection_failures and not client._has_anything_to_pay()
         )._forget_declines()
 
     def _has_anything_to_pay(self):
@@ -271,9 +275,11 @@ class ResellerClient(models.Model):
             ]
         )
         clients = clients.filtered(
-            lambda one: (
-                one._has_collectable_method()
-                and (not one.collection_next_try or one.collection_next_try <= one._today())
+            lambda client: (
+                client._has_collectable_method()
+                and (
+                    not client.collection_next_try or client.collection_next_try <= client._today()
+                )
             )
         )
         open_invoices = self.env["account.move"].search(
@@ -325,7 +331,9 @@ class ResellerClient(models.Model):
         if invoice.reseller_is_offer:
             statement_sudo = invoice.reseller_statement_id.sudo()  # as collection_state
             refill_sudo = statement_sudo.charge_ids.manual_charge_id.refill_id
-            return self.refill_by == "card" and any(one._is_within_limits() for one in refill_sudo)
+            return self.refill_by == "card" and any(
+                refill._is_within_limits() for refill in refill_sudo
+            )
         return self.collection_timing != "never"
 
     def _collects_at_once(self):

@@ -73,7 +73,7 @@ class ResellerStatement(models.Model):
             where a row before says it), ``quantity``, ``unit_price``, ``amount`` (Decimals)
         """
         self.ensure_one()
-        charges = self.charge_ids.filtered(lambda one: one.kind in USE).sorted("sequence")
+        charges = self.charge_ids.filtered(lambda charge: charge.kind in USE).sorted("sequence")
         exact = charges._get_exact()
         rows, shown = [], set()
         for charge in charges:

@@ -152,7 +152,7 @@ class ResellerStatement(models.Model):
             mail_id = template.with_user(writer).send_mail(
                 self.id,
                 email_values={
-                    "attachment_ids": [Command.link(one.id) for one in documents],
+                    "attachment_ids": [Command.link(document.id) for document in documents],
                     "recipient_ids": [Command.set(partner.ids)],
                     "email_to": False,
                     "email_cc": False,
@@ -213,7 +213,7 @@ class ResellerStatement(models.Model):
             self.write({"send_state": "failed", "send_failure": reason})
         else:
             # Somebody may have had the mail queue try again.
-            late = self.filtered(lambda one: one.send_state in FAILED)
+            late = self.filtered(lambda statement: statement.send_state in FAILED)
             late.write({"send_state": "sent", "send_failure": False})
 
     def _get_invoice_documents(self):

@@ -102,8 +102,9 @@ class ResellerGate(models.AbstractModel):
             row["company_id"],
             row["state"] == "active"
             and any(
-                one.date_from <= today and (one.date_to is None or today <= one.date_to)
-                for one in memberships
+                membership.date_from <= today
+                and (membership.date_to is None or today <= membership.date_to)
+                for membership in memberships
             ),
             bool(row["reseller_refuse_unpriced"]),
             row["refused_use"],

@@ -26,7 +26,7 @@ class ResPartner(models.Model):
         open_clients = self.env["reseller.client"].search(
             [contact, ("state", "=", "active"), ("id", "not in", closed.client_id.ids)], limit=1
         )
-        own = closed.filtered(lambda one: not one.client_id).reseller_id
+        own = closed.filtered(lambda lockout: not lockout.client_id).reseller_id
         open_resellers = self.env["reseller.reseller"].search(
             [contact, ("id", "not in", own.ids)], limit=1
         )

@@ -19,7 +19,7 @@ class ResellerClientMembership(models.Model):
         """
         for row in self:
             before = row.client_id.membership_ids.filtered(
-                lambda one, row=row: one.date_from < row.date_from
+                lambda membership, row=row: membership.date_from < row.date_from
             ).sorted("date_from")[-1:]
             if before.group_id != row.group_id:
                 row._refuse_groups_of_lockouts(before.group_id | row.group_id)
@@ -27,7 +27,7 @@ class ResellerClientMembership(models.Model):
     def _refuse_groups_of_lockouts(self, groups):
         if self._may_write_all():
             return
-        group = groups.filtered(lambda one: one.is_lockout_exempt or one.lockout_policy_id)
+        group = groups.filtered(lambda group: group.is_lockout_exempt or group.lockout_policy_id)
         if group:
             raise AccessError(
                 self.env._(

@@ -138,7 +138,7 @@ class ResellerLockout(models.Model):
         debtors = debtors.with_env(model_sudo.env)
         debts = debtors._load_debts()
         owing = debtors.filtered(
-            lambda one: debts[one.id].owed and one._get_lockout_policy(one._today())
+            lambda debtor: debts[debtor.id].owed and debtor._get_lockout_policy(debtor._today())
         )
         for lockout in model_sudo._get_lockouts(owing) | model_sudo._find_lockouts(debtors):
             debtor = lockout.client_id or lockout.reseller_id
@@ -177,8 +177,10 @@ class ResellerLockout(models.Model):
     def _get_lockouts(self, debtors):
         """Return the lock-outs of debtors, made where they lack one."""
         rows = [
-            (one.reseller_id.id, one.id) if one._name == "reseller.client" else (one.id, None)
-            for one in debtors
+            (debtor.reseller_id.id, debtor.id)
+            if debtor._name == "reseller.client"
+            else (debtor.id, None)
+            for debtor in debtors
         ]
         if rows:
             self.env.flush_all()

@@ -70,10 +70,10 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
             return stages, "exempt", None
         stage = policy._get_stage(debt)
         holding = self.lockout_exception_ids.filtered(
-            lambda one: not one.is_withdrawn and one.date_until >= day
+            lambda exception: not exception.is_withdrawn and exception.date_until >= day
         )
         if holding:
-            lowest = min(holding, key=lambda one: (SEVERITY[one.state], one.id))
+            lowest = min(holding, key=lambda exception: (SEVERITY[exception.state], exception.id))
             held = policy._get_stage(debt, lowest.state)
             if held != stage:
                 return held, lowest.kind, lowest
@@ -90,10 +90,10 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
         """
         self.env.flush_all()
         found = dict.fromkeys(self.ids, NOTHING)
-        days = [day or one._today() for one in self]
+        days = [day or debtor._today() for debtor in self]
         companies_sudo = self.company_id.sudo()  # whoever asks need not read the setting
-        minimums = {one.id: one.reseller_lockout_minimum for one in companies_sudo}
-        least = {one.id: rating.exact_of(minimums[one.company_id.id]) for one in self}
+        minimums = {company.id: company.reseller_lockout_minimum for company in companies_sudo}
+        least = {debtor.id: rating.exact_of(minimums[debtor.company_id.id]) for debtor in self}
         for debtor, owed, overdue in self.env.execute_query(self._debts_sql(days)):
             if overdue and owed > 0 and owed >= least[debtor]:
                 found[debtor] = Debt(owed, overdue)

@@ -43,23 +43,27 @@ class ResellerLockoutException(models.Model):
 
     @api.depends("client_id.company_id", "reseller_id.company_id")
     def _compute_company_id(self):
-        for one in self:
-            one.company_id = (one.client_id or one.reseller_id).company_id
+        for exception in self:
+            exception.company_id = (exception.client_id or exception.reseller_id).company_id
 
     @api.depends("kind", "date_until")
     def _compute_display_name(self):
         labels = dict(self._fields["kind"]._description_selection(self.env))
-        for one in self:
-            one.display_name = self.env._(
-                "%(kind)s until %(day)s", kind=labels.get(one.kind, ""), day=one.date_until
+        for exception in self:
+            exception.display_name = self.env._(
+                "%(kind)s until %(day)s",
+                kind=labels.get(exception.kind, ""),
+                day=exception.date_until,
             )
 
     @api.constrains("date_until")
     def _check_date_until(self):
-        for one in self:
-            if one.date_until < (one.client_id or one.reseller_id)._today():
+        for exception in self:
+            if exception.date_until < (exception.client_id or exception.reseller_id)._today():
                 raise ValidationError(
-                    self.env._("The last day %s is over: choose today or later.", one.date_until)
+                    self.env._(
+                        "The last day %s is over: choose today or later.", exception.date_until
+                    )
                 )
 
     @api.model_create_multi

@@ -151,10 +151,12 @@ class ResellerClient(models.Model):
         self.ensure_one()
         payer = self._get_debtor()
         return self.statement_ids.filtered(
-            lambda one: (
-                one.state in LIVE
+            lambda statement: (
+                statement.state in LIVE
                 and self._shows_money()
-                and (not one.invoice_id or one.invoice_id.commercial_partner_id == payer)
+                and (
+                    not statement.invoice_id or statement.invoice_id.commercial_partner_id == payer
+                )
             )
         )
 
@@ -170,7 +172,7 @@ class ResellerClient(models.Model):
             ``by_payment`` of what is settled
         """
         self.ensure_one()
-        statements = statements.filtered(lambda one: one.invoice_id.state == "posted")
+        statements = statements.filtered(lambda statement: statement.invoice_id.state == "posted")
         entries = []
         for statement in statements:
             invoice = statement.invoice_id
@@ -194,7 +196,7 @@ class ResellerClient(models.Model):
             )
         entries += self._get_settlements(statements.invoice_id)
         balance = Decimal(0)
-        entries.sort(key=lambda one: (one["date"], one["kind"] == "settled", one["id"]))
+        entries.sort(key=lambda entry: (entry["date"], entry["kind"] == "settled", entry["id"]))
         for entry in entries:
             balance += entry["amount"]
             entry["balance"] = balance
@@ -298,7 +300,9 @@ class ResellerClient(models.Model):
         served = self.state != "draft" and self.activation_date < self._today()
         return bool(
             served
-            or self.statement_ids.filtered(lambda one: one.state != "preview" or one.run_id)
+            or self.statement_ids.filtered(
+                lambda statement: statement.state != "preview" or statement.run_id
+            )
             or self.login_ids
             or self.contract_id.contract_line_ids
             or self.env["reseller.usage.daily"].search_count([("client_id", "=", self.id)], limit=1)
@@ -368,7 +372,7 @@ class ResellerClient(models.Model):
         terms = {**terms, "is_of_portal": True}
         ends = base.date_to  # ending this scope's own price may be ending the base
         there = base._end_before(date, target)
-        same_day = there.filtered(lambda one: one.date_from == date)
+        same_day = there.filtered(lambda row: row.date_from == date)
         if same_day:
             same_day.write(terms)
             return same_day
@@ -382,8 +386,10 @@ class ResellerClient(models.Model):
     def _drop_price(self, rules, date):
         """End prices that the reseller set on the day before; delete those that begin later."""
         rules = rules.filtered("is_of_portal")
-        begun = rules.filtered(lambda one: not one.date_from or one.date_from < date)
-        for rule in begun.filtered(lambda one: not one.date_to or one.date_to >= date):
+        begun = rules.filtered(lambda rule: not rule.date_from or rule.date_from < date)
+        for rule in begun.filtered(
+            lambda begun_rule: not begun_rule.date_to or begun_rule.date_to >= date
+        ):
             rule.date_to = fields.Date.subtract(date, days=1)
         (rules - begun).unlink()
 
@@ -405,7 +411,7 @@ class ResellerClient(models.Model):
         self.ensure_one()
         today = self._today()
         found = []
-        for lot in self.prepaid_lot_ids.filtered(lambda one: one.state != "canceled"):
+        for lot in self.prepaid_lot_ids.filtered(lambda lot: lot.state != "canceled"):
             if lot.state in ("offered", "waiting"):
                 found.append((lot, self.env._("Waits for payment"), False))
             elif lot.date_until and lot.date_until < today:

@@ -214,7 +214,8 @@ class ResellerReseller(models.Model):
         self.ensure_one()
         channels = [int(self.color_primary[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         red, green, blue = (
-            one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels
+            channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
+            for channel in channels
         )
         luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
         return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#FFFFFF"
@@ -239,14 +240,14 @@ class ResellerReseller(models.Model):
         Of active clients, before added taxes; without charges by hand and contracts' extra lines.
         """
         self.ensure_one()
-        clients = self.client_ids.filtered(lambda one: one.state == "active")
+        clients = self.client_ids.filtered(lambda client: client.state == "active")
         statements = self.env["reseller.statement"].with_company(self.company_id)
         # With days that are billed again first, all that is to come.
         bills = {
             client.id: statements._prepare_bill(client, client.next_bill_date) for client in clients
         }
         charges, _covered, _draws = self.env["reseller.rating"]._rate(clients, bills)
-        now = sum((one.amount for found in charges.values() for one in found), Decimal(0))
+        now = sum((charge.amount for found in charges.values() for charge in found), Decimal(0))
         [[before]] = self.env.execute_query(
             SQL(
                 """

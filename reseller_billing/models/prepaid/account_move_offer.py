@@ -88,7 +88,7 @@ class AccountMove(models.Model):
         if not self._is_pro_forma() or self._is_being_paid():
             return
         followed = self.env["account.move.line"]
-        for line in self.invoice_line_ids.filtered(lambda one: one.charge_id):
+        for line in self.invoice_line_ids.filtered(lambda line: line.charge_id):
             template = line.product_id.product_tmpl_id
             taxes = template._get_sales_taxes(self.company_id, position)
             if not (line.charge_id._takes_taxes() and changes._concerns(taxes, self.company_id)):

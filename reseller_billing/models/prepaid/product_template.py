@@ -91,7 +91,7 @@ class ProductTemplate(models.Model):
 
     @api.constrains("reseller_grants", "reseller_feature_id", "reseller_units")
     def _check_reseller_grants(self):
-        for product in self.filtered(lambda one: one.reseller_grants == "units"):
+        for product in self.filtered(lambda product: product.reseller_grants == "units"):
             if not product.reseller_feature_id or not product.reseller_units:
                 raise ValidationError(
                     self.env._(

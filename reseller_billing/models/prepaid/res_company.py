@@ -73,7 +73,7 @@ class ResCompany(models.Model):
             ("reseller_prepaid_account_id", "reseller.prepaid.entry"),
         ):
             if name in vals:
-                changed = self.filtered(lambda one, name=name: one[name].id != vals[name])
+                changed = self.filtered(lambda company, name=name: company[name].id != vals[name])
                 changed._check_nothing_owed(entries)
         return super().write(vals)
 

@@ -81,10 +81,10 @@ class ResellerClient(models.Model):
         """
         found = {client.id: (client._today(), Decimal(0)) for client in self}
         served = self.filtered(
-            lambda one: (
-                one.state == "active"
-                and one.wallet_use != "never"
-                and one.reseller_id.invoice_to != "none"
+            lambda client: (
+                client.state == "active"
+                and client.wallet_use != "never"
+                and client.reseller_id.invoice_to != "none"
             )
         )
         for company, clients in served.grouped("company_id").items():
@@ -97,7 +97,7 @@ class ResellerClient(models.Model):
                 bill = statements._prepare_bill(client, tomorrow)
                 # Fees in advance of cycles that have not begun are not due.
                 bills[client.id] = replace(bill, next_date=tomorrow)
-            rated = clients.filtered(lambda one, bills=bills: one.id in bills)
+            rated = clients.filtered(lambda client, bills=bills: client.id in bills)
             charges, _covered, _draws = self.env["reseller.rating"]._rate(rated, bills)
             lines = rated._prepare_unbilled_lines(company, charges)
             for item in clients._find_waiting_charges():
@@ -133,7 +133,9 @@ class ResellerClient(models.Model):
         closing = statements._get_closing_statements(self, charges)
         statements_sudo = statements.union(*closing.values()).sudo()  # part of the balance
         originals = statements_sudo._get_invoice_lines()
-        rated = list(enumerate((client, one) for client in self for one in charges[client.id]))
+        rated = list(
+            enumerate((client, charge) for client in self for charge in charges[client.id])
+        )
         given_back = statements_sudo._split_given_back(
             [
                 less

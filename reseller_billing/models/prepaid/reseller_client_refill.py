@@ -133,7 +133,7 @@ class ResellerClient(models.Model):
     def create(self, vals_list):
         """Override of `base`: who may not charge may not have it done by a refill."""
         clients = super().create(vals_list)
-        armed = clients.filtered(lambda one: one.refill_by != "off")
+        armed = clients.filtered(lambda client: client.refill_by != "off")
         if armed:  # by values, or by defaults of a context
             self.env["res.users"]._check_billing_manager()
             armed._count_days_from_now()
@@ -173,18 +173,22 @@ class ResellerClient(models.Model):
 
         Each is sized to end above its threshold. What has an open refill needs none.
         """
-        clients = self.filtered(lambda one: one.refill_by != "off" and one.state == "active")
+        clients = self.filtered(
+            lambda client: client.refill_by != "off" and client.state == "active"
+        )
         found = {client: [] for client in clients}
         for company, of_company in clients.grouped("company_id").items():
             with_money = of_company.filtered("refill_amount")
-            by_threshold = with_money.filtered(lambda one: one.refill_on == "threshold")
+            by_threshold = with_money.filtered(lambda client: client.refill_on == "threshold")
             for number, balance in by_threshold._load_live_balances().items():
                 client = self.browse(number)
                 amount = rating.exact_of(client.refill_amount)
                 need = _size(balance, rating.exact_of(client.refill_threshold), amount)
                 if need:
                     found[client].append(Need(None, need, Decimal(1), amount, "threshold"))
-            for client in (with_money - by_threshold).filtered(lambda one: one._is_refill_day()):
+            for client in (with_money - by_threshold).filtered(
+                lambda account: account._is_refill_day()
+            ):
                 amount = rating.exact_of(client.refill_amount)
                 found[client].append(Need(None, 1, Decimal(1), amount, "day"))
             self._add_unit_needs(company, of_company, found)
@@ -205,7 +209,7 @@ class ResellerClient(models.Model):
         return {
             client: due
             for client, needs in found.items()
-            if (due := [one for one in needs if (client, one.feature or none) not in taken])
+            if (due := [need for need in needs if (client, need.feature or none) not in taken])
         }
 
     def _is_refill_day(self):
@@ -213,7 +217,7 @@ class ResellerClient(models.Model):
         self.ensure_one()
         today = self._today()
         due = today.replace(day=self.refill_day)
-        made = self._find_refills_of_month().filtered(lambda one: one.trigger == "day")
+        made = self._find_refills_of_month().filtered(lambda refill: refill.trigger == "day")
         return (self.refill_since or due) <= due <= today and not made
 
     def _find_refills_of_month(self):
@@ -295,7 +299,7 @@ class ResellerClient(models.Model):
                     self.env._("Say by what and how much %s is refilled.", client.display_name)
                 )
             client._conflict_with_others()
-            if client._find_open_refills().filtered(lambda one: not one.feature_id):
+            if client._find_open_refills().filtered(lambda refill: not refill.feature_id):
                 raise UserError(
                     self.env._(
                         "A refill of %s is under way: wait until it is paid, or cancel its invoice.",
@@ -384,10 +388,10 @@ class ResellerClient(models.Model):
         """
         self.ensure_one()
         today = self._today()
-        of_month = self._find_refills_of_month().filtered(lambda one: one not in but)
-        of_day = of_month.filtered(lambda one: one.date == today)
+        of_month = self._find_refills_of_month().filtered(lambda refill: refill not in but)
+        of_day = of_month.filtered(lambda refill: refill.date == today)
         limits = [
-            rating.exact_of(limit) - sum(rating.exact_of(one.amount) for one in spent)
+            rating.exact_of(limit) - sum(rating.exact_of(refill.amount) for refill in spent)
             for limit, spent in (
                 (self.refill_max_charge, of_month.browse()),
                 (self.refill_max_day, of_day),

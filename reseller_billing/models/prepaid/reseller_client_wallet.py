@@ -196,7 +196,7 @@ class ResellerClient(models.Model):
         model = self.env["account.move"].with_company(self.company_id)
         move = model.create(self._prepare_entry(day, reason, lines, line.partner_id))
         move.action_post()
-        receivable = move.line_ids.filtered(lambda one: one.account_id == line.account_id)
+        receivable = move.line_ids.filtered(lambda item: item.account_id == line.account_id)
         (line | receivable).reconcile()
         lots_sudo = self.env["reseller.wallet.lot"].sudo()  # whoever is here may book the payment
         return lots_sudo._grant(
@@ -212,7 +212,7 @@ class ResellerClient(models.Model):
                 "cost": self.currency_id.round(amount - given),
                 "cost_balance": -sum(
                     move.line_ids.filtered(
-                        lambda one: one.account_id == self._get_wallet_account("deposit")
+                        lambda line: line.account_id == self._get_wallet_account("deposit")
                     ).mapped("balance")
                 ),
             },
@@ -321,7 +321,7 @@ class ResellerClient(models.Model):
         """Store what is taken out of lots, with what books it."""
         vals = {"kind": kind, "date": day, "reason": reason, "move_id": move.id}
         entries_sudo = self.env["reseller.wallet.entry"].sudo()  # whoever is here may take
-        return entries_sudo.create([{**one, **vals} for one in taken])
+        return entries_sudo.create([{**entry, **vals} for entry in taken])
 
     def _book_exchange(self, amount, day, document, owed=None):
         """Move an exchange difference out of the deposits; return the entry, or none without a difference.

@@ -58,7 +58,7 @@ class ResellerLotMixin(models.AbstractModel):
 
     def _sell(self, day):
         """Add the cost of sold lots, and release those that need not wait."""
-        for lot in self.filtered(lambda one: one.state != "offered"):
+        for lot in self.filtered(lambda lot: lot.state != "offered"):
             invoice = lot.charge_id.statement_id.invoice_id
             # In the books from the invoice's day on, which may be that of an earlier payment.
             lot._add_entry("buy", invoice.date or day, lot.cost, 0, invoice)
@@ -87,10 +87,10 @@ class ResellerLotMixin(models.AbstractModel):
 
         :param day: from which they may be used; today, where the client is, if None
         """
-        for lot in self.filtered(lambda one: one.state == "waiting"):
+        for lot in self.filtered(lambda lot: lot.state == "waiting"):
             today = lot.client_id._today()
-            before = lot.entry_ids.filtered(lambda one: one.kind in ("grant", "cancel"))
-            if before.filtered(lambda one: one.kind == "grant"):
+            before = lot.entry_ids.filtered(lambda entry: entry.kind in ("grant", "cancel"))
+            if before.filtered(lambda entry: entry.kind == "grant"):
                 # Its invoice was replaced, or taken back for a while: it holds on the days it did.
                 days = {"date": lot.date, "date_until": lot.date_until}
                 lot.write({**lot._prepare_release(lot.date), **days})
@@ -120,7 +120,7 @@ class ResellerLotMixin(models.AbstractModel):
         :param date day: from which it does not stand; today, where the client is, if None
         :raise UserError: when something was drawn of one, or given back after that day
         """
-        standing = self.filtered(lambda one: one.state != "canceled")
+        standing = self.filtered(lambda lot: lot.state != "canceled")
         standing.client_id._conflict_with_others()  # with bills, which may be drawing at this moment
         standing.client_id._take_turn()
         for lot in standing:
@@ -145,7 +145,7 @@ class ResellerLotMixin(models.AbstractModel):
                     )
                 )
             since = day or lot.client_id._today()
-            last = max(lot.entry_ids.filtered(lambda one: one.kind != "grant").mapped("date"))
+            last = max(lot.entry_ids.filtered(lambda entry: entry.kind != "grant").mapped("date"))
             if day and day < last:
                 raise UserError(
                     self.env._(

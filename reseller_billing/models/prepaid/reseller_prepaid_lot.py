@@ -243,7 +243,7 @@ class ResellerPrepaidLot(models.Model):
         self.ensure_one()
         held, note = self._load_exact()[self.id], statement.invoice_id
         line = note.invoice_line_ids.filtered(
-            lambda one: one.charge_id.manual_charge_id.refund_lot_id == self
+            lambda line: line.charge_id.manual_charge_id.refund_lot_id == self
         )
         if self.currency_id.compare_amounts(line.amount_currency, float(held.cost)):
             raise UserError(self.env._("%s has changed: refund it again.", self.display_name))

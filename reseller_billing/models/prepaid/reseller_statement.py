@@ -21,7 +21,9 @@ class ResellerStatement(models.Model):
     def _check_invoiceable(self):
         """Override: what is sold ahead needs the account that owes it."""
         done = super()._check_invoiceable()
-        for charge in self.charge_ids.filtered(lambda one: one.kind == "package" and one.amount):
+        for charge in self.charge_ids.filtered(
+            lambda charge: charge.kind == "package" and charge.amount
+        ):
             charge._get_liability_account()
             if charge._takes_taxes():
                 charge._check_package_taxes()
@@ -43,7 +45,7 @@ class ResellerStatement(models.Model):
     def _before_posting(self, moves):
         """Override: a bonus lowers what it pays for, or is given back with it."""
         kept = super()._before_posting(moves)
-        back = {one: one._take_bonus_back(moves[one]) for one in self}
+        back = {statement: statement._take_bonus_back(moves[statement]) for statement in self}
         return {**kept, "back": back, "plan": self._plan_draws(moves)}
 
     def _post_drafts(self, moves, date, kept):

@@ -18,7 +18,7 @@ class ResellerStatement(models.Model):
 
     def _sell_lots(self, day):
         """Make the lots of the packages and top-ups that these bills sell, and end what they refund."""
-        for charge in self.charge_ids.filtered(lambda one: one.kind == "credit"):
+        for charge in self.charge_ids.filtered(lambda charge: charge.kind == "credit"):
             lot_sudo = charge.manual_charge_id.sudo().refund_lot_id  # who bills refunds
             if lot_sudo:
                 lot_sudo._add_refund(charge.statement_id, day)
@@ -88,7 +88,7 @@ class ResellerStatement(models.Model):
             return
         held = lots._load_exact()
         rows, wanted = [], []
-        for statement in self.filtered(lambda one: one.client_id in holders):
+        for statement in self.filtered(lambda statement: statement.client_id in holders):
             lots = holders[statement.client_id]
             drawn = draws.get(statement.client_id.id, [])
             taken = {
@@ -313,7 +313,9 @@ class ResellerStatement(models.Model):
             levelled = [(lot, *costs) for lot, *costs in levelled if any(costs)]
             if not levelled:
                 continue
-            statement = self.filtered(lambda one, client=client: one.client_id == client)[-1:]
+            statement = self.filtered(
+                lambda statement, client=client: statement.client_id == client
+            )[-1:]
             vals = statement._prepare_unit_move("return", levelled, day)
             move = self.env["account.move"].with_company(self.company_id).create(vals)
             move.action_post()
@@ -379,7 +381,9 @@ class ResellerStatement(models.Model):
 
     def _load_preview_rows(self):
         """Return (statement id, row) of what these previews would draw, see _load_unit_rows."""
-        previews = self.filtered(lambda one: one.state == "preview" and one.unit_draws)
+        previews = self.filtered(
+            lambda statement: statement.state == "preview" and statement.unit_draws
+        )
         drawn = defaultdict(Decimal)
         for statement in previews:
             for draw in statement._unpack_draws()[statement.client_id.id]:

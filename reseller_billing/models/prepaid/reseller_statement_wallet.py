@@ -19,12 +19,15 @@ class ResellerStatement(models.Model):
 
         :param moves: {statement: its draft invoice}
         """
-        statements = self._find_wallets().filtered(lambda one: one in moves)
+        statements = self._find_wallets().filtered(lambda statement: statement in moves)
         if not statements:
             return {}
         statements.client_id._conflict_with_others()  # also with bills by hand, which lock nothing
         lots = self.env["reseller.client"]._load_lots(
-            {one.client_id: (one._get_days()[0], one.bill_date) for one in statements}
+            {
+                statement.client_id: (statement._get_days()[0], statement.bill_date)
+                for statement in statements
+            }
         )
         found = {}
         for statement in statements:
@@ -83,7 +86,9 @@ class ResellerStatement(models.Model):
                 )
             )
             paid_for = billed.invoice_line_ids.filtered(
-                lambda one, line=line: one.tax_ids == line.tax_ids and self._pays_for(one)
+                lambda charged, line=line: (
+                    charged.tax_ids == line.tax_ids and self._pays_for(charged)
+                )
             )
             whole = sum(paid_for.mapped("price_total"))
             if not bonus or not whole or before not in paid_for.charge_id:
@@ -192,7 +197,9 @@ class ResellerStatement(models.Model):
             return
         statements.client_id._conflict_with_others()
         clients = self.env["reseller.client"]
-        old = clients._load_lots({one.client_id: (NEVER, one._get_days()[1]) for one in statements})
+        old = clients._load_lots(
+            {statement.client_id: (NEVER, statement._get_days()[1]) for statement in statements}
+        )
         lots_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills draws
         wanted, entries, days = [], [], {}
         for statement in statements:
@@ -249,7 +256,7 @@ class ResellerStatement(models.Model):
                 "statement_id": statement.id,
                 "move_id": move.id,
             }
-            rows += [{**one, **vals, "reason": reason} for one in taken]
+            rows += [{**entry, **vals, "reason": reason} for entry in taken]
         for statement in statements:
             rows += statement._settle_exchange(statement.invoice_id, entries, days[statement])
         entries_sudo = self.env["reseller.wallet.entry"].sudo()  # who bills draws
@@ -294,7 +301,7 @@ class ResellerStatement(models.Model):
     @staticmethod
     def _get_expired(lots, taken, until):
         """Return entry values of what is left of lots whose last day is in the bill's period."""
-        drawn = {one["lot_id"]: one for one in taken}
+        drawn = {entry["lot_id"]: entry for entry in taken}
         found = []
         for lot, left, cost in lots:
             if not lot.date_until or lot.date_until > until:

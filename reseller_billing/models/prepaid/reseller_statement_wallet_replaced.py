@@ -46,7 +46,7 @@ class ResellerStatement(models.Model):
         """Whether what wallets had paid may be drawn anew: not where a bonus lowered the price, or would now."""
         self.ensure_one()
         given = bonus_of(
-            [{"amount": one.amount, "cost": one.cost, "tax": one.tax} for one in draws]
+            [{"amount": draw.amount, "cost": draw.cost, "tax": draw.tax} for draw in draws]
         )
         lowered = self.invoice_id.invoice_line_ids.filtered("reseller_settles")
         return not lowered and not (given and self.company_id.reseller_bonus_mode == "price")
@@ -55,7 +55,7 @@ class ResellerStatement(models.Model):
         """Return the wallet entries of what these bills have drawn and not given back."""
         entries_sudo = self.env["reseller.wallet.entry"].sudo()  # whoever posts or replaces
         drawn = entries_sudo.search([("statement_id", "in", self.ids), ("kind", "=", "draw")])
-        return drawn.filtered(lambda one: not one.move_id.reversal_move_ids)
+        return drawn.filtered(lambda entry: not entry.move_id.reversal_move_ids)
 
     def _leave_invoice(self, invoice, reversal):
         """Have what reverses an invoice of this bill settle it: what the wallet has paid of it is for the one
@@ -92,5 +92,5 @@ class ResellerStatement(models.Model):
             "reason": move.ref,
         }
         entries_sudo = self.env["reseller.wallet.entry"].sudo()  # whoever posts
-        entries_sudo.create([{**one, **row} for one in taken])
+        entries_sudo.create([{**vals, **row} for vals in taken])
         return move

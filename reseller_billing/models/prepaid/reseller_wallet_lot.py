@@ -191,7 +191,7 @@ class ResellerWalletLot(models.Model):
         computed = sold.tax_ids.compute_all(
             self.cost, self.currency_id, handle_price_include=False, product=sold.product_id
         )["taxes"]
-        whole = sum(one["amount"] for one in computed)
+        whole = sum(tax_vals["amount"] for tax_vals in computed)
         found, rest = {}, tax
         for number, one in enumerate(computed, 1):
             part = self.currency_id.round(tax * one["amount"] / whole) if whole else 0.0

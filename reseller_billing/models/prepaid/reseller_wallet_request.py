@@ -93,7 +93,7 @@ class ResellerWalletRequest(models.Model):
         :raise AccessError: without the group Billing Manager
         """
         self.env["res.users"]._check_billing_manager()
-        for request in self.filtered(lambda one: one.state == "draft"):
+        for request in self.filtered(lambda request: request.state == "draft"):
             request_sudo = request.sudo()  # only these buttons write the state
             request_sudo.asked_by_id = self.env.user
             limit = request.company_id.reseller_wallet_limit
@@ -130,7 +130,7 @@ class ResellerWalletRequest(models.Model):
         :raise AccessError: without the group Billing Manager, or for one's own request
         """
         self.env["res.users"]._check_billing_manager()
-        for request in self.filtered(lambda one: one.state == "waiting"):
+        for request in self.filtered(lambda request: request.state == "waiting"):
             if request.asked_by_id == self.env.user:
                 raise AccessError(self.env._("Another person has to approve this."))
             request.sudo().approved_by_id = self.env.user  # as above
@@ -142,7 +142,7 @@ class ResellerWalletRequest(models.Model):
         :raise AccessError: without the group Billing Manager
         """
         self.env["res.users"]._check_billing_manager()
-        waiting = self.filtered(lambda one: one.state in ("draft", "waiting"))
+        waiting = self.filtered(lambda request: request.state in ("draft", "waiting"))
         waiting.sudo().state = "no"  # as above
 
     def _do(self):

@@ -58,7 +58,7 @@ class ResellerPriceRule(models.Model):
             ]
         )
         there.filtered(
-            lambda one: not one.date_from or one.date_from < date
+            lambda version: not version.date_from or version.date_from < date
         ).date_to = date_utils.subtract(date, days=1)
         return there
 
@@ -67,7 +67,7 @@ class ResellerPriceRule(models.Model):
 
         :param dict terms: what differs
         """
-        later = [one.date_from for one in self if one.date_from and one.date_from >= date]
+        later = [rule.date_from for rule in self if rule.date_from and rule.date_from >= date]
         until = date_utils.subtract(min(later), days=1) if later else False
         if until and until < date:
             raise UserError(

@@ -149,9 +149,9 @@ class ResellerUsageImport(models.Model):
 
     @api.constrains("replaces", "replace_from", "replace_to")
     def _check_replaced_days(self):
-        for one in self:
-            first, last = one.replace_from, one.replace_to
-            if one.replaces and not (first and last and first <= last):
+        for upload in self:
+            first, last = upload.replace_from, upload.replace_to
+            if upload.replaces and not (first and last and first <= last):
                 raise ValidationError(
                     self.env._("Say from which day to which the file replaces what was there.")
                 )
@@ -160,10 +160,10 @@ class ResellerUsageImport(models.Model):
 
     @api.depends("rows_done", "row_count", "state")
     def _compute_progress(self):
-        for one in self:
-            done = 100.0 if one.state == "done" else 0.0
-            one.progress = (
-                min(100.0 * one.rows_done / one.row_count, 100) if one.row_count else done
+        for upload in self:
+            done = 100.0 if upload.state == "done" else 0.0
+            upload.progress = (
+                min(100.0 * upload.rows_done / upload.row_count, 100) if upload.row_count else done
             )
 
     def _compute_open_rejection_count(self):
@@ -172,14 +172,14 @@ class ResellerUsageImport(models.Model):
                 [("import_id", "in", self.ids), ("state", "=", "open")], ["import_id"], ["__count"]
             )
         )
-        for one in self:
-            one.open_rejection_count = counts.get(one, 0)
+        for upload in self:
+            upload.open_rejection_count = counts.get(upload, 0)
 
     @api.depends("file", "state", "column_ids.target", *OPTIONS)
     def _compute_preview_html(self):
-        for one in self:
-            unfinished = one._origin and one.state in ("new", "checked", "failed")
-            one.preview_html = unfinished and one._render_preview()
+        for upload in self:
+            unfinished = upload._origin and upload.state in ("new", "checked", "failed")
+            upload.preview_html = unfinished and upload._render_preview()
 
     def _render_preview(self):
         """Return the first rows as the events that they become, or what keeps them from it."""
@@ -206,19 +206,19 @@ class ResellerUsageImport(models.Model):
 
     @api.depends("reasons")
     def _compute_reasons_html(self):
-        for one in self:
-            found = [(count, row, text) for text, (count, row) in (one.reasons or {}).items()]
+        for upload in self:
+            found = [(count, row, text) for text, (count, row) in (upload.reasons or {}).items()]
             found.sort(key=lambda entry: (-entry[0], entry[1]))
-            one.reasons_html = found and self.env["ir.qweb"]._render(
+            upload.reasons_html = found and self.env["ir.qweb"]._render(
                 "reseller_billing.usage_import_reasons",
                 {"reasons": found[:REASONS], "more": len(found) - REASONS},
             )
 
     @api.depends("rejection_ids.state", "rejection_ids.reason")
     def _compute_rejections_file(self):
-        for one in self:
-            content, _extension = one._write_rejections()
-            one.rejections_file = base64.b64encode(content)
+        for upload in self:
+            content, _extension = upload._write_rejections()
+            upload.rejections_file = base64.b64encode(content)
 
     def _write_rejections(self):
         """Return (content, extension) of the file of this one's rows whose rejections are open."""
@@ -274,9 +274,9 @@ class ResellerUsageImport(models.Model):
         } & vals.keys()
         # The rejections of a file are told by its rows: another file is another import.
         begun = self.filtered(
-            lambda one: (
-                one.state in ("running", "done")
-                or (one.state == "failed" and (one.rows_done or one.rejection_ids))
+            lambda upload: (
+                upload.state in ("running", "done")
+                or (upload.state == "failed" and (upload.rows_done or upload.rejection_ids))
             )
         )
         if begun and changing:
@@ -288,7 +288,7 @@ class ResellerUsageImport(models.Model):
         if {"file", "encoding", "delimiter", "mapping_id", "format"} & vals.keys():
             waiting._read_columns(guess="file" in vals and "format" not in vals)
         if changing:
-            waiting.filtered(lambda one: one.state != "new").write(
+            waiting.filtered(lambda upload: upload.state != "new").write(
                 {"state": "new", "reasons": False}
             )
         return done
@@ -315,23 +315,23 @@ class ResellerUsageImport(models.Model):
 
     def action_check(self):
         """Take the whole file in and take it back: say what would come of it."""
-        for one in self:
-            one._check_waiting()
-            one._check_columns()
-            if one.state == "failed" and one.rows_done:
+        for upload in self:
+            upload._check_waiting()
+            upload._check_columns()
+            if upload.state == "failed" and upload.rows_done:
                 raise UserError(
                     self.env._(
                         "Rows of %s are taken in: Import goes on from there, Undo takes them back.",
-                        one.filename,
+                        upload.filename,
                     )
                 )
             with self.env.cr.savepoint() as savepoint:
-                created = one._create_missing()
-                vals = one._take_all()
+                created = upload._create_missing()
+                vals = upload._take_all()
                 savepoint.rollback()
             self.env.invalidate_all(flush=False)
             vals["notice"] = "\n".join(filter(None, (created, vals["notice"])))
-            one.write({**vals, "state": "checked", "failure": False})
+            upload.write({**vals, "state": "checked", "failure": False})
 
     def action_import(self):
         """Take the file's rows in as usage events.
@@ -339,18 +339,18 @@ class ResellerUsageImport(models.Model):
         A short file is taken in at once, a long one by the scheduled action, batch by batch. Rows
         that have been taken in before are there already and change nothing.
         """
-        for one in self:
-            one._check_waiting()
-            one._check_columns()
-            if one.replaces and one.state != "checked":
+        for upload in self:
+            upload._check_waiting()
+            upload._check_columns()
+            if upload.replaces and upload.state != "checked":
                 raise UserError(
                     self.env._(
                         "%s replaces what was there: press Check first, which says what goes.",
-                        one.filename,
+                        upload.filename,
                     )
                 )
-            count = sum(1 for _row in one._open()[1])
-            one.write(
+            count = sum(1 for _row in upload._open()[1])
+            upload.write(
                 {
                     **dict.fromkeys((*COUNTS, "last_row", "exchanged", "voided"), 0),
                     "row_count": count,
@@ -359,12 +359,12 @@ class ResellerUsageImport(models.Model):
                     "state": "running",
                 }
             )
-            one.notice = one._create_missing()
+            upload.notice = upload._create_missing()
             if count > AT_ONCE:
                 cron = self.env.ref("reseller_billing.ir_cron_usage_import")
                 cron.sudo()._trigger()  # whoever may import may have it wake up
                 continue
-            one._take_whole()
+            upload._take_whole()
 
     def action_undo(self):
         """Void what imports brought; their files, or better ones, can be taken in again.
@@ -373,21 +373,24 @@ class ResellerUsageImport(models.Model):
         :raise AccessError: without the group Billing Manager
         """
         self.env["res.users"]._check_billing_manager()
-        for one in self:
-            one.lock_for_update()
-            one.invalidate_recordset(["state"])
-            if one.state not in ("done", "failed"):
-                raise UserError(self.env._("%s has not been taken in.", one.filename))
+        for upload in self:
+            upload.lock_for_update()
+            upload.invalidate_recordset(["state"])
+            if upload.state not in ("done", "failed"):
+                raise UserError(self.env._("%s has not been taken in.", upload.filename))
             lines = self.env["reseller.usage.line"]
-            count = lines._void(one.company_id, SQL("line.import_id = %s", one.id), released=True)
+            count = lines._void(
+                upload.company_id, SQL("line.import_id = %s", upload.id), released=True
+            )
             if not count:
                 raise UserError(
                     self.env._(
-                        "No event that counts is from %s: there is nothing to undo.", one.filename
+                        "No event that counts is from %s: there is nothing to undo.",
+                        upload.filename,
                     )
                 )
-            one.rejection_ids.action_dismiss()
-            one.write(
+            upload.rejection_ids.action_dismiss()
+            upload.write(
                 {
                     "state": "undone",
                     "notice": self.env._(
@@ -418,10 +421,10 @@ class ResellerUsageImport(models.Model):
                 fields.Command.clear(),
                 *(
                     fields.Command.create(
-                        {"sequence": one.sequence, "name": one.name, "target": one.target}
+                        {"sequence": column.sequence, "name": column.name, "target": column.target}
                     )
-                    for one in self.column_ids
-                    if one.target
+                    for column in self.column_ids
+                    if column.target
                 ),
             ],
         }

@@ -22,29 +22,29 @@ class ResellerUsageImport(models.Model):
     def _cron_process(self):
         """Take long files in, one batch a transaction; one that was stopped goes on where it was."""
         cron = self.env["ir.cron"]
-        for one in self.search([("state", "=", "running")], order="id"):
-            if not cron._report_batch(remaining=max(one.row_count - one.rows_done, 1)):
+        for upload in self.search([("state", "=", "running")], order="id"):
+            if not cron._report_batch(remaining=max(upload.row_count - upload.rows_done, 1)):
                 return  # a file is read from its first row each time: that pays for many batches
             try:
-                if one.replaces:
-                    one._work(one._take_whole)
-                    cron._report_batch(one.row_count, remaining=0)
+                if upload.replaces:
+                    upload._work(upload._take_whole)
+                    cron._report_batch(upload.row_count, remaining=0)
                     continue
-                for batch in split_every(BATCH, one._read_events(one.last_row), list):
-                    one._work(partial(one._take, batch))
+                for batch in split_every(BATCH, upload._read_events(upload.last_row), list):
+                    upload._work(partial(upload._take, batch))
                     if not cron._report_batch(
-                        len(batch), remaining=max(one.row_count - one.rows_done, 0)
+                        len(batch), remaining=max(upload.row_count - upload.rows_done, 0)
                     ):
                         return
-                one.state = "done"
+                upload.state = "done"
             except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
                 raise
             except Exception as error:
                 # One file that cannot be read does not hold up those behind it.
                 self.env.cr.rollback()
                 if not isinstance(error, UserError):
-                    _logger.exception("Usage file %s cannot be taken in", one.id)
-                one.write({"state": "failed", "failure": str(error)})
+                    _logger.exception("Usage file %s cannot be taken in", upload.id)
+                upload.write({"state": "failed", "failure": str(error)})
             cron._report_batch(remaining=0)
 
     def _work(self, function):

@@ -42,19 +42,19 @@ class ResellerUsageImport(models.Model):
 
         :param bool guess: whether the columns tell the format, where no mapping does
         """
-        for one in self:
-            chosen = {column.name: column.target for column in one.column_ids}
-            mapped = {column.name: column.target for column in one.mapping_id.column_ids}
+        for upload in self:
+            chosen = {column.name: column.target for column in upload.column_ids}
+            mapped = {column.name: column.target for column in upload.mapping_id.column_ids}
             header, samples = [], []
             # The preview tells what is wrong; another encoding or delimiter may read it.
             with contextlib.suppress(UserError):
-                header, rows = one._open()
+                header, rows = upload._open()
                 samples += (row for _number, row in itertools.islice(rows, 3))
-            if guess and not one.mapping_id:
-                one.format = one._guess_format(header)
+            if guess and not upload.mapping_id:
+                upload.format = upload._guess_format(header)
             guessed = self.env["reseller.usage.column"]._guess_targets(header)
             known = mapped or {**guessed, **chosen}
-            one.column_ids = [
+            upload.column_ids = [
                 fields.Command.clear(),
                 *(
                     fields.Command.create(
@@ -154,7 +154,7 @@ class ResellerUsageImport(models.Model):
     def _get_reader_table(self):
         """Return a function from a row, by column name, to an event, with an id where it has one."""
         columns = {
-            target: self.column_ids.filtered(lambda one, target=target: one.target == target)
+            target: self.column_ids.filtered(lambda column, target=target: column.target == target)
             for target, _label in TARGETS
         }
         kept = columns.pop("properties").mapped("name")

@@ -134,7 +134,7 @@ class ResellerUsageKey(models.Model):
         """Return what this key may send; without one, anything."""
         if not self:
             return ANYTHING
-        sources = {one.strip() for one in (self.sources or "").split(",")} - {""}
+        sources = {source.strip() for source in (self.sources or "").split(",")} - {""}
         return Permit(frozenset(sources) or None, self.may_correct)
 
     def _clients_sql(self):

@@ -220,7 +220,7 @@ class ResellerUsageLine(models.Model):
         positions = positions or range(len(events))
         rows, rejected = self._parse_events(events, company)
         if rows:
-            imports = [one.get("import_id") or None for one in kept or [{}] * len(events)]
+            imports = [vals.get("import_id") or None for vals in kept or [{}] * len(events)]
             self._copy_events([(positions[index], *rest, imports[index]) for index, *rest in rows])
         if rejected:
             self.env["reseller.usage.rejection"]._keep(

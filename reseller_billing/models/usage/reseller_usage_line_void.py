@@ -34,7 +34,7 @@ class ResellerUsageLine(models.Model):
         self.env["res.users"]._check_billing_manager()
         self.check_access("read")
         for company, events in self.grouped("company_id").items():
-            live = events.filtered(lambda one: not one.voided_at)
+            live = events.filtered(lambda event: not event.voided_at)
             events._void(company, SQL("line.id = ANY(%s)", events.ids), released)
             live._log_voided()
 

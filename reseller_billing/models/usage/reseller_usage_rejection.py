@@ -220,7 +220,7 @@ class ResellerUsageRejection(models.Model):
 
     def action_replay(self):
         """Send the events in again, as they stand now; what is taken is marked as replayed."""
-        rejections = self.filtered(lambda one: one.state == "open")
+        rejections = self.filtered(lambda rejection: rejection.state == "open")
         taken = 0
         for company, rows in rejections.grouped("company_id").items():
             lines = self.env["reseller.usage.line"].with_company(company)
@@ -256,7 +256,7 @@ class ResellerUsageRejection(models.Model):
 
     def action_dismiss(self):
         """Set rejections aside for good."""
-        self.filtered(lambda one: one.state == "open").state = "dismissed"
+        self.filtered(lambda rejection: rejection.state == "open").state = "dismissed"
 
     def action_repair_clients(self):
         """Open the dialog that creates the clients which events name, or gives the events to one."""

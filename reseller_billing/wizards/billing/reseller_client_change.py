@@ -139,7 +139,10 @@ class ResellerClientChange(models.TransientModel):
         """Whether billed days would be taken back, and this user may do that."""
         return (
             self.change in TAKES_BACK
-            and any(one.billed_until and self.date < one.billed_until for one in self.client_ids)
+            and any(
+                client.billed_until and self.date < client.billed_until
+                for client in self.client_ids
+            )
             and not self.env.su  # a person says so
             and self.env["res.users"]._is_billing_manager()
         )

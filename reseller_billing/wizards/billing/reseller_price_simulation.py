@@ -51,8 +51,8 @@ class ResellerPriceSimulation(models.TransientModel):
     def _compute_counts(self):
         for wizard in self:
             differences = wizard.line_ids.mapped("difference")
-            wizard.more_count = sum(one > 0 for one in differences)
-            wizard.less_count = sum(one < 0 for one in differences)
+            wizard.more_count = sum(difference > 0 for difference in differences)
+            wizard.less_count = sum(difference < 0 for difference in differences)
 
     # Actions
 
@@ -127,7 +127,7 @@ class ResellerPriceSimulation(models.TransientModel):
                             parts[client, number].append((key, replayed))
                             first = min(since, wanted.get(key, (since,))[0])
                             wanted[key] = first, bills[client][-1].period_end
-            uncovered = rates._load_uncovered({one.id: bills[one][-1] for one in clients})
+            uncovered = rates._load_uncovered({client.id: bills[client][-1] for client in clients})
             usage = rates._load_usage(wanted, uncovered)
             for client in clients:
                 found[client] = tuple(

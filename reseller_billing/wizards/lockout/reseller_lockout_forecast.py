@@ -56,7 +56,7 @@ class ResellerLockoutForecast(models.TransientModel):
                         "exception_id": exception and exception.id,
                     }
                 )
-        found.sort(key=lambda one: (-SEVERITY[one["state_then"]], -one["days_overdue"]))
+        found.sort(key=lambda row: (-SEVERITY[row["state_then"]], -row["days_overdue"]))
         self.line_ids = [fields.Command.create(vals) for vals in found]
         return {
             "type": "ir.actions.act_window",

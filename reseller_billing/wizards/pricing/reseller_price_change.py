@@ -113,9 +113,9 @@ class ResellerPriceChange(models.TransientModel):
 
     def _copy(self):
         scopes = (
-            [{"reseller_id": one.id} for one in self.reseller_ids]
-            + [{"group_id": one.id} for one in self.group_ids]
-            + [{"client_id": one.id} for one in self.client_ids]
+            [{"reseller_id": reseller.id} for reseller in self.reseller_ids]
+            + [{"group_id": group.id} for group in self.group_ids]
+            + [{"client_id": client.id} for client in self.client_ids]
         )
         if not scopes:
             raise UserError(self.env._("Choose the resellers, groups or clients to copy to."))

@@ -50,7 +50,9 @@ class ResellerUsageRepair(models.TransientModel):
 
     def _get_rejections(self):
         """Return the chosen rejections whose client is what is wrong: no other changes its client."""
-        return self.rejection_ids.filtered(lambda one: one.state == "open" and one.kind == "client")
+        return self.rejection_ids.filtered(
+            lambda rejection: rejection.state == "open" and rejection.kind == "client"
+        )
 
     @api.depends("rejection_ids", "reseller_id")
     def _compute_line_ids(self):
@@ -60,7 +62,7 @@ class ResellerUsageRepair(models.TransientModel):
             for rejection in repair._get_rejections():
                 day, ref = _day(rejection.event_time, zone), rejection.client_ref
                 if ref:
-                    days = [one for one in (first.get(ref), day) if one]
+                    days = [date for date in (first.get(ref), day) if date]
                     first[ref] = min(days, default=False)
             repair.line_ids = [
                 fields.Command.clear(),
