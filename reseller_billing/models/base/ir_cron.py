@@ -1,3 +1,5 @@
+import time
+
 from odoo import api, models
 
 
@@ -5,16 +7,21 @@ class IrCron(models.Model):
     _inherit = "ir.cron"
 
     @api.model
-    def _report_batch(self, processed=0, remaining=0):
+    def _report_batch(self, processed=0, remaining=0, until=None):
         """Commit a batch of a scheduled action, and return whether there is time for another one.
 
         Where there is none and work is left, the action is called again at once: Odoo would come back to
-        it with the next poll, a minute later.
+        it with the next poll, a minute later. Who leaves work to others that are at it reports by
+        `_commit_progress`, which waits for the poll.
 
         :param int processed: how many records were worked on
-        :param int remaining: how many are left, those aside that others are at work on
+        :param int remaining: how many are left
+        :param until: a moment of time.monotonic() until which to go on where Odoo's time is over, of work
+            that is dear to begin again
         """
         left = self._commit_progress(processed, remaining=remaining)
+        if not left and until and remaining and time.monotonic() < until:
+            return True
         cron_id = self.env.context.get("cron_id")
         if remaining and not left and cron_id:
             self.browse(cron_id)._trigger()

@@ -296,13 +296,14 @@ class ResellerBillingRun(models.Model):
         runs = self.search([("state", "in", WORKING)], order="id")
         cron = self.env["ir.cron"]
         for run in runs:
-            cron._report_batch(remaining=run._count_remaining())
+            cron._commit_progress(remaining=run._count_remaining())
             while run.state in WORKING:
                 done, remaining = run.with_company(run.company_id)._commit_batch()
-                left = cron._report_batch(done, remaining=remaining)
                 if remaining and not done:
-                    break  # others hold the accounts that are left, and go on with them
-                if not left:
+                    # Others hold the accounts that are left, and go on with them.
+                    cron._commit_progress(remaining=remaining)
+                    break
+                if not cron._report_batch(done, remaining=remaining):
                     return
 
     def _commit_batch(self, limit=BATCH):

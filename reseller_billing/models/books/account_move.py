@@ -58,7 +58,7 @@ class AccountMove(models.Model):
         """Make month's ends again that bills came into since, each in a transaction."""
         cron = self.env["ir.cron"]
         stale = self._find_stale_month_ends()
-        cron._report_batch(remaining=len(stale))
+        cron._commit_progress(remaining=len(stale))
         for number, entries in enumerate(stale, 1):
             entries._follow_bills()
             if not cron._report_batch(1, remaining=len(stale) - number):

@@ -78,7 +78,7 @@ class ResellerStatement(models.Model):
         """Send what is queued, some statements a transaction."""
         cron = self.env["ir.cron"]
         remaining = self.search_count(QUEUED)
-        cron._report_batch(remaining=remaining)
+        cron._commit_progress(remaining=remaining)
         while remaining:
             done = retrying(self._send_batch, self.env)
             remaining = self.search_count(QUEUED)

@@ -83,7 +83,7 @@ class ResellerLockout(models.Model):
             for ids in split_every(BATCH, self.env[name]._find_lockout_candidates(), list)
         ]
         remaining = sum(len(ids) for _name, ids in found)
-        cron._report_batch(remaining=remaining)
+        cron._commit_progress(remaining=remaining)
         for name, ids in found:
             retrying(partial(self._evaluate, self.env[name].browse(ids).exists()), self.env)
             remaining -= len(ids)

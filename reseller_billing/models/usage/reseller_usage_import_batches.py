@@ -1,4 +1,5 @@
 import logging
+import time
 from functools import partial
 
 from odoo import api, models
@@ -11,6 +12,8 @@ from ...tools import read_committed
 from .reseller_usage_import import BATCH, COUNTS, SHOWN, _Outcome
 
 _logger = logging.getLogger(__name__)
+# How long one call of the scheduled action works on files, in seconds.
+ROUND = 30
 
 
 class ResellerUsageImport(models.Model):
@@ -22,9 +25,11 @@ class ResellerUsageImport(models.Model):
     def _cron_process(self):
         """Take long files in, one batch a transaction; one that was stopped goes on where it was."""
         cron = self.env["ir.cron"]
+        # A file is read from its first row whenever the work on it begins again.
+        until = time.monotonic() + ROUND
         for upload in self.search([("state", "=", "running")], order="id"):
             if not cron._report_batch(remaining=max(upload.row_count - upload.rows_done, 1)):
-                return  # a file is read from its first row each time: that pays for many batches
+                return
             try:
                 if upload.replaces:
                     upload._work(upload._take_whole)
@@ -32,9 +37,8 @@ class ResellerUsageImport(models.Model):
                     continue
                 for batch in split_every(BATCH, upload._read_events(upload.last_row), list):
                     upload._work(partial(upload._take, batch))
-                    if not cron._report_batch(
-                        len(batch), remaining=max(upload.row_count - upload.rows_done, 0)
-                    ):
+                    left = max(upload.row_count - upload.rows_done, 0)
+                    if not cron._report_batch(len(batch), remaining=left, until=until) and left:
                         return
                 upload.state = "done"
             except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:

@@ -1,0 +1,99 @@
+"""Scheduled actions with work left go on at once, and wait where others are at it."""
+
+import base64
+import importlib
+import time
+
+import processes
+import pytest
+from test_race import fill
+
+pytestmark = pytest.mark.race
+
+
+def call(env, name, seconds=0.0):
+    """Call a scheduled action that has so much time; return how many calls it has asked for."""
+    cron = env.ref(f"reseller_billing.{name}")
+    env.cr.execute("DELETE FROM ir_cron_trigger WHERE cron_id = %s", [cron.id])
+    cron, _progress = cron._add_progress()
+    env.cr.commit()
+    timed = cron.with_context(cron_id=cron.id, cron_end_time=time.monotonic() + seconds)
+    timed.ir_actions_server_id.with_context(timed.env.context).run()
+    env.cr.commit()
+    return env["ir.cron.trigger"].search_count([("cron_id", "=", cron.id)])
+
+
+def test_a_run_goes_on_until_it_is_done(databases, monkeypatch):
+    database = databases.clone()
+    with processes.environment(database) as env:
+        name = "odoo.addons.reseller_billing.models.billing.reseller_billing_run"
+        batches = importlib.import_module(name).ResellerBillingRun._commit_batch
+        monkeypatch.setattr(batches, "__defaults__", (10,))
+        fill(env)
+        run = env["reseller.billing.run"].create({"date": "2024-01-01"})
+        run.action_start()
+        # 40 accounts in batches of 10: each call does one, and asks for the next.
+        asked = []
+        while run.state == "running":
+            asked.append(call(env, "ir_cron_billing_run"))
+            env.invalidate_all()
+        assert asked == [1, 1, 1, 0]
+        assert run.done_count == 40
+        # Where another process holds what is left, it waits for the next poll.
+        again = env["reseller.billing.run"].create({"date": "2024-02-01"})
+        again.action_start()
+        env.cr.commit()
+        with processes.Registry(database).cursor() as holding:
+            holding.execute("SELECT FROM reseller_client FOR NO KEY UPDATE")
+            assert call(env, "ir_cron_billing_run") == 0
+        env.invalidate_all()
+        assert (again.state, again.done_count) == ("running", 0)
+        assert call(env, "ir_cron_billing_run") == 1
+
+
+def test_sending_goes_on_until_all_is_sent(databases, monkeypatch):
+    database = databases.clone()
+    with processes.environment(database) as env:
+        name = "odoo.addons.reseller_billing.models.documents.reseller_statement_send"
+        monkeypatch.setattr(importlib.import_module(name), "BATCH", 5)
+        fill(env)
+        run = env["reseller.billing.run"].create({"date": "2024-01-01"})
+        run.action_start()
+        while run._process_batch():
+            pass
+        for client in env["reseller.client"].search([]):
+            client.partner_id.email = f"{client.ref}@example.com"
+        statements = run.statement_ids.sorted("id")[:12]
+        statements.action_send()
+        asked = []
+        while set(statements.mapped("send_state")) != {"sent"}:
+            asked.append(call(env, "ir_cron_statement_send"))
+            env.invalidate_all()
+        assert asked == [1, 1, 0]
+
+
+def test_a_file_is_done_when_its_last_row_is(databases, monkeypatch):
+    database = databases.clone()
+    with processes.environment(database) as env:
+        name = "odoo.addons.reseller_billing.models.usage.reseller_usage_import"
+        batches = importlib.import_module(f"{name}_batches")
+        monkeypatch.setattr(importlib.import_module(name), "AT_ONCE", 5)
+        monkeypatch.setattr(batches, "BATCH", 3)
+        monkeypatch.setattr(batches, "ROUND", 0)
+        fill(env)
+        rows = "".join(f"C{n};one;2024-01-05T12:00:00Z;{n + 1}\n" for n in range(30))
+        upload = env["reseller.usage.import"].create(
+            {
+                "filename": "use.csv",
+                "file": base64.b64encode(f"client;feature;time;quantity\n{rows}".encode()),
+            }
+        )
+        upload.action_import()
+        # What an import of some rows does at once, one of many does in the background.
+        assert (upload.state, upload.row_count) == ("running", 30)
+        asked = []
+        while upload.state == "running":
+            asked.append(call(env, "ir_cron_usage_import", 0.2))
+            env.invalidate_all()
+        assert upload.accepted == 30
+        assert asked[-1] == 0 and set(asked[:-1]) <= {1}
