@@ -7,7 +7,7 @@ LOCK_PATIENCE = "30s"
 # A request that waits keeps a server process from all others.
 HTTP_PATIENCE = "1s"
 # One that brings use waits for another that changes the same days.
-USAGE_PATIENCE = "5s"
+USAGE_PATIENCE = "3s"
 
 
 def read_committed(cr, patience=LOCK_PATIENCE):

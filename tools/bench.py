@@ -472,6 +472,7 @@ ROWS = (
     "beside_run",
     "two_processes",
     "uncovered",
+    "idle",
 )
 
 

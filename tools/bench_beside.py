@@ -1,12 +1,13 @@
 """Rows of ./dev bench of several processes at once, and of a long history."""
 
+import base64
 import multiprocessing
 import statistics
 import time
 from datetime import date
 
 import odoo.sql_db
-from bench_ground import Ground, timed
+from bench_ground import Ground, serve, timed
 from odoo import SUPERUSER_ID, api
 from odoo.modules.registry import Registry
 from odoo.service.model import retrying
@@ -200,3 +201,62 @@ class Beside(Ground):
             "<=",
             {"ms, three months": took[90] * 1000, "ms, three years": took[1095] * 1000},
         )
+
+    def idle(self, accounts=1500, rows=1_000_000, mails=500, threads=2):
+        """How long a server of default settings leaves a cron thread without work while work is left."""
+        clients, features = self.make_accounts(accounts, included_quantity=0)
+        first = self.env["reseller.billing.run"].create({"date": "2024-01-15"})
+        while first._process_batch():
+            self.cr.commit()
+        self.fill_buckets(clients, features)
+        for client in clients[:mails]:
+            client.partner_id.email = f"{client.ref}@example.com"
+        first.statement_ids[:mails].action_send()
+        self.env.company.reseller_late_days = 100_000
+        columns = ("id", "client", "feature", "time", "quantity")
+        lines = [",".join(columns)]
+        lines += [
+            ",".join(str(event[name]) for name in columns)
+            for event in self.make_events(clients, features, rows, "file")
+        ]
+        upload = self.env["reseller.usage.import"].create(
+            {"filename": "use.csv", "file": base64.b64encode("\n".join(lines).encode())}
+        )
+        upload.action_import()
+        run = self.env["reseller.billing.run"].create({"date": "2024-02-15"})
+        run.action_start()
+        self.cr.commit()
+        left = """
+            SELECT (SELECT count(*) FROM reseller_billing_run WHERE state = 'running'),
+                   (SELECT count(*) FROM reseller_usage_import WHERE state = 'running'),
+                   (SELECT count(*) FROM (SELECT FROM reseller_statement
+                     WHERE send_state = 'queued' LIMIT 1) AS queued),
+                   (SELECT count(DISTINCT pid) FROM pg_locks
+                     WHERE relation = 'ir_cron'::regclass AND mode = 'RowShareLock')
+        """
+        began = time.perf_counter()
+        longest, since, done = 0.0, None, {}
+        with serve(self.cr.dbname, "--max-cron-threads", str(threads)):
+            while True:
+                self.cr.execute(left)
+                *kinds, at_work = self.cr.fetchone()
+                self.cr.rollback()
+                now = time.perf_counter()
+                for name, number in zip(("run", "import", "mails"), kinds, strict=True):
+                    if not number:
+                        done.setdefault(f"{name} done after s", now - began)
+                if not any(kinds):
+                    break
+                if at_work >= min(threads, sum(map(bool, kinds))):
+                    since = None
+                else:
+                    since = since or now
+                    if at_work or now - began > 30:  # the server has started
+                        longest = max(longest, now - since)
+                time.sleep(0.05)  # between two looks at a state
+                assert now - began < 1200, done
+        self.env.invalidate_all()
+        assert (upload.state, upload.accepted) == ("done", rows), upload.failure
+        assert run.invoice_count == accounts
+        self.empty_usage()
+        return longest, 2, "<=", {"longest pause s": longest, **done}

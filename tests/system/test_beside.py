@@ -1,5 +1,6 @@
 """Usage beside bills, voids and closings: nobody waits for a bill, and nothing falls between two."""
 
+import base64
 import concurrent.futures
 import contextlib
 import random
@@ -12,6 +13,7 @@ import processes
 import pytest
 from databases import psql
 from odoo import SUPERUSER_ID, api
+from odoo.exceptions import ConcurrencyError
 from odoo.modules.registry import Registry
 from odoo.tools import mute_logger
 from processes import Child
@@ -310,7 +312,7 @@ def test_no_event_lands_on_a_day_that_was_just_closed(databases, open_environmen
         other.cr.commit()
         closing.cr.commit()
         assert sent.result() == 0
-    # One with a single snapshot fails, and is repeated by who called it.
+    # One with a single snapshot fails, and is repeated by who called it (as JSON-2 does).
     with pytest.raises(SerializationFailure), mute_logger("odoo.sql_db"):
         early["reseller.usage.line"].ingest([event(3, day="2024-03-11")])
     early.cr.rollback()
@@ -358,3 +360,87 @@ def test_a_bill_that_is_made_void_while_use_is_looked_through(databases, open_en
     voiding.cr.commit()
     voiding.invalidate_all()
     assert set(covered.mapped("is_pending")) == {True}
+
+
+def test_json2_does_not_wait_for_a_batch_of_a_run(databases, open_environment):
+    database = databases.clone()
+    run_id = prepare(database, make_events(300))
+    billing = open_environment(database)
+    run = billing["reseller.billing.run"].browse(run_id)
+    while run._process_batch():
+        pass
+    env = open_environment(database)
+    env.cr.execute("SET LOCAL lock_timeout = '300ms'")
+    assert env["reseller.usage.line"].ingest(make_events(300, tag="late"))["accepted"] == 300
+    env.cr.commit()
+    billing.cr.commit()
+    env.invalidate_all()
+    assert env["reseller.usage.daily"].search_count([("statement_id", "=", False)])
+
+
+def test_a_file_that_replaces_waits_for_the_one_before(databases, open_environment):
+    database = databases.clone()
+    with processes.environment(database) as env:
+        fill(env)
+        made = {}
+        for name, number in (("first", 1), ("second", 2)):
+            rows = f"id;client;feature;time;quantity\n{name};C0;one;2024-01-05T12:00:00Z;{number}\n"
+            upload = env["reseller.usage.import"].create(
+                {
+                    "filename": name,
+                    "file": base64.b64encode(rows.encode()),
+                    "replaces": True,
+                    "replace_from": "2024-01-01",
+                    "replace_to": "2024-01-31",
+                }
+            )
+            upload.action_check()
+            made[name] = upload.id
+    first, second = open_environment(database), open_environment(database)
+    read_committed(first)
+    # Its one snapshot is from before.
+    assert second["reseller.usage.import"].browse(made["second"]).filename == "second"
+    first["reseller.usage.import"].browse(made["first"])._take_whole()
+    first.flush_all()
+    with meanwhile(
+        database,
+        lambda env: (
+            read_committed(env),
+            env["reseller.usage.import"].browse(made["second"])._take_whole(),
+            env.cr.commit(),
+        ),
+    ) as taken:
+        wait_for_lock(database)
+        first.cr.commit()
+        taken.result()
+    # One instead of the other.
+    live = "SELECT string_agg(external_id, ',') FROM reseller_usage_line WHERE voided_at IS NULL"
+    assert psql(live, database) == "second"
+    assert psql("SELECT sum(quantity) FROM reseller_usage_daily", database) == "2"
+    with pytest.raises(SerializationFailure), mute_logger("odoo.sql_db"):
+        second["reseller.usage.import"].browse(made["second"])._take_whole()
+
+
+def test_a_correction_of_an_event_that_another_one_has_brought_meanwhile(
+    databases, open_environment
+):
+    database = databases.clone()
+    with processes.environment(database) as env:
+        fill(env)
+    env, other = open_environment(database), open_environment(database)
+    read_committed(env)
+    lines = env["reseller.usage.line"]
+    lines._open_intake()
+    assert not lines._stage([event(1, 10), event(2, -3, corrects="beside/1")])
+    assert other["reseller.usage.line"].ingest([event(1, 4, day="2024-02-09")])["accepted"] == 1
+    other.cr.commit()
+    with pytest.raises(ConcurrencyError):
+        lines._store_staged()
+    env.cr.rollback()
+    # Once more, it is of that day.
+    outcome = lines.ingest([event(1, 10), event(2, -3, corrects="beside/1")])
+    assert (outcome["accepted"], len(outcome["rejected"])) == (1, 1)
+    env.cr.commit()
+    assert (
+        psql("SELECT billing_date, quantity FROM reseller_usage_daily", database) == "2024-02-09|1"
+    )

@@ -1,6 +1,7 @@
 import functools
 
 from odoo import http
+from odoo.exceptions import ConcurrencyError
 from odoo.http import request
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from werkzeug.exceptions import ServiceUnavailable
@@ -31,13 +32,17 @@ def answers_json(endpoint):
     def answer(*args, **kwargs):
         try:
             return request.make_json_response(endpoint(*args, **kwargs))
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY as error:
-            raise ServiceUnavailable(
-                request.env._("Others are at work on this: send it again."),
-                retry_after=RETRY_AFTER,
-            ) from error
+        except (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError) as error:
+            raise make_busy() from error
 
     return answer
+
+
+def make_busy():
+    """Return what asks the sender to come again."""
+    return ServiceUnavailable(
+        request.env._("Others are at work on this: send it again."), retry_after=RETRY_AFTER
+    )
 
 
 class Sender:

@@ -9,6 +9,7 @@ from odoo.http import request
 from odoo.service.model import retrying
 from odoo.tools import file_open
 from odoo.tools.misc import split_every
+from psycopg2.errors import LockNotAvailable
 from werkzeug.exceptions import (
     LengthRequired,
     RequestEntityTooLarge,
@@ -17,13 +18,17 @@ from werkzeug.exceptions import (
 
 from ...models.usage.reseller_usage_reader import UnreadableEvent
 from ...tools import USAGE_PATIENCE, read_committed
-from .answer import Sender, answers_json, metering_route
+from .answer import Sender, answers_json, make_busy, metering_route
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_EVENTS = 100_000
 BATCH = 2000
 # Of what has no id and source, so many are kept, one by one: the rest is counted.
 MAX_NAMELESS = 100
+
+
+class WaitedLongEnough(Exception):
+    """Others hold what a request needs for longer than it may wait."""
 
 
 class UsageController(http.Controller):
@@ -44,7 +49,10 @@ class UsageController(http.Controller):
         # A cursor of its own: its transaction sees what others commit meanwhile.
         with request.env.registry.cursor() as cr:
             env = request.env(cr=cr)
-            outcome = retrying(partial(self._take, env, name, packed, body, sender), env)
+            try:
+                outcome = retrying(partial(self._take, env, name, packed, body, sender), env)
+            except WaitedLongEnough as error:
+                raise make_busy() from error
         sender.count_rejected(len(outcome["rejected"]))
         return outcome
 
@@ -86,6 +94,14 @@ class UsageController(http.Controller):
         kept, as a rejection if need be, or the whole body is refused. Of others the first ones are
         kept, and how many more there were.
         """
+        try:
+            return self._take_body(env, name, packed, body, sender)
+        except LockNotAvailable as error:
+            # It is not tried once more here: that would keep a server's process from all others.
+            raise WaitedLongEnough from error
+
+    def _take_body(self, env, name, packed, body, sender):
+        """See _take."""
         read_committed(env.cr, USAGE_PATIENCE)
         lines = env["reseller.usage.line"]
         lines._open_intake()

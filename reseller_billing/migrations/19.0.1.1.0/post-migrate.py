@@ -2,6 +2,32 @@
 
 
 def migrate(cr, version):
+    # What a bill has rated of use that a later one has covered since was not kept: all use of the cycles
+    # that it has charges of, so that it is fresh again when that bill is made void. Rating goes by the
+    # difference: what is fresh without need comes to nothing.
+    cr.execute(
+        """
+        INSERT INTO reseller_usage_coverage (bucket_id, floor_id, version, statement_id)
+        SELECT DISTINCT bucket.id, bucket.client_id, 0, statement.id
+          FROM reseller_statement statement
+          JOIN reseller_charge charge ON charge.statement_id = statement.id
+          JOIN reseller_usage_daily bucket
+            ON bucket.client_id = charge.client_id
+           AND bucket.feature_id = charge.feature_id
+           AND bucket.billing_date BETWEEN charge.cycle_start AND charge.cycle_end
+           AND bucket.billing_date < statement.bill_date
+           AND bucket.statement_id IS DISTINCT FROM statement.id
+         WHERE statement.state IN ('approved', 'invoiced')
+           AND charge.kind IN ('usage', 'overage') AND charge.price_rule_id IS NOT NULL
+        """
+    )
+    cr.execute(
+        """
+        -- Every account has its turns.
+        INSERT INTO reseller_client_turn (client_id, kind, number)
+        SELECT id, kind, 0 FROM reseller_client CROSS JOIN unnest(ARRAY['balance', 'service']) AS kind
+        """
+    )
     cr.execute(
         """
         -- A bill that a credit note made void, and those that billed its days again and are void as well.

@@ -66,7 +66,7 @@ class ResellerClient(models.Model):
                     )
                 )
         self.company_id._conflict_with_prices()
-        self.lock_for_update(allow_referencing=True)
+        self._conflict_with_others()
         self.invalidate_recordset(["state", "billed_until", "next_bill_date"])
         for client in self:
             today = client._today()

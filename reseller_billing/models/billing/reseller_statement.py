@@ -434,8 +434,6 @@ class ResellerStatement(models.Model):
             # Contracts recur as the cycle of the next bill does.
             clients.filtered(lambda client: client._get_cycle_changes())._sync_contracts()
 
-    # Invoices
-
     # Reading
 
     def action_view_invoice(self):

@@ -131,7 +131,7 @@ class ResellerStatement(models.Model):
         if not live:
             return
         # A run must not bill an account while its last bill is taken back.
-        live.client_id.sudo().lock_for_update(allow_referencing=True)  # rights are the caller's
+        live.client_id._conflict_with_others()
         live.client_id._take_turn()
         # Bills by hand claim no period: they stand apart.
         chain = live.filtered(lambda statement: statement.kind != "manual")

@@ -80,7 +80,12 @@ class ResellerUsageCoverage(models.Model):
                     RETURNING bucket_id
                 )
                 UPDATE reseller_usage_daily SET is_pending = TRUE
-                 WHERE id IN (SELECT bucket_id FROM freed) AND is_pending IS NOT TRUE
+                 WHERE id IN (
+                    SELECT bucket.id FROM reseller_usage_daily bucket
+                     WHERE bucket.id IN (SELECT bucket_id FROM freed)
+                       AND bucket.is_pending IS NOT TRUE
+                     ORDER BY client_id, feature_id, COALESCE(level_id, 0), billing_date
+                       FOR NO KEY UPDATE)
                 """,
                 list(freed),
                 list(freed.values()),

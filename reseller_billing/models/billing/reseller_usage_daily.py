@@ -73,10 +73,25 @@ class ResellerUsageDaily(models.Model):
             "NOT EXISTS (SELECT FROM (%s) AS newest WHERE newest.version = bucket.version)",
             self._newest_sql(as_of),
         )
-        if as_of:
-            return changed
         # What has not changed since bills were last looked through is covered.
-        return SQL("(bucket.is_pending AND %s)", changed)
+        pending = SQL("bucket.is_pending")
+        if as_of:
+            # But for what bills have covered, or freed, of which the books did not know then.
+            pending = SQL(
+                """
+                bucket.id IN (
+                    SELECT pending.id FROM reseller_usage_daily pending WHERE pending.is_pending
+                     UNION ALL
+                    SELECT later.bucket_id
+                      FROM reseller_usage_coverage later
+                      JOIN reseller_statement statement ON statement.id = later.statement_id
+                     WHERE CASE WHEN later.version IS NULL THEN later.freed_on > %s
+                                ELSE NOT COALESCE(%s, FALSE) END)
+                """,
+                as_of,
+                self.env["reseller.rating"]._known_sql(as_of),
+            )
+        return SQL("(%s AND %s)", pending, changed)
 
     def _compute_statement_id(self):
         self.env.flush_all()
@@ -196,23 +211,27 @@ class ResellerUsageDaily(models.Model):
             self.env.cr.commit()  # pylint: disable=invalid-commit  # the next transaction is another kind
             retrying(partial(self._settle, numbers), self.env)
             last = numbers[-1]
-            cron._report_batch(len(numbers))
-        self._expect_bills()
-        self._tell_unreachable()
+            if not cron._report_batch(len(numbers), remaining=1):
+                return
+        retrying(self._expect_bills, self.env)
+        retrying(self._tell_unreachable, self.env)
+        cron._report_batch()
 
     @api.model
     def _find_pending(self, last):
-        """Return the ids of the next accounts, after one, with use that has changed."""
+        """Return the ids of the next accounts, after one, with use that has changed and is covered by now."""
         rows = self.env.execute_query(
             SQL(
                 """
                 SELECT client.id FROM reseller_client client
                  WHERE client.id > %s
                    AND EXISTS (SELECT FROM reseller_usage_daily bucket
-                                WHERE bucket.client_id = client.id AND bucket.is_pending)
+                                WHERE bucket.client_id = client.id AND bucket.is_pending
+                                  AND NOT %s)
                  ORDER BY client.id LIMIT %s
                 """,
                 last,
+                self._uncovered_sql(),
                 BATCH,
             )
         )
@@ -222,8 +241,8 @@ class ResellerUsageDaily(models.Model):
     def _settle(self, numbers):
         """Note which use of accounts is covered as it stands, those that others are at work on left out.
 
-        Bills and what makes them void write the account as well: one of both fails and is repeated. Use
-        that comes in meanwhile is not waited for.
+        Bills and what makes them void write the account as well: one of both waits, fails and is repeated.
+        Use that comes in meanwhile is not waited for.
 
         :param numbers: ids of accounts
         """
@@ -263,21 +282,16 @@ class ResellerUsageDaily(models.Model):
     @api.model
     def _expect_bills(self):
         """Give closed accounts that had their last bill one more where use of them is not covered."""
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT DISTINCT client.id
-                  FROM reseller_client client
-                  JOIN reseller_usage_daily bucket ON bucket.client_id = client.id
-                  JOIN reseller_client_membership row
-                    ON row.client_id = client.id
-                   AND daterange(row.date_from, row.date_to, '[]') @> bucket.billing_date
-                 WHERE client.state = 'closed' AND client.next_bill_date IS NULL AND %s
-                """,
-                self._uncovered_sql(),
-            )
+        buckets = self.search(
+            [
+                ("statement_id", "=", False),
+                ("is_unpriced", "=", False),
+                ("is_unreachable", "=", False),
+                ("client_id.state", "=", "closed"),
+                ("client_id.next_bill_date", "=", False),
+            ]
         )
-        self.env["reseller.client"].browse([number for (number,) in rows])._expect_bill()
+        buckets.client_id._expect_bill()
 
     @api.model
     def _tell_unreachable(self):

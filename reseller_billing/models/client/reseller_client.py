@@ -248,7 +248,7 @@ class ResellerClient(models.Model):
                         )
                     )
         self._give_cycle({name: vals[name] for name in CYCLE if name in vals})
-        if "tz" in vals:
+        if {"tz", "billing_start"} & vals.keys():
             self._keep_usage_out()
         done = super().write(vals)
         if "billing_start" in vals:

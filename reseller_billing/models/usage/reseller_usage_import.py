@@ -181,29 +181,6 @@ class ResellerUsageImport(models.Model):
             unfinished = upload._origin and upload.state in ("new", "checked", "failed")
             upload.preview_html = unfinished and upload._render_preview()
 
-    def _render_preview(self):
-        """Return the first rows as the events that they become, or what keeps them from it."""
-        try:
-            events = [event for _number, _key, event in self._read_events(limit=SHOWN)]
-            self._check_columns()
-        except UserError as error:
-            return self.env["ir.qweb"]._render(
-                "reseller_billing.usage_import_preview", {"failure": str(error), "rows": []}
-            )
-        lines = self.env["reseller.usage.line"].with_company(self.company_id)
-        _rows, rejected = lines._parse_events(events, self.company_id)
-        reasons = {entry[0]: entry[1] for entry in rejected}
-        return self.env["ir.qweb"]._render(
-            "reseller_billing.usage_import_preview",
-            {
-                "failure": False,
-                "rows": [
-                    {"event": event, "reason": reasons.get(index)}
-                    for index, event in enumerate(events)
-                ],
-            },
-        )
-
     @api.depends("reasons")
     def _compute_reasons_html(self):
         for upload in self:

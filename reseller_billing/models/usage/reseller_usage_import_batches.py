@@ -117,7 +117,18 @@ class ResellerUsageImport(models.Model):
             )
 
     def _open_scope(self):
-        """Open the scope that the file replaces: its sources' use of the days, clients and features."""
+        """Open the scope that the file replaces: its sources' use of the days, clients and features.
+
+        Files that replace are taken in one after the other: each voids what it finds at its beginning.
+        """
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                "SELECT FROM reseller_usage_import WHERE company_id = %s AND replaces "
+                "ORDER BY id FOR UPDATE",
+                self.company_id.id,
+            )
+        )
         sources = {
             event.get("source")
             for _number, _key, event in self._read_events()

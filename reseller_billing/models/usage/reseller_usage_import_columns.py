@@ -12,7 +12,8 @@ from odoo.exceptions import UserError
 
 from ...tables import Number
 from .reseller_usage_file import ZIP
-from .reseller_usage_import import DATE, KEY, NUMBERS, REASON, SAID, _normalise
+from .reseller_usage_import import DATE, KEY, NUMBERS, REASON, SAID, SHOWN, _normalise
+from .reseller_usage_line_lookup import HELD
 from .reseller_usage_mapping import TARGETS
 from .reseller_usage_reader import UnreadableEvent
 
@@ -108,6 +109,32 @@ class ResellerUsageImport(models.Model):
             raise UserError(
                 self.env._("The file lacks columns that the mapping names: %s.", ", ".join(gone))
             )
+
+    def _render_preview(self):
+        """Return the first rows as the events that they become, or what keeps them from it."""
+        try:
+            events = [event for _number, _key, event in self._read_events(limit=SHOWN)]
+            self._check_columns()
+        except UserError as error:
+            return self.env["ir.qweb"]._render(
+                "reseller_billing.usage_import_preview", {"failure": str(error), "rows": []}
+            )
+        # Who only looks locks nothing.
+        lines = self.env["reseller.usage.line"].with_context(reseller_held=HELD)
+        lines = lines.with_company(self.company_id)
+        lines._open_intake()
+        _rows, rejected = lines._parse_events(events, self.company_id)
+        reasons = {entry[0]: entry[1] for entry in rejected}
+        return self.env["ir.qweb"]._render(
+            "reseller_billing.usage_import_preview",
+            {
+                "failure": False,
+                "rows": [
+                    {"event": event, "reason": reasons.get(index)}
+                    for index, event in enumerate(events)
+                ],
+            },
+        )
 
     def _read_events(self, after=0, limit=None):
         """Yield (number of the row, its key, event) of the file's rows after one.

@@ -3,7 +3,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, ConcurrencyError, UserError
 from odoo.tools import SQL
 
 # A moment as RFC 3339 writes it; without an offset it gets a reason of its own.
@@ -162,8 +162,6 @@ class ResellerUsageLine(models.Model):
         """Return the first day of the window in which billed days take late and voided use."""
         return fields.Date.subtract(fields.Date.today(), days=company.reseller_late_days)
 
-    # Replacing
-
     # Taking usage in
 
     @api.model
@@ -262,8 +260,37 @@ class ResellerUsageLine(models.Model):
         if accepted < staged:
             rows = self.env.execute_query(self._conflicts_sql(company, of_file))
             conflicts = [index for (index,) in rows]
+            self._check_corrected(company)
         self.env["reseller.usage.daily"].invalidate_model()
         return accepted, staged - accepted - len(conflicts), conflicts
+
+    def _check_corrected(self, company):
+        """Have it all done once more where an event that is corrected here came from somebody else meanwhile.
+
+        :raise ConcurrencyError: see above
+        """
+        [(other,)] = self.env.execute_query(
+            SQL(
+                """
+                SELECT EXISTS (
+                    SELECT FROM reseller_usage_batch batch
+                      JOIN reseller_usage_line line
+                        ON line.company_id = %s
+                       AND line.source = batch.source
+                       AND line.external_id = batch.corrects
+                       AND %s
+                     WHERE (line.client_id, line.feature_id, line.level_id, line.billing_date)
+                           IS DISTINCT FROM
+                           (batch.client_id, batch.feature_id, batch.level_id, batch.billing_date))
+                """,
+                company.id,
+                KEYED,
+            )
+        )
+        if other:
+            raise ConcurrencyError(
+                "An event that is corrected was stored by somebody else meanwhile"
+            )
 
     def _reject_conflicts(self, events, kept=None):
         """Keep events as rejected that are stored with other content; return them as `ingest` has it.

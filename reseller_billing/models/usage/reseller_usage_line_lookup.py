@@ -5,7 +5,7 @@ from odoo.tools import SQL
 
 from .reseller_usage_line import KEYED, _is_key
 
-# Of a context: the caller keeps the accounts as they are; none from outside can say so.
+# Of a context: the caller keeps the accounts as they are, or but looks; none from outside can say so.
 HELD = object()
 
 
@@ -19,32 +19,6 @@ class ResellerUsageLine(models.Model):
         """Hook: return an expression for the moment from which events of `client` are rejected."""
         return SQL("NULL::timestamp")
 
-    def _hold_accounts(self, refs, company):
-        """Keep the days of service of accounts as they are until this transaction ends.
-
-        Who changes them (closing, moving, another time zone) locks them for update. A transaction with
-        one snapshot would not see what it has waited for: its lock fails where they have changed.
-
-        :param refs: the accounts' references, present and former
-        """
-        if self.env.context.get("reseller_held") is HELD:
-            return
-        [(level,)] = self.env.execute_query(SQL("SELECT current_setting('transaction_isolation')"))
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT FROM reseller_client client
-                 WHERE client.company_id = %s
-                   AND (client.ref = ANY(%s) OR client.former_ref = ANY(%s))
-                 ORDER BY client.id FOR %s
-                """,
-                company.id,
-                list(refs),
-                list(refs),
-                SQL("KEY SHARE") if level == "read committed" else SQL("SHARE"),
-            )
-        )
-
     def _load_codes(self, events, company):
         """Return what the events' codes stand for: clients, features and levels."""
         objects = [event for event in events if type(event) is dict]
@@ -52,52 +26,14 @@ class ResellerUsageLine(models.Model):
         codes = {event.get("feature") for event in objects if _is_key(event.get("feature"))}
         key_sudo = self.env["reseller.usage.key"]._get_current()
         self.env.flush_all()
-        self._hold_accounts(refs, company)
-        clients = {}
-        for (
-            ref,
-            former,
-            moved,
-            client_id,
-            tz,
-            until,
-            starts,
-            locked_at,
-            firsts,
-            lasts,
-        ) in self.env.execute_query(
-            SQL(
-                """
-                SELECT client.ref, client.former_ref, client.former_until, client.id,
-                       COALESCE(client.tz, reseller.tz), client.billed_until, client.billing_start,
-                       %(locked_at)s,
-                       array_agg(membership.date_from), array_agg(membership.date_to)
-                  FROM reseller_client client
-                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
-                  JOIN reseller_client_membership membership ON membership.client_id = client.id
-                 WHERE client.company_id = %(company)s AND client.state != 'draft'
-                   AND (client.ref = ANY(%(refs)s) OR client.former_ref = ANY(%(refs)s))
-                   AND %(allowed)s
-                 GROUP BY client.id, reseller.tz
-                 ORDER BY client.former_ref IS NULL, client.id
-                """,
-                company=company.id,
-                refs=list(refs),
-                allowed=key_sudo._clients_sql(),
-                locked_at=self._rejected_from_sql(),
-            )
-        ):
-            service = list(zip(firsts, lasts, strict=True))
-            rest = (until, starts, locked_at)
-            # The account that bears a reference now comes last: its days give the reasons.
-            if ref in refs:
-                clients.setdefault(ref, []).append((client_id, tz, service, *rest))
-            if former in refs:
-                # Served again, it is so by its own reference: the former one is another's.
-                before = [
-                    (first, min(last or moved, moved)) for first, last in service if first <= moved
-                ]
-                clients.setdefault(former, []).append((client_id, tz, before, *rest))
+        named = SQL(
+            "client.company_id = %s AND (client.ref = ANY(%s) OR client.former_ref = ANY(%s)) AND %s",
+            company.id,
+            list(refs),
+            list(refs),
+            key_sudo._clients_sql(),
+        )
+        clients = self._load_held_accounts(refs, named)
         # A company's own feature goes before a common one with the same code.
         features = dict(
             self.env.execute_query(
@@ -127,6 +63,85 @@ class ResellerUsageLine(models.Model):
         }
         return clients, features, levels
 
+    def _load_held_accounts(self, refs, named):
+        """Return {reference: accounts that have borne it}, whose days of service stay as they are until this
+        transaction ends.
+
+        Who changes them (closing, moving, another time zone) takes a turn. A transaction with one snapshot
+        would not see what it has waited for: its lock fails where they have changed.
+
+        :param refs: references, present and former
+        :param named: the condition on `client` that it bears one of them
+        """
+        held = set()
+        while True:
+            if self.env.context.get("reseller_held") is not HELD:
+                rows = self.env.execute_query(
+                    SQL(
+                        """
+                        SELECT turn.client_id
+                          FROM reseller_client client
+                          JOIN reseller_client_turn turn ON turn.client_id = client.id
+                         WHERE turn.kind = 'service' AND %s
+                         ORDER BY turn.client_id FOR SHARE OF turn
+                        """,
+                        named,
+                    )
+                )
+                held |= {number for (number,) in rows}
+            clients = self._load_accounts(refs, named)
+            numbers = {account[0] for accounts in clients.values() for account in accounts}
+            # What was waited for may have given a reference to another account.
+            if numbers <= held or self.env.context.get("reseller_held") is HELD:
+                return clients
+
+    def _load_accounts(self, refs, named):
+        """See _load_held_accounts: accounts as (id, zone, [(first day, last day)], last billed day, first
+        day that is billed here, moment from which events are rejected).
+        """
+        clients = {}
+        for (
+            ref,
+            former,
+            moved,
+            client_id,
+            tz,
+            until,
+            starts,
+            locked_at,
+            firsts,
+            lasts,
+        ) in self.env.execute_query(
+            SQL(
+                """
+                SELECT client.ref, client.former_ref, client.former_until, client.id,
+                       COALESCE(client.tz, reseller.tz), client.billed_until, client.billing_start,
+                       %s,
+                       array_agg(membership.date_from), array_agg(membership.date_to)
+                  FROM reseller_client client
+                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+                  JOIN reseller_client_membership membership ON membership.client_id = client.id
+                 WHERE client.state != 'draft' AND %s
+                 GROUP BY client.id, reseller.tz
+                 ORDER BY client.former_ref IS NULL, client.id
+                """,
+                self._rejected_from_sql(),
+                named,
+            )
+        ):
+            service = list(zip(firsts, lasts, strict=True))
+            rest = (until, starts, locked_at)
+            # The account that bears a reference now comes last: its days give the reasons.
+            if ref in refs:
+                clients.setdefault(ref, []).append((client_id, tz, service, *rest))
+            if former in refs:
+                # Served again, it is so by its own reference: the former one is another's.
+                before = [
+                    (first, min(last or moved, moved)) for first, last in service if first <= moved
+                ]
+                clients.setdefault(former, []).append((client_id, tz, before, *rest))
+        return clients
+
     def _load_corrected(self, events, company):
         """Return {(source, id): [client, feature, level, day, left, ids]} of events that others
         correct: what their corrections have left of their quantity, and the ids of corrections that
@@ -147,20 +162,21 @@ class ResellerUsageLine(models.Model):
             [source for source, _number in keys],
             [number for _source, number in keys],
         )
-        # A statement of its own: what is read then is what those before have left.
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT FROM %s
-                  JOIN reseller_usage_line line USING (source, external_id)
-                 WHERE line.company_id = %s AND %s
-                 ORDER BY line.id FOR NO KEY UPDATE OF line
-                """,
-                wanted,
-                company.id,
-                KEYED,
+        if self.env.context.get("reseller_held") is not HELD:
+            # A statement of its own: what is read then is what those before have left.
+            self.env.cr.execute(
+                SQL(
+                    """
+                    SELECT FROM %s
+                      JOIN reseller_usage_line line USING (source, external_id)
+                     WHERE line.company_id = %s AND %s
+                     ORDER BY line.id FOR NO KEY UPDATE OF line
+                    """,
+                    wanted,
+                    company.id,
+                    KEYED,
+                )
             )
-        )
         return {
             (source, number): [*row, max(Decimal(left), Decimal(0)), set(ids)]
             for source, number, *row, left, ids in self.env.execute_query(
@@ -172,15 +188,24 @@ class ResellerUsageLine(models.Model):
                           FROM %(wanted)s
                           JOIN reseller_usage_line line USING (source, external_id)
                          WHERE line.company_id = %(company)s AND %(keyed)s
-                    ), staged AS (
-                        SELECT DISTINCT ON (source, external_id) *
-                          FROM reseller_usage_batch batch
+                    ), fresh AS (
+                        -- What is staged and is not stored yet, of these events and their corrections.
+                        SELECT DISTINCT ON (batch.source, batch.external_id) batch.*
+                          FROM (SELECT batch.*
+                                  FROM (SELECT * FROM %(wanted)s) AS wanted
+                                  JOIN reseller_usage_batch batch USING (source, external_id)
+                                 UNION ALL
+                                SELECT batch.*
+                                  FROM (SELECT * FROM %(wanted)s) AS wanted
+                                  JOIN reseller_usage_batch batch
+                                    ON batch.source = wanted.source
+                                   AND batch.corrects = wanted.external_id) AS batch
                          WHERE NOT EXISTS (SELECT FROM reseller_usage_line line
                                             WHERE line.company_id = %(company)s
                                               AND line.source = batch.source
                                               AND line.external_id = batch.external_id
                                               AND %(keyed)s)
-                         ORDER BY source, external_id, position
+                         ORDER BY batch.source, batch.external_id, batch.position
                     ), known AS (
                         SELECT source, external_id, client_id, feature_id, level_id, billing_date,
                                quantity
@@ -188,29 +213,29 @@ class ResellerUsageLine(models.Model):
                          UNION ALL
                         SELECT source, external_id, client_id, feature_id, level_id, billing_date,
                                quantity
-                          FROM %(wanted)s
-                          JOIN staged USING (source, external_id)
+                          FROM fresh
+                    ), made AS (
+                        SELECT source, corrects, sum(quantity) AS quantity,
+                               array_agg(external_id) AS ids
+                          FROM (SELECT line.source, line.corrects, line.external_id, line.quantity
+                                  FROM (SELECT * FROM %(wanted)s) AS wanted
+                                  JOIN reseller_usage_line line
+                                    ON line.company_id = %(company)s
+                                   AND line.source = wanted.source
+                                   AND line.corrects = wanted.external_id
+                                   AND line.voided_at IS NULL
+                                 UNION ALL
+                                SELECT source, corrects, external_id, quantity FROM fresh
+                                 WHERE corrects IS NOT NULL) AS corrections
+                         GROUP BY source, corrects
                     )
                     SELECT known.source, known.external_id, known.client_id, known.feature_id,
                            known.level_id, known.billing_date,
                            (known.quantity + COALESCE(made.quantity, 0))::text,
                            COALESCE(made.ids, '{}')
                       FROM known
-                      LEFT JOIN LATERAL (
-                           SELECT sum(other.quantity) AS quantity,
-                                  array_agg(other.external_id) AS ids
-                             FROM (SELECT line.external_id, line.quantity
-                                     FROM reseller_usage_line line
-                                    WHERE line.company_id = %(company)s
-                                      AND line.source = known.source
-                                      AND line.corrects = known.external_id
-                                      AND line.voided_at IS NULL
-                                    UNION ALL
-                                   SELECT staged.external_id, staged.quantity
-                                     FROM staged
-                                    WHERE staged.source = known.source
-                                      AND staged.corrects = known.external_id) AS other
-                           ) made ON TRUE
+                      LEFT JOIN made
+                        ON made.source = known.source AND made.corrects = known.external_id
                     """,
                     wanted=wanted,
                     company=company.id,

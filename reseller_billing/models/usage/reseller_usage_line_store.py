@@ -23,7 +23,9 @@ class ResellerUsageLine(models.Model):
                 source varchar, external_id varchar, corrects varchar, is_late boolean,
                 properties jsonb, import_id integer
             ) ON COMMIT DELETE ROWS;
-            TRUNCATE reseller_usage_batch
+            CREATE TEMPORARY TABLE IF NOT EXISTS reseller_usage_refused (rejection_id integer)
+                ON COMMIT DELETE ROWS;
+            TRUNCATE reseller_usage_batch, reseller_usage_refused
             """
         )
 

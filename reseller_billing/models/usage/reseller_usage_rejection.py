@@ -137,7 +137,7 @@ class ResellerUsageRejection(models.Model):
 
     @api.model
     def _close_taken_in(self, company):
-        """Close what was rejected of the events of the batch that was taken in just now."""
+        """Close what was rejected before of the events of the batch that was taken in just now."""
         self.flush_model(["event_id", "event_source", "state"])
         self.env.cr.execute(
             SQL(
@@ -148,6 +148,7 @@ class ResellerUsageRejection(models.Model):
                    AND rejection.state = 'open' AND rejection.kind != 'conflict'
                    AND rejection.event_source = batch.source
                    AND rejection.event_id = batch.external_id
+                   AND rejection.id NOT IN (SELECT rejection_id FROM reseller_usage_refused)
                 """,
                 company.id,
             )
@@ -171,6 +172,7 @@ class ResellerUsageRejection(models.Model):
         self.env.cr.execute(
             SQL(
                 """
+                WITH kept AS (
                 INSERT INTO reseller_usage_rejection AS there (
                     company_id, state, create_uid, create_date, write_uid, write_date, %(columns)s)
                 SELECT %(company)s, 'open', %(uid)s, %(now)s, %(uid)s, %(now)s, %(columns)s
@@ -182,6 +184,8 @@ class ResellerUsageRejection(models.Model):
                        import_id = COALESCE(excluded.import_id, there.import_id),
                        import_row = COALESCE(excluded.import_row, there.import_row),
                        import_key = COALESCE(excluded.import_key, there.import_key)
+                RETURNING id)
+                INSERT INTO reseller_usage_refused SELECT id FROM kept
                 """,
                 columns=columns,
                 company=company.id,

@@ -153,6 +153,20 @@ class TestCoverage(PrepaidCommon):
         self.days._expect_bills()
         self.assertNotIn(self.client_a, self.days.search([("statement_id", "=", False)]).client_id)
 
+    def test_no_bill_is_expected_of_what_has_no_price(self):
+        self._run("2024-02-01")
+        dear = self._create_feature("dear")
+        self._use("2024-02-09", 4, feature="dear")
+        self.client_a.action_close("2024-02-10")
+        self._run("2024-03-01")
+        self.client_a.sudo().next_bill_date = False  # as above
+        self.days._expect_bills()
+        self.assertFalse(self.client_a.next_bill_date)
+        self._create_rule(dear, unit_price=2)
+        self.client_a.sudo().write({"next_bill_date": False, "rerate_from": False})  # as above
+        self.days._expect_bills()
+        self.assertTrue(self.client_a.next_bill_date)
+
     def test_use_that_no_bill_will_reach_is_told_of(self):
         self._use("2024-02-09", 4)
         self.env.cr.execute(

@@ -67,6 +67,18 @@ class TestImport(ResellerBillingCommon):
         )
         return self.env.cr.fetchall()
 
+    def test_who_only_looks_at_corrections_needs_nothing_that_ingestion_makes(self):
+        content = (
+            "id,client,feature,time,quantity,corrects\n"
+            "e1,A,unit,2024-01-05T12:00:00Z,5,\n"
+            "e2,A,unit,2024-01-05T12:00:00Z,-2,e1\n"
+        )
+        self.env.cr.execute("DROP TABLE IF EXISTS reseller_usage_batch, reseller_usage_refused")
+        one = self._upload(content)
+        one.invalidate_recordset(["preview_html"])
+        self.assertIn("2024-01-05", one.preview_html)
+        self.assertFalse(self._stored())
+
     def test_semicolons_decimal_commas_and_local_times(self):
         one = self._upload_german()
         self.assertEqual(

@@ -21,6 +21,19 @@ class TestIngest(ResellerBillingCommon):
             ]
         )
 
+    def test_an_event_that_is_sent_twice_in_one_body_is_kept_as_rejected(self):
+        wrong = self._event("2024-01-10", "much", id="twice")
+        outcome = self.env["reseller.usage.line"].ingest(
+            [self._event("2024-01-10", 3, id="twice"), wrong]
+        )
+        self.assertEqual((outcome["accepted"], len(outcome["rejected"])), (1, 1))
+        rejection = self.env["reseller.usage.rejection"].search([("event_id", "=", "twice")])
+        self.assertEqual((rejection.state, rejection.event_quantity), ("open", "much"))
+        # Sent again as it should be, it is there already; in the next body that takes it in, it is done.
+        self.env["reseller.usage.line"].search([]).action_void_released()
+        self.env["reseller.usage.line"].ingest([self._event("2024-01-10", 5, id="twice")])
+        self.assertEqual(rejection.state, "replayed")
+
     def test_the_same_event_again_is_a_duplicate(self):
         event = self._event("2024-01-05", 3)
         self.assertEqual(
