@@ -167,6 +167,13 @@ class Ground:
         keys = self.env["res.users.apikeys"].with_user(user)
         return keys._generate("rpc", "bench", datetime.now() + timedelta(days=1))
 
+    def make_meter_key(self):
+        """Return a key of *Usage / Connect*, as metering systems have it."""
+        key = self.env["reseller.usage.key"].create(
+            {"name": "bench", "requests_per_minute": 1_000_000}
+        )
+        return key.action_make_key()["context"]["default_key"]
+
     def empty_usage(self):
         self.cr.execute(
             "TRUNCATE reseller_usage_line, reseller_usage_daily, reseller_usage_coverage"

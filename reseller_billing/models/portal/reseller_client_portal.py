@@ -151,12 +151,10 @@ class ResellerClient(models.Model):
         self.ensure_one()
         payer = self._get_debtor()
         return self.statement_ids.filtered(
-            lambda statement: (
-                statement.state in LIVE
+            lambda bill: (
+                bill.state in LIVE
                 and self._shows_money()
-                and (
-                    not statement.invoice_id or statement.invoice_id.commercial_partner_id == payer
-                )
+                and (not bill.invoice_id or bill.invoice_id.commercial_partner_id == payer)
             )
         )
 
@@ -300,9 +298,7 @@ class ResellerClient(models.Model):
         served = self.state != "draft" and self.activation_date < self._today()
         return bool(
             served
-            or self.statement_ids.filtered(
-                lambda statement: statement.state != "preview" or statement.run_id
-            )
+            or self.statement_ids.filtered(lambda bill: bill.state != "preview" or bill.run_id)
             or self.login_ids
             or self.contract_id.contract_line_ids
             or self.env["reseller.usage.daily"].search_count([("client_id", "=", self.id)], limit=1)
@@ -387,9 +383,7 @@ class ResellerClient(models.Model):
         """End prices that the reseller set on the day before; delete those that begin later."""
         rules = rules.filtered("is_of_portal")
         begun = rules.filtered(lambda rule: not rule.date_from or rule.date_from < date)
-        for rule in begun.filtered(
-            lambda begun_rule: not begun_rule.date_to or begun_rule.date_to >= date
-        ):
+        for rule in begun.filtered(lambda rule: not rule.date_to or rule.date_to >= date):
             rule.date_to = fields.Date.subtract(date, days=1)
         (rules - begun).unlink()
 

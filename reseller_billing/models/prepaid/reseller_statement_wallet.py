@@ -24,10 +24,7 @@ class ResellerStatement(models.Model):
             return {}
         statements.client_id._conflict_with_others()  # also with bills by hand, which lock nothing
         lots = self.env["reseller.client"]._load_lots(
-            {
-                statement.client_id: (statement._get_days()[0], statement.bill_date)
-                for statement in statements
-            }
+            {bill.client_id: (bill._get_days()[0], bill.bill_date) for bill in statements}
         )
         found = {}
         for statement in statements:
