@@ -5,7 +5,6 @@ import concurrent.futures
 import contextlib
 import random
 import time
-from collections import defaultdict
 from datetime import date
 
 import odoo.sql_db
@@ -18,7 +17,7 @@ from odoo.modules.registry import Registry
 from odoo.tools import mute_logger
 from processes import Child
 from psycopg2.errors import SerializationFailure
-from test_race import fill, make_events, prepare
+from test_race import expect_overage, fill, load_overage, make_events, prepare
 
 pytestmark = pytest.mark.race
 
@@ -138,21 +137,8 @@ def test_nobody_waits_for_a_batch_of_a_run(databases, open_environment):
             pass
         left = env["reseller.usage.daily"].search([("statement_id", "=", False)])
         assert left.mapped("event_count") == [1]  # what was asked for just now
-        env.cr.execute(
-            """
-            SELECT client.ref, sum(charge.quantity)::int
-              FROM reseller_charge charge
-              JOIN reseller_client client ON client.id = charge.client_id
-             WHERE charge.kind = 'overage'
-             GROUP BY client.ref
-            """
-        )
-        billed = dict(env.cr.fetchall())
-    sums = defaultdict(int)
-    for one in events + late:
-        if one["feature"] == "one":
-            sums[one["client"]] += one["quantity"]
-    assert billed == {client: max(quantity - 50, 0) for client, quantity in sums.items()}
+        billed = load_overage(env)
+    assert billed == expect_overage(events + late)
 
 
 def test_two_runs_at_once_and_use_of_billed_days(databases):
@@ -184,21 +170,8 @@ def test_two_runs_at_once_and_use_of_billed_days(databases):
         while following._process_batch():
             pass
         assert not env["reseller.usage.daily"].search([("statement_id", "=", False)])
-        env.cr.execute(
-            """
-            SELECT client.ref, sum(charge.quantity)::int
-              FROM reseller_charge charge
-              JOIN reseller_client client ON client.id = charge.client_id
-             WHERE charge.kind = 'overage'
-             GROUP BY client.ref
-            """
-        )
-        billed = dict(env.cr.fetchall())
-    sums = defaultdict(int)
-    for one in events + late[0] + late[1]:
-        if one["feature"] == "one":
-            sums[one["client"]] += one["quantity"]
-    assert billed == {client: max(quantity - 50, 0) for client, quantity in sums.items()}
+        billed = load_overage(env)
+    assert billed == expect_overage(events + late[0] + late[1])
 
 
 def send_to_one_bucket(env, worker):

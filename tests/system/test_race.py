@@ -116,6 +116,29 @@ def bills(env):
     return env.cr.fetchall()
 
 
+def load_overage(env):
+    """Return {client's reference: the units of feature one that bills have charged}."""
+    env.cr.execute(
+        """
+        SELECT client.ref, sum(charge.quantity)::int
+          FROM reseller_charge charge
+          JOIN reseller_client client ON client.id = charge.client_id
+         WHERE charge.kind = 'overage'
+         GROUP BY client.ref
+        """
+    )
+    return dict(env.cr.fetchall())
+
+
+def expect_overage(events):
+    """Return the same by what was used: 50 are included."""
+    used = defaultdict(int)
+    for event in events:
+        if event["feature"] == "one":
+            used[event["client"]] += event["quantity"]
+    return {client: max(quantity - 50, 0) for client, quantity in used.items()}
+
+
 def prepare(database, events):
     with processes.environment(database) as env:
         fill(env)
@@ -217,21 +240,8 @@ def test_use_that_comes_in_while_it_is_billed_is_billed_once(databases):
     Child(database, processes.bill, following_id, 100).result()
     with processes.environment(database) as env:
         assert env["reseller.usage.daily"].search_count([("statement_id", "=", False)]) == 0
-        env.cr.execute(
-            """
-            SELECT client.ref, sum(charge.quantity)::int
-              FROM reseller_charge charge
-              JOIN reseller_client client ON client.id = charge.client_id
-             WHERE charge.kind = 'overage'
-             GROUP BY client.ref
-            """
-        )
-        billed = dict(env.cr.fetchall())
-    used = defaultdict(int)
-    for event in events + late:
-        if event["feature"] == "one":
-            used[event["client"]] += event["quantity"]
-    assert billed == {client: max(quantity - 50, 0) for client, quantity in used.items()}
+        billed = load_overage(env)
+    assert billed == expect_overage(events + late)
 
 
 def test_a_price_cannot_change_while_a_run_starts(databases):
