@@ -47,7 +47,7 @@ def serve(database, *options):
             with contextlib.suppress(requests.ConnectionError):
                 if requests.get(base + "/web/health", timeout=30).ok:
                     break
-            time.sleep(0.5)
+            time.sleep(0.5)  # between two looks at whether it answers
         yield base
     finally:
         server.terminate()

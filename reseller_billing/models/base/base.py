@@ -110,9 +110,8 @@ class Base(models.AbstractModel):
         field = self._fields.get("company_id")
         if not self or not field or not field.store or self._transient or field.required:
             return
-        shared_sudo = self.sudo().filtered(
-            lambda record: not record.company_id
-        )  # whose it is, is known
+        records_sudo = self.sudo()  # whose it is, is known
+        shared_sudo = records_sudo.filtered(lambda record: not record.company_id)
         if shared_sudo and not (self._works_for_all() and self._may_write_all()):
             raise AccessError(
                 self.env._(

@@ -142,9 +142,15 @@ class ResellerUsageDaily(models.Model):
         return domain
 
     def _compute_is_unpriced(self):
-        unpriced = set(self.search([("id", "in", self.ids), ("is_unpriced", "=", True)]).ids)
+        self._compute_by_search("is_unpriced")
+
+    def _compute_is_unreachable(self):
+        self._compute_by_search("is_unreachable")
+
+    def _compute_by_search(self, name):
+        found = self.search([("id", "in", self.ids), (name, "=", True)])
         for bucket in self:
-            bucket.is_unpriced = bucket.id in unpriced
+            bucket[name] = bucket in found
 
     def _search_is_unpriced(self, operator, value):
         if operator != "in":
@@ -176,11 +182,6 @@ class ResellerUsageDaily(models.Model):
         self.env["reseller.price.rule"].flush_model()
         self.env["reseller.client.membership"].flush_model()
         return [("id", "in" if True in value else "not in", query)]
-
-    def _compute_is_unreachable(self):
-        lost = set(self.search([("id", "in", self.ids), ("is_unreachable", "=", True)]).ids)
-        for bucket in self:
-            bucket.is_unreachable = bucket.id in lost
 
     def _search_is_unreachable(self, operator, value):
         if operator != "in":

@@ -3,7 +3,7 @@ import time
 from functools import partial
 
 from odoo import api, models
-from odoo.exceptions import UserError
+from odoo.exceptions import ConcurrencyError, UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 from odoo.tools import SQL
 from odoo.tools.misc import split_every
@@ -41,7 +41,7 @@ class ResellerUsageImport(models.Model):
                     if not cron._report_batch(len(batch), remaining=left, until=until) and left:
                         return
                 upload.state = "done"
-            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            except (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError):
                 raise
             except Exception as error:
                 # One file that cannot be read does not hold up those behind it.

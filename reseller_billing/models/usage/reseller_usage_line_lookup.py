@@ -91,9 +91,11 @@ class ResellerUsageLine(models.Model):
                 held |= {number for (number,) in rows}
             clients = self._load_accounts(refs, named)
             numbers = {account[0] for accounts in clients.values() for account in accounts}
-            # What was waited for may have given a reference to another account.
             if numbers <= held or self.env.context.get("reseller_held") is HELD:
                 return clients
+            # What was waited for may have given a reference to another account, or one came by a way of
+            # its own and has no turn yet.
+            self.env["reseller.client"].browse(numbers - held)._make_turns("service")
 
     def _load_accounts(self, refs, named):
         """See _load_held_accounts: accounts as (id, zone, [(first day, last day)], last billed day, first

@@ -38,7 +38,7 @@ class TestMonthEndPrepaid(PrepaidCommon):
             {"client_id": other.id, "kind": "gift", "reason": "Gift", "amount": 500}
         ).action_do()
         # The gift is of today; the use of both is of January.
-        other.wallet_lot_ids.sudo().date = "2024-01-02"
+        other.wallet_lot_ids.sudo().date = "2024-01-02"  # lots are closed to all users
         self.env.cr.execute(
             "UPDATE reseller_wallet_entry SET date = '2024-01-02' WHERE lot_id = %s",
             [other.wallet_lot_ids.id],

@@ -9,29 +9,14 @@ class TestPrepaidBooks(PackagesCommon):
     """Packages in other currencies, refunds, voids and month ends."""
 
     def test_in_another_currency_the_sale_tells_what_is_earned(self):
-        euro = self.setup_other_currency("EUR", rates=[("2024-01-01", 2), ("2024-02-01", 4)])
-        reseller = self._create_reseller("R2", currency_id=euro.id)
-        client = self._create_client("B", reseller_id=reseller.id)
-        self._create_rule(unit_price=1, currency_id=euro.id)
-        self.client_a = client
-        lot = self._sell("2024-01-05")
-        self._use("2024-01-20", 35, client="B")
-        self._run("2024-02-01")
+        lot = self._sell_in_euros()
         # 50.00 at 2 are 25.00, of which 35 ÷ 100 are earned, whatever the rate is now.
         self.assertLot(lot, 65, 32.5)
         self.assertEqual((self._balance(self.prepaid), self._balance(self.income)), (-16.25, -8.75))
         self.assertBooks()
 
     def test_in_another_currency_nothing_of_a_refunded_package_is_left(self):
-        rates = [("2024-01-01", 2), ("2024-02-01", 4)]
-        euro = self.setup_other_currency("EUR", rates=rates)
-        reseller = self._create_reseller("R2", currency_id=euro.id)
-        client = self._create_client("B", reseller_id=reseller.id)
-        self._create_rule(unit_price=1, currency_id=euro.id)
-        self.client_a = client
-        lot = self._sell("2024-01-05")
-        self._use("2024-01-20", 35, client="B")
-        self._run("2024-02-01")
+        lot = self._sell_in_euros()
         with freeze_time("2024-02-10 12:00:00"):
             lot.action_refund()
         # Of 25.00 were 8.75 used; 32.50 euros are given back at 4, which are 8.13: 8.12 are a gain.

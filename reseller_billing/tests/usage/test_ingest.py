@@ -21,6 +21,12 @@ class TestIngest(ResellerBillingCommon):
             ]
         )
 
+    def test_an_account_without_a_turn_gets_one(self):
+        self.env.cr.execute("DELETE FROM reseller_client_turn")
+        self._use("2024-01-10", 3)
+        self.env.cr.execute("SELECT client_id, kind FROM reseller_client_turn")
+        self.assertEqual(self.env.cr.fetchall(), [(self.client_a.id, "service")])
+
     def test_an_event_that_is_sent_twice_in_one_body_is_kept_as_rejected(self):
         wrong = self._event("2024-01-10", "much", id="twice")
         outcome = self.env["reseller.usage.line"].ingest(
