@@ -47,6 +47,7 @@ from .documents import (
 )
 from .prepaid import (
     test_offers,
+    test_packages_at_use,
     test_prepaid,
     test_prepaid_books,
     test_refill,

@@ -88,7 +88,7 @@ def set_up(env):
             "refund_repartition_line_ids": shares,
         }
     )
-    for name, units, price, months in PACKAGES:
+    for name, units, price, months, mode in PACKAGES:
         env["product.product"].create(
             {
                 "name": name,
@@ -99,6 +99,7 @@ def set_up(env):
                 "reseller_feature_id": feature.id,
                 "reseller_units": units,
                 "reseller_valid_count": months,
+                "reseller_vat_mode": mode,
             }
         )
 

@@ -74,6 +74,20 @@ RENAMED = {
         "SELECT concat_ws(' ', domain, context, sort) FROM ir_filters WHERE model_id = 'reseller.price.rule'",
         '[("scope", "=", "client")] {\'group_by\': [\'scope\']} ["scope desc"]',
     ),
+    # Packages were taxed when they were sold, whatever was chosen for money.
+    "SELECT count(*) FROM reseller_prepaid_lot": (
+        "SELECT concat_ws('|', count(*), count(*) FILTER (WHERE lot.vat_mode = 'receipt'"
+        " AND sold.grant_vat_mode = 'receipt' AND lot.tax = (SELECT sum(price_total - price_subtotal)"
+        " FROM account_move_line WHERE charge_id = sold.id)"
+        " AND NOT EXISTS (SELECT FROM reseller_prepaid_entry WHERE lot_id = lot.id AND kind = 'buy'"
+        " AND tax IS DISTINCT FROM lot.tax))) FROM reseller_prepaid_lot lot"
+        " JOIN reseller_charge sold ON sold.id = lot.charge_id",
+        "1|1",
+    ),
+    "SELECT count(*) FROM product_template WHERE reseller_vat_mode IS NOT NULL": (
+        "SELECT count(*) FROM product_template WHERE reseller_vat_mode @? '$.* ? (@ == \"use\")'",
+        "0",
+    ),
 }
 # What is live, and what the next bills come to; printed as JSON.
 LIVE = """

@@ -67,3 +67,30 @@ def migrate(cr, version):
         """
     )
     cr.execute("ALTER TABLE reseller_usage_daily DROP COLUMN statement_id")
+    cr.execute(
+        """
+        UPDATE reseller_prepaid_lot lot SET tax = line.price_total - line.price_subtotal
+          FROM reseller_charge sold
+          JOIN reseller_statement statement ON statement.id = sold.statement_id
+          JOIN account_move_line line
+            ON line.charge_id = sold.id AND line.move_id = statement.invoice_id
+         WHERE sold.id = lot.charge_id
+        """
+    )
+    cr.execute(
+        """
+        UPDATE reseller_prepaid_entry entry SET tax = sign(entry.cost) * lot.tax
+          FROM reseller_prepaid_lot lot
+         WHERE lot.id = entry.lot_id AND entry.kind IN ('buy', 'cancel')
+        """
+    )
+    cr.execute(
+        """
+        UPDATE reseller_prepaid_entry entry SET tax = line.price_subtotal - line.price_total
+          FROM account_move_line line
+          JOIN reseller_charge back ON back.id = line.charge_id
+          JOIN reseller_manual_charge item ON item.id = back.manual_charge_id
+         WHERE entry.kind = 'refund' AND entry.cost != 0 AND entry.move_id = line.move_id
+           AND item.refund_lot_id = entry.lot_id
+        """
+    )

@@ -111,6 +111,16 @@ def _move_grants(cr):
             ADD COLUMN IF NOT EXISTS last_date_invoiced date
         """
     )
+    # What was chosen for money, where it is the default, now holds for packages as well.
+    cr.execute(
+        """
+        UPDATE product_template
+           SET reseller_vat_mode = (
+               SELECT jsonb_object_agg(key, value) FROM jsonb_each(reseller_vat_mode)
+                WHERE value != '"use"')
+         WHERE reseller_vat_mode @? '$.* ? (@ == "use")'
+        """
+    )
     cr.execute(
         """
         UPDATE reseller_charge
@@ -122,7 +132,9 @@ def _move_grants(cr):
                grant_valid_unit = trace #>> '{grant,valid,1}',
                grant_release = trace #>> '{grant,release}',
                grant_priority = (trace #>> '{grant,priority}')::int4,
-               grant_vat_mode = COALESCE(trace #>> '{grant,vat_mode}', 'use')
+               -- Packages of units were taxed when they were sold, whatever it says.
+               grant_vat_mode = CASE WHEN trace #>> '{grant,grants}' = 'units' THEN 'receipt'
+                                     ELSE COALESCE(trace #>> '{grant,vat_mode}', 'use') END
          WHERE trace ? 'grant'
         """
     )

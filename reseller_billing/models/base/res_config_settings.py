@@ -52,7 +52,7 @@ class ResConfigSettings(models.TransientModel):
     )
     reseller_refill_vat_mode = fields.Selection(
         related="company_id.reseller_usage_product_id.reseller_vat_mode",
-        string="Refills of Wallets Taxed",
+        string="Refills Taxed",
         readonly=False,
     )
     reseller_bonus_mode = fields.Selection(

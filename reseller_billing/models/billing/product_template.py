@@ -1,4 +1,5 @@
 from odoo import fields, models
+from odoo.exceptions import UserError
 
 from ... import rating
 
@@ -24,6 +25,19 @@ class ProductTemplate(models.Model):
             and not product.reseller_untaxed
             and not product._get_sales_taxes(company)
         )
+
+    def _check_has_sales_tax(self, company):
+        """Refuse products for which nobody has chosen a tax: a bill without it would be wrong for good."""
+        for product in self:
+            if product._lacks_sales_tax(company):
+                raise UserError(
+                    self.env._(
+                        "%(product)s has no sales tax at %(company)s: choose one on the product, or "
+                        "tick there that it is billed without.",
+                        product=product.display_name,
+                        company=company.name,
+                    )
+                )
 
     def _get_sales_taxes(self, company, position=None, day=None):
         """Return the taxes that Odoo gives an invoice line of this: its own, or else its account's.

@@ -113,6 +113,8 @@ class ResellerStatement(models.Model):
                           JOIN reseller_charge own ON own.id = back.charge_id
                           JOIN reseller_statement bill ON bill.id = own.statement_id
                          WHERE back.reverses_charge_id = before.id
+                           -- A credit note has taken back what a void one gave back.
+                           AND bill.state != 'void'
                            -- Of what is divided by a change of rates, each line by itself.
                            AND back.charge_date_from <= line.charge_date_to
                            AND back.charge_date_to >= line.charge_date_from

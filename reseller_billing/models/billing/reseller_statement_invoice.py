@@ -218,7 +218,7 @@ class ResellerStatement(models.Model):
                 )
 
     def _check_taxes(self, given_back):
-        """Refuse products for which nobody has chosen a tax: a bill without it would be wrong for good.
+        """Refuse products for which nobody has chosen a tax, see product.template.
 
         :param given_back: see _find_given_back; it takes no taxes of today
         """
@@ -231,18 +231,8 @@ class ResellerStatement(models.Model):
                 )
             )
         )
-        for product in self.env["product.product"].union(
-            *(charge._get_product() for charge in taxed)
-        ):
-            if product.product_tmpl_id._lacks_sales_tax(self.company_id):
-                raise UserError(
-                    self.env._(
-                        "%(product)s has no sales tax at %(company)s: choose one on the product, or "
-                        "tick there that it is billed without.",
-                        product=product.display_name,
-                        company=self.company_id.name,
-                    )
-                )
+        products = self.env["product.product"].union(*(charge._get_product() for charge in taxed))
+        products.product_tmpl_id._check_has_sales_tax(self.company_id)
 
     def _prepare_invoice_vals(self, date, exact, quantity_digits, originals, turned=False):
         """Return the values of this statement's invoice, or credit note if it is below zero.

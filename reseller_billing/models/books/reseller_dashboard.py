@@ -192,8 +192,7 @@ class ResellerDashboard(models.AbstractModel):
             templates = products.union(*(product for (product,) in lines)).product_tmpl_id
             templates |= packages_sudo.filtered(
                 lambda package, company=company: (
-                    package.reseller_grants == "units"
-                    or package._get_vat_mode(company) == "receipt"
+                    package._get_vat_mode(company, package.reseller_grants) == "receipt"
                 )
             )
             templates = templates.filtered("active")

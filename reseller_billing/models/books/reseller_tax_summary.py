@@ -13,12 +13,18 @@ class ResellerTaxSummary(models.Model):
     # What has to reach the database before this is read.
     _depends = {
         "account.move": ["commercial_partner_id", "date", "move_type"],
+        "reseller.charge": ["grant_vat_mode", "manual_charge_id"],
+        "reseller.manual.charge": ["refund_lot_id"],
+        "reseller.prepaid.entry": ["kind", "lot_id", "move_id"],
+        "reseller.prepaid.lot": ["vat_mode"],
         "account.move.line": [
             "account_id",
             "balance",
+            "charge_id",
             "display_type",
             "date",
             "parent_state",
+            "partner_id",
             "reseller_client_id",
             "tax_ids",
             "tax_line_id",
@@ -49,13 +55,15 @@ class ResellerTaxSummary(models.Model):
             """
             WITH ours AS (
                 -- Also what reverses or replaces them: its lines tell whose they are.
-                SELECT move_id, min(reseller_client_id) AS client_id
+                SELECT move_id, min(reseller_client_id) AS client_id,
+                       -- Entries have their partner on their lines alone.
+                       min(partner_id) AS partner_id
                   FROM account_move_line
                  WHERE reseller_client_id IS NOT NULL AND parent_state = 'posted'
                  GROUP BY move_id
             )
             SELECT row_number() OVER (ORDER BY part.move_id, part.tax_id) AS id, move.company_id,
-                   client.reseller_id, ours.client_id, move.commercial_partner_id AS partner_id,
+                   client.reseller_id, ours.client_id, partner.id AS partner_id,
                    partner.country_id, part.move_id, move.date, part.tax_id,
                    company.currency_id, sum(part.net) AS net, sum(part.base) AS base,
                    sum(part.tax) AS tax
@@ -63,6 +71,7 @@ class ResellerTaxSummary(models.Model):
                 SELECT line.move_id, used.tax_id, used.base, used.net, 0::numeric AS tax
                   FROM ours
                   JOIN account_move_line line ON line.move_id = ours.move_id
+                  JOIN account_move move ON move.id = line.move_id
                   JOIN res_company company ON company.id = line.company_id
                  CROSS JOIN LATERAL (
                        SELECT COALESCE(child.child_tax, rel.account_tax_id) AS tax_id,
@@ -79,8 +88,17 @@ class ResellerTaxSummary(models.Model):
                         WHERE NOT EXISTS (
                               SELECT FROM account_move_line_account_tax_rel rel
                                WHERE rel.account_move_line_id = line.id)
-                          -- What is paid in and taxed at its use is no sale.
+                          -- What is paid ahead and taxed at its use is no sale.
                           AND line.account_id IS DISTINCT FROM company.reseller_deposit_account_id
+                          AND NOT (line.account_id = company.reseller_prepaid_account_id
+                                   AND (move.move_type = 'entry' OR EXISTS (
+                                       SELECT FROM reseller_charge sold
+                                         LEFT JOIN reseller_manual_charge item
+                                                ON item.id = sold.manual_charge_id
+                                         LEFT JOIN reseller_prepaid_lot lot
+                                                ON lot.id = item.refund_lot_id
+                                        WHERE sold.id = line.charge_id
+                                          AND COALESCE(lot.vat_mode, sold.grant_vat_mode) = 'use')))
                        ) AS used
                  WHERE line.display_type IN ('product', 'epd', 'rounding')
                  UNION ALL
@@ -91,12 +109,18 @@ class ResellerTaxSummary(models.Model):
               ) AS part
               JOIN ours ON ours.move_id = part.move_id
               JOIN account_move move ON move.id = part.move_id
-              JOIN res_partner partner ON partner.id = move.commercial_partner_id
+              JOIN res_partner partner
+                ON partner.id = COALESCE(move.commercial_partner_id, ours.partner_id)
               JOIN res_company company ON company.id = move.company_id
               JOIN reseller_client client ON client.id = ours.client_id
              WHERE move.move_type IN ('out_invoice', 'out_refund')
+                -- Of packages that are taxed at use, the entries of their use.
+                OR EXISTS (
+                   SELECT FROM reseller_prepaid_entry entry
+                     JOIN reseller_prepaid_lot lot ON lot.id = entry.lot_id
+                    WHERE entry.move_id = part.move_id AND entry.kind IN ('draw', 'return')
+                      AND lot.vat_mode = 'use')
              GROUP BY part.move_id, part.tax_id, move.company_id, client.reseller_id,
-                      ours.client_id, move.commercial_partner_id, partner.country_id, move.date,
-                      company.currency_id
+                      ours.client_id, partner.id, move.date, company.currency_id
             """
         )

@@ -5,17 +5,20 @@ from ... import rating
 from ..base.intervals import INTERVAL_UNITS
 
 VAT_MODES = [("use", "At use"), ("receipt", "At receipt")]
+# When what is sold ahead is taxed where nobody has chosen. A package is of one feature and so of one
+# tax, known when it is sold; what money will pay for is not.
+VAT_DEFAULTS = {"units": "receipt", "money": "use"}
 
 
 def make_grant(
-    feature, units, bonus=0.0, valid=(0, "month"), release="paid", priority=10, vat_mode="use"
+    feature, units, vat_mode, bonus=0.0, valid=(0, "month"), release="paid", priority=10
 ):
     """Return what a sale gives to who buys, as values of its charge.
 
     :param feature: of which `units` are given with each one sold; None: its price in the wallet
+    :param vat_mode: taxed at "use" or at "receipt"
     :param bonus: money on top
     :param valid: number and unit of the interval; none where the number is 0
-    :param vat_mode: of money: taxed at "use" or at "receipt"
     """
     return {
         "grants": "units" if feature else "money",
@@ -70,10 +73,11 @@ class ProductTemplate(models.Model):
         VAT_MODES,
         string="Taxed",
         company_dependent=True,
-        help="Money in the wallet. At use: it may pay for what is taxed differently (a multi-purpose voucher, "
-        "Directive 2006/112/EC, art. 30a and 30b): paying in is no sale. At receipt: all that it may pay for "
-        "has one tax, known when it is sold (a single-purpose voucher, or a payment on account, art. 65): its "
-        "invoice has the tax, and the bills that it pays are lowered by both. Empty: at use. Ask your adviser.",
+        help="At use: what it pays for may be taxed differently, or its tax is not known yet (a multi-purpose "
+        "voucher, Directive 2006/112/EC, art. 30a and 30b): paying is no sale, and what is used is taxed, with "
+        "the tax in what was paid. At receipt: all that it pays for has one tax, known when it is sold (a "
+        "single-purpose voucher, or a payment on account, art. 65): its invoice has the tax. Empty: money at "
+        "use, packages of units at receipt. Ask your adviser.",
     )
     reseller_in_portal = fields.Boolean(
         string="In the Portal", help="Clients that pay themselves may buy it in their portal."
@@ -85,9 +89,12 @@ class ProductTemplate(models.Model):
         "Units, money on top and validity of a package must not be negative.",
     )
 
-    def _get_vat_mode(self, company):
-        """Return when money that this puts into wallets is taxed, "use" or "receipt", in a company."""
-        return self.with_company(company).reseller_vat_mode or "use"
+    def _get_vat_mode(self, company, grants):
+        """Return when what this sells ahead is taxed, "use" or "receipt", in a company.
+
+        :param grants: "units" or "money"
+        """
+        return self.with_company(company).reseller_vat_mode or VAT_DEFAULTS[grants]
 
     @api.constrains("reseller_grants", "reseller_feature_id", "reseller_units")
     def _check_reseller_grants(self):
@@ -123,9 +130,9 @@ class ProductProduct(models.Model):
         return make_grant(
             self.reseller_feature_id if self.reseller_grants == "units" else None,
             self.reseller_units,
+            self.product_tmpl_id._get_vat_mode(company, self.reseller_grants),
             bonus=on_top,
             valid=(self.reseller_valid_count, self.reseller_valid_unit or "month"),
             release=self.reseller_release or "paid",
             priority=self.reseller_priority,
-            vat_mode=self.product_tmpl_id._get_vat_mode(company),
         )

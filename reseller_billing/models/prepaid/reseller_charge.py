@@ -66,13 +66,14 @@ class ResellerCharge(models.Model):
             # As it was booked, which may differ by a cent of rounding from the line's subtotal.
             vals = {"cost": -line.amount_currency, "cost_balance": -line.balance}
             granted = quantity * rating.exact_of(charge.grant_units)
+            # As it was invoiced, on either side.
+            paid = line.price_total * (-1 if line.move_id.move_type == "out_refund" else 1)
+            vals["tax"] = charge.currency_id.round(paid + line.amount_currency)
             if charge.grants == "money":
                 # What is taxed now pays for as much as was paid for it, taxes included.
-                paid = line.price_total * (-1 if line.move_id.move_type == "out_refund" else 1)
                 unit = charge.currency_id._get_exact_rounding()
                 granted = rating.round_to(rating.exact_of(paid), unit)
                 granted += quantity * rating.exact_of(charge.grant_bonus)
-                vals["tax"] = charge.currency_id.round(paid + line.amount_currency)
             found[number] = {**vals, "granted": float(granted) if quantity > 0 else 0.0}
         return found
 
@@ -154,9 +155,9 @@ class ResellerCharge(models.Model):
         return vals
 
     def _takes_taxes(self):
-        """Override: a refund has the taxes of the sale, and money that is taxed at use none."""
+        """Override: a refund has the taxes of the sale, and what is taxed at use none."""
         if self.manual_charge_id.refund_lot_id:
             return False
         if self.kind != "package":
             return super()._takes_taxes()
-        return self.grants == "units" or self.grant_vat_mode == "receipt"
+        return self.grant_vat_mode == "receipt"

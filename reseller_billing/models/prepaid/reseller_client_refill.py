@@ -317,12 +317,10 @@ class ResellerClient(models.Model):
         """Bill a refill, and have it charged; return it, or nothing where a limit holds it back."""
         self.ensure_one()
         company = self.company_id
-        product = company.reseller_usage_product_id
-        each = need.price
+        product, each = company.reseller_usage_product_id, need.price
         if need.feature:
             product = need.feature._get_product(company)
-            each = self._with_taxes(product, need.price)
-        elif product.product_tmpl_id._get_vat_mode(company) == "receipt":
+        if self.env["reseller.refill"]._get_vat_mode(company, need.feature) == "receipt":
             each = self._with_taxes(product, need.price)
         room = self._get_refill_room()
         number = need.number if room is None else min(need.number, int(room // each))

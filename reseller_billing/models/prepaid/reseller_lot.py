@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from ... import rating
 from ..billing.account_move_line import BILLING
+from .product_template import VAT_MODES
 
 
 class ResellerLotMixin(models.AbstractModel):
@@ -40,6 +41,10 @@ class ResellerLotMixin(models.AbstractModel):
         readonly=True,
         default="open",
     )
+    vat_mode = fields.Selection(VAT_MODES, string="Taxed", readonly=True)
+    tax = fields.Monetary(
+        string="Taxes", readonly=True, help="Invoiced with it, where it is taxed at receipt."
+    )
     valid_count = fields.Integer(readonly=True)
     valid_unit = fields.Char(readonly=True)
     release = fields.Char(readonly=True)
@@ -55,6 +60,11 @@ class ResellerLotMixin(models.AbstractModel):
     def _is_untouched(self):
         """Whether nothing has been drawn of this lot, or all was given back."""
         raise NotImplementedError
+
+    def _was_taxed(self):
+        """Whether what was paid for this lot was taxed when it was paid."""
+        self.ensure_one()
+        return self.vat_mode == "receipt"
 
     def _sell(self, day):
         """Add the cost of sold lots, and release those that need not wait."""

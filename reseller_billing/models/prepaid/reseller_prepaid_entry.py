@@ -11,6 +11,7 @@ COLUMNS = (
     "quantity",
     "cost",
     "balance",
+    "tax",
     "statement_id",
     "move_id",
     "reason",
@@ -71,6 +72,13 @@ class ResellerPrepaidEntry(models.Model):
         currency_field="company_currency_id",
         help="At the rate at which it was sold.",
     )
+    vat_mode = fields.Selection(related="lot_id.vat_mode")
+    tax = fields.Monetary(
+        string="Taxes",
+        readonly=True,
+        help="That became due with this entry: at receipt with the invoice, at use with what is used. Below "
+        "zero: given back.",
+    )
     statement_id = fields.Many2one(
         "reseller.statement", readonly=True, index="btree_not_null", ondelete="restrict"
     )
@@ -106,7 +114,7 @@ class ResellerPrepaidEntry(models.Model):
             """,
             [tuple(row.get(name) for name in COLUMNS) for row in rows],
             template="(%s::int, %s, %s::date, %s::date, %s::int, %s::numeric, %s::numeric, "
-            "%s::numeric, %s::int, %s::int, %s)",
+            "%s::numeric, %s::numeric, %s::int, %s::int, %s)",
         )
         self.env.cr.execute(
             SQL(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Command
 from odoo.tools import SQL
 
 from ... import rating
@@ -54,7 +55,12 @@ class ResellerPrepaidLot(models.Model):
     granted = fields.Float(
         string="Units", required=True, readonly=True, min_display_digits=0, aggregator=None
     )
-    cost = fields.Monetary(readonly=True, help="What was invoiced for it, taxes excluded.")
+    cost = fields.Monetary(
+        readonly=True,
+        help="What was invoiced for it, without the taxes of its invoice. Taxed at use: with the taxes that "
+        "become due then.",
+    )
+    vat_mode = fields.Selection(default="receipt")
     is_spent = fields.Boolean(
         readonly=True, help="Nothing is left: it is looked at for corrections alone."
     )
@@ -130,7 +136,7 @@ class ResellerPrepaidLot(models.Model):
 
     def _add_entry(self, kind, day, cost, is_granted, move=None, reason=False):
         self.ensure_one()
-        balance = self.cost_balance if cost > 0 else -self.cost_balance if cost < 0 else 0.0
+        sign = (cost > 0) - (cost < 0)
         self.env["reseller.prepaid.entry"]._insert(
             [
                 {
@@ -139,7 +145,8 @@ class ResellerPrepaidLot(models.Model):
                     "date": day,
                     "quantity": rating.exact_of(self.granted) * is_granted,
                     "cost": rating.exact_of(cost),
-                    "balance": rating.exact_of(balance),
+                    "balance": rating.exact_of(sign * self.cost_balance),
+                    "tax": rating.exact_of(sign * self.tax),
                     "move_id": move.id if move else None,
                     "reason": reason or None,
                 }
@@ -171,26 +178,130 @@ class ResellerPrepaidLot(models.Model):
             there - stays for there, stays in zip((held.cost, held.balance), kept, strict=True)
         )
 
+    def _take_units(self, held, units):
+        """Return (cost, balance) that units take out of what this lot holds, see _get_cost_taken.
+
+        :param held: {lot id: Held}, which is moved on
+        """
+        self.ensure_one()
+        there = held[self.id]
+        cost, balance = self._get_cost_taken(there, units)
+        held[self.id] = Held(there.units - units, there.cost - cost, there.balance - balance)
+        return cost, balance
+
     @api.model
-    def _get_cost_of_draws(self, draws, as_of=None):
-        """Return {lot: (cost, balance)} of what draws take, see _get_cost_taken.
+    def _get_cost_of_draws(self, draws, positions, as_of=None):
+        """Return {(lot, position): (cost, balance)} of what draws take, without the taxes that become due
+        with them.
 
         :param draws: {client id: [rating.Draw]}
+        :param positions: {client id: fiscal position id} of bills
         :param as_of: see _load_exact
         """
-        taken = defaultdict(Decimal)
-        for draw in (draw for of_client in draws.values() for draw in of_client):
-            taken[draw.lot] += draw.quantity
-        lots = self.browse(taken)
-        exact = lots._load_exact(as_of)
-        found = {}
+        lots = self.browse({draw.lot for of_client in draws.values() for draw in of_client})
+        held = lots._load_exact(as_of)
         for lot in lots:
-            held = exact[lot.id]
-            if not held.cost:
+            if not held[lot.id].cost:
                 # What was given before it was invoiced costs what it will be invoiced at.
-                held = Held(held.units, *lot._get_cost_of(held.units))
-            found[lot] = lot._get_cost_taken(held, taken[lot.id])
+                units = held[lot.id].units
+                held[lot.id] = Held(units, *lot._get_cost_of(units))
+        taken = defaultdict(lambda: [Decimal(0), Decimal(0)])
+        for client, of_client in draws.items():
+            current = self.env["account.fiscal.position"].browse(positions.get(client) or [])
+            for draw in of_client:
+                lot = lots.browse(draw.lot)
+                position = lot._get_position(current)
+                sums = taken[lot, position, lot._get_taxes_of_use(position, draw.day)]
+                for number, value in enumerate(lot._take_units(held, draw.quantity)):
+                    sums[number] += value
+        found = defaultdict(lambda: [Decimal(0), Decimal(0)])
+        for (lot, position, taxes), (cost, balance) in taken.items():
+            lines = lot._prepare_use_lines(cost, balance, taxes, position)
+            found[lot, position][0] -= rating.exact_of(lines[0]["amount_currency"])
+            found[lot, position][1] -= rating.exact_of(lines[0]["balance"])
         return found
+
+    # Taxes of use
+
+    def _get_position(self, current):
+        """Return the fiscal position of what is used of this lot: that of the bill where it is taxed then,
+        or else that of its sale.
+
+        :param current: of the bill that covers the use
+        """
+        self.ensure_one()
+        if self._was_taxed():
+            return self.charge_id.statement_id.invoice_id.fiscal_position_id
+        return current
+
+    def _get_taxes_of_use(self, position, day):
+        """Return the taxes in the price of what is used of this lot on a day; none where its sale was taxed.
+
+        :param position: see _get_position
+        """
+        self.ensure_one()
+        if self._was_taxed() or not self.cost:
+            return self.env["account.tax"]
+        template = self.feature_id._get_product(self.company_id).product_tmpl_id
+        return position.map_tax(template._get_sales_taxes(self.company_id, position, day))
+
+    def _prepare_use_lines(self, cost, balance, taxes, position):
+        """Return the values of the journal items of what is used of this lot: income, and the taxes that
+        become due with it.
+
+        What was paid has them in it (Directive 2006/112/EC, art. 73a), whether or not prices of the product
+        do. Odoo computes them; income is what is left.
+
+        :param Decimal cost: what was paid for the units; below zero where they are given back
+        :param Decimal balance: the same in the company's currency, at the rate of the sale
+        :param taxes: see _get_taxes_of_use
+        :param position: see _get_position
+        """
+        self.ensure_one()
+        service = self.env["account.tax"]
+        product = self.feature_id._get_product(self.company_id)
+        account = self._get_income_account(position)
+        income = {
+            "account_id": account.id,
+            "product_id": product.id,
+            "amount_currency": -float(cost),
+            "balance": -float(balance),
+            "tax_ids": [Command.clear()],
+        }
+        if not taxes:
+            return [income]
+        base = service._prepare_base_line_for_taxes_computation(
+            {},
+            product_id=product,
+            tax_ids=taxes,
+            currency_id=self.currency_id,
+            price_unit=abs(float(cost)),
+            quantity=1.0,
+            rate=float(cost / balance) if balance else 1.0,
+            special_mode="total_included",
+            # What gives back more than it takes is a refund.
+            is_refund=cost < 0,
+            sign=1 if cost < 0 else -1,
+            account_id=account,
+            partner_id=self.charge_id.statement_id.invoice_id.commercial_partner_id,
+        )
+        service._add_tax_details_in_base_lines([base], self.company_id)
+        service._round_base_lines_tax_details([base], self.company_id)
+        service._add_accounting_data_in_base_lines_tax_details(
+            [base], self.company_id, include_caba_tags=True
+        )
+        found = service._prepare_tax_lines([base], self.company_id)
+        due = found["tax_lines_to_add"]
+        for name in ("amount_currency", "balance"):
+            income[name] -= sum(vals[name] for vals in due)
+        income["amount_currency"] = self.currency_id.round(income["amount_currency"])
+        income["balance"] = self.company_currency_id.round(income["balance"])
+        [(_base, vals)] = found["base_lines_to_update"]
+        income["tax_tag_ids"] = vals["tax_tag_ids"]
+        if due or not any(tax.amount for tax in taxes.flatten_taxes_hierarchy()):
+            # Where the tax of a few cents is none, Odoo would compute it anew from what is left.
+            income["tax_ids"] = [Command.set(taxes.ids)]
+        return [income, *({**vals, "display_type": "tax"} for vals in due)]
 
     # Refund
 
@@ -251,7 +362,12 @@ class ResellerPrepaidLot(models.Model):
         exchange = self.client_id._book_exchange(
             line.balance - float(held.balance), day, note, self.client_id._get_prepaid_account()
         )
-        taken = {"quantity": -held.units, "cost": -held.cost, "balance": -held.balance}
+        taken = {
+            "quantity": -held.units,
+            "cost": -held.cost,
+            "balance": -held.balance,
+            "tax": -rating.exact_of(self.currency_id.round(line.price_total - line.price_subtotal)),
+        }
         nothing = dict.fromkeys(taken, Decimal(0))
         vals = {"lot_id": self.id, "kind": "refund", "date": day, "statement_id": statement.id}
         self.env["reseller.prepaid.entry"]._insert(
@@ -261,10 +377,16 @@ class ResellerPrepaidLot(models.Model):
             ]
         )
 
-    def _get_income_account(self):
-        """Return where the use of this lot's units is income: as its invoice would have booked it."""
+    def _get_income_account(self, position):
+        """Return where the use of this lot's units is income: as its invoice would have booked it.
+
+        :param position: see _get_position
+        :raise UserError: when there is none
+        """
         self.ensure_one()
         product = self.feature_id._get_product(self.company_id)
         accounts = product.product_tmpl_id.with_company(self.company_id)
-        position = self.charge_id.statement_id.invoice_id.fiscal_position_id
-        return accounts.get_product_accounts(fiscal_pos=position)["income"]
+        account = accounts.get_product_accounts(fiscal_pos=position)["income"]
+        if not account:
+            raise UserError(self.env._("%s has no income account: set one.", product.display_name))
+        return account

@@ -101,10 +101,18 @@ class ResellerRefill(models.Model):
     def _prepare_grant(self):
         """Return what one unit of a refill's charge gives, see _prepare_reseller_grant."""
         self.ensure_one()
-        template = self.company_id.reseller_usage_product_id.product_tmpl_id
         return make_grant(
-            self.feature_id, self.units, vat_mode=template._get_vat_mode(self.company_id)
+            self.feature_id, self.units, self._get_vat_mode(self.company_id, self.feature_id)
         )
+
+    @api.model
+    def _get_vat_mode(self, company, feature):
+        """Return when a refill is taxed: by the product that it is sold as.
+
+        :param feature: of which units are bought; none: money
+        """
+        product = feature._get_product(company) if feature else company.reseller_usage_product_id
+        return product.product_tmpl_id._get_vat_mode(company, "units" if feature else "money")
 
     @api.model
     def _trigger(self):

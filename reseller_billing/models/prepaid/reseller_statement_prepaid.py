@@ -5,8 +5,10 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from ... import rating
 from ..billing.account_move_line import BILLING
-from .reseller_prepaid_lot import Held
+
+NO_TAXES = [fields.Command.clear()]
 
 
 class ResellerStatement(models.Model):
@@ -39,13 +41,13 @@ class ResellerStatement(models.Model):
                 "valid_unit": charge.grant_valid_unit,
                 "release": charge.grant_release,
                 "priority": charge.grant_priority,
+                "vat_mode": charge.grant_vat_mode,
                 **amounts[charge.id],
             }
             if charge.grants == "money":
                 model_sudo = self.env["reseller.wallet.lot"].sudo()  # who bills sells
                 vals |= {
                     "kind": "purchase",
-                    "vat_mode": charge.grant_vat_mode or "use",
                     "partner_id": charge.statement_id._get_partner().commercial_partner_id.id,
                     "reason": charge.name,
                     "key": f"{charge._name},{charge.id}",
@@ -87,14 +89,16 @@ class ResellerStatement(models.Model):
         if not lots:
             return
         held = lots._load_exact()
+        positions = self._get_use_positions(lots)
         rows, wanted = [], []
         for statement in self.filtered(lambda statement: statement.client_id in holders):
             lots = holders[statement.client_id]
             drawn = draws.get(statement.client_id.id, [])
-            taken = {
-                "draw": [(draw.lot, draw.day, draw.level, draw.quantity) for draw in drawn],
-                "expire": [],
-            }
+            # What is taxed now has an entry of its own: the tax report's.
+            taken = defaultdict(list)
+            for draw in drawn:
+                mode = lots.browse(draw.lot).vat_mode
+                taken["draw", mode].append((draw.lot, draw.day, draw.level, draw.quantity))
             moved = defaultdict(Decimal)
             for draw in drawn:
                 moved[draw.lot] += draw.quantity
@@ -107,15 +111,19 @@ class ResellerStatement(models.Model):
                 # A bill by hand covers no days: use that lots pay for may not be billed yet.
                 ended = lot.date_until and lot.date_until <= until and statement.kind != "manual"
                 if rest and ended:
-                    taken["expire"].append((lot.id, None, None, rest))
-            for kind, found in taken.items():
-                if found:
-                    made, lines = statement._prepare_unit_entries(kind, found, held, booked_on)
-                    rows.append((made, len(wanted) if lines else None))
-                    if lines:
-                        wanted.append(statement._prepare_unit_move(kind, lines, booked_on))
-        for booked_on in {vals["date"] for vals in wanted}:
-            self._check_prepaid_unlocked(booked_on)
+                    taken["expire", None].append((lot.id, None, None, rest))
+            for (kind, _mode), found in taken.items():
+                made, lines = statement._prepare_unit_entries(
+                    kind, found, held, booked_on, positions.get(statement)
+                )
+                rows.append((made, len(wanted) if lines else None))
+                if lines:
+                    wanted.append(statement._prepare_unit_move(kind, lines, booked_on))
+        for booked_on, has_tax in {
+            (vals["date"], any(line.get("tax_ids") != NO_TAXES for *_, line in vals["line_ids"]))
+            for vals in wanted
+        }:
+            self._check_prepaid_unlocked(booked_on, has_tax)
         moves = self.env["account.move"].with_company(self.company_id).create(wanted)
         moves.action_post()
         self.env["reseller.prepaid.entry"]._insert(
@@ -150,10 +158,29 @@ class ResellerStatement(models.Model):
             )
         )
 
-    def _check_prepaid_unlocked(self, day):
-        """Refuse days of a locked period: Odoo would move the entries to a later one."""
+    def _get_use_positions(self, lots):
+        """Return {statement: fiscal position} of these bills, where some of the lots are taxed at use."""
+        if all(lot._was_taxed() for lot in lots):
+            return {}
+        found = {
+            statement: statement.invoice_id.fiscal_position_id
+            for statement in self.filtered("invoice_id")
+        }
+        others = self - self.browse().union(*found)
+        numbers = self._get_fiscal_positions(others.client_id, self.company_id)
+        positions = self.env["account.fiscal.position"]
+        return found | {
+            statement: positions.browse(numbers[statement.client_id.id] or [])
+            for statement in others
+        }
+
+    def _check_prepaid_unlocked(self, day, has_tax):
+        """Refuse days of a locked period: Odoo would move the entries to a later one.
+
+        :param bool has_tax: whether what is booked is in the tax report
+        """
         journal = self.company_id.reseller_wallet_journal_id
-        locks = self.company_id._get_violated_lock_dates(day, False, journal)
+        locks = self.company_id._get_violated_lock_dates(day, has_tax, journal)
         if locks:
             raise UserError(
                 self.env._(
@@ -164,42 +191,68 @@ class ResellerStatement(models.Model):
                 )
             )
 
-    def _prepare_unit_entries(self, kind, taken, held, day):
-        """Return (entry values, [(lot, cost, balance)]) of what is taken out of lots.
+    def _prepare_unit_entries(self, kind, taken, held, day, position):
+        """Return (entry values, [(lot, items)]) of what is taken out of lots.
 
         :param taken: (lot id, day of use, level id, units)
         :param held: {lot id: reseller_prepaid_lot.Held}, which is moved on
+        :param position: of the bill, see _get_use_positions
+        :return: entry values, and what their journal entry has, see _prepare_unit_move
         """
         self.ensure_one()
-        rows, booked = [], defaultdict(lambda: [Decimal(0), Decimal(0)])
         lots = self.env["reseller.prepaid.lot"].sudo()  # as in _find_unit_lots
+        rows, booked = [], defaultdict(lambda: [Decimal(0), Decimal(0), None])
         for number, used_on, level, units in taken:
             lot = lots.browse(number)
-            cost, balance = lot._get_cost_taken(held[number], units)
-            held[number] = Held(
-                held[number].units - units, held[number].cost - cost, held[number].balance - balance
-            )
-            booked[lot][0] += cost
-            booked[lot][1] += balance
-            rows.append(
-                {
-                    "lot_id": number,
-                    "kind": kind,
-                    "date": day,
-                    "usage_date": used_on,
-                    "level_id": level,
-                    "quantity": -units,
-                    "cost": -cost,
-                    "balance": -balance,
-                    "statement_id": self.id,
-                }
-            )
-        return rows, [(lot, *sums) for lot, sums in booked.items() if any(sums)]
+            cost, balance = lot._take_units(held, units)
+            place, taxes = lot._get_position(position), self.env["account.tax"]
+            if kind == "draw" and not lot._was_taxed() and lot.cost:
+                lot.feature_id._get_product(lot.company_id).product_tmpl_id._check_has_sales_tax(
+                    lot.company_id
+                )
+                taxes = lot._get_taxes_of_use(place, used_on)
+                lot.charge_id._check_taxes_of_liability(taxes)
+            sums = booked[lot, place, taxes]
+            sums[0] += cost
+            sums[1] += balance
+            sums[2] = {
+                "lot_id": number,
+                "kind": kind,
+                "date": day,
+                "usage_date": used_on,
+                "level_id": level,
+                "quantity": -units,
+                "cost": -cost,
+                "balance": -balance,
+                "tax": Decimal(0),
+                "statement_id": self.id,
+            }
+            rows.append(sums[2])
+        lines = []
+        for (lot, place, taxes), (cost, balance, last) in booked.items():
+            if not (cost or balance):
+                continue
+            if kind == "expire":
+                items = [
+                    {
+                        "account_id": self.client_id._get_wallet_account("breakage").id,
+                        "amount_currency": -float(cost),
+                        "balance": -float(balance),
+                        "tax_ids": NO_TAXES,
+                    }
+                ]
+            else:
+                items = lot._prepare_use_lines(cost, balance, taxes, place)
+            due = -sum(vals["amount_currency"] for vals in items[1:])
+            last["tax"] = rating.exact_of(self.currency_id.round(due))
+            lines.append((lot, cost, balance, items))
+        return rows, lines
 
     def _prepare_unit_move(self, kind, lines, day):
         """Return the values of the entry that takes cost of lots to income, or breakage.
 
-        :param lines: (lot, cost, balance), exact Decimals, below zero where lots get it
+        :param lines: (lot, cost, balance, values of the items on the other side); exact Decimals, below zero
+            where lots get it
         """
         self.ensure_one()
         client, company = self.client_id, self.company_id
@@ -210,35 +263,29 @@ class ResellerStatement(models.Model):
             "return": self.env._("Given back"),
         }[kind]
         commands = []
-        for lot, cost, balance in lines:
-            if kind == "expire":
-                account = client._get_wallet_account("breakage")
-            else:
-                account = lot._get_income_account()
-            if not account:
-                raise UserError(
-                    self.env._(
-                        "%s has no income account: set one.",
-                        lot.feature_id._get_product(company).display_name,
-                    )
+        for lot, cost, balance, items in lines:
+            own = {
+                "partner_id": lot.charge_id.statement_id.invoice_id.commercial_partner_id.id,
+                "currency_id": lot.currency_id.id,
+            }
+            whose = {
+                "name": f"{what}: {lot.name}",
+                "reseller_client_id": client.id,
+                "reseller_feature_id": lot.feature_id.id,
+            }
+            owed = {
+                "account_id": prepaid.id,
+                "amount_currency": float(cost),
+                "balance": float(balance),
+                "tax_ids": NO_TAXES,
+            }
+            commands += [
+                fields.Command.create(
+                    # Taxes have names of their own.
+                    {**own, **({} if vals.get("display_type") == "tax" else whose), **vals}
                 )
-            partner = lot.charge_id.statement_id.invoice_id.commercial_partner_id
-            for one, sign in ((prepaid, 1), (account, -1)):
-                commands.append(
-                    fields.Command.create(
-                        {
-                            "account_id": one.id,
-                            "partner_id": partner.id,
-                            "currency_id": lot.currency_id.id,
-                            "amount_currency": sign * float(cost),
-                            "balance": sign * float(balance),
-                            "name": f"{what}: {lot.name}",
-                            "reseller_client_id": client.id,
-                            "reseller_feature_id": lot.feature_id.id,
-                            "tax_ids": [fields.Command.clear()],
-                        }
-                    )
-                )
+                for vals in (owed, *items)
+            ]
         return {
             "journal_id": company.reseller_wallet_journal_id.id,
             "date": day,
@@ -260,7 +307,8 @@ class ResellerStatement(models.Model):
                 """
                 SELECT lot_id, usage_date, level_id, statement_id, move_id,
                        sum(quantity)::text AS quantity, sum(COALESCE(cost, 0))::text AS cost,
-                       sum(COALESCE(balance, 0))::text AS balance
+                       sum(COALESCE(balance, 0))::text AS balance,
+                       sum(COALESCE(tax, 0))::text AS tax
                   FROM reseller_prepaid_entry
                  WHERE statement_id = ANY(%s)
                  GROUP BY lot_id, usage_date, level_id, statement_id, move_id
@@ -287,6 +335,7 @@ class ResellerStatement(models.Model):
                     "quantity": -Decimal(row["quantity"]),
                     "cost": -Decimal(row["cost"]),
                     "balance": -Decimal(row["balance"]),
+                    "tax": -Decimal(row["tax"]),
                     "move_id": moves.browse(row["move_id"]).reversal_move_ids[:1].id or None,
                 }
                 for row in found
@@ -304,18 +353,24 @@ class ResellerStatement(models.Model):
         :param date day: of the journal entries
         """
         for client, lots in self._find_unit_lots(numbers).items():
+            statement = self.filtered(
+                lambda statement, client=client: statement.client_id == client
+            )[-1:]
+            position = statement._get_use_positions(lots).get(statement)
             held = lots._load_exact()
             levelled = [
                 (lot, *lot._get_cost_taken(held[lot.id], Decimal(0)))
                 for lot in lots
                 if lot.id in numbers
             ]
-            levelled = [(lot, *costs) for lot, *costs in levelled if any(costs)]
+            none = self.env["account.tax"]
+            levelled = [
+                (lot, *costs, lot._prepare_use_lines(*costs, none, lot._get_position(position)))
+                for lot, *costs in levelled
+                if any(costs)
+            ]
             if not levelled:
                 continue
-            statement = self.filtered(
-                lambda statement, client=client: statement.client_id == client
-            )[-1:]
             vals = statement._prepare_unit_move("return", levelled, day)
             move = self.env["account.move"].with_company(self.company_id).create(vals)
             move.action_post()
@@ -330,7 +385,7 @@ class ResellerStatement(models.Model):
                         "balance": -balance,
                         "move_id": move.id,
                     }
-                    for lot, cost, balance in levelled
+                    for lot, cost, balance, _items in levelled
                 ]
             )
 
@@ -345,7 +400,8 @@ class ResellerStatement(models.Model):
         """Return {id: rows} of what these bills drew of each lot of units.
 
         :return: rows are dicts with ``name`` of the lot, ``date_until``, ``drawn``, ``expired`` and
-            ``left`` (after the bill; exact Decimals)
+            ``left`` (after the bill; exact Decimals), ``paid`` (for what is drawn) and ``tax`` (in it, where
+            it is taxed at use)
         """
         found = {statement.id: [] for statement in self}
         self.env.flush_all()
@@ -355,11 +411,13 @@ class ResellerStatement(models.Model):
             SQL(
                 """
                 SELECT moved.statement_id, lot.name, lot.date_until, moved.drawn::text,
-                       moved.expired::text, rest.units::text AS left
+                       moved.expired::text, rest.units::text AS left, moved.paid, moved.tax
                   FROM (
                     SELECT statement_id, lot_id, max(id) AS last,
                            COALESCE(-sum(quantity) FILTER (WHERE kind = 'draw'), 0) AS drawn,
-                           COALESCE(-sum(quantity) FILTER (WHERE kind = 'expire'), 0) AS expired
+                           COALESCE(-sum(quantity) FILTER (WHERE kind = 'expire'), 0) AS expired,
+                           COALESCE(-sum(cost) FILTER (WHERE kind = 'draw'), 0)::float AS paid,
+                           COALESCE(sum(tax) FILTER (WHERE kind = 'draw'), 0)::float AS tax
                       FROM reseller_prepaid_entry
                      WHERE statement_id = ANY(%s) AND kind IN ('draw', 'expire')
                      GROUP BY statement_id, lot_id
@@ -399,6 +457,8 @@ class ResellerStatement(models.Model):
                     "drawn": units,
                     "expired": Decimal(0),
                     "left": exact[lot].units - units,
+                    "paid": 0.0,
+                    "tax": 0.0,
                 },
             )
             for (number, lot), units in drawn.items()

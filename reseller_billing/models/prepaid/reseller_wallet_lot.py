@@ -7,7 +7,6 @@ from odoo.tools.misc import format_date
 
 from ... import rating
 from . import reseller_lot  # noqa: F401
-from .product_template import VAT_MODES
 
 
 class ResellerWalletLot(models.Model):
@@ -57,14 +56,8 @@ class ResellerWalletLot(models.Model):
     granted = fields.Monetary(required=True, readonly=True, help="What may be drawn in all.")
     cost = fields.Monetary(readonly=True, help="What was paid for it, and is owed until drawn.")
     vat_mode = fields.Selection(
-        VAT_MODES,
-        string="Taxed",
-        readonly=True,
         default="use",
         help="What is paid in without an invoice, or given, is taxed at its use.",
-    )
-    tax = fields.Monetary(
-        string="Taxes", readonly=True, help="Invoiced with it, where it is taxed at receipt."
     )
     left = fields.Monetary(compute="_compute_left")
     cost_left = fields.Monetary(compute="_compute_left")
@@ -119,11 +112,6 @@ class ResellerWalletLot(models.Model):
                 "reason": reason,
             }
         )
-
-    def _was_taxed(self):
-        """Whether what was paid for this lot was taxed when it was paid in."""
-        self.ensure_one()
-        return self.vat_mode == "receipt"
 
     def _get_paid_left(self, cost_left):
         """Return what is left, exact, of what was paid for this lot: its cost, and the taxes that were

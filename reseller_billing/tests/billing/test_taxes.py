@@ -1,3 +1,4 @@
+from datetime import date
 from decimal import Decimal
 
 from freezegun import freeze_time
@@ -61,6 +62,12 @@ class TestTaxes(TaxesCommon):
         [back] = second.invoice_line_ids.filtered(lambda line: line.price_subtotal < 0)
         self.assertIn(f"billed for 01/01/2025 to 01/31/2025 by {first.name}", back.name)
         self.assertFalse(second.reversed_entry_id)
+        # Void by a credit note, that bill gives nothing back any more: billed again, it does as before.
+        self._statement(self.client, "2025-03-01")._void_by_credit_note(date(2025, 3, 1))
+        self._run("2025-03-01")
+        again = self._statement(self.client, "2025-03-01").invoice_id
+        self.assertNotEqual(again, second)
+        self.assertEqual(self._totals(again), self._totals(second))
 
     def test_what_several_lines_billed_goes_back_to_each(self):
         self._price_a_year(enrolment="opt_in")

@@ -40,7 +40,17 @@ class TestPrepaid(PackagesCommon):
         self.assertEqual((str(entry.usage_date), entry.quantity), ("2024-01-20", -35))
         self.assertEqual(
             statement._get_unit_rows(),
-            [{"name": "100 units", "date_until": False, "drawn": 35, "expired": 0, "left": 65}],
+            [
+                {
+                    "name": "100 units",
+                    "date_until": False,
+                    "drawn": 35,
+                    "expired": 0,
+                    "left": 65,
+                    "paid": 17.5,
+                    "tax": 0,
+                }
+            ],
         )
         # 80 in February: the 65 that are left with their cost, and 15 at 1.00.
         statement = self._bill_use("2024-02-20", 80, "2024-03-01")

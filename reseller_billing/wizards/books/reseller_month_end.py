@@ -244,8 +244,8 @@ class ResellerMonthEnd(models.TransientModel):
         features, products = self.env["reseller.feature"], self.env["product.product"]
         currencies = self.env["res.currency"]
         lots_sudo = self.env["reseller.prepaid.lot"].sudo()  # of every account, as in _get_bills
-        for lot_sudo, (cost, balance) in lots_sudo._get_cost_of_draws(draws, self.date).items():
-            position = lot_sudo.charge_id.statement_id.invoice_id.fiscal_position_id
+        drawn = lots_sudo._get_cost_of_draws(draws, self._get_positions(draws), self.date)
+        for (lot_sudo, position), (cost, balance) in drawn.items():
             feature = features.browse(lot_sudo.feature_id.id)
             place = lot_sudo.client_id.id, feature, lot_sudo.currency_id.id, position.id
             used = found[(*place, self._get_rates_of(self.date))]
@@ -256,9 +256,7 @@ class ResellerMonthEnd(models.TransientModel):
         billed = {client for client in bills if charges[client]}
         billed |= {row[0] for row in (*fees, *setups, *extras)}
         billed |= {client.id for client, _product, _amount in waiting}
-        positions = self.env["reseller.statement"]._get_fiscal_positions(
-            clients.browse(billed), self.company_id
-        )
+        positions = self._get_positions(billed)
         for client in clients:
             for charge in charges[client.id]:
                 feature = features.browse(charge.feature)
@@ -295,6 +293,11 @@ class ResellerMonthEnd(models.TransientModel):
             key = (*place, self._get_rates_of(last))
             found[key][1] += self._get_kept(amount, credited, share, currency)
         return {key: tuple(amounts) for key, amounts in found.items() if any(amounts)}
+
+    def _get_positions(self, numbers):
+        """Return {client id: fiscal position id} of the bills of accounts, by their ids."""
+        clients = self.env["reseller.client"].browse(numbers)
+        return self.env["reseller.statement"]._get_fiscal_positions(clients, self.company_id)
 
     def _get_rates_of(self, day):
         """Return the first day with the tax rates of a day, so that amounts of both go together."""

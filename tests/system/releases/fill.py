@@ -151,6 +151,8 @@ package = env["product.product"].create(
         "reseller_feature_id": features["sms"].id,
         "reseller_units": 50,
         "reseller_release": "invoiced",
+        # Of no effect on units, in the first release.
+        "reseller_vat_mode": "use",
     }
 )
 
