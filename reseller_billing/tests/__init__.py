@@ -23,6 +23,7 @@ from .usage import (
     test_import,
     test_import_again,
     test_ingest,
+    test_intake,
     test_usage_http,
     test_usage_keys,
 )

@@ -403,12 +403,12 @@ def test_a_correction_of_an_event_that_another_one_has_brought_meanwhile(
     env, other = open_environment(database), open_environment(database)
     read_committed(env)
     lines = env["reseller.usage.line"]
-    lines._open_intake()
-    assert not lines._stage([event(1, 10), event(2, -3, corrects="beside/1")])
+    intake = lines._open_intake()
+    assert not lines._stage(intake, [event(1, 10), event(2, -3, corrects="beside/1")])
     assert other["reseller.usage.line"].ingest([event(1, 4, day="2024-02-09")])["accepted"] == 1
     other.cr.commit()
     with pytest.raises(ConcurrencyError):
-        lines._store_staged()
+        lines._store_staged(intake)
     env.cr.rollback()
     # Once more, it is of that day.
     outcome = lines.ingest([event(1, 10), event(2, -3, corrects="beside/1")])

@@ -104,7 +104,7 @@ class UsageController(http.Controller):
         """See _take."""
         read_committed(env.cr, USAGE_PATIENCE)
         lines = env["reseller.usage.line"]
-        lines._open_intake()
+        intake = lines._open_intake()
         rejected = []
         taken = nameless = passed_over = 0
         for batch in split_every(BATCH, self._read_body(env, name, packed, body), list):
@@ -121,7 +121,8 @@ class UsageController(http.Controller):
                         continue
                 kept.append(index)
             positions = [taken + index for index in kept]
-            rejected += lines._stage([batch[index] for index in kept], positions=positions)
+            events = [batch[index] for index in kept]
+            rejected += lines._stage(intake, events, positions=positions)
             sender.check_rejected(len(rejected) + max(nameless - MAX_NAMELESS, 0))
             taken += len(batch)
         if not taken:
@@ -129,14 +130,14 @@ class UsageController(http.Controller):
         if nameless > MAX_NAMELESS:
             reason = env._("%s further events have no id and source.", nameless - MAX_NAMELESS)
             further = UnreadableEvent(str(uuid.uuid4()), reason)
-            rejected += lines._stage([further], positions=[passed_over])
-        accepted, duplicates, conflicts = lines._store_staged()
+            rejected += lines._stage(intake, [further], positions=[passed_over])
+        accepted, duplicates, conflicts = lines._store_staged(intake)
         if conflicts:
             # They are read once more: a body is not kept as events.
             wanted = set(conflicts)
             events = enumerate(self._read_body(env, name, packed, body))
             rejected += lines._reject_conflicts(
-                {index: event for index, event in events if index in wanted}
+                intake, {index: event for index, event in events if index in wanted}
             )
             sender.check_rejected(len(rejected) + max(nameless - MAX_NAMELESS, 0))
         rejected.sort(key=lambda entry: entry["index"])

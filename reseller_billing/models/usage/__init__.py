@@ -8,6 +8,7 @@ from . import (
     reseller_usage_import_batches,
     reseller_usage_import_columns,
     reseller_usage_import_focus,
+    reseller_usage_intake,
     reseller_usage_key,
     reseller_usage_line,
     reseller_usage_line_lookup,

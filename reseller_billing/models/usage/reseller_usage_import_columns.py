@@ -122,8 +122,7 @@ class ResellerUsageImport(models.Model):
         # Who only looks locks nothing.
         lines = self.env["reseller.usage.line"].with_context(reseller_held=HELD)
         lines = lines.with_company(self.company_id)
-        lines._open_intake()
-        _rows, rejected = lines._parse_events(events, self.company_id)
+        _rows, rejected = lines._parse_events(events, self.company_id, lines._open_intake())
         reasons = {entry[0]: entry[1] for entry in rejected}
         return self.env["ir.qweb"]._render(
             "reseller_billing.usage_import_preview",

@@ -43,6 +43,8 @@ KEYED = SQL("line.is_released IS NOT TRUE")
 NAMED = 10
 # So many rows of a new table the planner has to be told of.
 MANY = 5000
+# So many events wait in memory until they are stored; more are laid into a table.
+AT_HAND = 20_000
 
 
 class Refusal(ValueError):
@@ -194,10 +196,11 @@ class ResellerUsageLine(models.Model):
         :param kept: for each event, values of its rejection should it be rejected
         :param scope: the open Scope that the events replace, see `_open_scope`
         """
-        self._open_intake()
-        rejected = self._stage(events, kept)
-        accepted, duplicates, conflicts = self._store_staged(scope)
-        rejected += self._reject_conflicts({index: events[index] for index in conflicts}, kept)
+        intake = self._open_intake()
+        rejected = self._stage(intake, events, kept)
+        accepted, duplicates, conflicts = self._store_staged(intake, scope)
+        conflicting = {index: events[index] for index in conflicts}
+        rejected += self._reject_conflicts(intake, conflicting, kept)
         if rejected and scope:
             # What cannot be taken in as it comes now stays as it came before.
             self._mark_delivered([events[entry["index"]] for entry in rejected])
@@ -207,8 +210,8 @@ class ResellerUsageLine(models.Model):
             "rejected": sorted(rejected, key=lambda entry: entry["index"]),
         }
 
-    def _stage(self, events, kept=None, positions=None):
-        """Lay events beside those of this intake that came before; `_store_staged` stores them all.
+    def _stage(self, intake, events, kept=None, positions=None):
+        """Read events into an intake; `_store_staged` stores them all.
 
         :param kept: see `_ingest`
         :param positions: the index of each event in what was sent; as they come where None
@@ -216,12 +219,14 @@ class ResellerUsageLine(models.Model):
         """
         company = self.env.company.sudo()  # who sends reads no settings
         positions = positions or range(len(events))
-        rows, rejected = self._parse_events(events, company)
+        rows, rejected = self._parse_events(events, company, intake)
         if rows:
             imports = [vals.get("import_id") or None for vals in kept or [{}] * len(events)]
-            self._copy_events([(positions[index], *rest, imports[index]) for index, *rest in rows])
+            intake.rows += [(positions[index], *row, imports[index]) for index, row in rows]
+            if intake.is_laid or len(intake.rows) > AT_HAND:
+                self._lay_down(intake)
         if rejected:
-            self.env["reseller.usage.rejection"]._keep(
+            intake.refused += self.env["reseller.usage.rejection"]._keep(
                 company,
                 [
                     (
@@ -236,14 +241,21 @@ class ResellerUsageLine(models.Model):
             for index, reason, _kind in rejected
         ]
 
-    def _store_staged(self, scope=None):
-        """Store all that is staged, at once and in the order of its keys.
+    def _store_staged(self, intake, scope=None):
+        """Store all events of an intake, at once and in the order of their keys.
 
         :param scope: see `_ingest`
         :return: (how many were stored, how many were there already, the indices of those that were
             there with other content)
         """
         company = self.env.company.sudo()  # as in _stage
+        rejections = self.env["reseller.usage.rejection"]
+        at_hand = not (scope or intake.is_laid)
+        if at_hand and (not intake.rows or self._store_at_hand(company, intake)):
+            rejections._close_taken_in(company, intake)
+            self.env["reseller.usage.daily"].invalidate_model()
+            return len(intake.rows), 0, []
+        self._lay_down(intake)
         if scope:
             self._exchange(company, scope)
         [(staged, of_file)] = self.env.execute_query(
@@ -255,7 +267,7 @@ class ResellerUsageLine(models.Model):
             self.env.cr.execute("ANALYZE reseller_usage_batch")
         [(accepted,)] = self.env.execute_query(self._store_events_sql(company))
         if accepted:
-            self.env["reseller.usage.rejection"]._close_taken_in(company)
+            rejections._close_taken_in(company, intake)
         conflicts = []
         if accepted < staged:
             rows = self.env.execute_query(self._conflicts_sql(company, of_file))
@@ -292,16 +304,17 @@ class ResellerUsageLine(models.Model):
                 "An event that is corrected was stored by somebody else meanwhile"
             )
 
-    def _reject_conflicts(self, events, kept=None):
+    def _reject_conflicts(self, intake, events, kept=None):
         """Keep events as rejected that are stored with other content; return them as `ingest` has it.
 
+        :param intake: that they are of
         :param events: {index: event}
         :param kept: see `_ingest`
         """
         if not events:
             return []
         reason = self.env._("This event is stored already, with other content.")
-        self.env["reseller.usage.rejection"]._keep(
+        intake.refused += self.env["reseller.usage.rejection"]._keep(
             self.env.company,
             [
                 (

@@ -144,16 +144,19 @@ class ResellerUsageLine(models.Model):
                 clients.setdefault(former, []).append((client_id, tz, before, *rest))
         return clients
 
-    def _load_corrected(self, events, company):
+    def _load_corrected(self, events, company, intake):
         """Return {(source, id): [client, feature, level, day, left, ids]} of events that others
         correct: what their corrections have left of their quantity, and the ids of corrections that
         are counted off it.
 
         None where no event corrects another.
+
+        :param intake: of which events that came before are corrected as well
         """
         correcting = [event for event in events if type(event) is dict and event.get("corrects")]
         if not correcting:
             return None
+        self._lay_down(intake)
         keys = {
             (event.get("source"), event["corrects"])
             for event in correcting

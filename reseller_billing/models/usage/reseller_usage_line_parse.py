@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from odoo import api, models
 
+from .reseller_usage_intake import PlainReader
 from .reseller_usage_line import (
     AHEAD,
     DECIMAL,
@@ -30,14 +31,24 @@ class ResellerUsageLine(models.Model):
 
     _inherit = "reseller.usage.line"
 
-    def _parse_events(self, events, company):
-        """Return (rows, rejected): rows in the order of COLUMNS, (index, reason, kind)."""
+    def _parse_events(self, events, company, intake):
+        """Return (rows, rejected): (index, row in the order of COLUMNS), (index, reason, kind).
+
+        :param intake: that they are of
+        """
         clients, features, levels = self._load_codes(events, company)
-        corrected = self._load_corrected(events, company)
+        corrected = self._load_corrected(events, company, intake)
         limits = self._get_oldest_day(company), datetime.now(UTC) + AHEAD
         permit = self.env["reseller.usage.key"]._get_current()._get_permit()
         zones, rows, rejected = {}, [], []
+        plain = PlainReader(clients, features, limits[1], self._parse_quantity)
+        # A key's sources are looked at one by one; a correction counts all that its event has.
+        is_plain = corrected is None and not permit.sources
         for index, event in enumerate(events):
+            row = plain.read_event(event) if is_plain else None
+            if row is not None:
+                rows.append((index, row))
+                continue
             try:
                 self._check_permit(event, permit)
                 row = self._parse_event(
@@ -55,7 +66,7 @@ class ResellerUsageLine(models.Model):
             except Refusal as error:
                 rejected.append((index, _printable(str(error)), error.kind))
                 continue
-            rows.append((index, *row))
+            rows.append((index, row))
         return rows, rejected
 
     @api.model

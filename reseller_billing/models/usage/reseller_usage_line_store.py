@@ -1,10 +1,7 @@
-import csv
-import io
-
-from odoo import api, models
+from odoo import models
 from odoo.tools import SQL
 
-from .reseller_usage_line import COLUMNS, KEYED
+from .reseller_usage_line import KEYED
 
 
 class ResellerUsageLine(models.Model):
@@ -12,9 +9,8 @@ class ResellerUsageLine(models.Model):
 
     _inherit = "reseller.usage.line"
 
-    @api.model
-    def _open_intake(self):
-        """Begin to stage events: nothing is staged yet."""
+    def _make_batch_table(self):
+        """Make the empty table that events of this transaction lie in until they are stored."""
         self.env.cr.execute(
             """
             CREATE TEMPORARY TABLE IF NOT EXISTS reseller_usage_batch (
@@ -23,23 +19,8 @@ class ResellerUsageLine(models.Model):
                 source varchar, external_id varchar, corrects varchar, is_late boolean,
                 properties jsonb, import_id integer
             ) ON COMMIT DELETE ROWS;
-            CREATE TEMPORARY TABLE IF NOT EXISTS reseller_usage_refused (rejection_id integer)
-                ON COMMIT DELETE ROWS;
-            TRUNCATE reseller_usage_batch, reseller_usage_refused
+            TRUNCATE reseller_usage_batch
             """
-        )
-
-    def _copy_events(self, rows):
-        """Lay rows into the table of what is staged in this transaction."""
-        stream = io.StringIO()
-        csv.writer(stream, lineterminator="\n").writerows(rows)
-        stream.seek(0)
-        self.env.cr.copy_expert(
-            SQL(
-                "COPY reseller_usage_batch (%s) FROM STDIN WITH (FORMAT csv)",
-                SQL(", ").join(map(SQL.identifier, COLUMNS)),
-            ).code,
-            stream,
         )
 
     def _store_events_sql(self, company):
@@ -58,7 +39,7 @@ class ResellerUsageLine(models.Model):
                 SELECT %(company)s, client_id, feature_id, level_id, quantity, occurred_at,
                        billing_date, source, external_id, corrects, is_late, properties, import_id
                   FROM reseller_usage_batch
-                 ORDER BY source, external_id, position
+                 ORDER BY source COLLATE "C", external_id COLLATE "C", position
                     ON CONFLICT (company_id, source, external_id) WHERE is_released IS NOT TRUE
                        DO NOTHING
                 RETURNING id, client_id, feature_id, level_id, billing_date, quantity, occurred_at
@@ -77,21 +58,28 @@ class ResellerUsageLine(models.Model):
                   FROM stored
                  GROUP BY client_id, feature_id, level_id, billing_date
                  ORDER BY client_id, feature_id, COALESCE(level_id, 0), billing_date
-                    ON CONFLICT (client_id, feature_id, COALESCE(level_id, 0), billing_date)
-                       DO UPDATE SET quantity = bucket.quantity + excluded.quantity,
-                                     event_count = bucket.event_count + excluded.event_count,
-                                     max_quantity = GREATEST(
-                                         bucket.max_quantity, excluded.max_quantity),
-                                     last_quantity = CASE
-                                         WHEN bucket.last_at > excluded.last_at
-                                         THEN bucket.last_quantity
-                                         ELSE excluded.last_quantity END,
-                                     last_at = GREATEST(bucket.last_at, excluded.last_at),
-                                     version = bucket.version + 1, is_pending = TRUE
+                %(merge)s
             )
             SELECT count(*) FROM stored
             """,
             company=company.id,
+            merge=self._merge_days_sql(),
+        )
+
+    def _merge_days_sql(self):
+        """Return what becomes of a `bucket` that is there already, when more use comes in."""
+        return SQL(
+            """
+            ON CONFLICT (client_id, feature_id, COALESCE(level_id, 0), billing_date)
+               DO UPDATE SET quantity = bucket.quantity + excluded.quantity,
+                             event_count = bucket.event_count + excluded.event_count,
+                             max_quantity = GREATEST(bucket.max_quantity, excluded.max_quantity),
+                             last_quantity = CASE WHEN bucket.last_at > excluded.last_at
+                                                  THEN bucket.last_quantity
+                                                  ELSE excluded.last_quantity END,
+                             last_at = GREATEST(bucket.last_at, excluded.last_at),
+                             version = bucket.version + 1, is_pending = TRUE
+            """
         )
 
     def _conflicts_sql(self, company, of_file):

@@ -7,6 +7,8 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.misc import split_every
 
+from .reseller_usage_line import COLUMNS
+
 # Of an event that is kept to be mended: more is no event, and kept by its beginning only.
 MAX_PAYLOAD = 512 * 1024
 BATCH = 5000
@@ -136,28 +138,53 @@ class ResellerUsageRejection(models.Model):
     # Keeping
 
     @api.model
-    def _close_taken_in(self, company):
-        """Close what was rejected before of the events of the batch that was taken in just now."""
+    def _close_taken_in(self, company, intake):
+        """Close what was rejected before of the events of an intake that were taken in just now.
+
+        What was rejected of it itself stays.
+        """
         self.flush_model(["event_id", "event_source", "state"])
+        others = SQL(
+            "rejection.company_id = %s AND rejection.state = 'open' AND rejection.kind != 'conflict'"
+            " AND rejection.id != ALL(%s)",
+            company.id,
+            intake.refused,
+        )
+        [(is_open,)] = self.env.execute_query(
+            SQL("SELECT EXISTS (SELECT FROM reseller_usage_rejection rejection WHERE %s)", others)
+        )
+        if not is_open:
+            return
+        taken = SQL("reseller_usage_batch AS batch")
+        if not intake.is_laid:
+            taken = SQL(
+                "unnest(%s::varchar[], %s::varchar[]) AS batch (source, external_id)",
+                *(
+                    [row[COLUMNS.index(name)] for row in intake.rows]
+                    for name in ("source", "external_id")
+                ),
+            )
         self.env.cr.execute(
             SQL(
                 """
                 UPDATE reseller_usage_rejection rejection SET state = 'replayed'
-                  FROM reseller_usage_batch batch
-                 WHERE rejection.company_id = %s
-                   AND rejection.state = 'open' AND rejection.kind != 'conflict'
+                  FROM %s
+                 WHERE %s
                    AND rejection.event_source = batch.source
                    AND rejection.event_id = batch.external_id
-                   AND rejection.id NOT IN (SELECT rejection_id FROM reseller_usage_refused)
                 """,
-                company.id,
+                taken,
+                others,
             )
         )
         if self.env.cr.rowcount:
             self.invalidate_model(["state"])
 
     def _keep(self, company, rejected):
-        """Keep rejected events, as (event, values); one that is kept already stays one row."""
+        """Keep rejected events, as (event, values); one that is kept already stays one row.
+
+        :return: their ids
+        """
         by_digest = {}
         for event, vals in rejected:
             payload, digest = _digest(event)
@@ -169,10 +196,9 @@ class ResellerUsageRejection(models.Model):
         columns = SQL(", ").join(map(SQL.identifier, names))
         self.flush_model()
         # A meter gone wrong may have many thousands rejected at once.
-        self.env.cr.execute(
+        found = self.env.execute_query(
             SQL(
                 """
-                WITH kept AS (
                 INSERT INTO reseller_usage_rejection AS there (
                     company_id, state, create_uid, create_date, write_uid, write_date, %(columns)s)
                 SELECT %(company)s, 'open', %(uid)s, %(now)s, %(uid)s, %(now)s, %(columns)s
@@ -184,8 +210,7 @@ class ResellerUsageRejection(models.Model):
                        import_id = COALESCE(excluded.import_id, there.import_id),
                        import_row = COALESCE(excluded.import_row, there.import_row),
                        import_key = COALESCE(excluded.import_key, there.import_key)
-                RETURNING id)
-                INSERT INTO reseller_usage_refused SELECT id FROM kept
+                RETURNING id
                 """,
                 columns=columns,
                 company=company.id,
@@ -199,6 +224,7 @@ class ResellerUsageRejection(models.Model):
             )
         )
         self.invalidate_model()
+        return [number for (number,) in found]
 
     def write(self, vals):
         if "payload" in vals:
