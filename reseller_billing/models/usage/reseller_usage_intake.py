@@ -104,11 +104,8 @@ class ResellerUsageLine(models.Model):
                 sums = found.get(key)
                 if sums is None:
                     is_gauge = feature in gauges
-                    found[key] = [
-                        quantity,
-                        1,
-                        *((quantity, quantity, moment) if is_gauge else (None,) * 3),
-                    ]
+                    of_gauge = (quantity, quantity, moment) if is_gauge else (None, None, None)
+                    found[key] = [quantity, 1, *of_gauge]
                     continue
                 sums[0] += quantity
                 sums[1] += 1
@@ -123,15 +120,9 @@ class ResellerUsageLine(models.Model):
 
         :param days: see _sum_days
         """
-        columns = [
-            *zip(*days, strict=True),
-            *zip(*days.values(), strict=True),
-        ]
+        columns = [*zip(*days, strict=True), *zip(*days.values(), strict=True)]
         # One text an array, which is several times faster than a parameter a value.
-        arrays = [
-            f"{{{','.join('NULL' if value is None else str(value) for value in column)}}}"
-            for column in columns
-        ]
+        arrays = [f"{{{','.join(map(str, column)).replace('None', 'NULL')}}}" for column in columns]
         return SQL(
             """
             INSERT INTO reseller_usage_daily AS bucket (
@@ -169,16 +160,15 @@ class PlainReader:
         self.clients, self.features = clients, features
         self.latest = latest.replace(tzinfo=None)
         self.parse_quantity = parse_quantity
-        self.places, self.sources = {}, set()
+        self.sources, self.accounts, self.days, self.served = set(), {}, {}, {}
 
     def read_event(self, event):
         """Return the row of an event, see `_parse_event`, or None."""
         try:
-            number, source, time = event["id"], event["source"], event["time"]
-            place = event["client"], time[:16]
-            feature = self.features[event["feature"]]
-            quantity = event["quantity"]
-            is_source, found = source in self.sources, self.places.get(place, False)
+            number, source, ref, time = event["id"], event["source"], event["client"], event["time"]
+            feature, quantity = self.features[event["feature"]], event["quantity"]
+            is_source, account = source in self.sources, self.accounts.get(ref, False)
+            minute = time[:16]
         except (KeyError, TypeError):  # nor what has no place in a dict
             return None
         if event.get("corrects") or event.get("level") or event.get("properties") is not None:
@@ -187,12 +177,16 @@ class PlainReader:
             if not _is_plain_key(source):
                 return None
             self.sources.add(source)
-        if found is False:
-            found = self.places[place] = self._find_place(*place)
-        is_plain = (
-            found and _is_plain_key(number) and len(time) == 20 and time[16] + time[19] == ":Z"
-        )
-        if not is_plain:
+        if account is False:
+            account = self.accounts[ref] = self._find_account(ref)
+        if not (
+            account and _is_plain_key(number) and len(time) == 20 and time[16] + time[19] == ":Z"
+        ):
+            return None
+        place = account[1], minute
+        day = self.days[place] if place in self.days else self._find_day(place)
+        place = account[0], day
+        if not (self.served[place] if place in self.served else self._find_served(account, day)):
             return None
         try:
             moment = datetime.fromisoformat(time[:19])
@@ -206,40 +200,43 @@ class PlainReader:
         if quantity < 0 or moment > self.latest:
             return None
         return (
-            *found[:1],
-            feature,
-            None,
-            quantity,
-            moment,
-            found[1],
-            source,
-            number,
-            None,
-            False,
-            None,
+            *(account[0], feature, None, quantity, f"{time[:10]} {time[11:19]}", day),
+            *(source, number, None, False, None),
         )
 
-    def _find_place(self, ref, minute):
-        """Return (account id, day) of a client's use in a minute, or None."""
+    def _find_account(self, ref):
+        """Return the one account that has borne a reference, or None."""
         accounts = self.clients.get(ref, ())
-        is_minute = minute.isascii() and minute[4:5] + minute[7:8] + minute[10:11] == "--T"
-        if len(accounts) != 1 or not is_minute:
-            return None
-        client, zone, service, billed_until, starts, locked_at = accounts[0]
-        try:
-            moment = datetime.fromisoformat(f"{minute}:00").replace(tzinfo=UTC)
-        except ValueError:
-            return None
-        day = moment.astimezone(ZoneInfo(zone)).date()
-        is_plain = (
-            day >= WHOLE_MINUTES
-            and moment.year <= 2500
-            and not locked_at
-            and _holds(service, day)
-            and not (starts and day < starts)
-            and not (billed_until and day <= billed_until)
-        )
-        return (client, day) if is_plain else None
+        # One that is locked out takes use of before.
+        return accounts[0] if len(accounts) == 1 and not accounts[0][5] else None
+
+    def _find_day(self, place):
+        """Return the day, as text, of a minute of UTC in a time zone; None where it is none."""
+        zone, minute = place
+        day = None
+        if minute.isascii() and minute[4:5] + minute[7:8] + minute[10:11] == "--T":
+            try:
+                moment = datetime.fromisoformat(f"{minute}:00").replace(tzinfo=UTC)
+            except ValueError:
+                moment = None
+            if moment and moment.date() >= WHOLE_MINUTES and moment.year <= 2500:
+                day = moment.astimezone(ZoneInfo(zone)).date().isoformat()
+        self.days[place] = day
+        return day
+
+    def _find_served(self, account, day):
+        """Return whether an account is served on a day, as text, that is not billed yet."""
+        client, _zone, service, billed_until, starts, _locked_at = account
+        is_served = False
+        if day:
+            then = date.fromisoformat(day)
+            is_served = (
+                _holds(service, then)
+                and not (starts and then < starts)
+                and not (billed_until and then <= billed_until)
+            )
+        self.served[client, day] = is_served
+        return is_served
 
 
 def _is_plain_key(text):

@@ -162,7 +162,9 @@ class ResellerUsageLine(models.Model):
     @api.model
     def _get_oldest_day(self, company):
         """Return the first day of the window in which billed days take late and voided use."""
-        return fields.Date.subtract(fields.Date.today(), days=company.reseller_late_days)
+        # Of a company, Odoo would read all else with it.
+        days = company.with_context(prefetch_fields=False).reseller_late_days
+        return fields.Date.subtract(fields.Date.today(), days=days)
 
     # Taking usage in
 

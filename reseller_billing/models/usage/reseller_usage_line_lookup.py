@@ -22,8 +22,7 @@ class ResellerUsageLine(models.Model):
     def _load_codes(self, events, company):
         """Return what the events' codes stand for: clients, features and levels."""
         objects = [event for event in events if type(event) is dict]
-        refs = {event.get("client") for event in objects if _is_key(event.get("client"))}
-        codes = {event.get("feature") for event in objects if _is_key(event.get("feature"))}
+        refs, codes = (_collect_keys(objects, name) for name in ("client", "feature"))
         key_sudo = self.env["reseller.usage.key"]._get_current()
         self.env.flush_all()
         named = SQL(
@@ -248,3 +247,12 @@ class ResellerUsageLine(models.Model):
                 )
             )
         }
+
+
+def _collect_keys(events, name):
+    """Return the values of a part of events that may be keys, see _is_key."""
+    try:
+        found = {event.get(name) for event in events}
+    except TypeError:  # one has no place in a set
+        found = {event.get(name) for event in events if type(event.get(name)) is str}
+    return {value for value in found if _is_key(value)}

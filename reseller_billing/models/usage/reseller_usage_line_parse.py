@@ -66,7 +66,9 @@ class ResellerUsageLine(models.Model):
             except Refusal as error:
                 rejected.append((index, _printable(str(error)), error.kind))
                 continue
-            rows.append((index, row))
+            # As text, which sorts as they do and is what the database is told.
+            moment, day = row[4].isoformat(" "), row[5].isoformat()
+            rows.append((index, (*row[:4], moment, day, *row[6:])))
         return rows, rejected
 
     @api.model

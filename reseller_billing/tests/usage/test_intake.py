@@ -91,6 +91,7 @@ class TestIntake(ResellerBillingCommon):
                 )
             except Refusal as error:
                 self.fail(f"{event}: {error}")
+            other = *other[:4], str(other[4]), str(other[5]), *other[6:]
             self.assertEqual(row, other, event)
         # Else this would show nothing.
         self.assertGreater(read, 4000)
