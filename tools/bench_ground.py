@@ -5,14 +5,12 @@ import contextlib
 import itertools
 import os
 import pathlib
-import socket
-import subprocess
-import sys
 import time
 import uuid
 from datetime import date, datetime, timedelta
 
 import requests
+import servers
 from odoo import SUPERUSER_ID, api
 from odoo.modules.registry import Registry
 
@@ -29,29 +27,10 @@ def timed(function, *arguments):
 
 @contextlib.contextmanager
 def serve(database, *options):
-    """Run Odoo on a database, with options of its command line; yield its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "-W", "ignore", TOOLS / "odoo_server.py", "-d", database),
-            *("--http-port", str(port), "--db-filter", f"^{database}$", "--log-level", "error"),
-            *("--addons-path", f"{TOOLS.parent},{TOOLS / 'addons'}"),
-            *options,
-        ]
-    )
-    base = f"http://127.0.0.1:{port}"
-    try:
-        for _time in range(120):
-            with contextlib.suppress(requests.ConnectionError):
-                if requests.get(base + "/web/health", timeout=30).ok:
-                    break
-            time.sleep(0.5)  # between two looks at whether it answers
+    """Run Odoo on a database, with what is measured against; yield its address."""
+    folders = f"{TOOLS.parent},{TOOLS / 'addons'}"
+    with servers.serve(database, "--addons-path", folders, *options) as (base, _server):
         yield base
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 def attack(base_url, key, bodies, over, answers):

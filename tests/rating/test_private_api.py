@@ -6,7 +6,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ADDONS = ("reseller_billing", "reseller_billing_ubl_cii")
+ADDONS = ("reseller_billing", "reseller_billing_ubl_cii", "reseller_billing_queue_job")
 PAGE = (ROOT / "docs" / "compatibility.md").read_text()
 ROW = re.compile(r"^\| (\w+) \| (`_\w+`(?:, `_\w+`)*) \|$", re.MULTILINE)
 DEFINED = re.compile(r"^\s*(?:(?:async )?def (_\w+)\(|(_\w+)\s*[=:])", re.MULTILINE)

@@ -12,7 +12,14 @@ NUMBERS = {
     "rating": re.compile(r"^(\d+[a-z]?)\. ", re.M),
     "design": re.compile(r"^## (\d+)\. ", re.M),
 }
-FOLDERS = ("reseller_billing", "reseller_billing_ubl_cii", "tests", "tools", "docs")
+FOLDERS = (
+    "reseller_billing",
+    "reseller_billing_ubl_cii",
+    "reseller_billing_queue_job",
+    "tests",
+    "tools",
+    "docs",
+)
 
 pytestmark = pytest.mark.rating
 

@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from functools import partial
+from unittest import mock
 
 import odoo.sql_db
 import odoo.tools
@@ -129,6 +130,7 @@ def bill(env, run_id, limit):
     """Bill a run as the scheduled action does, batch by batch; return the number of batches."""
     run = env["reseller.billing.run"].browse(run_id)
     batches = 0
-    while run._commit_batch(limit)[1]:
-        batches += 1
+    with mock.patch.object(type(run), "_get_batch_size", lambda self: limit):
+        while run._commit_batch()[1]:
+            batches += 1
     return batches

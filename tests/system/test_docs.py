@@ -8,7 +8,8 @@ import subprocess
 
 import processes
 from odoo.tools import convert_file
-from test_http import create_meter_key, serve
+from servers import serve
+from test_http import create_meter_key
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 

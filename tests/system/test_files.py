@@ -14,7 +14,7 @@ import requests
 import xlsxwriter
 from databases import psql
 from processes import Child
-from test_http import serve
+from servers import serve
 from test_race import CLIENTS, fill, make_events
 
 ROWS = 200_000

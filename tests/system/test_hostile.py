@@ -13,8 +13,9 @@ import psutil
 import pytest
 import requests
 import xlsxwriter
+from servers import serve
 from test_files import login
-from test_http import USAGE, create_meter_key, serve
+from test_http import USAGE, create_meter_key
 from test_race import fill
 
 pytestmark = pytest.mark.hostile

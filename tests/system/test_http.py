@@ -1,11 +1,8 @@
 """A running server: many senders at once, and requests that a description of the interface makes up."""
 
 import concurrent.futures
-import contextlib
 import json
-import os
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -13,41 +10,13 @@ import time
 import processes
 import pytest
 import requests
-from databases import ROOT, psql
+from databases import psql
 from processes import Child
+from servers import serve
 from test_race import CLIENTS, buckets, expected_buckets, fill, make_events
 
 USAGE = "/reseller_billing/v1/usage"
 SENDERS = 10
-
-
-@contextlib.contextmanager
-def serve(database, *options):
-    """Run Odoo on a database, with options of its command line; yield its address and process."""
-    with socket.socket() as one, socket.socket() as other:
-        # The second one is for the process that keeps connections open, of servers with workers.
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        port, kept_open = one.getsockname()[1], other.getsockname()[1]
-    script = ROOT / "tools" / "odoo_server.py"
-    command = [sys.executable, "-W", "ignore", script, "-d", database, "--log-level", "error"]
-    command += ["--gevent-port", str(kept_open), "--http-port", str(port)]
-    command += ["--db-filter", f"^{database}$", "--db_maxconn", "64"]
-    command += options
-    server = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, "ODOO_RC": str(ROOT / "var" / "odoo.conf")}
-    )
-    base = f"http://127.0.0.1:{port}"
-    try:
-        for _time in range(120):
-            with contextlib.suppress(requests.ConnectionError):
-                if requests.get(base + "/web/health", timeout=30).ok:
-                    break
-            time.sleep(0.5)
-        yield base, server
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 def create_meter_key(env, name="meter", **values):

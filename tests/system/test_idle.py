@@ -23,12 +23,10 @@ def call(env, name, seconds=0.0):
     return env["ir.cron.trigger"].search_count([("cron_id", "=", cron.id)])
 
 
-def test_a_run_goes_on_until_it_is_done(databases, monkeypatch):
+def test_a_run_goes_on_until_it_is_done(databases):
     database = databases.clone()
     with processes.environment(database) as env:
-        name = "odoo.addons.reseller_billing.models.billing.reseller_billing_run"
-        batches = importlib.import_module(name).ResellerBillingRun._commit_batch
-        monkeypatch.setattr(batches, "__defaults__", (10,))
+        env["ir.config_parameter"].set_param("reseller_billing.run_batch", 10)
         fill(env)
         run = env["reseller.billing.run"].create({"date": "2024-01-01"})
         run.action_start()

@@ -60,13 +60,13 @@ def fill(env):
     clients.action_activate()
 
 
-def make_events(count, month="01", tag="e"):
+def make_events(count, month="01", tag="e", clients=CLIENTS):
     chance = random.Random(5)
     return [
         {
             "id": f"{tag}{number}",
             "source": "race",
-            "client": f"C{chance.randrange(CLIENTS)}",
+            "client": f"C{chance.randrange(clients)}",
             "feature": chance.choice(["one", "two"]),
             "time": f"2024-{month}-{chance.randint(1, 28):02}T12:00:00Z",
             "quantity": chance.randint(1, 9),

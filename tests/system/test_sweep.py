@@ -14,8 +14,8 @@ from databases import Databases
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import mute_logger
+from servers import serve
 from test_files import login
-from test_http import serve
 
 pytestmark = pytest.mark.isolation
 

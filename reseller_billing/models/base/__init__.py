@@ -9,5 +9,6 @@ from . import (
     res_currency,
     res_lang,
     res_users,
+    reseller_work,
     states,
 )

@@ -21,7 +21,8 @@ TERMS = {"company_id", "date", "is_reviewed"}
 class ResellerBillingRun(models.Model):
     _name = "reseller.billing.run"
     _description = "Billing Run"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "reseller.work.mixin"]
+    _work_cron = "reseller_billing.ir_cron_billing_run"
     _order = "date desc, id desc"
     _check_company_auto = True
 
@@ -284,34 +285,29 @@ class ResellerBillingRun(models.Model):
             [("reseller_statement_id.run_id", "=", self.id)]
         )
 
-    def _trigger(self):
-        # Whoever may bill may have the scheduled action wake up.
-        self.env.ref("reseller_billing.ir_cron_billing_run").sudo()._trigger()
-
     # Work
 
     @api.model
     def _cron_process(self):
         """Bill the due accounts of running runs, one batch a transaction."""
+        self._cron_work()
+
+    @api.model
+    def _find_work(self):
+        """Override of the mixin: runs that are at work."""
         runs = self.search([("state", "in", WORKING)], order="id")
-        cron = self.env["ir.cron"]
-        for run in runs:
-            cron._commit_progress(remaining=run._count_remaining())
-            while run.state in WORKING:
-                done, remaining = run.with_company(run.company_id)._commit_batch()
-                if remaining and not done:
-                    # Others hold the accounts that are left, and go on with them.
-                    cron._commit_progress(remaining=remaining)
-                    break
-                if not cron._report_batch(done, remaining=remaining):
-                    return
+        return [run.with_company(run.company_id) for run in runs]
 
-    def _commit_batch(self, limit=BATCH):
-        """Do one batch and commit it; others may do theirs at the same time.
+    def _iterate_work(self):
+        """Override of the mixin: accounts, or previews, batch by batch until somebody stops the run."""
+        while self.state in WORKING:
+            yield retrying(partial(self._do_batch, self._get_batch_size()), self.env)
 
-        :return: (how many accounts were worked on, how many that are due remain)
-        """
-        return retrying(partial(self._do_batch, limit), self.env)
+    @api.model
+    def _get_batch_size(self):
+        """Return how many accounts are billed in one transaction."""
+        parameters_sudo = self.env["ir.config_parameter"].sudo()  # whoever bills
+        return int(parameters_sudo.get_param("reseller_billing.run_batch") or BATCH)
 
     def _process_batch(self, limit=BATCH):
         """Bill one batch of due accounts, without commit, see _do_batch.
@@ -327,7 +323,7 @@ class ResellerBillingRun(models.Model):
         one savepoint: if it fails, it is repeated account by account, and an account that fails is
         parked with its reason. A serialization failure is raised again, for the caller to repeat.
 
-        :return: see _commit_batch
+        :return: (how many accounts were worked on, how many that are due remain)
         """
         self.ensure_one()
         self.env.flush_all()

@@ -3,10 +3,11 @@ import logging
 import requests
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
 from odoo.service.model import retrying
 from odoo.tools import SQL
 
-from .reseller_client_collection import ANSWER_PATIENCE
+from .reseller_client_collection import ANSWER_PATIENCE, CLAIMED
 
 _logger = logging.getLogger(__name__)
 # What is not changed of a charge once it is sent, but by its provider's answer.
@@ -217,15 +218,8 @@ class PaymentTransaction(models.Model):
 
     @api.model
     def _find_claimed(self):
-        """Return charges of saved methods that are claimed and not sent."""
-        return self.search(
-            [
-                ("reseller_client_id", "!=", False),
-                ("state", "=", "draft"),
-                ("reseller_sent_at", "=", False),
-            ],
-            order="id",
-        )
+        """Return charges of saved methods of the company that are claimed and not sent."""
+        return self.search(CLAIMED & Domain("company_id", "=", self.env.company.id), order="id")
 
     def _send_claimed(self):
         """Send a claimed charge to its provider, commit what became of it; return whether it went.

@@ -9,6 +9,16 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 _logger = logging.getLogger(__name__)
 # Declines of one payment method, one after the other, after which a person has to look.
 TRIES = 3
+# A charge that is to be sent.
+CLAIMED = Domain(
+    [
+        ("reseller_client_id", "!=", False),
+        ("state", "=", "draft"),
+        ("reseller_sent_at", "=", False),
+    ]
+)
+# How long one call charges, in seconds.
+ROUND = 20
 # A charge that the provider has not answered for so long is told of.
 ANSWER_PATIENCE = {"hours": 1}
 
@@ -214,35 +224,17 @@ class ResellerClient(models.Model):
 
     # Charging
 
-    @api.model
     def _trigger_collection(self):
-        cron_sudo = self.env.ref(
-            "reseller_billing.ir_cron_collect"
-        ).sudo()  # anybody may wake it up
-        cron_sudo._trigger()
+        """Have the saved payment methods of these clients' companies charged with what is due."""
+        collecting = self.env["reseller.client.collecting"]
+        for company in self.company_id.sudo(False):
+            collecting.with_company(company)._trigger()
 
     @api.model
     def _cron_collect(self):
         """Charge invoices whose time has come, and tell of charges without an answer."""
-        cron = self.env["ir.cron"]
-        transactions = self.env["payment.transaction"]
-        retrying(transactions._tell_unanswered, self.env)
-        for transaction in transactions._find_claimed():
-            transaction._send_claimed()  # claimed by hand, or left by a run that was stopped
-            if not cron._report_batch(1, remaining=1):
-                return
-        failed = set()
-        while wanted := [
-            (client, invoices[0])
-            for client, invoices in self._find_collectable().items()
-            if client.id not in failed
-        ]:
-            for number, (client, invoice) in enumerate(wanted, 1):
-                if not client._collect(invoice):
-                    failed.add(client.id)
-                if not cron._report_batch(1, remaining=len(wanted) - number + 1):
-                    return
-        cron._report_batch()
+        retrying(self.env["payment.transaction"]._tell_unanswered, self.env)
+        self.env["reseller.client.collecting"]._cron_work()
 
     def _collect(self, invoice):
         """Claim and send a charge, and commit each; return whether it was sent.
@@ -259,13 +251,14 @@ class ResellerClient(models.Model):
 
     @api.model
     def _find_collectable(self):
-        """Return {client: invoices} that may be charged now, the oldest first.
+        """Return {client: invoices} of the company that may be charged now, the oldest first.
 
         An invoice that was charged before and is owed again, as after a charge-back, is for a
         person. Open credits of the payer are not charged.
         """
         clients = self.with_context(active_test=False).search(
             [
+                ("company_id", "=", self.env.company.id),
                 "|",
                 ("collection_timing", "!=", "never"),
                 ("refill_by", "=", "card"),
@@ -498,3 +491,45 @@ class ResellerClient(models.Model):
         """Override: who has paid is charged again as if nothing had been declined."""
         self._forget_paid_declines()
         return super()._after_payment()
+
+
+class ResellerClientCollecting(models.AbstractModel):
+    """The work of charging the saved payment methods of a company's clients."""
+
+    _name = "reseller.client.collecting"
+    _description = "Charging of Saved Payment Methods"
+    _inherit = ["reseller.work.mixin"]
+    _work_cron = "reseller_billing.ir_cron_collect"
+    # What cannot be charged is looked at once each time that it begins.
+    _work_round = ROUND
+    _work_places = 1
+
+    @api.model
+    def _find_work(self):
+        """Override of the mixin: companies with clients whose saved methods may be charged."""
+        clients = self.env["reseller.client"].with_context(active_test=False)
+        found = clients._read_group([("payment_token_id", "!=", False)], ["company_id"])
+        found += self.env["payment.transaction"]._read_group(CLAIMED, ["company_id"])
+        companies = self.env["res.company"].union(*(company for (company,) in found))
+        return [self.with_company(company) for company in companies]
+
+    def _count_remaining(self):
+        """Override of the mixin: it is looked for as it goes."""
+        return 1
+
+    def _iterate_work(self):
+        """Override of the mixin: charge by charge."""
+        for transaction in self.env["payment.transaction"]._find_claimed():
+            transaction._send_claimed()  # claimed by hand, or left by a run that was stopped
+            yield 1, 1
+        failed = set()
+        while wanted := [
+            (client, invoices[0])
+            for client, invoices in self.env["reseller.client"]._find_collectable().items()
+            if client.id not in failed
+        ]:
+            for number, (client, invoice) in enumerate(wanted, 1):
+                if not client._collect(invoice):
+                    failed.add(client.id)
+                yield 1, len(wanted) - number + 1
+        yield 0, 0

@@ -8,8 +8,8 @@ class ResellerStatement(models.Model):
     def _after_invoice(self, draws, date, kept):
         """Override: saved payment methods are charged at once, where clients chose that."""
         done = super()._after_invoice(draws, date, kept)
-        if any(client._collects_at_once() for client in self.filtered("invoice_id").client_id):
-            self.env["reseller.client"]._trigger_collection()
+        clients = self.filtered("invoice_id").client_id
+        clients.filtered(lambda client: client._collects_at_once())._trigger_collection()
         return done
 
     def _get_payment_notes(self):

@@ -70,30 +70,27 @@ class ResellerStatement(models.Model):
     def _queue_mails(self):
         statements_sudo = self.sudo()  # closed to all users; the caller has checked the rights
         statements_sudo.write({"send_state": "queued", "send_failure": False})
-        cron = self.env.ref("reseller_billing.ir_cron_statement_send")
-        cron.sudo()._trigger()  # whoever may send may have it wake up
+        sending = self.env["reseller.statement.sending"]
+        for company in statements_sudo.company_id:
+            sending.with_company(company)._trigger()
 
     @api.model
     def _cron_send(self):
         """Send what is queued, some statements a transaction."""
-        cron = self.env["ir.cron"]
-        remaining = self.search_count(QUEUED)
-        cron._commit_progress(remaining=remaining)
-        while remaining:
-            done = retrying(self._send_batch, self.env)
-            remaining = self.search_count(QUEUED)
-            # What another process is sending is left to it.
-            if not done or not cron._report_batch(done, remaining=remaining):
-                return
+        self.env["reseller.statement.sending"]._cron_work()
 
     @api.model
     def _send_batch(self):
-        """Send the next queued statements, without commit; return how many."""
-        mine = self.search(QUEUED, order="id").try_lock_for_update(
-            allow_referencing=True, limit=BATCH
-        )
+        """Send the next queued statements of the company, without commit; return how many."""
+        queued = self.search(self._get_queue_domain(), order="id")
+        mine = queued.try_lock_for_update(allow_referencing=True, limit=BATCH)
         mine._send_mails()
         return len(mine)
+
+    @api.model
+    def _get_queue_domain(self):
+        """Return the domain of what the company has to send."""
+        return QUEUED & Domain("company_id", "=", self.env.company.id)
 
     def _send_mails(self):
         """Write the mails of these statements, each with what keeps it from being sent."""
@@ -249,3 +246,29 @@ class ResellerStatement(models.Model):
         self.ensure_one()
         invoice = self.invoice_id
         return invoice.get_base_url() + invoice.get_portal_url() if invoice else ""
+
+
+class ResellerStatementSending(models.AbstractModel):
+    """The work of sending a company's statements."""
+
+    _name = "reseller.statement.sending"
+    _description = "Sending of Statements"
+    _inherit = ["reseller.work.mixin"]
+    _work_cron = "reseller_billing.ir_cron_statement_send"
+
+    @api.model
+    def _find_work(self):
+        """Override of the mixin: companies with statements to send."""
+        found = self.env["reseller.statement"]._read_group(QUEUED, ["company_id"])
+        return [self.with_company(company) for (company,) in found]
+
+    def _count_remaining(self):
+        """Override of the mixin: statements."""
+        statements = self.env["reseller.statement"]
+        return statements.search_count(statements._get_queue_domain())
+
+    def _iterate_work(self):
+        """Override of the mixin: some statements a transaction; what another one sends is left to it."""
+        while self._count_remaining():
+            done = retrying(self.env["reseller.statement"]._send_batch, self.env)
+            yield done, self._count_remaining()

@@ -54,7 +54,7 @@ NUMBERS = {
 class ResellerUsageImport(models.Model):
     _name = "reseller.usage.import"
     _description = "Import of a Usage File"
-    _inherit = "reseller.usage.mapping.mixin"
+    _inherit = ["reseller.usage.mapping.mixin", "reseller.work.mixin"]
     _order = "id desc"
     _rec_name = "filename"
     _check_company_auto = True
@@ -338,8 +338,7 @@ class ResellerUsageImport(models.Model):
             )
             upload.notice = upload._create_missing()
             if count > AT_ONCE:
-                cron = self.env.ref("reseller_billing.ir_cron_usage_import")
-                cron.sudo()._trigger()  # whoever may import may have it wake up
+                upload._trigger()
                 continue
             upload._take_whole()
 

@@ -1,5 +1,4 @@
 import logging
-import time
 from functools import partial
 
 from odoo import api, models
@@ -21,45 +20,75 @@ class ResellerUsageImport(models.Model):
 
     _inherit = "reseller.usage.import"
 
+    _work_cron = "reseller_billing.ir_cron_usage_import"
+    # A file is read from its first row whenever the work on it begins again.
+    _work_round = ROUND
+    _work_places = 1
+
     @api.model
     def _cron_process(self):
         """Take long files in, one batch a transaction; one that was stopped goes on where it was."""
-        cron = self.env["ir.cron"]
-        # A file is read from its first row whenever the work on it begins again.
-        until = time.monotonic() + ROUND
-        for upload in self.search([("state", "=", "running")], order="id"):
-            if not cron._report_batch(remaining=max(upload.row_count - upload.rows_done, 1)):
+        self._cron_work()
+
+    @api.model
+    def _find_work(self):
+        """Override of the mixin: files that are taken in."""
+        return list(self.search([("state", "=", "running")], order="id"))
+
+    def _count_remaining(self):
+        """Override of the mixin: rows, of those that the file had when it began."""
+        return max(self.row_count - self.rows_done, 0)
+
+    def _iterate_work(self):
+        """Override of the mixin: the rows of this file, batch by batch.
+
+        One file that cannot be read does not hold up those behind it.
+        """
+        self.ensure_one()
+        try:
+            if self.replaces:
+                done = self._work(self._take_whole)
+                yield self.row_count * done, self._count_remaining() * (not done)
                 return
-            try:
-                if upload.replaces:
-                    upload._work(upload._take_whole)
-                    cron._report_batch(upload.row_count, remaining=0)
-                    continue
-                for batch in split_every(BATCH, upload._read_events(upload.last_row), list):
-                    upload._work(partial(upload._take, batch))
-                    left = max(upload.row_count - upload.rows_done, 0)
-                    if not cron._report_batch(len(batch), remaining=left, until=until) and left:
-                        return
-                upload.state = "done"
-            except (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError):
-                raise
-            except Exception as error:
-                # One file that cannot be read does not hold up those behind it.
-                self.env.cr.rollback()
-                if not isinstance(error, UserError):
-                    _logger.exception("Usage file %s cannot be taken in", upload.id)
-                upload.write({"state": "failed", "failure": str(error)})
-            cron._report_batch(remaining=0)
+            after = self.last_row
+            for batch in split_every(BATCH, self._read_events(after), list):
+                done = self._work(partial(self._take, batch, after))
+                yield len(batch) * done, self._count_remaining()
+                if not done:
+                    return
+                after = batch[-1][0]
+            self.state = "done"
+            yield 0, 0
+        except (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError):
+            raise
+        except Exception as error:
+            self.env.cr.rollback()
+            if not isinstance(error, UserError):
+                _logger.exception("Usage file %s cannot be taken in", self.id)
+            self.write({"state": "failed", "failure": str(error)})
+            yield 0, 0
 
     def _work(self, function):
-        """Call a function in a transaction of its own, again where others are at work on the same."""
+        """Call a function in a transaction of its own, again where others are at work on the same; return
+        what it returns.
+        """
 
         def work():
             read_committed(self.env.cr)
-            function()
+            return function()
 
         self.env.cr.commit()  # pylint: disable=invalid-commit  # what has read the file, or counted
-        retrying(work, self.env)
+        return retrying(work, self.env)
+
+    def _hold(self, after=None):
+        """Have this file for this transaction; return whether it is not another one's, and where it was.
+
+        :param after: the row after which the next batch begins; None: any
+        """
+        if not self.try_lock_for_update(allow_referencing=True):
+            return False
+        self.invalidate_recordset(["state", *COUNTS, "reasons", "last_row"])
+        return self.state == "running" and after in (None, self.last_row)
 
     def _create_missing(self):
         """Make what the rows name and Odoo lacks, where that is asked for.
@@ -151,13 +180,24 @@ class ResellerUsageImport(models.Model):
         return self.env["reseller.usage.line"]._open_scope(self.company_id, condition)
 
     def _take_whole(self):
-        """Take the whole file in, with what it replaces, in one transaction, without commit."""
+        """Take the whole file in, with what it replaces, in one transaction, without commit; return whether
+        it was there to be taken.
+        """
+        if not self._hold():
+            return False
         vals = self._take_all()
         vals["notice"] = "\n".join(filter(None, (self.notice, vals["notice"])))
         self.write({**vals, "state": "done"})
+        return True
 
-    def _take(self, batch):
-        """Take a batch of rows in and count them, without commit."""
+    def _take(self, batch, after):
+        """Take a batch of rows in and count them, without commit; return whether they were there to be taken.
+
+        :param after: the row after which they come
+        """
+        if not self._hold(after):
+            return False
         outcome = _Outcome({name: self[name] for name in COUNTS}, self.reasons)
         outcome.add(batch, self._ingest(batch))
         self.write({**outcome.counts, "reasons": outcome.reasons, "last_row": batch[-1][0]})
+        return True

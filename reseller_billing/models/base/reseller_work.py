@@ -1,0 +1,84 @@
+import time
+
+from odoo import api, models
+
+
+class ResellerWorkMixin(models.AbstractModel):
+    """Long work that is done batch by batch, each committed.
+
+    A scheduled action does it, or what takes its place: the batches are the same, and several may be at
+    them at the same time. Work is of a record, or of a company: then its unit is this model itself, with
+    that company.
+    """
+
+    _name = "reseller.work.mixin"
+    _description = "Work in Batches"
+
+    # External id of the scheduled action.
+    _work_cron = None
+    # How long to go on with what is dear to begin again, in seconds.
+    _work_round = 0
+    # How many may be at one unit at the same time; None: any number.
+    _work_places = None
+
+    def _trigger(self):
+        """Hook: have the work on these units begin, or go on after it was stopped."""
+        self._trigger_cron()
+
+    def _trigger_cron(self, at=None):
+        """Have the scheduled action wake up.
+
+        :param at: a UTC datetime or a list of them; at once if None
+        """
+        self.env.ref(self._work_cron).sudo()._trigger(
+            at
+        )  # whoever may have work done may wake it up
+
+    @api.model
+    def _find_work(self):
+        """Return the units that there is work on, as a list."""
+        raise NotImplementedError
+
+    def _count_remaining(self):
+        """Return how much is left of this unit, in what its batches count."""
+        raise NotImplementedError
+
+    def _iterate_work(self):
+        """Do this unit's work batch by batch, each committed.
+
+        :return: an iterator of (how much was done, how much remains); where nothing was done and something
+            remains, others are at it
+        """
+        raise NotImplementedError
+
+    def _commit_batch(self):
+        """Do one batch of this unit and commit it, or as many as it is worth while to begin for.
+
+        :return: (how much was done, how much remains), see _iterate_work
+        """
+        until = time.monotonic() + self._work_round
+        done = remaining = 0
+        for number, remaining in self._iterate_work():
+            done += number
+            # To its end, what comes after the last batch as well.
+            if remaining and (not number or time.monotonic() >= until):
+                break
+        return done, remaining
+
+    @api.model
+    def _cron_work(self):
+        """Do all there is to do, as long as the scheduled action has time."""
+        cron = self.env["ir.cron"]
+        until = time.monotonic() + self._work_round
+        units = self._find_work()
+        for number, unit in enumerate(units, 1):
+            others = len(units) - number
+            cron._commit_progress(remaining=unit._count_remaining() + others)
+            for done, remaining in unit._iterate_work():
+                if remaining and not done:
+                    # Others are at what is left, and go on with it.
+                    cron._commit_progress(remaining=remaining + others)
+                    break
+                left = cron._report_batch(done, remaining=remaining + others, until=until)
+                if not left and remaining + others:
+                    return
