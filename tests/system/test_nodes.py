@@ -16,7 +16,7 @@ pytestmark = pytest.mark.race
 ADDON = "reseller_billing_queue_job"
 ACCOUNTS = 200
 ROWS = 50_000
-MAILS = 45
+MAILS = 16
 MONTHS = ("2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01")
 # What a run has billed: taxes and names are Odoo's.
 BILLED = """
@@ -83,6 +83,7 @@ def fill(env):
         lines = env["reseller.usage.line"]
         assert not lines.ingest(make_events(2000, month, f"{month}-", ACCOUNTS))["rejected"]
     env["ir.config_parameter"].set_param("reseller_billing.run_batch", 10)
+    env["ir.config_parameter"].set_param("reseller_billing.send_batch", 4)
 
 
 def start_run(database, date):
@@ -132,7 +133,7 @@ def test_runs_are_done_once_whoever_dies(databases):
             run = env["reseller.billing.run"].browse(run_id)
             processes.retrying(run.action_stop, env)
         at_work = "state IN ('pending', 'enqueued', 'started')"
-        wait_for(lambda: not count("queue_job", database, at_work))
+        wait_for(lambda: not count("queue_job", database, at_work), database)
         assert state_of(database, run_id) == "draft"
         stopped = count("reseller_statement", database, mine)
         assert 30 <= stopped < ACCOUNTS
@@ -193,7 +194,7 @@ def test_files_mails_and_charges_are_done_once_whoever_dies(databases, tmp_path)
             env["reseller.statement"].browse(statements).action_send()
         mine = f"id IN ({','.join(map(str, statements))})"
         sent = f"{mine} AND send_state = 'sent'"
-        wait_for(lambda: count("reseller_statement", database, sent) >= 20)
+        wait_for(lambda: count("reseller_statement", database, sent) >= 4)
         nodes[0].kill()
         nodes[0].start()
         wait_for(lambda: count("reseller_statement", database, sent) == MAILS, database)

@@ -51,6 +51,12 @@ class ResellerWorkMixin(models.AbstractModel):
         """
         raise NotImplementedError
 
+    @api.model
+    def _read_batch_size(self, name, default):
+        """Return the size of a batch: a system parameter, or the default where there is none."""
+        parameters_sudo = self.env["ir.config_parameter"].sudo()  # whoever does the work
+        return int(parameters_sudo.get_param(name) or default)
+
     def _commit_batch(self):
         """Do one batch of this unit and commit it, or as many as it is worth while to begin for.
 

@@ -306,8 +306,7 @@ class ResellerBillingRun(models.Model):
     @api.model
     def _get_batch_size(self):
         """Return how many accounts are billed in one transaction."""
-        parameters_sudo = self.env["ir.config_parameter"].sudo()  # whoever bills
-        return int(parameters_sudo.get_param("reseller_billing.run_batch") or BATCH)
+        return self._read_batch_size("reseller_billing.run_batch", BATCH)
 
     def _process_batch(self, limit=BATCH):
         """Bill one batch of due accounts, without commit, see _do_batch.

@@ -83,7 +83,8 @@ class ResellerStatement(models.Model):
     def _send_batch(self):
         """Send the next queued statements of the company, without commit; return how many."""
         queued = self.search(self._get_queue_domain(), order="id")
-        mine = queued.try_lock_for_update(allow_referencing=True, limit=BATCH)
+        limit = self.env["reseller.statement.sending"]._get_batch_size()
+        mine = queued.try_lock_for_update(allow_referencing=True, limit=limit)
         mine._send_mails()
         return len(mine)
 
@@ -266,6 +267,11 @@ class ResellerStatementSending(models.AbstractModel):
         """Override of the mixin: statements."""
         statements = self.env["reseller.statement"]
         return statements.search_count(statements._get_queue_domain())
+
+    @api.model
+    def _get_batch_size(self):
+        """Return how many statements are sent in one transaction."""
+        return self._read_batch_size("reseller_billing.send_batch", BATCH)
 
     def _iterate_work(self):
         """Override of the mixin: some statements a transaction; what another one sends is left to it."""
