@@ -474,6 +474,8 @@ ROWS = (
     "two_processes",
     "uncovered",
     "idle",
+    # It installs an addon.
+    "nodes",
 )
 
 

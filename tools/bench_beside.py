@@ -11,6 +11,7 @@ from bench_ground import Ground, serve, timed
 from odoo import SUPERUSER_ID, api
 from odoo.modules.registry import Registry
 from odoo.service.model import retrying
+from servers import serve_nodes
 
 fork = multiprocessing.get_context("fork")
 
@@ -160,6 +161,39 @@ class Beside(Ground):
             self.empty_usage()
         one, two = took
         return one / two, 1.7, ">=", {"seconds of one": one, "seconds of two": two}
+
+    def nodes(self, count=600):
+        """Two nodes whose jobs bill one company, one at a time each, against one such node."""
+        modules = self.env["ir.module.module"]
+        modules.update_list()
+        addon = modules.search([("name", "=", "reseller_billing_queue_job")])
+        if addon.state != "installed":
+            addon.button_immediate_install()
+            self.cr.commit()
+        database, number = self.cr.dbname, self.number
+        self.cr.close()
+        # With what the addon has changed.
+        super().__init__(database)
+        self.number = number
+        took = []
+        for nodes in (1, 2):
+            _clients, _features, run = self._make_run(count)
+            with serve_nodes(database, nodes, places=nodes):
+                while not self.env["reseller.queue"]._has_runner():
+                    self.cr.rollback()
+                    time.sleep(0.1)  # between two looks at a state
+                began = time.perf_counter()
+                run._trigger()
+                self.cr.commit()
+                while run.state == "running":
+                    time.sleep(0.1)  # as above
+                    self.cr.rollback()
+                    self.env.invalidate_all()
+                took.append(time.perf_counter() - began)
+            assert run.invoice_count == count, run.parked_line_ids.mapped("reason")
+            self.empty_usage()
+        one, two = took
+        return one / two, 1.6, ">=", {"seconds of one": one, "seconds of two": two}
 
     def uncovered(self):
         """What is not covered of accounts with three years of billed days, against three months."""
