@@ -185,7 +185,7 @@ class ResellerQueue(models.AbstractModel):
             found.append(
                 (
                     "warning",
-                    self.env._("%s jobs have failed: look at them under Job Queue.", failed),
+                    self.env._("Jobs that have failed: %s. Look at them under Job Queue.", failed),
                 )
             )
         last = jobs_sudo.search([*ours, ("state", "=", "done")], order="date_done desc", limit=1)
