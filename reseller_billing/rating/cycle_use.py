@@ -12,6 +12,7 @@ from .account import Feature
 from .allowance import EMPTY, Allowance, CarriedOver, CarryOver, Holding, LotUnits, Place, Want
 from .components import Key, Rated, find_canonical
 from .cycles import DAY
+from .joined import join_days
 from .models import MODELS, PricingModel, Quantities
 from .money import ONE, ZERO, digits_unit, round_to
 from .prepaid import NOTHING, PrepaidUse
@@ -273,7 +274,7 @@ class _CounterSpan:
         places: dict[tuple[int, int | None], Place] = {}
         segments, index = self.segments, 0
         segment = segments[0]
-        for day, level, quantity, unbilled in self.use.rows:
+        for day, level, quantity, unbilled in join_days(self.use, self.segments):
             while day > segment.last and index + 1 < len(segments):
                 index += 1
                 segment = segments[index]

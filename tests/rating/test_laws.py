@@ -2,6 +2,7 @@
 
 import os
 from collections import defaultdict
+from unittest import mock
 
 import pytest
 import rating
@@ -228,3 +229,14 @@ def test_a_further_bill_without_new_use_changes_no_closed_cycle(history):
         for charge in charges
         if charge.cycle_end <= closed and charge.amount and charge.key.kind != "minimum"
     ] == []
+
+
+@settings(law, max_examples=HISTORIES // 5)
+@given(history=histories(), known=sample(*KNOWN))
+def test_days_that_are_walked_through_together_come_to_what_they_come_to_one_by_one(history, known):
+    together = play(history, known)
+    with mock.patch("rating.cycle_use.join_days", lambda use, segments: use.rows):
+        one_by_one = play(history, known)
+    assert bool(together) == bool(one_by_one)
+    if together:
+        assert together[0].charges == one_by_one[0].charges

@@ -3,6 +3,7 @@
 from . import (
     payment_transaction,
     res_company,
+    reseller_client_collecting,
     reseller_client_collection,
     reseller_manual_charge,
     reseller_statement,
