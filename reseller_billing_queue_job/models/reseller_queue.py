@@ -4,6 +4,7 @@ import requests
 from odoo import api, fields, models
 from odoo.addons.queue_job.jobrunner.channels import ChannelManager
 from odoo.addons.queue_job.jobrunner.runner import PG_ADVISORY_LOCK_ID, QueueJobRunner, _channels
+from odoo.fields import Domain
 from odoo.tools import SQL, config
 from odoo.tools.misc import format_datetime
 
@@ -69,14 +70,28 @@ class ResellerQueue(models.AbstractModel):
     def _get_places(self):
         """Return how many places a unit of work has: as many as run at the same time, and two at least."""
         parameters_sudo = self.env["ir.config_parameter"].sudo()  # whoever has work done
-        wanted = int(parameters_sudo.get_param("reseller_billing_queue_job.places") or 0)
-        return max(2, wanted or self._get_capacity()[0] or 0)
+        wanted = parameters_sudo.get_param("reseller_billing_queue_job.places") or ""
+        places = int(wanted) if wanted.isdecimal() else 0
+        return max(2, places or self._get_capacity()[0] or 0)
 
     @api.model
-    def _note_taken_over(self):
-        """Note that a scheduled action works now for want of jobs."""
+    def _has_jobs_since(self, moment):
+        """Return whether a job of ours has begun or was done since a moment."""
+        jobs_sudo = self.env["queue.job"].sudo()  # of which nothing but that is said
+        recent = Domain("date_done", ">=", moment) | Domain("date_started", ">=", moment)
+        return bool(jobs_sudo.search_count(Domain("channel", "=", CHANNEL) & recent, limit=1))
+
+    @api.model
+    def _take_over(self):
+        """Note that a scheduled action works now for want of jobs; return whether that is news: it is called
+        again and again until the work is done.
+        """
         parameters_sudo = self.env["ir.config_parameter"].sudo()  # it is shown in the settings
-        parameters_sudo.set_param(PARAMETER, fields.Datetime.to_string(fields.Datetime.now()))
+        before, now = parameters_sudo.get_param(PARAMETER), fields.Datetime.now()
+        if before and now - fields.Datetime.to_datetime(before) < PATIENCE:
+            return False
+        parameters_sudo.set_param(PARAMETER, fields.Datetime.to_string(now))
+        return True
 
     # In words
 
@@ -192,7 +207,7 @@ class ResellerQueue(models.AbstractModel):
         if last:
             moment = format_datetime(self.env, last.date_done)
             found.append(("ok", self.env._("The last job was done on %s.", moment)))
-        parameters_sudo = self.env["ir.config_parameter"].sudo()  # as _note_taken_over
+        parameters_sudo = self.env["ir.config_parameter"].sudo()  # as _take_over
         taken_over = parameters_sudo.get_param(PARAMETER)
         if taken_over:
             moment = format_datetime(self.env, fields.Datetime.to_datetime(taken_over))

@@ -9,6 +9,9 @@ from .reseller_queue import PATIENCE
 _logger = logging.getLogger(__name__)
 # A worker that one place kills again and again is not asked without end.
 TRIES = 5
+# When to look again after what others hold, in seconds.
+LATER = 30
+WAITING = Domain("state", "in", ("pending", "enqueued"))
 
 
 class ResellerWorkMixin(models.AbstractModel):
@@ -27,6 +30,8 @@ class ResellerWorkMixin(models.AbstractModel):
             return super()._trigger()
         for unit in self._get_units():
             unit._fill_places()
+        # Should none arrive.
+        self._trigger_cron(fields.Datetime.now() + PATIENCE)
         return None
 
     def _get_units(self):
@@ -38,22 +43,24 @@ class ResellerWorkMixin(models.AbstractModel):
         ]
 
     def _fill_places(self):
-        """Have a job at each place of this unit, and somebody look whether they arrive."""
+        """Have a job at each place of this unit."""
         places = self._work_places or self.env["reseller.queue"]._get_places()
         for place in range(places):
             self._queue_place(place)
-        self._trigger_cron(fields.Datetime.now() + PATIENCE)
 
     def _get_place_key(self, place=""):
         """Return by what the job of a place is known; without one, how the keys of this unit begin."""
         return f"reseller_billing/{self._name}/{self.id or 0}/{self.env.company.id}/{place}"
 
-    def _queue_place(self, place):
-        """Have a job do the next batch at a place, unless one waits there."""
+    def _queue_place(self, place, delay=None):
+        """Have a job do the next batch at a place, unless one waits there.
+
+        :param delay: in how many seconds; at once if None
+        """
         cron_sudo = self.env.ref(self._work_cron).sudo()  # it works for whoever asks for work
-        unit = self.with_user(cron_sudo.user_id).with_context(
-            allowed_company_ids=self.env.company.ids
-        )
+        # With nothing of the context of who asked, as the scheduled action has it.
+        context = {"allowed_company_ids": self.env.company.ids}
+        unit = self.with_user(cron_sudo.user_id).with_context(context)  # pylint: disable=context-overridden
         unit.with_delay(
             description=self.env._(
                 "%(name)s: %(unit)s, place %(place)s",
@@ -63,6 +70,7 @@ class ResellerWorkMixin(models.AbstractModel):
             ),
             identity_key=self._get_place_key(place),
             max_retries=TRIES,
+            eta=delay,
         )._work_place(place)
 
     def _work_place(self, place):
@@ -72,6 +80,9 @@ class ResellerWorkMixin(models.AbstractModel):
         done, remaining = self._commit_batch()
         if done and remaining:
             self._queue_place(place)
+        elif remaining and not place:
+            # Others are at what is left, which may be a person for a moment.
+            self._queue_place(place, delay=LATER)
         return self.env._("%(done)s done, %(left)s left", done=done, left=remaining)
 
     @api.model
@@ -81,29 +92,34 @@ class ResellerWorkMixin(models.AbstractModel):
         if not queue._has_runner():
             return super()._cron_work()
         units = self._find_work()
-        forsaken = [unit for unit in units if not unit._has_arrived()]
+        forsaken = [unit for unit in units if unit._is_forsaken()]
         if forsaken:
-            for unit in forsaken:
-                unit._tell_forsaken()
-            queue._note_taken_over()
+            if queue._take_over():
+                for unit in forsaken:
+                    unit._tell_forsaken()
             return super()._cron_work()
+        if any(unit._find_jobs(WAITING) for unit in units):
+            # They go on, and somebody has to look again.
+            self._trigger_cron(fields.Datetime.now() + PATIENCE)
         for unit in units:
             unit._fill_places()
         return None
 
-    def _has_arrived(self):
-        """Return whether a job of this unit was queued, or was done, a moment ago."""
-        since = fields.Datetime.now() - PATIENCE
-        jobs_sudo = self.env["queue.job"].sudo()  # of which nothing but that is said
-        recent = (
-            Domain("date_done", ">=", since)
-            | Domain("date_created", ">=", since)
-            | (Domain("state", "=", "started") & Domain("date_started", ">=", since - PATIENCE))
-        )
+    def _find_jobs(self, domain):
+        """Return jobs of this unit, seen or not by the user."""
+        jobs_sudo = self.env["queue.job"].sudo()  # of which their times are asked for
         key = self._get_place_key()
-        return bool(
-            jobs_sudo.search_count(Domain("identity_key", "=like", f"{key}%") & recent, limit=1)
-        )
+        return jobs_sudo.search(Domain("identity_key", "=like", f"{key}%") & domain)
+
+    def _is_forsaken(self):
+        """Return whether jobs of this unit wait in vain, or have failed to their end: then none of them will
+        do it.
+        """
+        since = fields.Datetime.now() - PATIENCE
+        if self._find_jobs(WAITING & Domain("date_created", "<", since)):
+            return not self.env["reseller.queue"]._has_jobs_since(since)
+        last = self._find_jobs(Domain.TRUE)[:1]
+        return last.state == "failed"
 
     def _tell_forsaken(self):
         """Say that no job has arrived for this unit, so that the scheduled action works instead."""

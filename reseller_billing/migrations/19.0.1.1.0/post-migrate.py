@@ -69,11 +69,13 @@ def migrate(cr, version):
     cr.execute("ALTER TABLE reseller_usage_daily DROP COLUMN statement_id")
     cr.execute(
         """
-        UPDATE reseller_prepaid_lot lot SET tax = line.price_total - line.price_subtotal
+        UPDATE reseller_prepaid_lot lot
+           SET tax = (line.price_total - line.price_subtotal)
+                     * CASE WHEN move.move_type = 'out_refund' THEN -1 ELSE 1 END
           FROM reseller_charge sold
           JOIN reseller_statement statement ON statement.id = sold.statement_id
-          JOIN account_move_line line
-            ON line.charge_id = sold.id AND line.move_id = statement.invoice_id
+          JOIN account_move move ON move.id = statement.invoice_id
+          JOIN account_move_line line ON line.charge_id = sold.id AND line.move_id = move.id
          WHERE sold.id = lot.charge_id
         """
     )

@@ -111,14 +111,21 @@ def _move_grants(cr):
             ADD COLUMN IF NOT EXISTS last_date_invoiced date
         """
     )
-    # What was chosen for money, where it is the default, now holds for packages as well.
+    # What was chosen for money alone, where it is the default, now holds for packages as well.
     cr.execute(
         """
         UPDATE product_template
            SET reseller_vat_mode = (
                SELECT jsonb_object_agg(key, value) FROM jsonb_each(reseller_vat_mode)
                 WHERE value != '"use"')
-         WHERE reseller_vat_mode @? '$.* ? (@ == "use")'
+         WHERE reseller_vat_mode @? '$.* ? (@ == "use")' AND reseller_grants IS DISTINCT FROM 'money'
+        """
+    )
+    cr.execute(
+        """
+        DELETE FROM ir_default preset USING ir_model_fields field
+         WHERE field.id = preset.field_id AND field.model = 'product.template'
+           AND field.name = 'reseller_vat_mode' AND preset.json_value = '"use"'
         """
     )
     cr.execute(

@@ -1,6 +1,9 @@
+import logging
 import time
 
 from odoo import api, models
+
+_logger = logging.getLogger(__name__)
 
 
 class ResellerWorkMixin(models.AbstractModel):
@@ -46,16 +49,19 @@ class ResellerWorkMixin(models.AbstractModel):
     def _iterate_work(self):
         """Do this unit's work batch by batch, each committed.
 
-        :return: an iterator of (how much was done, how much remains); where nothing was done and something
-            remains, others are at it
+        :return: an iterator of (how much was done, how much remains); None for the first where others are
+            at what remains
         """
         raise NotImplementedError
 
     @api.model
     def _read_batch_size(self, name, default):
-        """Return the size of a batch: a system parameter, or the default where there is none."""
+        """Return the size of a batch: a system parameter, or the default where there is none that is a number
+        above zero.
+        """
         parameters_sudo = self.env["ir.config_parameter"].sudo()  # whoever does the work
-        return int(parameters_sudo.get_param(name) or default)
+        wanted = parameters_sudo.get_param(name) or ""
+        return int(wanted) if wanted.isdecimal() and int(wanted) else default
 
     def _commit_batch(self):
         """Do one batch of this unit and commit it, or as many as it is worth while to begin for.
@@ -65,26 +71,37 @@ class ResellerWorkMixin(models.AbstractModel):
         until = time.monotonic() + self._work_round
         done = remaining = 0
         for number, remaining in self._iterate_work():
-            done += number
+            done += number or 0
             # To its end, what comes after the last batch as well.
-            if remaining and (not number or time.monotonic() >= until):
+            if remaining and (number is None or time.monotonic() >= until):
                 break
         return done, remaining
 
     @api.model
     def _cron_work(self):
-        """Do all there is to do, as long as the scheduled action has time."""
+        """Do all there is to do, as long as the scheduled action has time.
+
+        One unit that fails keeps no other from its work; what is raised is raised in the end.
+        """
         cron = self.env["ir.cron"]
         until = time.monotonic() + self._work_round
-        units = self._find_work()
-        for number, unit in enumerate(units, 1):
-            others = len(units) - number
-            cron._commit_progress(remaining=unit._count_remaining() + others)
-            for done, remaining in unit._iterate_work():
-                if remaining and not done:
-                    # Others are at what is left, and go on with it.
-                    cron._commit_progress(remaining=remaining + others)
-                    break
-                left = cron._report_batch(done, remaining=remaining + others, until=until)
-                if not left and remaining + others:
-                    return
+        # What is left of units before to others that are at it, and how many units come after.
+        left_over, failure, units = 0, None, self._find_work()
+        for others, unit in zip(reversed(range(len(units))), units, strict=True):
+            try:
+                cron._commit_progress(remaining=unit._count_remaining() + others + left_over)
+                for done, remaining in unit._iterate_work():
+                    if remaining and done is None:
+                        left_over += remaining
+                        cron._commit_progress(remaining=others + left_over)
+                        break
+                    more = remaining + others
+                    left = cron._report_batch(done or 0, remaining=more, until=until)
+                    if not left and more:
+                        return
+            except Exception as error:
+                self.env.cr.rollback()
+                _logger.exception("Work on %s has failed", unit)
+                failure = failure or error
+        if failure:
+            raise failure

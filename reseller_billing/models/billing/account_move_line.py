@@ -21,7 +21,13 @@ CHARGE_OWNED = {
 # What billing alone writes.
 OF_BILLING = {"reverses_charge_id", "charge_amount", "charge_date_from", "charge_date_to"}
 # Whose an item of the ledger is, and of what: copies keep it, so that what reverses it has it too.
-WHOSE = {"reseller_client_id", "reseller_feature_id", "reseller_level_id", "reseller_settles"}
+WHOSE = {
+    "reseller_client_id",
+    "reseller_feature_id",
+    "reseller_level_id",
+    "reseller_settles",
+    "reseller_taxed_later",
+}
 
 # What would take the cost of a package from the account that owes it.
 PACKAGE_OWNED = {"account_id"}
@@ -73,6 +79,11 @@ class AccountMoveLine(models.Model):
         readonly=True,
         help="What lowers an invoice that a wallet pays: the share of a bonus, which nobody has paid for, "
         "or money whose tax was due when it was paid in.",
+    )
+    reseller_taxed_later = fields.Boolean(
+        string="Taxed at Use",
+        readonly=True,
+        help="What is sold ahead, or refunded, without a tax: what is used of it is taxed.",
     )
     charge_amount = fields.Monetary(
         string="As Priced",
@@ -237,7 +248,7 @@ class AccountMoveLine(models.Model):
         return self.charge_id._get_records_action(name=self.env._("Why This Price?"))
 
     def _tops_up(self):
-        """Whether this line sells money for the wallet."""
+        """Whether this line sells what no wallet pays: money for the wallet."""
         self.ensure_one()
         return self.charge_id.grants == "money"
 

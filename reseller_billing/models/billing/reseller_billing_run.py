@@ -301,7 +301,8 @@ class ResellerBillingRun(models.Model):
     def _iterate_work(self):
         """Override of the mixin: accounts, or previews, batch by batch until somebody stops the run."""
         while self.state in WORKING:
-            yield retrying(partial(self._do_batch, self._get_batch_size()), self.env)
+            done, remaining = retrying(partial(self._do_batch, self._get_batch_size()), self.env)
+            yield done or None, remaining
 
     @api.model
     def _get_batch_size(self):

@@ -13,19 +13,17 @@ class ResellerTaxSummary(models.Model):
     # What has to reach the database before this is read.
     _depends = {
         "account.move": ["commercial_partner_id", "date", "move_type"],
-        "reseller.charge": ["grant_vat_mode", "manual_charge_id"],
-        "reseller.manual.charge": ["refund_lot_id"],
         "reseller.prepaid.entry": ["kind", "lot_id", "move_id"],
         "reseller.prepaid.lot": ["vat_mode"],
         "account.move.line": [
             "account_id",
             "balance",
-            "charge_id",
             "display_type",
             "date",
             "parent_state",
             "partner_id",
             "reseller_client_id",
+            "reseller_taxed_later",
             "tax_ids",
             "tax_line_id",
         ],
@@ -90,15 +88,9 @@ class ResellerTaxSummary(models.Model):
                                WHERE rel.account_move_line_id = line.id)
                           -- What is paid ahead and taxed at its use is no sale.
                           AND line.account_id IS DISTINCT FROM company.reseller_deposit_account_id
+                          AND line.reseller_taxed_later IS NOT TRUE
                           AND NOT (line.account_id = company.reseller_prepaid_account_id
-                                   AND (move.move_type = 'entry' OR EXISTS (
-                                       SELECT FROM reseller_charge sold
-                                         LEFT JOIN reseller_manual_charge item
-                                                ON item.id = sold.manual_charge_id
-                                         LEFT JOIN reseller_prepaid_lot lot
-                                                ON lot.id = item.refund_lot_id
-                                        WHERE sold.id = line.charge_id
-                                          AND COALESCE(lot.vat_mode, sold.grant_vat_mode) = 'use')))
+                                   AND move.move_type = 'entry')
                        ) AS used
                  WHERE line.display_type IN ('product', 'epd', 'rounding')
                  UNION ALL
@@ -114,12 +106,12 @@ class ResellerTaxSummary(models.Model):
               JOIN res_company company ON company.id = move.company_id
               JOIN reseller_client client ON client.id = ours.client_id
              WHERE move.move_type IN ('out_invoice', 'out_refund')
-                -- Of packages that are taxed at use, the entries of their use.
+                -- Of packages that are taxed at use, the entries of their use, and what reverses these.
                 OR EXISTS (
                    SELECT FROM reseller_prepaid_entry entry
                      JOIN reseller_prepaid_lot lot ON lot.id = entry.lot_id
-                    WHERE entry.move_id = part.move_id AND entry.kind IN ('draw', 'return')
-                      AND lot.vat_mode = 'use')
+                    WHERE entry.move_id IN (part.move_id, move.reversed_entry_id)
+                      AND entry.kind = 'draw' AND lot.vat_mode = 'use')
              GROUP BY part.move_id, part.tax_id, move.company_id, client.reseller_id,
                       ours.client_id, partner.id, move.date, company.currency_id
             """

@@ -33,8 +33,8 @@ class ResellerClientCollecting(models.AbstractModel):
     def _iterate_work(self):
         """Override of the mixin: charge by charge."""
         for transaction in self.env["payment.transaction"]._find_claimed():
-            transaction._send_claimed()  # claimed by hand, or left by a run that was stopped
-            yield 1, 1
+            sent = transaction._send_claimed()  # claimed by hand, or left by a run that was stopped
+            yield int(sent), 1
         failed = set()
         while wanted := [
             (client, invoices[0])
@@ -42,7 +42,8 @@ class ResellerClientCollecting(models.AbstractModel):
             if client.id not in failed
         ]:
             for number, (client, invoice) in enumerate(wanted, 1):
-                if not client._collect(invoice):
+                sent = client._collect(invoice)
+                if not sent:
                     failed.add(client.id)
-                yield 1, len(wanted) - number + 1
+                yield int(sent), len(wanted) - number + 1
         yield 0, 0

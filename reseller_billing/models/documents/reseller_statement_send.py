@@ -277,4 +277,4 @@ class ResellerStatementSending(models.AbstractModel):
         """Override of the mixin: some statements a transaction; what another one sends is left to it."""
         while self._count_remaining():
             done = retrying(self.env["reseller.statement"]._send_batch, self.env)
-            yield done, self._count_remaining()
+            yield done or None, self._count_remaining()

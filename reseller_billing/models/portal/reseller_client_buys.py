@@ -37,10 +37,12 @@ class ResellerClient(models.Model):
         )
 
     def _get_package_total(self, product):
-        """Return what a package costs this client with taxes, a Decimal in its bills' currency."""
+        """Return what a package costs this client with the taxes of its sale, a Decimal in its bills' currency."""
         self.ensure_one()
         price = rating.exact_of(self.currency_id.round(self._get_package_price(product)))
-        return self._with_taxes(product, price)
+        return (
+            price if product._is_taxed_later(self.company_id) else self._with_taxes(product, price)
+        )
 
     def _get_package_price(self, product):
         """Return what a package costs this client, as priced, in the currency of its bills."""

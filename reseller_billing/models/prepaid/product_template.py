@@ -117,6 +117,12 @@ class ProductTemplate(models.Model):
 class ProductProduct(models.Model):
     _inherit = "product.product"
 
+    def _is_taxed_later(self, company):
+        """Whether this is sold ahead, and taxed when it is used."""
+        self.ensure_one()
+        grants = self.reseller_grants
+        return bool(grants) and self.product_tmpl_id._get_vat_mode(company, grants) == "use"
+
     def _prepare_reseller_grant(self, currency, company, date):
         """Return what one of this product gives to who buys it, as values of a charge; None: nothing.
 

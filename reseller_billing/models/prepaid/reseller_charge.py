@@ -146,12 +146,17 @@ class ResellerCharge(models.Model):
         if refunded:
             sold = refunded.charge_id.move_line_ids[:1]
             taxes = [fields.Command.set(sold.tax_ids.ids)]
-            return {**vals, "account_id": sold.account_id.id, "tax_ids": taxes}
+            return {
+                **vals,
+                "account_id": sold.account_id.id,
+                "tax_ids": taxes,
+                "reseller_taxed_later": sold.reseller_taxed_later,
+            }
         if self.kind != "package":
             return vals
         vals["account_id"] = self._get_liability_account().id
         if not self._takes_taxes():
-            vals["tax_ids"] = [fields.Command.clear()]  # taxed at use
+            vals |= {"tax_ids": [fields.Command.clear()], "reseller_taxed_later": True}
         return vals
 
     def _takes_taxes(self):

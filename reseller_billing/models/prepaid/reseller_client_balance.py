@@ -179,14 +179,18 @@ class ResellerClient(models.Model):
         return found
 
     def _find_waiting_charges(self):
-        """Return the charges by hand that wait for a bill of today, without what tops wallets up."""
+        """Return the charges by hand that wait for a bill of today, without what no wallet pays."""
         items_sudo = self.env["reseller.manual.charge"].sudo()  # part of the account's balance
         waiting = items_sudo.search(
             [("client_id", "in", self.ids), ("state", "=", "waiting")], order="id"
         )
         return waiting.filtered(
             lambda item: (
-                item.date <= item.client_id._today() and item.product_id.reseller_grants != "money"
+                item.date <= item.client_id._today()
+                and item.product_id.reseller_grants != "money"
+                and not (
+                    item.product_id and item.product_id._is_taxed_later(item.client_id.company_id)
+                )
             )
         )
 

@@ -234,6 +234,47 @@ class ResellerPrepaidLot(models.Model):
             return self.charge_id.statement_id.invoice_id.fiscal_position_id
         return current
 
+    def _find_drawn_taxes(self, day, level):
+        """Return the taxes with which a bill has drawn units for a day and level; None where none has.
+
+        :param level: id
+        """
+        self.ensure_one()
+        entry = self.env["reseller.prepaid.entry"].search(
+            [
+                ("lot_id", "=", self.id),
+                ("kind", "=", "draw"),
+                ("usage_date", "=", day),
+                ("level_id", "=", level),
+                ("quantity", "<", 0),
+                ("move_id.reversal_move_ids", "=", False),
+            ],
+            limit=1,
+        )
+        lines = entry.move_id.line_ids.filtered(
+            lambda line: (
+                line.tax_ids and line.reseller_feature_id == self.feature_id and line.credit > 0
+            )
+        )
+        return lines.tax_ids if entry and len(lines) == 1 else None
+
+    def _check_taxes_of_use(self, taxes):
+        """Refuse taxes that cannot be in what was paid for units, or would be booked as what is owed.
+
+        :raise UserError: see above
+        """
+        self.charge_id._check_taxes_of_liability(taxes)
+        for tax in taxes.flatten_taxes_hierarchy():
+            if tax.amount_type in ("fixed", "code"):
+                raise UserError(
+                    self.env._(
+                        "The tax %(tax)s is no percentage, so that it is not known how much of it is in what "
+                        "was paid for %(lot)s: sell it taxed at receipt.",
+                        tax=tax.display_name,
+                        lot=self.display_name,
+                    )
+                )
+
     def _get_taxes_of_use(self, position, day):
         """Return the taxes in the price of what is used of this lot on a day; none where its sale was taxed.
 
@@ -277,7 +318,7 @@ class ResellerPrepaidLot(models.Model):
             currency_id=self.currency_id,
             price_unit=abs(float(cost)),
             quantity=1.0,
-            rate=float(cost / balance) if balance else 1.0,
+            rate=float(cost / balance) if balance else 0.0,  # as Odoo has it for nothing
             special_mode="total_included",
             # What gives back more than it takes is a refund.
             is_refund=cost < 0,

@@ -210,8 +210,10 @@ class ResellerStatement(models.Model):
                 lot.feature_id._get_product(lot.company_id).product_tmpl_id._check_has_sales_tax(
                     lot.company_id
                 )
-                taxes = lot._get_taxes_of_use(place, used_on)
-                lot.charge_id._check_taxes_of_liability(taxes)
+                # What is given back has the taxes with which it was drawn.
+                drawn = lot._find_drawn_taxes(used_on, level) if units < 0 else None
+                taxes = lot._get_taxes_of_use(place, used_on) if drawn is None else drawn
+                lot._check_taxes_of_use(taxes)
             sums = booked[lot, place, taxes]
             sums[0] += cost
             sums[1] += balance

@@ -33,7 +33,8 @@ class ResellerUsageImport(models.Model):
     @api.model
     def _find_work(self):
         """Override of the mixin: files that are taken in."""
-        return list(self.search([("state", "=", "running")], order="id"))
+        uploads = self.search([("state", "=", "running")], order="id")
+        return [upload.with_company(upload.company_id) for upload in uploads]
 
     def _count_remaining(self):
         """Override of the mixin: rows, of those that the file had when it began."""
@@ -48,12 +49,12 @@ class ResellerUsageImport(models.Model):
         try:
             if self.replaces:
                 done = self._work(self._take_whole)
-                yield self.row_count * done, self._count_remaining() * (not done)
+                yield self.row_count if done else None, 0 if done else self._count_remaining()
                 return
             after = self.last_row
             for batch in split_every(BATCH, self._read_events(after), list):
                 done = self._work(partial(self._take, batch, after))
-                yield len(batch) * done, self._count_remaining()
+                yield len(batch) if done else None, self._count_remaining()
                 if not done:
                     return
                 after = batch[-1][0]

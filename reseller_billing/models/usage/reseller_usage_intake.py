@@ -57,7 +57,8 @@ class ResellerUsageLine(models.Model):
     def _copy_rows(self, table, columns, rows):
         """Copy rows into a table."""
         stream = io.StringIO()
-        csv.writer(stream, lineterminator="\n").writerows(rows)
+        # With the line ends of CSV itself, it quotes what has either of their characters in it.
+        csv.writer(stream).writerows(rows)
         stream.seek(0)
         self.env.cr.copy_expert(
             SQL(
@@ -168,10 +169,14 @@ class PlainReader:
             number, source, ref, time = event["id"], event["source"], event["client"], event["time"]
             feature, quantity = self.features[event["feature"]], event["quantity"]
             is_source, account = source in self.sources, self.accounts.get(ref, False)
-            minute = time[:16]
         except (KeyError, TypeError):  # nor what has no place in a dict
             return None
-        if event.get("corrects") or event.get("level") or event.get("properties") is not None:
+        if (
+            type(time) is not str
+            or event.get("corrects")
+            or event.get("level")
+            or event.get("properties") is not None
+        ):
             return None
         if not is_source:
             if not _is_plain_key(source):
@@ -183,7 +188,7 @@ class PlainReader:
             account and _is_plain_key(number) and len(time) == 20 and time[16] + time[19] == ":Z"
         ):
             return None
-        place = account[1], minute
+        place = account[1], time[:16]
         day = self.days[place] if place in self.days else self._find_day(place)
         place = account[0], day
         if not (self.served[place] if place in self.served else self._find_served(account, day)):

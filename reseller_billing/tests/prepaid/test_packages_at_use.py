@@ -279,6 +279,60 @@ class TestPackagesAtUse(PrepaidCommon):
         self._run("2024-02-01")
         self.assertBalances(packages=-77.35, income=-35, vat=-6.65)
 
+    def test_no_wallet_pays_what_has_no_tax_yet(self):
+        self.company.reseller_bonus_mode = "price"
+        with freeze_time("2024-01-02 12:00:00"):
+            self.client_a._give_to_wallet(200, "Sorry", "sorry")
+        lot = self._sell("2024-01-03", self.package, owed=True)
+        invoice = lot.charge_id.statement_id.invoice_id
+        self.assertEqual((invoice.amount_total, invoice.amount_residual, lot.cost), (119, 119, 119))
+        self.assertEqual(self.client_a.wallet_lot_ids.left, 200)
+        # In the portal it costs what its invoice says.
+        self.assertEqual(self.client_a._get_package_total(self.package), 119)
+
+    def test_a_sale_that_is_void_is_in_no_report_of_taxes(self):
+        lot = self._sell("2024-01-02", self.package)
+        with freeze_time("2024-01-05 12:00:00"):
+            lot.charge_id.statement_id._void_by_credit_note(date(2024, 1, 5))
+        self.assertEqual(self._summary(), [])
+        # Nor is one that is replaced.
+        invoice = self._sell("2024-01-06", self.package).charge_id.statement_id.invoice_id
+        with freeze_time("2024-01-07 12:00:00"):
+            self.env["account.move.reversal"].create(
+                {"move_ids": invoice.ids, "journal_id": invoice.journal_id.id}
+            ).modify_moves()
+        self.assertEqual(self._summary(), [])
+
+    def test_what_had_expired_with_a_void_bill_is_in_no_report_of_taxes(self):
+        self.package.reseller_valid_count = 1
+        self._sell("2024-01-02", self.package)
+        self._run("2024-02-01")
+        self._run("2024-03-01")
+        self.assertBalances(packages=0, breakage=-119)
+        with freeze_time("2024-03-05 12:00:00"):
+            self._statement(self.client_a, "2024-03-01").action_void()
+        self.assertBalances(packages=-119, breakage=0)
+        self.assertEqual(self._summary(), [])
+
+    def test_what_is_given_back_has_the_tax_that_it_was_booked_with(self):
+        self._sell("2024-01-02", self.package)
+        self._use("2024-01-10", 10)
+        self._bill_use("2024-01-11", 25, "2024-02-01")
+        self.product.taxes_id = self._create_owed_tax(7, self.vat)
+        line = self.env["reseller.usage.line"].search(
+            [("client_id", "=", self.client_a.id), ("quantity", "=", 10)]
+        )
+        line.action_void()
+        self._run("2024-03-01")
+        self.assertBalances(packages=-89.25, income=-25, vat=-4.75)
+
+    def test_a_tax_that_is_no_percentage_is_refused(self):
+        self.product.taxes_id = self._create_owed_tax(0.1, self.vat, amount_type="fixed")
+        self._sell("2024-01-02", self.package)
+        self._use("2024-01-20", 35)
+        run = self._run("2024-02-01")
+        self.assertIn("is no percentage", run.line_ids.filtered("reason").reason)
+
     def test_refills_are_taxed_as_what_they_are_sold_as(self):
         self.product.product_tmpl_id.reseller_vat_mode = "use"
         self.client_a.write({"refill_by": "invoice"})

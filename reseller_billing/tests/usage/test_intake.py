@@ -11,7 +11,7 @@ class TestIntake(ResellerBillingCommon):
     """Events that are read in one pass say what they say, and are stored as others are."""
 
     VALUES = {
-        "id": ["a", "", "x" * 256, "é", "a\0", 7, None, ["a"]],
+        "id": ["a", "", "x" * 256, "é", "a\0", "a\rb", 7, None, ["a"]],
         "source": ["s", "", "s\0", None, {}],
         "client": ["A", "moved", "closed", "billed", "later", "unknown", None, ["A"]],
         "feature": ["unit", "other", "unknown", None, []],
@@ -49,6 +49,8 @@ class TestIntake(ResellerBillingCommon):
             "2999-01-20T12:00:00Z",
             20240120,
             None,
+            [*"2024-01-20T12:00", ":", "0", "0", "Z"],
+            [*"2024-01-20T12:00", ":", 0, 0, 0],
         ],
         "level": [None, None, None, "", "hd"],
         "corrects": [None, None, None, "", "b"],
@@ -141,6 +143,17 @@ class TestIntake(ResellerBillingCommon):
         outcome = lines.ingest([*more, more[-1]])
         self.assertEqual((outcome["accepted"], outcome["duplicates"]), (5, 4))
         self.assertFalse(outcome["rejected"])
+
+    def test_one_broken_event_is_refused_alone(self):
+        good = [
+            self._event("2024-01-10", 1, id=number)
+            for number in ("a\rb", "\r", "a\nb", 'a"b', "a,b", "\\.", "\\N")
+        ]
+        bad = self._event("2024-01-10", 1, time=[*"2024-01-10T12:00", ":", "0", "0", "Z"])
+        outcome = self.env["reseller.usage.line"].ingest([*good, bad])
+        self.assertEqual((outcome["accepted"], len(outcome["rejected"])), (len(good), 1))
+        lines = self.env["reseller.usage.line"].search([("client_id", "=", self.client_a.id)])
+        self.assertEqual(set(lines.mapped("external_id")), {event["id"] for event in good})
 
     def test_a_rejection_is_closed_by_what_comes_in_at_once(self):
         lines = self.env["reseller.usage.line"]
