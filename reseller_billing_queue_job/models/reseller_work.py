@@ -65,7 +65,7 @@ class ResellerWorkMixin(models.AbstractModel):
             description=self.env._(
                 "%(name)s: %(unit)s, place %(place)s",
                 name=cron_sudo.name,
-                unit=(self if self.id else self.env.company).sudo().display_name,
+                unit=(self if self.id else self.env.company).sudo().display_name,  # as above
                 place=place + 1,
             ),
             identity_key=self._get_place_key(place),

@@ -33,9 +33,8 @@ class ResellerWorkMixin(models.AbstractModel):
 
         :param at: a UTC datetime or a list of them; at once if None
         """
-        self.env.ref(self._work_cron).sudo()._trigger(
-            at
-        )  # whoever may have work done may wake it up
+        cron_sudo = self.env.ref(self._work_cron).sudo()  # whoever has work done may wake it up
+        cron_sudo._trigger(at)
 
     @api.model
     def _find_work(self):
