@@ -235,6 +235,7 @@ def test_a_database_of_a_release_is_as_it_was(databases, release, tmp_path):
         "reseller.price.part.mixin",
         "reseller.report.mixin",
         "reseller.usage.mapping.mixin",
+        "reseller.work.mixin",
     }
     sold = "SELECT count(*) FROM reseller_charge WHERE kind = 'package' AND grant_units = 50"
     assert psql(sold, name) == "1"

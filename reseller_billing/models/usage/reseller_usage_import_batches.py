@@ -48,7 +48,7 @@ class ResellerUsageImport(models.Model):
         self.ensure_one()
         try:
             if self.replaces:
-                done = self._work(self._take_whole)
+                done = self._work(self._take_replacing)
                 yield self.row_count if done else None, 0 if done else self._count_remaining()
                 return
             after = self.last_row
@@ -81,15 +81,26 @@ class ResellerUsageImport(models.Model):
         self.env.cr.commit()  # pylint: disable=invalid-commit  # what has read the file, or counted
         return retrying(work, self.env)
 
-    def _hold(self, after=None):
+    def _wait_for_replacing(self):
+        """Wait for the company's other files that replace."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                "SELECT FROM reseller_usage_import WHERE company_id = %s AND replaces "
+                "ORDER BY id FOR UPDATE",
+                self.company_id.id,
+            )
+        )
+
+    def _hold(self, after):
         """Have this file for this transaction; return whether it is not another one's, and where it was.
 
-        :param after: the row after which the next batch begins; None: any
+        :param after: the row after which the next batch begins
         """
         if not self.try_lock_for_update(allow_referencing=True):
             return False
         self.invalidate_recordset(["state", *COUNTS, "reasons", "last_row"])
-        return self.state == "running" and after in (None, self.last_row)
+        return self.state == "running" and self.last_row == after
 
     def _create_missing(self):
         """Make what the rows name and Odoo lacks, where that is asked for.
@@ -151,14 +162,7 @@ class ResellerUsageImport(models.Model):
 
         Files that replace are taken in one after the other: each voids what it finds at its beginning.
         """
-        self.env.flush_all()
-        self.env.cr.execute(
-            SQL(
-                "SELECT FROM reseller_usage_import WHERE company_id = %s AND replaces "
-                "ORDER BY id FOR UPDATE",
-                self.company_id.id,
-            )
-        )
+        self._wait_for_replacing()
         sources = {
             event.get("source")
             for _number, _key, event in self._read_events()
@@ -181,14 +185,18 @@ class ResellerUsageImport(models.Model):
         return self.env["reseller.usage.line"]._open_scope(self.company_id, condition)
 
     def _take_whole(self):
-        """Take the whole file in, with what it replaces, in one transaction, without commit; return whether
-        it was there to be taken.
-        """
-        if not self._hold():
-            return False
+        """Take the whole file in, with what it replaces, in one transaction, without commit."""
         vals = self._take_all()
         vals["notice"] = "\n".join(filter(None, (self.notice, vals["notice"])))
         self.write({**vals, "state": "done"})
+
+    def _take_replacing(self):
+        """Take a file that replaces in, see _take_whole; return whether it was there to be taken."""
+        self._wait_for_replacing()
+        self.invalidate_recordset(["state"])
+        if self.state != "running":
+            return False
+        self._take_whole()
         return True
 
     def _take(self, batch, after):
