@@ -215,7 +215,7 @@ class ResellerQueue(models.AbstractModel):
                 (
                     "warning",
                     self.env._(
-                        "On %s no job had arrived for ten minutes, and a scheduled action did the work.",
+                        "On %s no job had arrived for ten minutes, or they had failed, and a scheduled action did the work.",
                         moment,
                     ),
                 )

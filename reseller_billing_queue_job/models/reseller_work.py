@@ -125,12 +125,15 @@ class ResellerWorkMixin(models.AbstractModel):
         """Say that no job has arrived for this unit, so that the scheduled action works instead."""
         minutes = PATIENCE // timedelta(minutes=1)
         _logger.warning(
-            "No job of %s has arrived for %s minutes: the scheduled action works", self, minutes
+            "No job of %s was done for %s minutes, or all have failed: the scheduled action works",
+            self,
+            minutes,
         )
         if not self._abstract and hasattr(self, "message_post"):
             self.message_post(
                 body=self.env._(
-                    "No job of the queue has arrived for %s minutes: the scheduled action goes on instead. "
+                    "No job of the queue has arrived for %s minutes, or they have failed: the scheduled action "
+                    "goes on instead. "
                     "What is wrong with the queue is in the settings.",
                     minutes,
                 )

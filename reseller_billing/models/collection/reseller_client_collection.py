@@ -225,7 +225,7 @@ class ResellerClient(models.Model):
     def _trigger_collection(self):
         """Have the saved payment methods of these clients' companies charged with what is due."""
         collecting = self.env["reseller.client.collecting"]
-        for company in self.company_id.sudo(False):
+        for company in self.company_id:
             collecting.with_company(company)._trigger()
 
     @api.model

@@ -205,13 +205,16 @@ class ResellerPrepaidLot(models.Model):
                 # What was given before it was invoiced costs what it will be invoiced at.
                 units = held[lot.id].units
                 held[lot.id] = Held(units, *lot._get_cost_of(units))
-        taken = defaultdict(lambda: [Decimal(0), Decimal(0)])
+        taken, drawn = (
+            defaultdict(lambda: [Decimal(0), Decimal(0)]),
+            lots._load_drawn_taxes(draws, as_of),
+        )
         for client, of_client in draws.items():
             current = self.env["account.fiscal.position"].browse(positions.get(client) or [])
             for draw in of_client:
                 lot = lots.browse(draw.lot)
                 position = lot._get_position(current)
-                sums = taken[lot, position, lot._get_taxes_of_use(position, draw.day)]
+                sums = taken[lot, position, lot._get_taxes_of_draw(position, draw, drawn)]
                 for number, value in enumerate(lot._take_units(held, draw.quantity)):
                     sums[number] += value
         found = defaultdict(lambda: [Decimal(0), Decimal(0)])
@@ -234,29 +237,63 @@ class ResellerPrepaidLot(models.Model):
             return self.charge_id.statement_id.invoice_id.fiscal_position_id
         return current
 
-    def _find_drawn_taxes(self, day, level):
-        """Return the taxes with which a bill has drawn units for a day and level; None where none has.
+    def _load_drawn_taxes(self, draws, as_of=None):
+        """Return {(lot id, day, level id or None): taxes} with which bills have drawn what draws give back of
+        these lots; where one bill drew with several, that is not told.
 
-        :param level: id
+        :param draws: {client id: [rating.Draw]}
+        :param as_of: see _load_exact
         """
-        self.ensure_one()
-        entry = self.env["reseller.prepaid.entry"].search(
+        back = {
+            (draw.lot, draw.day, draw.level)
+            for of_client in draws.values()
+            for draw in of_client
+            if draw.quantity < 0
+        }
+        numbers = {number for number, _day, _level in back}
+        lots = self.filtered(lambda lot: lot.id in numbers and not lot._was_taxed())
+        if not lots:
+            return {}
+        until = as_of or date.max
+        entries = self.env["reseller.prepaid.entry"].search(
             [
-                ("lot_id", "=", self.id),
+                ("lot_id", "in", lots.ids),
                 ("kind", "=", "draw"),
-                ("usage_date", "=", day),
-                ("level_id", "=", level),
                 ("quantity", "<", 0),
-                ("move_id.reversal_move_ids", "=", False),
+                ("usage_date", "in", [day for _number, day, _level in back]),
+                ("date", "<=", until),
             ],
-            limit=1,
+            order="id",
         )
-        lines = entry.move_id.line_ids.filtered(
-            lambda line: (
-                line.tax_ids and line.reseller_feature_id == self.feature_id and line.credit > 0
-            )
-        )
-        return lines.tax_ids if entry and len(lines) == 1 else None
+        found = {}
+        for entry in entries:
+            key = entry.lot_id.id, entry.usage_date, entry.level_id.id or None
+            move = entry.move_id
+            if key in back and not move.reversal_move_ids.filtered(lambda one: one.date <= until):
+                # Income alone has a product.
+                income = move.line_ids.filtered(
+                    lambda line, lot=entry.lot_id: (
+                        line.product_id
+                        and line.reseller_feature_id == lot.feature_id
+                        and line.credit > 0
+                    )
+                )
+                several = {line.tax_ids for line in income}
+                if len(several) == 1:
+                    [found[key]] = several
+        return found
+
+    def _get_taxes_of_draw(self, position, draw, drawn):
+        """Return the taxes in the price of what a draw takes, or gives back: then those it was drawn with.
+
+        :param position: see _get_position
+        :param rating.Draw draw: of this lot
+        :param drawn: see _load_drawn_taxes
+        """
+        key = self.id, draw.day, draw.level
+        if draw.quantity < 0 and key in drawn:
+            return drawn[key]
+        return self._get_taxes_of_use(position, draw.day)
 
     def _check_taxes_of_use(self, taxes):
         """Refuse taxes that cannot be in what was paid for units, or would be booked as what is owed.

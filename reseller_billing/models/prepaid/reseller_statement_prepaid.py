@@ -89,7 +89,7 @@ class ResellerStatement(models.Model):
         if not lots:
             return
         held = lots._load_exact()
-        positions = self._get_use_positions(lots)
+        positions, drawn_taxes = self._get_use_positions(lots), lots._load_drawn_taxes(draws)
         rows, wanted = [], []
         for statement in self.filtered(lambda statement: statement.client_id in holders):
             lots = holders[statement.client_id]
@@ -97,8 +97,7 @@ class ResellerStatement(models.Model):
             # What is taxed now has an entry of its own: the tax report's.
             taken = defaultdict(list)
             for draw in drawn:
-                mode = lots.browse(draw.lot).vat_mode
-                taken["draw", mode].append((draw.lot, draw.day, draw.level, draw.quantity))
+                taken["draw", lots.browse(draw.lot).vat_mode].append(draw)
             moved = defaultdict(Decimal)
             for draw in drawn:
                 moved[draw.lot] += draw.quantity
@@ -111,10 +110,10 @@ class ResellerStatement(models.Model):
                 # A bill by hand covers no days: use that lots pay for may not be billed yet.
                 ended = lot.date_until and lot.date_until <= until and statement.kind != "manual"
                 if rest and ended:
-                    taken["expire", None].append((lot.id, None, None, rest))
+                    taken["expire", None].append(rating.Draw(lot.id, None, None, rest))
             for (kind, _mode), found in taken.items():
                 made, lines = statement._prepare_unit_entries(
-                    kind, found, held, booked_on, positions.get(statement)
+                    kind, found, held, booked_on, (positions.get(statement), drawn_taxes)
                 )
                 rows.append((made, len(wanted) if lines else None))
                 if lines:
@@ -125,6 +124,9 @@ class ResellerStatement(models.Model):
         }:
             self._check_prepaid_unlocked(booked_on, has_tax)
         moves = self.env["account.move"].with_company(self.company_id).create(wanted)
+        for move in moves.with_context(validate_analytic=True):
+            # What is owed needs no plan, what is earned does.
+            move.line_ids.filtered("product_id")._validate_analytic_distribution()
         moves.action_post()
         self.env["reseller.prepaid.entry"]._insert(
             [
@@ -191,39 +193,38 @@ class ResellerStatement(models.Model):
                 )
             )
 
-    def _prepare_unit_entries(self, kind, taken, held, day, position):
+    def _prepare_unit_entries(self, kind, taken, held, day, terms):
         """Return (entry values, [(lot, items)]) of what is taken out of lots.
 
-        :param taken: (lot id, day of use, level id, units)
+        :param taken: rating.Draw of each, without a day where it expires
         :param held: {lot id: reseller_prepaid_lot.Held}, which is moved on
-        :param position: of the bill, see _get_use_positions
+        :param terms: (fiscal position of the bill, see _get_use_positions; what _load_drawn_taxes returns)
         :return: entry values, and what their journal entry has, see _prepare_unit_move
         """
         self.ensure_one()
         lots = self.env["reseller.prepaid.lot"].sudo()  # as in _find_unit_lots
         rows, booked = [], defaultdict(lambda: [Decimal(0), Decimal(0), None])
-        for number, used_on, level, units in taken:
-            lot = lots.browse(number)
-            cost, balance = lot._take_units(held, units)
+        position, drawn = terms
+        for draw in taken:
+            lot = lots.browse(draw.lot)
+            cost, balance = lot._take_units(held, draw.quantity)
             place, taxes = lot._get_position(position), self.env["account.tax"]
             if kind == "draw" and not lot._was_taxed() and lot.cost:
                 lot.feature_id._get_product(lot.company_id).product_tmpl_id._check_has_sales_tax(
                     lot.company_id
                 )
-                # What is given back has the taxes with which it was drawn.
-                drawn = lot._find_drawn_taxes(used_on, level) if units < 0 else None
-                taxes = lot._get_taxes_of_use(place, used_on) if drawn is None else drawn
+                taxes = lot._get_taxes_of_draw(place, draw, drawn)
                 lot._check_taxes_of_use(taxes)
             sums = booked[lot, place, taxes]
             sums[0] += cost
             sums[1] += balance
             sums[2] = {
-                "lot_id": number,
+                "lot_id": lot.id,
                 "kind": kind,
                 "date": day,
-                "usage_date": used_on,
-                "level_id": level,
-                "quantity": -units,
+                "usage_date": draw.day,
+                "level_id": draw.level,
+                "quantity": -draw.quantity,
                 "cost": -cost,
                 "balance": -balance,
                 "tax": Decimal(0),

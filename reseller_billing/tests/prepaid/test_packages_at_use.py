@@ -3,10 +3,10 @@ from datetime import date
 from freezegun import freeze_time
 from odoo import Command
 
-from ..common import PrepaidCommon
+from .common_packages import PackagesCommon
 
 
-class TestPackagesAtUse(PrepaidCommon):
+class TestPackagesAtUse(PackagesCommon):
     """Packages that are taxed with what is used of them: the tax is in what was paid."""
 
     def setUp(self):
@@ -185,18 +185,12 @@ class TestPackagesAtUse(PrepaidCommon):
         self.package = self._create_package(
             "Euros", reseller_units=100, list_price=50, reseller_vat_mode="use"
         )
-        euro = self.setup_other_currency("EUR", rates=[("2024-01-01", 2), ("2024-02-01", 4)])
-        reseller = self._create_reseller("R2", currency_id=euro.id)
-        self.client_a = self._create_client("B", reseller_id=reseller.id)
-        self._create_rule(unit_price=1, currency_id=euro.id)
-        lot = self._sell("2024-01-05")
-        self._use("2024-01-20", 35, client="B")
-        self._run("2024-02-01")
+        lot = self._sell_in_euros()
         self.assertLot(lot, 65, 32.5)
         self.assertBalances(packages=-16.25, income=-7.35, vat=-1.4)
         entry = lot.entry_ids.filtered(lambda one: one.kind == "draw").move_id
         due = entry.line_ids.filtered("tax_line_id")
-        self.assertEqual((due.currency_id, due.amount_currency), (euro, -2.79))
+        self.assertEqual((due.currency_id.name, due.amount_currency), ("EUR", -2.79))
 
     def test_included_taxes_and_customers_abroad(self):
         included = self._create_owed_tax(19, self.vat, price_include_override="tax_included")
@@ -325,6 +319,48 @@ class TestPackagesAtUse(PrepaidCommon):
         line.action_void()
         self._run("2024-03-01")
         self.assertBalances(packages=-89.25, income=-25, vat=-4.75)
+
+    def test_what_was_drawn_without_a_tax_is_given_back_without(self):
+        position = self.env["account.fiscal.position"].create({"name": "Abroad"})
+        none = self._create_owed_tax(0, self.vat)
+        none.write(
+            {
+                "fiscal_position_ids": [Command.set(position.ids)],
+                "original_tax_ids": [Command.set(self.tax.ids)],
+            }
+        )
+        self.client_a.partner_id.property_account_position_id = position
+        self._sell("2024-01-02", self.package)
+        self._use("2024-01-10", 10)
+        self._bill_use("2024-01-11", 25, "2024-02-01")
+        self.assertBalances(packages=-77.35, income=-41.65, vat=0)
+        self.client_a.partner_id.property_account_position_id = False
+        self.env["reseller.usage.line"].search(
+            [("client_id", "=", self.client_a.id), ("quantity", "=", 10)]
+        ).action_void()
+        self._run("2024-03-01")
+        self.assertBalances(packages=-89.25, income=-29.75, vat=0)
+
+    def test_a_mandatory_analytic_plan_holds_for_use_of_packages(self):
+        receipt = self._create_package("At receipt", reseller_units=100, list_price=50)
+        for package in (self.package, receipt):
+            self._sell("2024-01-02", package)
+        self._use("2024-01-20", 150)
+        plan = self.env["account.analytic.plan"].create(
+            {"name": "Plan", "default_applicability": "mandatory"}
+        )
+        project = self.env["account.analytic.account"].create({"name": "P", "plan_id": plan.id})
+        run = self._run("2024-02-01")
+        self.assertIn("analytic distribution", run.line_ids.filtered("reason").reason)
+        self.assertBalances(income=0)
+        self.env["account.analytic.distribution.model"].create(
+            {"product_id": self.product.id, "analytic_distribution": {str(project.id): 100}}
+        )
+        self._run("2024-02-01")
+        earned = self.env["account.move.line"].search([("account_id", "=", self.income.id)])
+        self.assertEqual(len(earned), 2)
+        for item in earned:
+            self.assertEqual(item.analytic_distribution, {str(project.id): 100})
 
     def test_a_tax_that_is_no_percentage_is_refused(self):
         self.product.taxes_id = self._create_owed_tax(0.1, self.vat, amount_type="fixed")
