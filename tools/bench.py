@@ -14,14 +14,13 @@ import statistics
 import time
 from datetime import date, timedelta
 
-import odoo.tools
 import requests
-from bench_beside import Beside
-from bench_ground import FLAGS, JANUARY, TOOLS, attack, serve, timed
+from bench_files import Files, configure
+from bench_ground import FLAGS, JANUARY, attack, serve, timed
 from odoo import models
 
 
-class Bench(Beside):
+class Bench(Files):
     """The rows of ./dev bench."""
 
     def ingest_bulk(self, count=500_000):
@@ -475,6 +474,8 @@ ROWS = (
     "uncovered",
     "idle",
     "nodes",
+    "import_file",
+    "memory",
 )
 
 
@@ -483,16 +484,14 @@ def main():
     parser.add_argument("--database", required=True)
     parser.add_argument("names", nargs="*", choices=[[], *ROWS])
     arguments = parser.parse_args()
-    words = f"-d {arguments.database} --log-level critical --addons-path".split()
-    odoo.tools.config.parse_config([*words, f"{TOOLS.parent},{TOOLS / 'addons'}"])
+    configure(arguments.database)
     bench = Bench(arguments.database)
     for name in arguments.names or ROWS:
         ratio, goal, sign, figures = getattr(bench, name)()
         word = "ok" if (ratio >= goal if sign == ">=" else ratio <= goal) else "short"
         print(f"{name} {ratio:.2f} {sign}{goal} {word}")
         for label, figure in figures.items():
-            print(f"    {label}: {figure:,.4g}" if figure < 1000 else f"    {label}: {figure:,.0f}")
-        print(end="", flush=True)
+            print(f"    {label}: {figure:,{'.4g' if figure < 1000 else '.0f'}}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
+from typing import Any
 
 from .cycles import DAY, Interval
 from .rules import Enrolment, Membership, Rule
@@ -60,16 +61,30 @@ class Account:
 
         An open cycle is seen to its end: its allotment counts the days still to come.
         """
-        intervals = [rule.terms.interval for rule in feature.rules if rule.terms.interval]
-        return Timeline(
-            self.memberships,
-            feature.rules,
-            self.enrolments.get(feature.id, ()),
-            self.scopes,
-            max(interval.after(horizon, 1) for interval in [*self._intervals, *intervals]),
-            self.billing_start,
-            extension=self.extension,
+        enrolments = self.enrolments.get(feature.id, ())
+        scopes = tuple(
+            (rank, self.scopes[rank])
+            for rank, ids in feature.scoped.items()
+            if self.scopes.get(rank) in ids
         )
+        key = (
+            *(horizon, scopes, self.memberships),
+            *(enrolments, self.billing_start, self.extension),
+        )
+        # Accounts of the same days and prices have the same cycles.
+        found = feature.timelines.get(key)
+        if found is None:
+            intervals = [rule.terms.interval for rule in feature.rules if rule.terms.interval]
+            found = feature.timelines[key] = Timeline(
+                self.memberships,
+                feature.rules,
+                enrolments,
+                dict(scopes),
+                max(interval.after(horizon, 1) for interval in [*self._intervals, *intervals]),
+                self.billing_start,
+                extension=self.extension,
+            )
+        return found
 
     @property
     def _intervals(self) -> set[Interval]:
@@ -98,6 +113,19 @@ class Feature:
     rules: tuple[Rule, ...]
     quantity_digits: int = 6
     aggregation: str = "sum"
+
+    @cached_property
+    def timelines(self) -> dict[tuple[Any, ...], Timeline]:
+        """The timelines of accounts so far, see Account.timeline."""
+        return {}
+
+    @cached_property
+    def scoped(self) -> dict[int, frozenset[int]]:
+        """The ids of resellers and clients that have rules of their own, by rank."""
+        return {
+            rank: frozenset(rule.scope for rule in self.rules if rule.rank == rank)
+            for rank in (1, 3)
+        }
 
     @cached_property
     def has_fees(self) -> bool:

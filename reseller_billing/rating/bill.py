@@ -50,8 +50,9 @@ class FeatureBill:
         self._timeline = account.timeline(feature, self._horizon)
         self._make = ChargeMaker(feature.id, bill, self._timeline)
         late_days = list(late_days)
-        first = min([bill.since, *late_days])
-        late_days = [day for day in late_days if day < bill.since]
+        since = bill.since
+        first = min([since, *late_days])
+        late_days = [day for day in late_days if day < since]
         billed = self._find_cycles_of_bill(first, late_days)
         self._billed = {cycle.cycle for cycle in billed}
         self._periods = self._find_periods_with_minimum(first, billed)
@@ -126,12 +127,19 @@ class FeatureBill:
 
     def priced(self, days: Iterable[date]) -> list[date]:
         """Return those of `days` that a rule prices."""
+        days = list(days)
+        if not days:
+            return []
+        low, high = min(days), max(days)
         spans = [
             (segment.first, segment.last)
             for cycle in self.cycles
             for segment in cycle.segments
-            if segment.rule
+            if segment.rule and segment.first <= high and low <= segment.last
         ]
+        if len(spans) == 1:
+            [(first, last)] = spans
+            return [day for day in days if first <= day <= last]
         return [day for day in days if any(first <= day <= last for first, last in spans)]
 
     # Enrolment that use decides, and the trial (rating 5 and 7)

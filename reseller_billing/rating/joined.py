@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from .cycles import DAY
+from .money import ZERO
 from .resolution import Days
 from .timeline import Priced
 from .usage import UsageRow
@@ -38,20 +39,28 @@ def join_days(use: CycleUse, segments: Sequence[Priced]) -> list[UsageRow]:
         return use.rows
     found: list[UsageRow] = []
     number, before = 0, None
+    # What is joined so far; the days of all others come as they are.
+    total, unbilled = ZERO, False
+    last = segments[0].last
     for row in use.rows:
-        while number < len(segments) and row.day > segments[number].last:
+        day, level, quantity, is_new = row
+        while day > last and number + 1 < len(segments):
             number += 1
+            last = segments[number].last
         # Neighbours alone: what is drawn for another level in between comes in between. Nor what is given back:
         # that rests on what was drawn before it.
-        is_counted = number < len(segments) and segments[number].first <= row.day
-        kind = (number, row.level) if is_counted and row.quantity > 0 else None
+        is_counted = segments[number].first <= day <= last
+        kind = (number, level) if is_counted and quantity > 0 else None
         if kind and kind == before:
-            last = found[-1]
-            unbilled = last.unbilled or row.unbilled
-            found[-1] = UsageRow(last.day, row.level, last.quantity + row.quantity, unbilled)
-        else:
-            found.append(row)
-        before = kind
+            total += quantity
+            unbilled = unbilled or is_new
+            continue
+        if before:
+            found[-1] = found[-1]._replace(quantity=total, unbilled=unbilled)
+        found.append(row)
+        before, total, unbilled = kind, quantity, is_new
+    if before:
+        found[-1] = found[-1]._replace(quantity=total, unbilled=unbilled)
     return found
 
 

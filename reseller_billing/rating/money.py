@@ -27,6 +27,11 @@ def round_to(value: Decimal | Fraction | int, unit: Decimal) -> Decimal:
     :param unit: the currency's rounding, or the smallest quantity; above zero
     :return: an exact multiple of `unit`
     """
+    if isinstance(value, Decimal):
+        # As exact, and many times faster.
+        times, rest = EXACT.divmod(value.copy_abs(), unit)
+        number = int(times) + (EXACT.add(rest, rest) >= unit)
+        return unit * (-number if value < 0 else number)
     steps = Fraction(value) / Fraction(unit)
     whole = int(abs(steps) + HALF)
     return unit * (whole if steps >= 0 else -whole)

@@ -1,6 +1,6 @@
 """Which cycle each day belongs to, with its segments of one rule each (rating 2, 3, 7, 17)."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -151,6 +151,7 @@ class Timeline(Resolution):
         self._extension = extension
         self._forfeits = any(not rule.terms.refund_on_close for rule in self._rules)
         self._has_blocks = any(rule.terms.advance_cycles > 1 for rule in self._rules)
+        self._found: dict[tuple[Any, ...], list[RatedCycle]] = {}
 
     # Once ever
 
@@ -190,13 +191,19 @@ class Timeline(Resolution):
 
     # Cycles
 
-    def cycles(self, since: date, until: date, days: Iterable[date] = ()) -> list[RatedCycle]:
+    def cycles(self, since: date, until: date, days: Collection[date] = ()) -> list[RatedCycle]:
         """Return the cycles that reach into [since, until] or hold one of `days`, in order.
 
         A cycle reaches to its last day also where service ends before. Each comes with all its segments.
         Cycles in between are walked over, not returned.
         """
-        days = sorted(days)
+        key = since, until, *days
+        if key not in self._found:
+            self._found[key] = self._find_cycles(since, until, sorted(days))
+        return self._found[key]
+
+    def _find_cycles(self, since: date, until: date, days: list[date]) -> list[RatedCycle]:
+        """See cycles; `days` are sorted, and taken out."""
         wanted = []
         walk = self._walk(min(days[0], since) if days else since, self._resolve())
         for cycle in self._rated(self._billed(walk)):

@@ -9,12 +9,20 @@ from typing import Any
 from .money import ZERO, exact, round_to, text
 from .proration import Part, prorate
 
+# What is JSON already.
+PLAIN = frozenset((str, int, bool, type(None)))
+
 
 def plain(value: Any) -> Any:
     """Return a value as JSON: decimals as exact strings, days as ISO dates.
 
     Of a dataclass the fields that differ from their defaults.
     """
+    kind = type(value)
+    if kind is Decimal:
+        return text(value)
+    if kind in PLAIN:
+        return value
     match value:
         case dict():
             return {key: plain(one) for key, one in value.items()}

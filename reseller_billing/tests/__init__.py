@@ -22,6 +22,7 @@ from .usage import (
     test_focus,
     test_import,
     test_import_again,
+    test_import_places,
     test_ingest,
     test_intake,
     test_usage_http,

@@ -2,6 +2,8 @@
 
 import os
 from collections import defaultdict
+from decimal import Decimal
+from fractions import Fraction
 from unittest import mock
 
 import pytest
@@ -240,3 +242,20 @@ def test_days_that_are_walked_through_together_come_to_what_they_come_to_one_by_
     assert bool(together) == bool(one_by_one)
     if together:
         assert together[0].charges == one_by_one[0].charges
+
+
+@given(
+    st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**40), max_value=10**40),
+    st.sampled_from(["1", "0.01", "0.05", "0.001", "1E-12", "0.25", "5"]),
+)
+def test_decimals_are_rounded_as_fractions_are(value, unit):
+    unit = Decimal(unit)
+    with rating.exact():
+        rounded = rating.round_to(value, unit)
+        # By hand: half away from zero, in fractions.
+        steps = abs(Fraction(value)) / Fraction(unit)
+        whole = (2 * steps + 1) // 2
+        assert Fraction(rounded) == (-1 if value < 0 else 1) * whole * Fraction(unit)
+        # The text is that of the unit's digits, which traces keep.
+        assert rounded.as_tuple().exponent == unit.as_tuple().exponent
+        assert str(rounded) == str(rating.round_to(Fraction(value), unit))

@@ -96,7 +96,7 @@ def test_two_hundred_thousand_rows_are_taken_in_once_though_killed(databases, wr
         assert env.cr.fetchone() == (expected,)
         # Every open rejection is in the file to mend, and nothing else.
         content, _extension = one._write_rejections()
-        header, found = env["reseller.usage.file"]._open(content)
+        header, found = env["reseller.usage.file"]._open(io.BytesIO(content))
         assert header[:4] == ["client", "feature", "time", "quantity"]
         assert sum(1 for _row in found) == 200
 

@@ -96,3 +96,12 @@ def migrate(cr, version):
            AND item.refund_lot_id = entry.lot_id
         """
     )
+    # Files that are being taken in begin anew: what rows without an id have said was counted in memory. What
+    # is there already stays as it is.
+    cr.execute(
+        """
+        UPDATE reseller_usage_import
+           SET last_row = 0, rows_done = 0, accepted = 0, duplicates = 0, rejected = 0, reasons = NULL
+         WHERE state = 'running'
+        """
+    )

@@ -215,6 +215,25 @@ class ResellerRating(models.AbstractModel):
 
     def _load_unpriced(self, client, priced, today):
         """Return {feature id: (first day, use as text)} of unbilled use that nothing prices."""
+        # Feature by feature, for an account's history is long, and most have none.
+        others = self.env.execute_query(
+            SQL(
+                """
+                SELECT feature.id
+                  FROM reseller_feature feature
+                 WHERE NOT feature.id = ANY(%s)
+                   AND (SELECT TRUE FROM reseller_usage_daily bucket
+                         WHERE bucket.client_id = %s AND bucket.feature_id = feature.id
+                           AND bucket.is_pending AND bucket.billing_date <= %s
+                         LIMIT 1)
+                """,
+                priced,
+                client.id,
+                today,
+            )
+        )
+        if not others:
+            return {}
         rows = self.env.execute_query(
             SQL(
                 """
@@ -223,13 +242,13 @@ class ResellerRating(models.AbstractModel):
                   FROM reseller_usage_daily bucket
                   JOIN reseller_feature feature ON feature.id = bucket.feature_id
                  WHERE bucket.client_id = %s AND %s
-                   AND NOT bucket.feature_id = ANY(%s) AND bucket.billing_date <= %s
+                   AND bucket.feature_id = ANY(%s) AND bucket.billing_date <= %s
                  GROUP BY bucket.feature_id, feature.aggregation
                 """,
                 self.env["reseller.usage.daily"]._counted_together_sql(),
                 client.id,
                 self.env["reseller.usage.daily"]._uncovered_sql(),
-                priced,
+                [number for (number,) in others],
                 today,
             )
         )

@@ -1,12 +1,15 @@
+import json
 from collections import defaultdict
+from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 from odoo import fields, models
 from odoo.tools import SQL
 
 from ... import rating
 from ..base.states import live_sql
-from ..pricing.scopes import rank_sql, scope_id_sql
+from ..pricing.scopes import rank_sql, reaches_sql, scope_id_sql
 
 
 class ResellerRating(models.AbstractModel):
@@ -18,7 +21,7 @@ class ResellerRating(models.AbstractModel):
         """Return {(currency id, feature id): rating.Feature} of a company's active rules.
 
         :param features: reseller.feature records to keep to; all where None
-        :param clients: ids; the own prices of others are left out; none where None
+        :param clients: ids; the prices of others alone are left out; none where None
         :param drafts: reseller.price.rule records to load in the place of the active ones
         """
         self.env.flush_all()
@@ -28,118 +31,49 @@ class ResellerRating(models.AbstractModel):
         if features is not None:
             only = SQL("%s AND rule.feature_id = ANY(%s)", only, features.ids)
         if clients is not None:
-            only = SQL(
-                "%s AND (rule.client_id IS NULL OR rule.client_id = ANY(%s))", only, list(clients)
-            )
-        tiers, levels = defaultdict(list), defaultdict(list)
-        for rule, is_last, up_to, price, fee in self.env.execute_query(
-            SQL(
-                """
-                SELECT tier.rule_id, tier.is_last, tier.up_to::text,
-                       COALESCE(tier.unit_price, 0)::text, COALESCE(tier.flat_fee, 0)::text
-                  FROM reseller_price_tier tier
-                  JOIN reseller_price_rule rule ON rule.id = tier.rule_id
-                 WHERE rule.company_id = %s %s
-                 ORDER BY tier.rule_id, tier.sequence, tier.id
-                """,
-                company.id,
-                only,
-            )
-        ):
-            bound = None if is_last else Decimal(up_to)
-            tiers[rule].append(rating.Tier(bound, Decimal(price), Decimal(fee)))
-        for rule, level, price, by_rule, included in self.env.execute_query(
-            SQL(
-                """
-                SELECT line.rule_id, line.level_id, COALESCE(line.unit_price, 0)::text,
-                       line.is_rated_by_rule, COALESCE(line.included_quantity, 0)::text
-                  FROM reseller_price_level line
-                  JOIN reseller_price_rule rule ON rule.id = line.rule_id
-                 WHERE rule.company_id = %s %s
-                 ORDER BY line.rule_id, line.level_id
-                """,
-                company.id,
-                only,
-            )
-        ):
-            levels[rule].append(
-                rating.LevelTerms(
-                    level, None if by_rule else Decimal(price), Decimal(included) or None
-                )
-            )
+            only = SQL("%s AND %s", only, reaches_sql("rule", list(clients)))
         found, metering = defaultdict(list), {}
-        for row in self.env.execute_query_dict(self._rules_sql(company, only)):
-            interval = (
-                rating.Interval.of(row["interval_count"], row["interval_unit"])
-                if row["interval_count"]
-                else None
-            )
-            terms = rating.Terms(
-                recurring_fee=Decimal(row["recurring_fee"]),
-                in_advance=row["fee_timing"] == "advance",
-                advance_cycles=max(row["advance_cycles"] or 1, 1),
-                refund_on_close=bool(row["refund_on_close"]),
-                interval=interval,
-                enrolment=row["enrolment"],
-                trial_days=row["trial_days"] or 0,
-                setup_fee=Decimal(row["setup_fee"]),
-                bonus=Decimal(row["bonus_quantity"]),
-                bonus_days=row["bonus_valid_days"] or None,
-                included=Decimal(row["included_quantity"]),
-                rollover_cycles=row["rollover_cycles"] or 0,
-                model=row["pricing_model"],
-                unit_price=Decimal(row["unit_price"]),
-                package_size=Decimal(row["package_size"]) or Decimal(1),
-                tiers=tuple(tiers[row["id"]]),
-                levels=tuple(levels[row["id"]]),
-                minimum_quantity=Decimal(row["minimum_quantity"]),
-                minimum_amount=Decimal(row["minimum_amount"]),
-                prorated=row["proration"] == "daily",
-            )
-            rule = rating.Rule(
-                row["id"],
-                terms,
-                row["rank"],
-                row["scope"],
-                row["date_from"],
-                row["date_to"],
-                Decimal(row["max_quantity"]) or None,
-                row["limit_action"] == "block",
-                bool(row["lockout_when_owing"]),
-                Decimal(row["replenish_quantity"]),
-                Decimal(row["replenish_price"]),
-                Decimal(row["replenish_threshold"]),
-            )
-            found[row["currency_id"], row["feature_id"]].append(rule)
-            metering[row["feature_id"]] = row["quantity_digits"], row["aggregation"]
+        for currency, feature, digits, aggregation, *row in self.env.execute_query(
+            self._rules_sql(company, only)
+        ):
+            found[currency, feature].append(_make_rule(*row))
+            metering[feature] = digits, aggregation
         return {
             (currency, feature): rating.Feature(feature, tuple(rules), *metering[feature])
             for (currency, feature), rules in found.items()
         }
 
     def _rules_sql(self, company, only):
-        """Return the query for a company's active rules, amounts as exact text."""
+        """Return the query for a company's active rules: currency, feature, its digits and aggregation, then
+        what _make_rule takes.
+        """
         return SQL(
             """
-            SELECT rule.id, rule.feature_id, rule.currency_id, rule.date_from, rule.date_to,
-                   %s AS rank, %s AS scope,
-                   COALESCE(rule.recurring_fee, 0)::text AS recurring_fee, rule.fee_timing,
-                   rule.advance_cycles, rule.refund_on_close,
-                   rule.interval_count, rule.interval_unit, rule.enrolment, rule.proration,
-                   rule.trial_days, COALESCE(rule.setup_fee, 0)::text AS setup_fee,
-                   COALESCE(rule.bonus_quantity, 0)::text AS bonus_quantity, rule.bonus_valid_days,
-                   COALESCE(rule.included_quantity, 0)::text AS included_quantity,
-                   rule.rollover_cycles,
-                   rule.pricing_model, COALESCE(rule.unit_price, 0)::text AS unit_price,
-                   COALESCE(rule.package_size, 0)::text AS package_size,
-                   COALESCE(rule.minimum_quantity, 0)::text AS minimum_quantity,
-                   COALESCE(rule.minimum_amount, 0)::text AS minimum_amount,
-                   COALESCE(rule.max_quantity, 0)::text AS max_quantity, rule.limit_action,
-                   rule.lockout_when_owing,
-                   COALESCE(rule.replenish_quantity, 0)::text AS replenish_quantity,
-                   COALESCE(rule.replenish_price, 0)::text AS replenish_price,
-                   COALESCE(rule.replenish_threshold, 0)::text AS replenish_threshold,
-                   feature.quantity_digits, feature.aggregation
+            SELECT rule.currency_id, rule.feature_id, feature.quantity_digits, feature.aggregation,
+                   rule.id, %s AS rank, %s AS scope, rule.date_from, rule.date_to,
+                   COALESCE(rule.recurring_fee, 0)::text, rule.fee_timing, rule.advance_cycles,
+                   rule.refund_on_close, rule.interval_count, rule.interval_unit, rule.enrolment,
+                   rule.proration, rule.trial_days, COALESCE(rule.setup_fee, 0)::text,
+                   COALESCE(rule.bonus_quantity, 0)::text, rule.bonus_valid_days,
+                   COALESCE(rule.included_quantity, 0)::text, rule.rollover_cycles,
+                   rule.pricing_model, COALESCE(rule.unit_price, 0)::text,
+                   COALESCE(rule.package_size, 0)::text,
+                   COALESCE(rule.minimum_quantity, 0)::text,
+                   COALESCE(rule.minimum_amount, 0)::text,
+                   COALESCE(rule.max_quantity, 0)::text, rule.limit_action,
+                   rule.lockout_when_owing, COALESCE(rule.replenish_quantity, 0)::text,
+                   COALESCE(rule.replenish_price, 0)::text,
+                   COALESCE(rule.replenish_threshold, 0)::text,
+                   (SELECT json_agg(json_build_array(
+                               tier.is_last, tier.up_to::text, COALESCE(tier.unit_price, 0)::text,
+                               COALESCE(tier.flat_fee, 0)::text)
+                               ORDER BY tier.sequence, tier.id)::text
+                      FROM reseller_price_tier tier WHERE tier.rule_id = rule.id) AS tiers,
+                   (SELECT json_agg(json_build_array(
+                               line.level_id, COALESCE(line.unit_price, 0)::text,
+                               line.is_rated_by_rule, COALESCE(line.included_quantity, 0)::text)
+                               ORDER BY line.level_id)::text
+                      FROM reseller_price_level line WHERE line.rule_id = rule.id) AS levels
               FROM reseller_price_rule rule
               JOIN reseller_feature feature ON feature.id = rule.feature_id
              WHERE rule.company_id = %s %s
@@ -154,41 +88,33 @@ class ResellerRating(models.AbstractModel):
     def _load_accounts(self, clients):
         """Return {client id: rating.Account} for clients of one company."""
         self.env.flush_all()
-        memberships, enrolments = defaultdict(list), defaultdict(lambda: defaultdict(list))
-        for client, first, last, group, anchor, count, unit, paused in self.env.execute_query(
-            SQL(
-                """
-                SELECT client_id, date_from, date_to, group_id, anchor_date, interval_count,
-                       interval_unit, COALESCE(paused, FALSE)
-                  FROM reseller_client_membership
-                 WHERE client_id = ANY(%s) ORDER BY client_id, date_from
-                """,
-                clients.ids,
-            )
-        ):
-            interval = rating.Interval.of(count, unit)
-            row = rating.Membership(first, last, group, anchor, interval, paused)
-            memberships[client].append(row)
-        for client, feature, first, last, quantity in self.env.execute_query(
-            SQL(
-                """
-                SELECT client_id, feature_id, date_from, date_to, COALESCE(quantity, 0)::text
-                  FROM reseller_client_feature
-                 WHERE client_id = ANY(%s) ORDER BY client_id, feature_id, date_from
-                """,
-                clients.ids,
-            )
-        ):
-            enrolments[client][feature].append(rating.Enrolment(first, last, Decimal(quantity)))
         return {
-            client.id: rating.Account(
-                tuple(memberships[client.id]),
-                {1: client.reseller_id.id, 3: client.id},
-                {feature: tuple(rows) for feature, rows in enrolments[client.id].items()},
-                client.billing_start or None,
-                (client.trial_extended_on or None, client.trial_until or None),
+            client: rating.Account(
+                make_memberships(memberships),
+                {1: reseller, 3: client},
+                {int(feature): make_enrolments(rows) for feature, rows in (own or {}).items()},
+                start,
+                tuple(trial),
             )
-            for client in clients
+            for client, reseller, start, *trial, memberships, own in self.env.execute_query(
+                SQL(
+                    """
+                    SELECT client.id, client.reseller_id, client.billing_start,
+                           client.trial_extended_on, client.trial_until, %s, %s
+                      FROM reseller_client client WHERE client.id = ANY(%s)
+                    """,
+                    memberships_sql(),
+                    SQL(
+                        """
+                        (SELECT json_object_agg(one.feature_id, one.rows)
+                           FROM (SELECT own.feature_id, %s AS rows FROM reseller_client_feature own
+                                  WHERE own.client_id = client.id GROUP BY own.feature_id) AS one)
+                        """,
+                        enrolments_sql(),
+                    ),
+                    clients.ids,
+                )
+            )
         }
 
     def _known_sql(self, as_of):
@@ -227,28 +153,29 @@ class ResellerRating(models.AbstractModel):
         :param as_of: a day; bills that were booked later do not count
         """
         found = {}
-        for client, feature, *buckets in self.env.execute_query(
+        for client, feature, day, number, version in self.env.execute_query(
             SQL(
                 """
-                SELECT bucket.client_id, bucket.feature_id,
-                       array_agg(bucket.billing_date ORDER BY bucket.billing_date, bucket.id),
-                       array_agg(bucket.id ORDER BY bucket.billing_date, bucket.id),
-                       array_agg(bucket.version ORDER BY bucket.billing_date, bucket.id)
+                SELECT bucket.client_id, bucket.feature_id, bucket.billing_date, bucket.id,
+                       bucket.version
                   FROM unnest(%s::int[], %s::date[]) AS bill (client_id, until)
                   JOIN reseller_usage_daily bucket
                     ON bucket.client_id = bill.client_id
                    AND bucket.billing_date <= bill.until
                    AND %s
-                 GROUP BY bucket.client_id, bucket.feature_id
+                 ORDER BY bucket.client_id, bucket.feature_id, bucket.billing_date, bucket.id
                 """,
                 list(bills),
                 [bill.period_end for bill in bills.values()],
                 self.env["reseller.usage.daily"]._uncovered_sql(as_of),
             )
         ):
-            days = found[client, feature] = {}
-            for day, number, version in zip(*buckets, strict=True):
-                days.setdefault(day, []).append((number, version))
+            key = client, feature
+            days = found[key] if key in found else found.setdefault(key, {})
+            if day in days:
+                days[day].append((number, version))
+            else:
+                days[day] = [(number, version)]
         return found
 
     def _load_prior(self, bounds, as_of=None, later=None):
@@ -372,31 +299,185 @@ class ResellerRating(models.AbstractModel):
             for buckets in days.values()
             for number, _version in buckets
         }
-        rows = defaultdict(list)
+        rows, leveled = defaultdict(list), defaultdict(set)
         for client, feature, day, level, quantity, number in self.env.execute_query(
             SQL(
                 """
+                -- Made first: else each bucket looks its feature up.
+                WITH feature AS MATERIALIZED (
+                    SELECT wanted.*, feature.aggregation
+                      FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[])
+                           AS wanted (client_id, feature_id, since, until)
+                      JOIN reseller_feature feature ON feature.id = wanted.feature_id
+                )
                 SELECT bucket.client_id, bucket.feature_id, bucket.billing_date, bucket.level_id,
                        (%s)::text, bucket.id
-                  FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[])
-                       AS wanted (client_id, feature_id, since, until)
+                  FROM feature
                   JOIN reseller_usage_daily bucket
-                    ON bucket.client_id = wanted.client_id
-                   AND bucket.feature_id = wanted.feature_id
-                   AND bucket.billing_date BETWEEN wanted.since AND wanted.until
+                    ON bucket.client_id = feature.client_id
+                   AND bucket.feature_id = feature.feature_id
+                   AND bucket.billing_date BETWEEN feature.since AND feature.until
                    AND bucket.event_count > 0
-                  JOIN reseller_feature feature ON feature.id = bucket.feature_id
-                  LEFT JOIN reseller_feature_level level ON level.id = bucket.level_id
-                 ORDER BY bucket.client_id, bucket.feature_id, bucket.billing_date,
-                          level.sequence NULLS FIRST, level.id
+                 ORDER BY bucket.client_id, bucket.feature_id, bucket.billing_date
                 """,
-                self.env["reseller.usage.daily"]._counted_sql(),
                 [client for client, _feature in wanted],
                 [feature for _client, feature in wanted],
                 [first for first, _last in wanted.values()],
                 [last for _first, last in wanted.values()],
+                self.env["reseller.usage.daily"]._counted_sql(),
             )
         ):
             row = rating.UsageRow(day, level, Decimal(quantity), number in unbilled)
             rows[client, feature].append(row)
+            if level:
+                leveled[client, feature].add(level)
+        if leveled:
+            self._sort_levels({key: rows[key] for key in leveled}, set().union(*leveled.values()))
         return {key: rating.Usage(rows[key]) for key in wanted}
+
+    def _sort_levels(self, rows, levels):
+        """Have the rows of each day in the order of their levels, those without one first.
+
+        :param rows: {key: [rating.UsageRow]}, which are sorted in place
+        :param levels: ids of all their levels
+        """
+        places = {None: 0}
+        found = self.env.execute_query(
+            SQL(
+                "SELECT id FROM reseller_feature_level WHERE id = ANY(%s) ORDER BY sequence, id",
+                list(levels),
+            )
+        )
+        places |= {number: place for place, (number,) in enumerate(found, 1)}
+        for of_key in rows.values():
+            of_key.sort(key=lambda row: (row.day, places[row.level]))
+
+
+# What rules, days of service and enrolments say is made once of equal rows: most clients have the same.
+@lru_cache(maxsize=4096)
+def _make_rule(
+    number,
+    rank,
+    scope,
+    first,
+    last,
+    recurring_fee,
+    fee_timing,
+    advance_cycles,
+    refund_on_close,
+    interval_count,
+    interval_unit,
+    enrolment,
+    proration,
+    trial_days,
+    setup_fee,
+    bonus,
+    bonus_days,
+    included,
+    rollover_cycles,
+    model,
+    unit_price,
+    package_size,
+    minimum_quantity,
+    minimum_amount,
+    maximum,
+    limit_action,
+    locked_when_owing,
+    refill_units,
+    refill_price,
+    refill_threshold,
+    tiers,
+    levels,
+):
+    """Return the rating.Rule of a row, amounts as exact text, tiers and levels as JSON."""
+    terms = rating.Terms(
+        recurring_fee=Decimal(recurring_fee),
+        in_advance=fee_timing == "advance",
+        advance_cycles=max(advance_cycles or 1, 1),
+        refund_on_close=bool(refund_on_close),
+        interval=rating.Interval.of(interval_count, interval_unit) if interval_count else None,
+        enrolment=enrolment,
+        trial_days=trial_days or 0,
+        setup_fee=Decimal(setup_fee),
+        bonus=Decimal(bonus),
+        bonus_days=bonus_days or None,
+        included=Decimal(included),
+        rollover_cycles=rollover_cycles or 0,
+        model=model,
+        unit_price=Decimal(unit_price),
+        package_size=Decimal(package_size) or Decimal(1),
+        tiers=tuple(
+            rating.Tier(None if is_last else Decimal(up_to), Decimal(price), Decimal(fee))
+            for is_last, up_to, price, fee in json.loads(tiers or "[]")
+        ),
+        levels=tuple(
+            rating.LevelTerms(level, None if by_rule else Decimal(price), Decimal(included) or None)
+            for level, price, by_rule, included in json.loads(levels or "[]")
+        ),
+        minimum_quantity=Decimal(minimum_quantity),
+        minimum_amount=Decimal(minimum_amount),
+        prorated=proration == "daily",
+    )
+    return rating.Rule(
+        number,
+        terms,
+        rank,
+        scope,
+        first,
+        last,
+        Decimal(maximum) or None,
+        limit_action == "block",
+        bool(locked_when_owing),
+        Decimal(refill_units),
+        Decimal(refill_price),
+        Decimal(refill_threshold),
+    )
+
+
+def memberships_sql():
+    """Return the days of service of `client` as SQL, see make_memberships."""
+    return SQL(
+        """
+        (SELECT json_agg(
+                json_build_array(date_from, date_to, group_id, anchor_date, interval_count,
+                                 interval_unit, paused) ORDER BY date_from)::text
+           FROM reseller_client_membership WHERE client_id = client.id)
+        """
+    )
+
+
+@lru_cache(maxsize=4096)
+def make_memberships(text):
+    """Return the rating.Memberships of JSON, see memberships_sql; none of None."""
+    return tuple(
+        rating.Membership(
+            _date(first),
+            _date(last),
+            group,
+            _date(anchor),
+            rating.Interval.of(count, unit),
+            bool(paused),
+        )
+        for first, last, group, anchor, count, unit, paused in json.loads(text or "[]")
+    )
+
+
+def enrolments_sql():
+    """Return the enrolments among rows of reseller_client_feature as SQL, see make_enrolments."""
+    return SQL(
+        "json_agg(json_build_array(date_from, date_to, COALESCE(quantity, 0)::text) "
+        "ORDER BY date_from)::text"
+    )
+
+
+@lru_cache(maxsize=4096)
+def make_enrolments(text):
+    """Return the rating.Enrolments of JSON, see enrolments_sql; none of None."""
+    return tuple(
+        rating.Enrolment(_date(first), _date(last), Decimal(quantity))
+        for first, last, quantity in json.loads(text or "[]")
+    )
+
+
+def _date(text):
+    return text and date.fromisoformat(text)

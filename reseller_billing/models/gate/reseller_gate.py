@@ -1,5 +1,4 @@
 from collections import namedtuple
-from datetime import date
 from decimal import Decimal
 
 from odoo import fields, models
@@ -7,6 +6,12 @@ from odoo.tools import SQL
 
 from ... import rating
 from ..billing.reseller_rating import Metered
+from ..billing.reseller_rating_load import (
+    enrolments_sql,
+    make_enrolments,
+    make_memberships,
+    memberships_sql,
+)
 
 # A question and what its answer rests on besides rules and use; feature_id is None where the code is
 # unknown, refused_use is "all", "marked" (by its price) or None.
@@ -45,16 +50,8 @@ class ResellerGate(models.AbstractModel):
                        EXISTS (SELECT FROM reseller_prepaid_lot lot
                                 WHERE lot.client_id = client.id AND lot.feature_id = feature.id
                                   AND lot.state = 'open') AS has_lots,
-                       (SELECT jsonb_agg(
-                            jsonb_build_array(date_from, date_to, group_id, anchor_date,
-                                              interval_count, interval_unit, paused)
-                            ORDER BY date_from)
-                          FROM reseller_client_membership
-                         WHERE client_id = client.id) AS memberships,
-                       (SELECT jsonb_agg(
-                            jsonb_build_array(date_from, date_to, COALESCE(quantity, 0)::text)
-                            ORDER BY date_from)
-                          FROM reseller_client_feature
+                       %(memberships)s AS memberships,
+                       (SELECT %(enrolments)s FROM reseller_client_feature
                          WHERE client_id = client.id AND feature_id = feature.id) AS enrolments
                   FROM reseller_client client
                   JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
@@ -72,27 +69,15 @@ class ResellerGate(models.AbstractModel):
                 code=code,
                 level=level,
                 client=client.id,
+                memberships=memberships_sql(),
+                enrolments=enrolments_sql(),
             )
         )
-        memberships = tuple(
-            rating.Membership(
-                _date(first),
-                _date(last),
-                group,
-                _date(anchor),
-                rating.Interval.of(count, unit),
-                bool(paused),
-            )
-            for first, last, group, anchor, count, unit, paused in row["memberships"] or ()
-        )
-        enrolments = tuple(
-            rating.Enrolment(_date(first), _date(last), Decimal(quantity))
-            for first, last, quantity in row["enrolments"] or ()
-        )
+        memberships = make_memberships(row["memberships"])
         account = rating.Account(
             memberships,
             {1: row["reseller_id"], 3: client.id},
-            {row["feature_id"]: enrolments},
+            {row["feature_id"]: make_enrolments(row["enrolments"])},
             row["billing_start"],
             (row["trial_extended_on"], row["trial_until"]),
         )
@@ -135,7 +120,3 @@ class ResellerGate(models.AbstractModel):
         )
         states = rated._rate_states([asked.metered], features, asked.has_lots, more)
         return next(((use, rule) for _cycle, use, rule in states.values()), (None, None))
-
-
-def _date(text):
-    return text and date.fromisoformat(text)

@@ -39,3 +39,26 @@ def scope_id_sql(rule):
     """Return the id of what a price is for as SQL, zero for a default; see rank_sql."""
     fields = [SQL.identifier(rule, field) for field in SCOPE_FIELDS.values()]
     return SQL("COALESCE(%s, 0)", SQL(", ").join(fields))
+
+
+def reaches_sql(rule, clients):
+    """Return the condition that a price may be one of some clients', whenever it holds, as SQL.
+
+    :param str rule: the alias of the table of prices
+    :param clients: their ids
+    """
+    whose = {
+        "client_id": SQL("ANY(%s)", clients),
+        "group_id": SQL(
+            "ANY(ARRAY(SELECT group_id FROM reseller_client_membership WHERE client_id = ANY(%s)))",
+            clients,
+        ),
+        "reseller_id": SQL(
+            "ANY(ARRAY(SELECT reseller_id FROM reseller_client WHERE id = ANY(%s)))", clients
+        ),
+    }
+    cases = [
+        SQL("WHEN %(field)s IS NOT NULL THEN %(field)s = %(ids)s", field=field, ids=whose[name])
+        for name, field in ((name, SQL.identifier(rule, name)) for name in SCOPE_FIELDS.values())
+    ]
+    return SQL("CASE %s ELSE TRUE END", SQL(" ").join(cases))

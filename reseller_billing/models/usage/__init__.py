@@ -1,6 +1,7 @@
 """Usage on its way in: events, days, files, imports and keys. Uses pricing and what is below."""
 
 from . import (
+    ir_attachment,
     reseller_client,
     reseller_usage_daily,
     reseller_usage_file,
@@ -8,6 +9,7 @@ from . import (
     reseller_usage_import_batches,
     reseller_usage_import_columns,
     reseller_usage_import_focus,
+    reseller_usage_import_upload,
     reseller_usage_intake,
     reseller_usage_key,
     reseller_usage_line,

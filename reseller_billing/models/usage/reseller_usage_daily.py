@@ -38,7 +38,7 @@ class ResellerUsageDaily(models.Model):
     _bucket_uniq = models.UniqueIndex(
         "(client_id, feature_id, COALESCE(level_id, 0), billing_date)"
     )
-    _pending = models.Index("(client_id, billing_date) WHERE is_pending")
+    _pending = models.Index("(client_id, feature_id, billing_date) WHERE is_pending")
 
     def init(self):
         """Leave room on the table's pages: each batch of a day changes its buckets, and a row that

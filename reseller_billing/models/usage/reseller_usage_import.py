@@ -20,11 +20,15 @@ SHOWN = 10
 MAX_REASONS = 200
 REASONS = 20
 COUNTS = ("rows_done", "accepted", "duplicates", "rejected")
+# Up to where a file is taken in.
+PLACE = ("last_row", "last_offset")
 # Columns of the file of rejected rows: what the row's event is called, and why it was refused.
 KEY = "Rejected: event id"
 # What makes an event of a file another one; its source is the file's.
 SAID = ("client", "feature", "level", "time", "quantity", "corrects")
 REASON = "Rejected: reason"
+# A quantity that is written in no other way.
+PLAIN_COUNT = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 DATE = re.compile(
     r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})"
     r"(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6})\d*)?)?)?"
@@ -99,6 +103,12 @@ class ResellerUsageImport(models.Model):
     row_count = fields.Integer(string="Rows", readonly=True, copy=False)
     last_row = fields.Integer(
         readonly=True, copy=False, help="The number of the last row that was taken in."
+    )
+    last_offset = fields.Integer(
+        readonly=True, copy=False, help="Where in the file that row ends, in bytes; 0: not known."
+    )
+    has_ids = fields.Boolean(
+        readonly=True, copy=False, help="Each row of the file has an event ID of its own."
     )
     rows_done = fields.Integer(readonly=True, copy=False)
     progress = fields.Float(compute="_compute_progress", help="Per cent of the rows.")
@@ -175,7 +185,7 @@ class ResellerUsageImport(models.Model):
         for upload in self:
             upload.open_rejection_count = counts.get(upload, 0)
 
-    @api.depends("file", "state", "column_ids.target", *OPTIONS)
+    @api.depends("file", "upload_id", "state", "column_ids.target", *OPTIONS)
     def _compute_preview_html(self):
         for upload in self:
             unfinished = upload._origin and upload.state in ("new", "checked", "failed")
@@ -209,7 +219,7 @@ class ResellerUsageImport(models.Model):
             if rejection.state == "open"
         }
         return self.env["reseller.usage.file"]._write(
-            self._get_content(), self.encoding, self.delimiter, (KEY, REASON), picked
+            self._open_file(), self.encoding, self.delimiter, (KEY, REASON), picked
         )
 
     # Options and columns
@@ -244,7 +254,7 @@ class ResellerUsageImport(models.Model):
 
     def write(self, vals):
         changing = {
-            *("file", "create_missing", "create_prices", "column_ids", "repeats"),
+            *("file", "upload_id", "create_missing", "create_prices", "column_ids", "repeats"),
             *("replaces", "replace_from", "replace_to"),
             *("replace_client_ids", "replace_feature_ids"),
             *OPTIONS,
@@ -262,8 +272,9 @@ class ResellerUsageImport(models.Model):
             )
         done = super().write(vals)
         waiting = self - begun
-        if {"file", "encoding", "delimiter", "mapping_id", "format"} & vals.keys():
-            waiting._read_columns(guess="file" in vals and "format" not in vals)
+        of_file = {"file", "upload_id"} & vals.keys()
+        if of_file or {"encoding", "delimiter", "mapping_id", "format"} & vals.keys():
+            waiting._read_columns(guess=bool(of_file) and "format" not in vals)
         if changing:
             waiting.filtered(lambda upload: upload.state != "new").write(
                 {"state": "new", "reasons": False}
@@ -326,11 +337,13 @@ class ResellerUsageImport(models.Model):
                         upload.filename,
                     )
                 )
-            count = sum(1 for _row in upload._open()[1])
+            count, has_ids = upload._count_rows()
+            upload._forget_said()
             upload.write(
                 {
-                    **dict.fromkeys((*COUNTS, "last_row", "exchanged", "voided"), 0),
+                    **dict.fromkeys((*COUNTS, *PLACE, "exchanged", "voided"), 0),
                     "row_count": count,
+                    "has_ids": has_ids,
                     "reasons": False,
                     "failure": False,
                     "state": "running",
@@ -450,7 +463,7 @@ class ResellerUsageImport(models.Model):
 def _normalise(name, value):
     """Return a member of an event as text that is the same however a file writes it."""
     text = "" if value is None else str(value).strip()
-    if name != "quantity":
+    if name != "quantity" or PLAIN_COUNT.fullmatch(text):
         return text
     try:
         return rating.text(Decimal(text).normalize())

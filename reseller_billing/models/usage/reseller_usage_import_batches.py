@@ -8,7 +8,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import split_every
 
 from ...tools import read_committed
-from .reseller_usage_import import BATCH, COUNTS, SHOWN, _Outcome
+from .reseller_usage_import import BATCH, COUNTS, PLACE, SHOWN, _Outcome
 
 _logger = logging.getLogger(__name__)
 # How long one call of the scheduled action works on files, in seconds.
@@ -51,13 +51,16 @@ class ResellerUsageImport(models.Model):
                 done = self._work(self._take_replacing)
                 yield self.row_count if done else None, 0 if done else self._count_remaining()
                 return
-            after = self.last_row
-            for batch in split_every(BATCH, self._read_events(after), list):
-                done = self._work(partial(self._take, batch, after))
+            after = self.last_row, self.last_offset
+            header, rows = self._open(after)
+            for batch in split_every(BATCH, self._read_events(header, rows), list):
+                until = batch[-1][0], rows.offset
+                done = self._work(partial(self._take, batch, after, until))
                 yield len(batch) if done else None, self._count_remaining()
                 if not done:
                     return
-                after = batch[-1][0]
+                after = until
+            self._forget_said()
             self.state = "done"
             yield 0, 0
         except (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError):
@@ -95,12 +98,12 @@ class ResellerUsageImport(models.Model):
     def _hold(self, after):
         """Have this file for this transaction; return whether it is not another one's, and where it was.
 
-        :param after: the row after which the next batch begins
+        :param after: (row, offset) after which the next batch begins
         """
         if not self.try_lock_for_update(allow_referencing=True):
             return False
-        self.invalidate_recordset(["state", *COUNTS, "reasons", "last_row"])
-        return self.state == "running" and self.last_row == after
+        self.invalidate_recordset(["state", *COUNTS, *PLACE, "reasons"])
+        return self.state == "running" and (self.last_row, self.last_offset) == after
 
     def _create_missing(self):
         """Make what the rows name and Odoo lacks, where that is asked for.
@@ -124,12 +127,16 @@ class ResellerUsageImport(models.Model):
         """Take the whole file in, without commit; return values that say what came of it."""
         outcome, number = _Outcome(), 0
         scope = self._open_scope() if self.replaces else None
-        for batch in split_every(BATCH, self._read_events(), list):
+        self._forget_said()
+        header, table = self._open()
+        for rows in split_every(BATCH, self._read_events(header, table), list):
+            batch = self._key_rows(rows)
             result = self._ingest(batch, scope)
             if scope:
                 self._check_told(batch, result["rejected"])
             outcome.add(batch, result)
             number = batch[-1][0]
+        self._forget_said()
         vals = {**outcome.counts, "reasons": outcome.reasons, "last_row": number, "notice": False}
         if scope:
             gone, names = self.env["reseller.usage.line"]._close_scope(self.company_id)
@@ -165,7 +172,7 @@ class ResellerUsageImport(models.Model):
         self._wait_for_replacing()
         sources = {
             event.get("source")
-            for _number, _key, event in self._read_events()
+            for _number, _key, _digest, event in self._read_events(*self._open())
             if isinstance(event, dict)
         }
         condition = SQL(
@@ -199,14 +206,24 @@ class ResellerUsageImport(models.Model):
         self._take_whole()
         return True
 
-    def _take(self, batch, after):
-        """Take a batch of rows in and count them, without commit; return whether they were there to be taken.
+    def _take(self, rows, after, until):
+        """Take rows in and count them, without commit; return whether they were there to be taken.
 
-        :param after: the row after which they come
+        :param after: (row, offset) after which they come
+        :param until: (row, offset) of the last one
         """
         if not self._hold(after):
             return False
+        batch = self._key_rows(rows)
         outcome = _Outcome({name: self[name] for name in COUNTS}, self.reasons)
         outcome.add(batch, self._ingest(batch))
-        self.write({**outcome.counts, "reasons": outcome.reasons, "last_row": batch[-1][0]})
+        row, offset = until
+        self.write(
+            {
+                **outcome.counts,
+                "reasons": outcome.reasons,
+                "last_row": row,
+                "last_offset": offset,
+            }
+        )
         return True

@@ -1,21 +1,24 @@
-import base64
 import contextlib
 import hashlib
 import itertools
-import json
+import re
 from collections import Counter
 from datetime import UTC, datetime, time
+from json.encoder import encode_basestring_ascii
 from zoneinfo import ZoneInfo
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
 
 from ...tables import Number
-from .reseller_usage_file import ZIP
 from .reseller_usage_import import DATE, KEY, NUMBERS, REASON, SAID, SHOWN, _normalise
 from .reseller_usage_line_lookup import HELD
 from .reseller_usage_mapping import TARGETS
 from .reseller_usage_reader import UnreadableEvent
+
+# What need not be read to be written the same way.
+PLAIN_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
 class ResellerUsageImport(models.Model):
@@ -23,20 +26,14 @@ class ResellerUsageImport(models.Model):
 
     _inherit = "reseller.usage.import"
 
-    def _open(self):
+    def _open(self, after=(0, 0)):
         """Return (header, rows) of the file, see reseller.usage.file."""
         return self.env["reseller.usage.file"]._open(
-            self._get_content(), self.encoding, self.delimiter
+            self._open_file(), self.encoding, self.delimiter, after
         )
 
-    def _get_content(self):
-        self.ensure_one()
-        # A form that is being edited has the file as it was saved.
-        saved = self._origin or self
-        return base64.b64decode(saved.with_context(bin_size=False).file or b"")
-
     def _is_workbook(self):
-        return self._get_content().startswith(ZIP)
+        return self.env["reseller.usage.file"]._is_workbook(self._open_file())
 
     def _read_columns(self, guess):
         """Make the columns anew from the file's first rows, keeping what has been chosen.
@@ -113,12 +110,16 @@ class ResellerUsageImport(models.Model):
     def _render_preview(self):
         """Return the first rows as the events that they become, or what keeps them from it."""
         try:
-            events = [event for _number, _key, event in self._read_events(limit=SHOWN)]
+            rows = list(itertools.islice(self._read_events(*self._open()), SHOWN))
             self._check_columns()
         except UserError as error:
             return self.env["ir.qweb"]._render(
                 "reseller_billing.usage_import_preview", {"failure": str(error), "rows": []}
             )
+        events = [
+            {"id": key or f"{digest}/1", **event} if type(event) is dict else event
+            for _number, key, digest, event in rows
+        ]
         # Who only looks locks nothing.
         lines = self.env["reseller.usage.line"].with_context(reseller_held=HELD)
         lines = lines.with_company(self.company_id)
@@ -135,38 +136,87 @@ class ResellerUsageImport(models.Model):
             },
         )
 
-    def _read_events(self, after=0, limit=None):
-        """Yield (number of the row, its key, event) of the file's rows after one.
+    def _read_events(self, header, rows):
+        """Yield (number of the row, key, digest, event) of rows of the file, see _open.
 
-        The key is the event's id where the file has none: what the event says, in whichever way the
-        file writes it, and how often it said so before. Properties are no part of it.
+        What tells a row from others is its event's id, the key that an earlier file of rejected rows gave it,
+        or the digest of what its event says, in whichever way the file writes it; properties are no part of
+        it. See _key_rows.
 
         :raise UserError: when the rest of the file cannot be read
         """
         self.ensure_one()
-        header, rows = self._open()
         prepare = getattr(self, f"_get_reader_{self.format}")()
-        seen = Counter()
-        for count, (number, texts) in enumerate(rows):
-            if limit is not None and count >= limit:
-                return
+        width, has_ids = len(header), self.has_ids
+        for number, texts in rows:
             row = dict(zip(header, texts, strict=False))
-            key, _reason = str(row.pop(KEY, "") or ""), row.pop(REASON, "")
+            key, _reason = row.pop(KEY, None) or None, row.pop(REASON, None)
             event = prepare(row)
-            if not key:
-                # The same may be said in a file more than once: each time is an event.
-                said = json.dumps([_normalise(name, event.get(name)) for name in SAID])
-                digest = hashlib.blake2b(said.encode(), digest_size=16).digest()
-                seen[digest] += 1
-                key = f"{digest.hex()}/{seen[digest]}"
-                if self.repeats == "further" and not self.replaces:
-                    key += f"/{self.id}"
-            if number <= after:
-                continue
-            event.setdefault("id", key)
-            if any(texts[len(header) :]):
+            digest = None
+            if not (key or (has_ids and "id" in event)):
+                said = ", ".join(
+                    encode_basestring_ascii(_normalise(name, event.get(name))) for name in SAID
+                )
+                digest = hashlib.blake2b(f"[{said}]".encode(), digest_size=16).hexdigest()
+            if len(texts) > width and any(texts[width:]):
                 event = self._too_long(number, header, texts)
-            yield number, key, event
+            yield number, key and str(key), digest, event
+
+    def _key_rows(self, batch):
+        """Return rows of `_read_events` as (number, key, event), the events with ids.
+
+        The same may be said in a file more than once: each time is an event. Of those before it is counted
+        how often.
+        """
+        said = Counter(digest for _number, _key, digest, _event in batch if digest)
+        counts = self._count_said(said) if said else {}
+        further = f"/{self.id}" if self.repeats == "further" and not self.replaces else ""
+        keyed = []
+        for number, key, digest, event in batch:
+            if digest:
+                counts[digest] += 1
+                key = f"{digest}/{counts[digest]}{further}"
+            if key and type(event) is dict and "id" not in event:
+                event = {**event, "id": key}
+            keyed.append((number, key, event))
+        return keyed
+
+    def _count_said(self, said):
+        """Count what rows say, as {digest: how often}; return how often each was said before."""
+        return {
+            digest: count - said[digest]
+            for digest, count in self.env.execute_query(
+                SQL(
+                    """
+                    INSERT INTO reseller_usage_import_said AS said (import_id, digest, count)
+                    SELECT %s, digest, count
+                      FROM unnest(%s::varchar[], %s::int[]) AS given (digest, count)
+                        ON CONFLICT (import_id, digest)
+                           DO UPDATE SET count = said.count + excluded.count
+                    RETURNING digest, count
+                    """,
+                    self.id,
+                    list(said),
+                    list(said.values()),
+                )
+            )
+        }
+
+    def _forget_said(self):
+        """Have this file begin anew, or be done with."""
+        self.env.cr.execute(
+            SQL("DELETE FROM reseller_usage_import_said WHERE import_id = %s", self.id)
+        )
+
+    def _count_rows(self):
+        """Return (how many rows the file has, whether each has an id of its own)."""
+        header, rows = self._open()
+        name = self.column_ids.filtered(lambda column: column.target == "id").name
+        if self.format != "table" or name not in header or KEY in header:
+            return sum(1 for _row in rows), False
+        index = header.index(name)
+        with_id = [bool(texts[index:] and texts[index]) for _number, texts in rows]
+        return len(with_id), all(with_id)
 
     def _too_long(self, number, header, texts):
         reason = self.env._(
@@ -197,12 +247,12 @@ class ResellerUsageImport(models.Model):
         def prepare(row):
             event = dict(given)
             for target, name in columns.items():
-                if row.get(name):
-                    event[target] = row[name] if target == "quantity" else str(row[name])
+                text = row.get(name)
+                if text:
+                    event[target] = text if target == "quantity" else str(text)
             event["time"] = self._parse_time(event.get("time"), zone)
             event["quantity"] = self._parse_quantity(event.get("quantity"))
-            properties = {name: str(row[name]) for name in kept if row.get(name)}
-            if properties:
+            if kept and (properties := {name: str(row[name]) for name in kept if row.get(name)}):
                 event["properties"] = properties
             return event
 
@@ -212,6 +262,8 @@ class ResellerUsageImport(models.Model):
         """Return a time of the file in RFC 3339, or as it stands where it does not fit."""
         if not text:
             return None
+        if PLAIN_TIME.fullmatch(text):
+            return text
         try:
             moment, clock = self._read_time(text.strip())
             if not clock:
@@ -250,9 +302,25 @@ class ResellerUsageImport(models.Model):
         """
         if not text or isinstance(text, Number):
             return text and str(text)
+        if text.isascii() and text.isdigit():
+            return text
         group, grouped, plain = NUMBERS[self.decimal_sign]
         if grouped.fullmatch(text):
             text = group.sub("", text)
         if not plain.fullmatch(text):
             return f"{text} (?)"
         return text.replace(",", ".")
+
+
+class ResellerUsageImportSaid(models.Model):
+    """What rows without an id have said, and how often, as long as their file is being taken in."""
+
+    _name = "reseller.usage.import.said"
+    _description = "What a Usage File Has Said"
+    _log_access = False
+
+    import_id = fields.Many2one("reseller.usage.import", required=True, ondelete="cascade")
+    digest = fields.Char(required=True)
+    count = fields.Integer(required=True)
+
+    _once = models.Constraint("UNIQUE (import_id, digest)")

@@ -148,7 +148,7 @@ registry.category("web_tour.tours").add("reseller_billing.import_usage", {
                 await inputFiles("div[name=file] .o_input_file", [file]);
             },
         },
-        { content: "It is there", trigger: "div[name=file] input:value('january.csv')" },
+        { content: "It is there", trigger: "div[name=file] span:contains('january.csv')" },
         ...save,
         {
             content: "The columns are known by their names, but for one",

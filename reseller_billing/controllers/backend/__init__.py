@@ -1,0 +1,3 @@
+"""What the web client calls beside RPC. Uses the models of usage."""
+
+from . import usage_file
