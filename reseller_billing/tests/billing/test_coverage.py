@@ -153,6 +153,20 @@ class TestCoverage(PrepaidCommon):
         self.days._expect_bills()
         self.assertNotIn(self.client_a, self.days.search([("statement_id", "=", False)]).client_id)
 
+    def test_a_run_bills_late_use_of_a_closed_account_without_waiting_for_the_night(self):
+        self._run("2024-02-01")
+        self.client_a.action_close("2024-02-10")
+        self._run("2024-03-01")
+        self.client_a.sudo().next_bill_date = False  # as above
+        self._use("2024-02-09", 4)
+        with freeze_time("2024-03-04 12:00:00"):
+            run = self.env["reseller.billing.run"].create({"date": "2024-03-04"})
+            run.action_bill_now()
+            while run._process_batch():
+                pass
+        self.assertEqual((run.statement_ids.client_id, run.statement_ids.amount_total), (self.client_a, 4))
+        self.assertEqual(self._billed(), (4, 4))
+
     def test_no_bill_is_expected_of_what_has_no_price(self):
         self._run("2024-02-01")
         dear = self._create_feature("dear")
