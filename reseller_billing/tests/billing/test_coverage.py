@@ -164,7 +164,9 @@ class TestCoverage(PrepaidCommon):
             run.action_bill_now()
             while run._process_batch():
                 pass
-        self.assertEqual((run.statement_ids.client_id, run.statement_ids.amount_total), (self.client_a, 4))
+        self.assertEqual(
+            (run.statement_ids.client_id, run.statement_ids.amount_total), (self.client_a, 4)
+        )
         self.assertEqual(self._billed(), (4, 4))
 
     def test_no_bill_is_expected_of_what_has_no_price(self):
