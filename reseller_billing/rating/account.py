@@ -11,6 +11,9 @@ from .cycles import DAY, Interval
 from .rules import Enrolment, Membership, Rule
 from .timeline import Extension, Timeline
 
+# Timelines of a feature that accounts share; more than a batch of accounts has.
+KEPT = 1000
+
 
 @dataclass(frozen=True)
 class Bill:
@@ -74,6 +77,8 @@ class Account:
         # Accounts of the same days and prices have the same cycles.
         found = feature.timelines.get(key)
         if found is None:
+            if len(feature.timelines) >= KEPT:
+                feature.timelines.clear()
             intervals = [rule.terms.interval for rule in feature.rules if rule.terms.interval]
             found = feature.timelines[key] = Timeline(
                 self.memberships,

@@ -1024,3 +1024,29 @@ def test_a_minimum_so_far():
         account.prepare_bill(), date=day("02-01"), next_date=day("02-01"), accrues=True
     )
     assert total(account.bill(accrual)) == Decimal("28.39")
+
+
+def test_accounts_of_the_same_days_have_prices_of_their_own():
+    rules = (
+        rule(1, recurring_fee="31.00"),
+        rule(2, rank=1, scope=8, recurring_fee="62.00"),
+        rule(3, rank=2, scope=5, recurring_fee="93.00"),
+        rule(4, rank=3, scope=9, recurring_fee="124.00"),
+    )
+    feature = rating.Feature(1, rules, 0)
+    bill = rating.Bill(day("02-01"), day("01-01"), day("02-01"), Decimal("0.01"))
+    found = []
+    for group, scopes, paused in (
+        (None, {1: 7, 3: 1}, False),
+        (None, {1: 8, 3: 2}, False),
+        (5, {1: 8, 3: 3}, False),
+        (5, {1: 8, 3: 9}, False),
+        (None, {1: 7, 3: 4}, True),
+    ):
+        account = rating.Account(
+            (membership(day("01-01"), None, group, day("01-01"), paused),), scopes
+        )
+        # The same feature for all of them, as for the accounts of a run.
+        charges, _draws = rating.FeatureBill(account, feature, bill).charges(rating.Usage([]), {})
+        found.append([str(charge.amount) for charge in charges])
+    assert found == [["31.00"], ["62.00"], ["93.00"], ["124.00"], []]

@@ -79,7 +79,7 @@ def test_a_file_is_done_when_its_last_row_is(databases, monkeypatch):
         monkeypatch.setattr(batches, "BATCH", 3)
         monkeypatch.setattr(batches, "ROUND", 0)
         fill(env)
-        rows = "".join(f"C{n};one;2024-01-05T12:00:00Z;{n + 1}\n" for n in range(30))
+        rows = "".join(f"C{n};one;2024-01-05T12:00:00Z;{n + 1}\n" for n in range(15)) * 2
         upload = env["reseller.usage.import"].create(
             {
                 "filename": "use.csv",
@@ -93,5 +93,7 @@ def test_a_file_is_done_when_its_last_row_is(databases, monkeypatch):
         while upload.state == "running":
             asked.append(call(env, "ir_cron_usage_import", 0.2))
             env.invalidate_all()
+        # The second half says what the first one said, once more.
         assert upload.accepted == 30
+        assert not env["reseller.usage.import.said"].search_count([])
         assert asked[-1] == 0 and set(asked[:-1]) <= {1}

@@ -347,11 +347,19 @@ class ResellerClient(models.Model):
 
     @api.model
     def _due_at_sql(self):
-        """Return the moment at which the bill of a `client` of a `reseller` and `company` is due."""
+        """Return the moment at which the bill of a `client` of a `reseller` and `company` is due.
+
+        The delay is for use of a bill's last day: one of an account all of whose days are billed has none.
+        """
         return SQL(
-            "(client.next_bill_date::timestamp"
-            " + COALESCE(company.reseller_billing_delay, 0) * interval '1 hour')"
-            " AT TIME ZONE COALESCE(client.tz, reseller.tz)"
+            """
+            ((client.next_bill_date::timestamp
+              + CASE WHEN client.state = 'closed' AND client.billed_until >= (
+                          SELECT max(COALESCE(row.date_to, 'infinity'))
+                            FROM reseller_client_membership row WHERE row.client_id = client.id)
+                     THEN 0 ELSE COALESCE(company.reseller_billing_delay, 0) END * interval '1 hour')
+             AT TIME ZONE COALESCE(client.tz, reseller.tz))
+            """
         )
 
     @api.model

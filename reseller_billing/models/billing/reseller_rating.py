@@ -35,7 +35,7 @@ class ResellerRating(models.AbstractModel):
             [rating.Draw]}): buckets are of use that no bill covered before and this one does, without
             use that nothing prices; draws are from lots of units
         """
-        features = self._load_features(clients.company_id, clients=clients.ids)
+        features = self._load_features(clients.company_id, clients=clients.ids, billed=True)
         accounts = self._load_accounts(clients)
         uncovered = self._load_uncovered(bills, as_of)
         # A cycle may end, cut short, on the day before.

@@ -290,15 +290,22 @@ class ResellerUsageDaily(models.Model):
         if companies is not None:
             domain &= Domain("company_id", "in", companies.ids)
         clients_sudo = self.env["reseller.client"].sudo().search(domain)  # of whoever starts a run
-        if not clients_sudo:
+        numbers = [
+            number
+            for (number,) in self.env.execute_query(
+                SQL(
+                    "SELECT bucket.id FROM reseller_usage_daily bucket "
+                    "WHERE bucket.client_id = ANY(%s) AND %s",
+                    clients_sudo.ids,
+                    self._uncovered_sql(),
+                )
+            )
+        ]
+        if not numbers:
             return
-        buckets = self.sudo().search(  # as above
-            [
-                ("client_id", "in", clients_sudo.ids),
-                ("statement_id", "=", False),
-                ("is_unpriced", "=", False),
-                ("is_unreachable", "=", False),
-            ]
+        buckets_sudo = self.sudo()  # as above
+        buckets = buckets_sudo.search(
+            [("id", "in", numbers), ("is_unpriced", "=", False), ("is_unreachable", "=", False)]
         )
         buckets.client_id._expect_bill()
 

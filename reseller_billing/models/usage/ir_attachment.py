@@ -1,12 +1,18 @@
+import contextlib
 import filecmp
 import hashlib
 import os
+import pathlib
+import time
 import uuid
 
 from odoo import api, models
 from odoo.exceptions import UserError
 
 CHUNK = 1 << 20
+# Of a file that is being written; how long it may take, in seconds.
+PART = "part-"
+KEPT = 24 * 3600
 
 
 class IrAttachment(models.Model):
@@ -28,7 +34,7 @@ class IrAttachment(models.Model):
             attachment.raw = stream.read()
             return attachment
         os.makedirs(self._filestore(), exist_ok=True)
-        part = os.path.join(self._filestore(), f"part-{uuid.uuid4().hex}")
+        part = os.path.join(self._filestore(), f"{PART}{uuid.uuid4().hex}")
         try:
             checksum, size = hashlib.sha1(usedforsecurity=False), 0
             with open(part, "wb") as written:
@@ -55,3 +61,11 @@ class IrAttachment(models.Model):
             if os.path.exists(part):
                 os.unlink(part)
         return attachment
+
+    @api.autovacuum
+    def _gc_parts(self):
+        """Delete what was being written when its process died."""
+        for part in pathlib.Path(self._filestore()).glob(f"{PART}*"):
+            with contextlib.suppress(FileNotFoundError):
+                if part.stat().st_mtime < time.time() - KEPT:
+                    part.unlink()

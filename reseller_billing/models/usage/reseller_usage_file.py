@@ -2,7 +2,6 @@ import codecs
 import csv
 import io
 import re
-import sys
 import zipfile
 from datetime import date, datetime, time
 
@@ -106,6 +105,8 @@ class ResellerUsageFile(models.AbstractModel):
         """Yield (number, offset behind it, texts) of the first row, and of those after one."""
         encoding = self._guess_encoding(stream) if encoding == "auto" else encoding
         codec, offset = _find_codec(stream, encoding)
+        if codec == "utf-16":
+            raise self._explain_encoding(self.env._("it has no mark at its beginning"))
         stream.seek(offset)
         if delimiter == "auto":
             lines = io.TextIOWrapper(stream, encoding=codec, newline="")
@@ -289,7 +290,7 @@ def _find_codec(stream, encoding):
     for mark, codec in MARKS:
         if begin.startswith(mark) and codec.startswith(wide):
             return codec, len(mark)
-    return (f"utf-16-{sys.byteorder[0]}e" if wide == "utf-16" else wide), 0
+    return wide, 0
 
 
 def _guess_delimiter(line):

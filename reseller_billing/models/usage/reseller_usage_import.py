@@ -277,7 +277,7 @@ class ResellerUsageImport(models.Model):
             waiting._read_columns(guess=bool(of_file) and "format" not in vals)
         if changing:
             waiting.filtered(lambda upload: upload.state != "new").write(
-                {"state": "new", "reasons": False}
+                {"state": "new", "reasons": False, "has_ids": False}
             )
         return done
 
@@ -379,6 +379,7 @@ class ResellerUsageImport(models.Model):
                     )
                 )
             upload.rejection_ids.action_dismiss()
+            upload._forget_said()
             upload.write(
                 {
                     "state": "undone",

@@ -21,7 +21,7 @@ class ResellerUsageImport(models.Model):
     _inherit = "reseller.usage.import"
 
     _work_cron = "reseller_billing.ir_cron_usage_import"
-    # A file is read from its first row whenever the work on it begins again.
+    # A workbook is read from its first row whenever the work on it begins again.
     _work_round = ROUND
     _work_places = 1
 

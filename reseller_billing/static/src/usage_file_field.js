@@ -1,4 +1,5 @@
 import { useState } from "@odoo/owl";
+import { _t } from "@web/core/l10n/translation";
 import { registry } from "@web/core/registry";
 import { useBus, useService } from "@web/core/utils/hooks";
 import { BinaryField, binaryField } from "@web/views/fields/binary/binary_field";
@@ -13,8 +14,13 @@ export class UsageFileField extends BinaryField {
         super.setup();
         this.fileUpload = useService("file_upload");
         this.state = useState({ upload: null });
-        useBus(this.fileUpload.bus, "FILE_UPLOAD_LOADED", ({ detail }) => this.onLoaded(detail.upload));
-        useBus(this.fileUpload.bus, "FILE_UPLOAD_ERROR", ({ detail }) => this.onFailed(detail.upload));
+        const { bus } = this.fileUpload;
+        useBus(bus, "FILE_UPLOAD_LOADED", ({ detail }) => this.onLoaded(detail.upload));
+        useBus(bus, "FILE_UPLOAD_ERROR", ({ detail }) => this.onEnded(detail.upload));
+        // Who saves, presses a button or goes to another record meanwhile waits for the file.
+        useBus(this.props.record.model.bus, "NEED_LOCAL_CHANGES", ({ detail }) => {
+            detail.proms.push(this.pending);
+        });
     }
 
     get hasFile() {
@@ -27,8 +33,10 @@ export class UsageFileField extends BinaryField {
     }
 
     async onPicked({ target }) {
-        if (target.files.length) {
-            this.state.upload = await this.fileUpload.upload(ROUTE, [target.files[0]]);
+        const [file] = target.files;
+        if (file) {
+            this.pending = new Promise((resolve) => (this.resolve = resolve));
+            this.state.upload = await this.fileUpload.upload(ROUTE, [file]);
         }
         // The same file may be picked once more.
         target.value = "";
@@ -38,17 +46,28 @@ export class UsageFileField extends BinaryField {
         if (upload.id !== this.state.upload?.id) {
             return;
         }
-        this.state.upload = null;
-        const { id, name } = JSON.parse(upload.xhr.response);
-        await this.props.record.update({
-            upload_id: { id, display_name: name },
-            [this.props.fileNameField]: name,
-        });
+        let kept = null;
+        try {
+            kept = JSON.parse(upload.xhr.response);
+        } catch {
+            // Another page was answered: nobody is logged in any more.
+            this.notification.add(_t("%s was not kept: upload it once more.", upload.title), {
+                type: "danger",
+            });
+        }
+        if (kept) {
+            await this.props.record.update({
+                upload_id: { id: kept.id, display_name: kept.name },
+                [this.props.fileNameField]: kept.name,
+            });
+        }
+        this.onEnded(upload);
     }
 
-    onFailed(upload) {
+    onEnded(upload) {
         if (upload.id === this.state.upload?.id) {
             this.state.upload = null;
+            this.resolve();
         }
     }
 }

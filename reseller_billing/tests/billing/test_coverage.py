@@ -160,8 +160,10 @@ class TestCoverage(PrepaidCommon):
         self.client_a.sudo().next_bill_date = False  # as above
         self._use("2024-02-09", 4)
         with freeze_time("2024-03-04 12:00:00"):
+            # Neither the night nor the delay, of 24 hours, is waited for.
+            self.assertEqual(self.company.reseller_billing_delay, 24)
             run = self.env["reseller.billing.run"].create({"date": "2024-03-04"})
-            run.action_bill_now()
+            run.action_start()
             while run._process_batch():
                 pass
         self.assertEqual(

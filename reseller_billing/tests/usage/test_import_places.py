@@ -2,15 +2,15 @@ import base64
 import csv
 import io
 import itertools
+import os
+import pathlib
 from datetime import timedelta
-from unittest.mock import patch
 
 from odoo import fields
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.http import Request
 from odoo.tests import HttpCase, tagged
 
-from ...models.usage import reseller_usage_import_batches as batches
 from ..common import ResellerBillingCommon
 from ..portal.test_web import create_user
 
@@ -85,16 +85,15 @@ class TestImportPlaces(ResellerBillingCommon):
         self.env.invalidate_all()
         one = self._upload(lines)
         one.write({"state": "running", "row_count": 6})
-        with patch.object(batches, "BATCH", 2):
-            for done in (2, 4, 6):
-                # As another process that goes on with it: it has nothing but what is stored.
-                header, rows = one._open((one.last_row, one.last_offset))
-                batch = list(itertools.islice(one._read_events(header, rows), 2))
-                until = batch[-1][0], rows.offset
-                self.assertTrue(one._take(batch, (one.last_row, one.last_offset), until))
-                self.assertEqual(one.rows_done, done)
-                # What another process has read meanwhile is not taken twice.
-                self.assertFalse(one._take(batch, (1, 1), until))
+        for done in (2, 4, 6):
+            # As another process that goes on with it: it has nothing but what is stored.
+            header, rows = one._open((one.last_row, one.last_offset))
+            batch = list(itertools.islice(one._read_events(header, rows), 2))
+            until = batch[-1][0], rows.offset
+            self.assertTrue(one._take(batch, (one.last_row, one.last_offset), until))
+            self.assertEqual(one.rows_done, done)
+            # What another process has read meanwhile is not taken twice.
+            self.assertFalse(one._take(batch, (1, 1), until))
         self.assertEqual((one.accepted, one.duplicates), (6, 0))
         self.assertEqual(self._get_ids(), ids)
         again = self._upload(lines)
@@ -104,6 +103,33 @@ class TestImportPlaces(ResellerBillingCommon):
         counted = self.env["reseller.usage.import.said"].search([])
         self.assertEqual(counted.import_id, one)
         one._forget_said()
+
+    def test_a_file_of_ids_alone_and_a_better_one_in_its_place(self):
+        whole = "id,client,feature,time,quantity\n" + "".join(
+            f"e{number},A,unit,2024-01-05 12:00:00,1\n" for number in range(3)
+        )
+        mixed = whole.replace("e1,", ",")
+        one = self.env["reseller.usage.import"].create(
+            {"filename": "use.csv", "file": base64.b64encode(whole.encode())}
+        )
+        one.action_import()
+        self.assertEqual((one.has_ids, one.accepted), (True, 3))
+        one.action_undo()
+        one.file = base64.b64encode(mixed.encode())
+        self.assertFalse(one.has_ids)
+        one.action_check()
+        self.assertEqual((one.accepted, one.duplicates, one.rejected), (3, 0, 0))
+        one.action_import()
+        self.assertEqual((one.has_ids, one.accepted), (False, 3))
+        counting = self.env["reseller.usage.line"].search([("voided_at", "=", False)])
+        self.assertEqual(
+            sorted(number.rpartition("/")[2] for number in counting.mapped("external_id")),
+            ["2", "e0", "e2"],
+        )
+
+    def test_utf_16_without_its_mark_is_not_guessed(self):
+        with self.assertRaisesRegex(UserError, "encoding"):
+            self.env["reseller.usage.file"]._open(io.BytesIO(b"client,feature\nA,unit\n"), "utf-16")
 
     def test_rows_with_ids_and_without_in_one_file(self):
         text = (
@@ -210,3 +236,11 @@ class TestUpload(ResellerBillingCommon, HttpCase):
         attachment.invalidate_recordset()
         self.env["reseller.usage.import"]._gc_uploads()
         self.assertFalse(attachment.exists())
+        # Nor does what was being written when its process died.
+        part = pathlib.Path(attachment._filestore()) / "part-of-a-test"
+        part.write_bytes(b"x")
+        attachment._gc_parts()
+        self.assertTrue(part.exists())
+        os.utime(part, (0, 0))
+        attachment._gc_parts()
+        self.assertFalse(part.exists())
