@@ -19,8 +19,6 @@ class ResellerWorkMixin(models.AbstractModel):
 
     # External id of the scheduled action.
     _work_cron = None
-    # How long to go on with what is dear to begin again, in seconds.
-    _work_round = 0
     # How many may be at one unit at the same time; None: any number.
     _work_places = None
 
@@ -53,6 +51,10 @@ class ResellerWorkMixin(models.AbstractModel):
         """
         raise NotImplementedError
 
+    def _get_round(self):
+        """Return how long to go on with this unit where it is dear to begin again, in seconds."""
+        return 0
+
     @api.model
     def _read_batch_size(self, name, default):
         """Return the size of a batch: a system parameter, or the default where there is none that is a number
@@ -67,7 +69,7 @@ class ResellerWorkMixin(models.AbstractModel):
 
         :return: (how much was done, how much remains), see _iterate_work
         """
-        until = time.monotonic() + self._work_round
+        until = time.monotonic() + self._get_round()
         done = remaining = 0
         for number, remaining in self._iterate_work():
             done += number or 0
@@ -82,11 +84,14 @@ class ResellerWorkMixin(models.AbstractModel):
 
         One unit that fails keeps no other from its work; what is raised is raised in the end.
         """
-        cron = self.env["ir.cron"]
-        until = time.monotonic() + self._work_round
+        cron, began = self.env["ir.cron"], time.monotonic()
         # What is left of units before to others that are at it, and how many units come after.
         left_over, failure, units = 0, None, self._find_work()
+        if units and cron._is_over():
+            cron._commit_progress(remaining=len(units))
+            return
         for others, unit in zip(reversed(range(len(units))), units, strict=True):
+            until = began + unit._get_round()
             try:
                 cron._commit_progress(remaining=unit._count_remaining() + others + left_over)
                 for done, remaining in unit._iterate_work():

@@ -13,8 +13,6 @@ class ResellerClientCollecting(models.AbstractModel):
     _description = "Charging of Saved Payment Methods"
     _inherit = ["reseller.work.mixin"]
     _work_cron = "reseller_billing.ir_cron_collect"
-    # What cannot be charged is looked at once each time that it begins.
-    _work_round = ROUND
     _work_places = 1
 
     @api.model
@@ -25,6 +23,10 @@ class ResellerClientCollecting(models.AbstractModel):
         found += self.env["payment.transaction"]._read_group(CLAIMED, ["company_id"])
         companies = self.env["res.company"].union(*(company for (company,) in found))
         return [self.with_company(company) for company in companies]
+
+    def _get_round(self):
+        """Override of the mixin: what cannot be charged is looked at once each time that it begins."""
+        return ROUND
 
     def _count_remaining(self):
         """Override of the mixin: it is looked for as it goes."""

@@ -11,7 +11,7 @@ from ...tools import read_committed
 from .reseller_usage_import import BATCH, COUNTS, PLACE, SHOWN, _Outcome
 
 _logger = logging.getLogger(__name__)
-# How long one call of the scheduled action works on files, in seconds.
+# How long one call of the scheduled action works on a workbook, in seconds.
 ROUND = 30
 
 
@@ -21,8 +21,6 @@ class ResellerUsageImport(models.Model):
     _inherit = "reseller.usage.import"
 
     _work_cron = "reseller_billing.ir_cron_usage_import"
-    # A workbook is read from its first row whenever the work on it begins again.
-    _work_round = ROUND
     _work_places = 1
 
     @api.model
@@ -35,6 +33,10 @@ class ResellerUsageImport(models.Model):
         """Override of the mixin: files that are taken in."""
         uploads = self.search([("state", "=", "running")], order="id")
         return [upload.with_company(upload.company_id) for upload in uploads]
+
+    def _get_round(self):
+        """Override of the mixin: a workbook is read from its first row whenever the work on it begins again."""
+        return ROUND if self._is_workbook() else 0
 
     def _count_remaining(self):
         """Override of the mixin: rows, of those that the file had when it began."""
