@@ -9,7 +9,7 @@ from ..base.states import LIVE
 
 _logger = logging.getLogger(__name__)
 # Statements of a transaction: each takes about a second to print.
-BATCH = 20
+BATCH = 10
 QUEUED = Domain("send_state", "=", "queued")
 # What keeps a statement from its payer is to be mended, and then it is sent again.
 FAILED = ("failed", "no_address")
