@@ -100,7 +100,8 @@ def test_a_file_is_done_when_its_last_row_is(databases, monkeypatch):
         name = "odoo.addons.reseller_billing.models.usage.reseller_usage_import"
         batches = importlib.import_module(f"{name}_batches")
         monkeypatch.setattr(importlib.import_module(name), "AT_ONCE", 5)
-        monkeypatch.setattr(batches, "BATCH", 3)
+        for constant, value in (("BATCH", 3), ("ROUND", 0), ("FROM_BEGINNING", 0)):
+            monkeypatch.setattr(batches, constant, value)
         fill(env)
         rows = "".join(f"C{n};one;2024-01-05T12:00:00Z;{n + 1}\n" for n in range(15)) * 2
         upload = env["reseller.usage.import"].create(

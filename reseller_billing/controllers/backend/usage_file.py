@@ -2,7 +2,7 @@ import unicodedata
 
 from odoo import http
 from odoo.exceptions import AccessError, UserError
-from odoo.http import DEFAULT_MAX_CONTENT_LENGTH, request
+from odoo.http import request
 
 # Of a file of usage; Odoo's own limit is for what it holds in memory.
 MAX_FILE = 1 << 30
@@ -11,7 +11,7 @@ MAX_FILE = 1 << 30
 def get_limit(_controller):
     """Return how many bytes the user of this request may send: the body is read before rights are looked at."""
     may_import = request.env["reseller.usage.import"].has_access("create")
-    return MAX_FILE if may_import else DEFAULT_MAX_CONTENT_LENGTH
+    return MAX_FILE if may_import else request.httprequest.max_content_length
 
 
 class UsageFileController(http.Controller):

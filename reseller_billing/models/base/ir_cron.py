@@ -12,7 +12,7 @@ class IrCron(models.Model):
 
         Odoo makes ten calls at least, however long each takes, and ends a server, or its worker, that has
         been at its actions for two minutes. A call that reports that nothing is done and something is left ends
-        the calls; the action is begun again at once, after the others.
+        the calls; the one before has asked for the action to be begun again, after the others.
         """
         return time.monotonic() >= self.env.context.get("cron_end_time", float("inf"))
 

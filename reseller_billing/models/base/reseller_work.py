@@ -85,14 +85,15 @@ class ResellerWorkMixin(models.AbstractModel):
         One unit that fails keeps no other from its work; what is raised is raised in the end.
         """
         cron, began = self.env["ir.cron"], time.monotonic()
+        is_over = cron._is_over()
         # What is left of units before to others that are at it, and how many units come after.
         left_over, failure, units = 0, None, self._find_work()
-        if units and cron._is_over():
+        if units and is_over:
             cron._commit_progress(remaining=len(units))
             return
         for others, unit in zip(reversed(range(len(units))), units, strict=True):
-            until = began + unit._get_round()
             try:
+                until = began + unit._get_round()
                 cron._commit_progress(remaining=unit._count_remaining() + others + left_over)
                 for done, remaining in unit._iterate_work():
                     if remaining and done is None:

@@ -226,9 +226,9 @@ class ResellerBillingRun(models.Model):
 
     def _start(self, ignores_delay=False):
         self.env["res.users"]._check_billing_manager()
-        # Use that has come for closed accounts is billed by this run, not after the next night's look.
-        self.env["reseller.usage.daily"]._expect_bills(self.company_id)
         for run in self:
+            # Use that has come for closed accounts is billed by this run, not after the next night's look.
+            self.env["reseller.usage.daily"]._expect_bills(run.company_id, run.date)
             if run.state in WORKING:
                 raise UserError(self.env._("%s is running already.", run.name))
             if run.is_reviewed and run.state == "prepared":

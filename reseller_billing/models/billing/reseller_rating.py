@@ -75,6 +75,12 @@ class ResellerRating(models.AbstractModel):
                     since = min(filter(None, (since, bill.rerate_from)))
                 if since and since <= bill.period_end:
                     wanted[key] = (since, bill.period_end)
+        for client, feature_id in prior.keys() - parts.keys():
+            # Nothing prices it any more: what was billed of days to come is given back.
+            bill = replace(bills[client], cuts=cuts)
+            parts[client, feature_id] = rating.FeatureBill(
+                accounts[client], rating.Feature(feature_id, ()), bill
+            )
         usage = self._load_usage(wanted, uncovered)
         prepaid = self._load_prepaid(wanted, as_of)
         charges = {client.id: [] for client in clients}

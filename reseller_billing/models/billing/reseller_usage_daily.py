@@ -281,10 +281,11 @@ class ResellerUsageDaily(models.Model):
         self.invalidate_model(["is_pending"])
 
     @api.model
-    def _expect_bills(self, companies=None):
+    def _expect_bills(self, companies=None, date=None):
         """Give closed accounts that had their last bill one more where use of them is not covered.
 
         :param companies: of the accounts; all where None
+        :param date: the latest day of these bills; today where None
         """
         domain = Domain("state", "=", "closed") & Domain("next_bill_date", "=", False)
         if companies is not None:
@@ -307,7 +308,13 @@ class ResellerUsageDaily(models.Model):
         buckets = buckets_sudo.search(
             [("id", "in", numbers), ("is_unpriced", "=", False), ("is_unreachable", "=", False)]
         )
-        buckets.client_id._expect_bill()
+        for client in buckets.client_id:
+            day = client._today()
+            if date:
+                # After the last bill, which is dated the day after the last that it has billed.
+                billed = client.billed_until and fields.Date.add(client.billed_until, days=2)
+                day = max(filter(None, (min(date, day), billed)))
+            client._expect_bill(day)
 
     @api.model
     def _tell_unreachable(self):

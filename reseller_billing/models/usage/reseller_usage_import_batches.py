@@ -11,8 +11,10 @@ from ...tools import read_committed
 from .reseller_usage_import import BATCH, COUNTS, PLACE, SHOWN, _Outcome
 
 _logger = logging.getLogger(__name__)
-# How long one call of the scheduled action works on a workbook, in seconds.
-ROUND = 30
+# How long one call works on a file, in seconds: on one that is read from its beginning, as workbooks are, and on
+# one that is gone on with.
+FROM_BEGINNING = 30
+ROUND = 10
 
 
 class ResellerUsageImport(models.Model):
@@ -36,7 +38,7 @@ class ResellerUsageImport(models.Model):
 
     def _get_round(self):
         """Override of the mixin: a workbook is read from its first row whenever the work on it begins again."""
-        return ROUND if self._is_workbook() else 0
+        return ROUND if self.last_offset else FROM_BEGINNING
 
     def _count_remaining(self):
         """Override of the mixin: rows, of those that the file had when it began."""

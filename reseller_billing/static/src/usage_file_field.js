@@ -1,4 +1,4 @@
-import { useState } from "@odoo/owl";
+import { onWillUnmount, useState } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 import { registry } from "@web/core/registry";
 import { useBus, useService } from "@web/core/utils/hooks";
@@ -21,6 +21,10 @@ export class UsageFileField extends BinaryField {
         useBus(this.props.record.model.bus, "NEED_LOCAL_CHANGES", ({ detail }) => {
             detail.proms.push(this.pending);
         });
+        onWillUnmount(() => {
+            this.state.upload?.xhr.abort();
+            this.resolve?.();
+        });
     }
 
     get hasFile() {
@@ -36,6 +40,8 @@ export class UsageFileField extends BinaryField {
         const [file] = target.files;
         if (file) {
             this.pending = new Promise((resolve) => (this.resolve = resolve));
+            // Who leaves the form meanwhile saves it first, and so waits.
+            this.props.record.dirty = true;
             this.state.upload = await this.fileUpload.upload(ROUTE, [file]);
         }
         // The same file may be picked once more.
@@ -55,13 +61,16 @@ export class UsageFileField extends BinaryField {
                 type: "danger",
             });
         }
-        if (kept) {
-            await this.props.record.update({
-                upload_id: { id: kept.id, display_name: kept.name },
-                [this.props.fileNameField]: kept.name,
-            });
+        try {
+            if (kept) {
+                await this.props.record.update({
+                    upload_id: { id: kept.id, display_name: kept.name },
+                    [this.props.fileNameField]: kept.name,
+                });
+            }
+        } finally {
+            this.onEnded(upload);
         }
-        this.onEnded(upload);
     }
 
     onEnded(upload) {

@@ -162,7 +162,8 @@ class TestCoverage(PrepaidCommon):
         with freeze_time("2024-03-04 12:00:00"):
             # Neither the night nor the delay, of 24 hours, is waited for.
             self.assertEqual(self.company.reseller_billing_delay, 24)
-            run = self.env["reseller.billing.run"].create({"date": "2024-03-04"})
+            # The run's invoices are dated a day back.
+            run = self.env["reseller.billing.run"].create({"date": "2024-03-03"})
             run.action_start()
             while run._process_batch():
                 pass

@@ -56,23 +56,27 @@ class TestMoves(ServiceCommon):
 
     def test_what_a_group_has_billed_is_given_back_though_no_day_was_served_in_it(self):
         gold = self._create_feature("gold")
-        self._create_rule(gold, group_id=self.group.id, recurring_fee=30)
-        client = self._create_client("G")
-        client.action_move_to_group(self.group, "2024-03-01")
+        price = self._create_rule(gold, group_id=self.group.id, recurring_fee=30)
+        clients = [self._create_client(ref) for ref in ("G", "H")]
+        for client in clients:
+            client.action_move_to_group(self.group, "2024-03-01")
         self._run("2024-03-01")
-        march = self._statement(client, "2024-03-01")
-        self.assertEqual(Decimal(self._amounts(march)["gold", "recurring"]), 30)
-        # No other price of this feature reaches the client any more.
-        client.action_close("2024-02-29", dated_back=True)
-        self.assertNotIn(self.group, client.membership_ids.group_id)
-        self._run("2024-03-02")
-        given = sum(
-            Decimal(amount)
-            for statement in client.statement_ids
-            for (feature, _kind), amount in self._amounts(statement).items()
-            if feature == "gold"
-        )
-        self.assertEqual(given, 0)
+        for client, is_archived in zip(clients, (False, True), strict=True):
+            march = self._statement(client, "2024-03-01")
+            self.assertEqual(Decimal(self._amounts(march)["gold", "recurring"]), 30)
+            # No other price of this feature reaches the client any more, or none is there.
+            client.action_close("2024-02-29", dated_back=True)
+            self.assertNotIn(self.group, client.membership_ids.group_id)
+            if is_archived:
+                price.active = False
+            self._run("2024-03-02")
+            given = sum(
+                Decimal(amount)
+                for statement in client.statement_ids
+                for (feature, _kind), amount in self._amounts(statement).items()
+                if feature == "gold"
+            )
+            self.assertEqual(given, 0)
 
     def test_a_move_across_time_zones_loses_no_hour(self):
         self.reseller.tz = "Europe/Berlin"
