@@ -269,9 +269,9 @@ class ResellerClient(models.Model):
         :param waiting: for those, instead, whose bill date has come and whose delay is not over
 
         An account is due when the time in its zone is the billing delay past the start of its
-        bill date (rating 4), see _due_at_sql. A closed one is due for late use, days that have a price only now, and
-        charges and credits by hand. Accounts that the run has parked wait
-        for a retry, those it has prepared for approval.
+        bill date (rating 4), see _due_at_sql. A closed one is due for late use, days that have a price
+        only now, and charges and credits by hand. Accounts that the run has parked wait for a retry,
+        those it has prepared for approval.
         """
         return SQL(
             """

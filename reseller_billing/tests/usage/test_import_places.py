@@ -185,7 +185,7 @@ class TestUpload(ResellerBillingCommon, HttpCase):
         one.action_import()
         self.assertEqual((one.state, one.accepted), ("done", 1))
         # Its words are not kept once more.
-        attachment = one.sudo()._find_file()
+        attachment = one.sudo()._find_file()  # as the reader does
         self.assertEqual((attachment.id, attachment.index_content), (answer["id"], False))
         # A better file instead.
         two = imports.create({"filename": "x", "file": base64.b64encode(b"nothing")})
