@@ -1,6 +1,7 @@
 """What use comes to, and the bills: rating, runs, statements, charges, invoices. Uses usage and what is below."""
 
 from . import (
+    account_analytic_distribution_model,
     account_move,
     account_move_line,
     product_template,

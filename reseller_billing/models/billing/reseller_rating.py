@@ -35,7 +35,7 @@ class ResellerRating(models.AbstractModel):
             [rating.Draw]}): buckets are of use that no bill covered before and this one does, without
             use that nothing prices; draws are from lots of units
         """
-        features = self._load_features(clients.company_id, clients=clients.ids, billed=True)
+        features = self._load_features(clients.company_id, clients=clients.ids)
         accounts = self._load_accounts(clients)
         uncovered = self._load_uncovered(bills, as_of)
         # A cycle may end, cut short, on the day before.
@@ -56,14 +56,24 @@ class ResellerRating(models.AbstractModel):
             if day < until
         )
         spans = self._load_prior_spans(bounds, as_of, later) if cuts else {}
+        priced = defaultdict(dict)
+        for (currency, feature_id), feature in features.items():
+            priced[currency][feature_id] = feature
+        billed = defaultdict(set)
+        for client, feature_id in prior:
+            billed[client].add(feature_id)
         parts, wanted = {}, {}
         for client in clients:
             bill = replace(bills[client.id], cuts=cuts)
-            for (currency, feature_id), feature in features.items():
+            own = priced[client.currency_id.id]
+            # Where nothing prices it any more, what was billed of days to come is given back.
+            unpriced = {
+                feature_id: rating.Feature(feature_id, ())
+                for feature_id in sorted(billed[client.id] - own.keys())
+            }
+            for feature_id, feature in (own | unpriced).items():
                 key = (client.id, feature_id)
-                if currency != client.currency_id.id or not (
-                    key in uncovered or key in prior or feature.has_fees
-                ):
+                if not (key in uncovered or key in prior or feature.has_fees):
                     continue
                 part = rating.FeatureBill(
                     accounts[client.id], feature, bill, list(uncovered.get(key, ()))
@@ -75,12 +85,6 @@ class ResellerRating(models.AbstractModel):
                     since = min(filter(None, (since, bill.rerate_from)))
                 if since and since <= bill.period_end:
                     wanted[key] = (since, bill.period_end)
-        for client, feature_id in prior.keys() - parts.keys():
-            # Nothing prices it any more: what was billed of days to come is given back.
-            bill = replace(bills[client], cuts=cuts)
-            parts[client, feature_id] = rating.FeatureBill(
-                accounts[client], rating.Feature(feature_id, ()), bill
-            )
         usage = self._load_usage(wanted, uncovered)
         prepaid = self._load_prepaid(wanted, as_of)
         charges = {client.id: [] for client in clients}

@@ -17,13 +17,11 @@ class ResellerRating(models.AbstractModel):
 
     _inherit = "reseller.rating"
 
-    def _load_features(self, company, features=None, drafts=None, clients=None, billed=False):
+    def _load_features(self, company, features=None, drafts=None, clients=None):
         """Return {(currency id, feature id): rating.Feature} of a company's active rules.
 
         :param features: reseller.feature records to keep to; all where None
         :param clients: ids; the prices of others alone are left out; none where None
-        :param bool billed: keep also those that have billed these clients: what they have billed may be to
-            be given back, though the clients have left their group or reseller since
         :param drafts: reseller.price.rule records to load in the place of the active ones
         """
         self.env.flush_all()
@@ -33,15 +31,7 @@ class ResellerRating(models.AbstractModel):
         if features is not None:
             only = SQL("%s AND rule.feature_id = ANY(%s)", only, features.ids)
         if clients is not None:
-            reaches = reaches_sql("rule", list(clients))
-            if billed:
-                reaches = SQL(
-                    "(%s OR rule.id IN (SELECT price_rule_id FROM reseller_charge "
-                    "WHERE client_id = ANY(%s)))",
-                    reaches,
-                    list(clients),
-                )
-            only = SQL("%s AND %s", only, reaches)
+            only = SQL("%s AND %s", only, reaches_sql("rule", list(clients)))
         found, metering = defaultdict(list), {}
         for currency, feature, digits, aggregation, *row in self.env.execute_query(
             self._rules_sql(company, only)
