@@ -1,6 +1,7 @@
 """Rows of ./dev bench of several processes at once, and of a long history."""
 
 import base64
+import gc
 import multiprocessing
 import statistics
 import time
@@ -19,6 +20,7 @@ fork = multiprocessing.get_context("fork")
 def spawn(database, function, *arguments):
     """Call a function with an environment in a process of its own; return a function for its result."""
     answers = fork.SimpleQueue()
+    gc.collect()  # a cursor that is garbage here would give its connection back in both processes
 
     def work():
         # The parent's connections are not this process's.

@@ -1,3 +1,3 @@
-"""What the web client calls beside RPC. Uses the models of usage."""
+"""What the web client calls beside RPC. Uses the models of clients and of usage."""
 
-from . import usage_file
+from . import client_template, usage_file

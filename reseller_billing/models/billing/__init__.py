@@ -8,6 +8,7 @@ from . import (
     res_company,
     reseller_account_entry,
     reseller_billing_run,
+    reseller_billing_run_due,
     reseller_billing_run_line,
     reseller_billing_run_review,
     reseller_charge,

@@ -6,7 +6,6 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 from odoo.tools import SQL
-from odoo.tools.misc import format_datetime
 
 from ..base.states import LIVE
 
@@ -67,12 +66,6 @@ class ResellerBillingRun(models.Model):
         help="Accounts are billed as soon as their bill date has come: use that comes in later is "
         "on the next bill, as an adjustment.",
     )
-    waiting_text = fields.Text(
-        string="Not Due Yet",
-        compute="_compute_waiting_text",
-        help="Accounts whose bill date has come, and which wait until the billing delay is over.",
-    )
-
     # Progress
     done_count = fields.Integer(string="Billed", compute="_compute_counts")
     parked_count = fields.Integer(string="Parked", compute="_compute_counts")
@@ -105,55 +98,6 @@ class ResellerBillingRun(models.Model):
             run.remaining_count = run._count_due()
             total = run.done_count + run.parked_count + run.remaining_count
             run.progress = 100.0 * (total - run.remaining_count) / total if total else 0.0
-
-    @api.depends("date", "company_id", "state", "ignores_delay")
-    def _compute_waiting_text(self):
-        for run in self:
-            count, rows = run._load_waiting()
-            names = [
-                self.env._(
-                    "%(client)s on %(moment)s (%(zone)s)",
-                    client=client.display_name,
-                    moment=format_datetime(
-                        self.env, moment, tz=client._get_tz(), dt_format="short"
-                    ),
-                    zone=client._get_tz(),
-                )
-                for client, moment in rows
-            ]
-            if count > len(rows):
-                names.append(self.env._("and %s more", count - len(rows)))
-            text = self.env._(
-                "Not due yet, since bills wait %(hours)s hours for late use: %(accounts)s",
-                hours=run.company_id.sudo().reseller_billing_delay,  # whoever bills is told
-                accounts=", ".join(names),
-            )
-            run.waiting_text = text if count else False
-
-    def _load_waiting(self, limit=3):
-        """Return how many accounts wait for the delay, and the first of them as (client, moment UTC)."""
-        self.ensure_one()
-        self.env.flush_all()
-        clients = self.env["reseller.client"]
-        waiting = clients._due_sql(self, fields.Datetime.now(), waiting=True)
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT client.id, %s AT TIME ZONE 'UTC' AS due_at, count(*) OVER ()
-                  FROM reseller_client client
-                  JOIN res_company company ON company.id = client.company_id
-                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
-                 WHERE client.id IN (%s)
-                 ORDER BY due_at, client.id
-                 LIMIT %s
-                """,
-                clients._due_at_sql(),
-                waiting,
-                limit,
-            )
-        )
-        found = [(clients.browse(number), due_at) for number, due_at, _count in rows]
-        return (rows[0][2] if rows else 0), found
 
     def _get_bills_domain(self):
         """Return the domain of the statements of these runs that are bills and say something."""

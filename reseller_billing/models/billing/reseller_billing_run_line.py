@@ -25,3 +25,7 @@ class ResellerBillingRunLine(models.Model):
     currency_id = fields.Many2one(related="client_id.currency_id")
 
     _parked_uniq = models.UniqueIndex("(run_id, client_id) WHERE state = 'parked'")
+
+    def action_open_client(self):
+        """Open the account, to mend what keeps it from being billed."""
+        return self.client_id._get_records_action(name=self.env._("Client"))

@@ -128,6 +128,25 @@ class ResellerClient(models.Model):
             raise UserError(self.env._("Nothing of %s is due now.", ", ".join(self.mapped("name"))))
         return statements
 
+    @api.model
+    def action_bill_due(self):
+        """Open the run of today that bills what is due, one for each company that has any.
+
+        One that is new and has billed nothing yet is taken.
+        """
+        self.env["res.users"]._check_billing_manager()
+        runs = self.env["reseller.billing.run"]
+        for wanted in runs._get_runs_of_today():
+            if not wanted._count_due():
+                continue
+            terms = {"company_id": wanted.company_id.id, "date": wanted.date}
+            domain = [(name, "=", value) for name, value in terms.items()]
+            domain += [("state", "=", "draft"), ("line_ids", "=", False)]
+            runs |= runs.search(domain, limit=1) or runs.create(terms)
+        if not runs:
+            raise UserError(self.env._("No account is due now."))
+        return runs._get_records_action(name=self.env._("Billing Runs"))
+
     def action_extend_trial(self, date):
         """Have the running trials of accounts last until a day, where they would end before.
 

@@ -7,6 +7,7 @@ from . import (
     reseller_aged_debt,
     reseller_analysis,
     reseller_dashboard,
+    reseller_dashboard_steps,
     reseller_recurring_revenue,
     reseller_report_mixin,
     reseller_retention,

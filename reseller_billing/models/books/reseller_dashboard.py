@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL, date_utils
 from odoo.tools.misc import format_date
@@ -8,6 +9,12 @@ from ..collection.reseller_client_collection import TRIES
 from ..documents.reseller_statement_send import FAILED
 
 MONTHS = 12
+# What waits, by who does what: it is billed, mended, or collected.
+GROUPS = {
+    "bill": ("due", "prepared", "near"),
+    "mend": ("parked", "untaxed", "unpriced", "unreachable", "rejected", "failed"),
+    "collect": ("overdue", "locked", "paused"),
+}
 
 
 class ResellerDashboard(models.AbstractModel):
@@ -20,8 +27,10 @@ class ResellerDashboard(models.AbstractModel):
     def get_data(self) -> dict:
         """Return what the dashboard shows of the companies that the user works in.
 
-        :return: ``tiles``: dicts with ``key``, ``title``, ``count``, ``level`` (empty, warning or
-            danger) and ``action`` (of the web client); ``revenue``: dicts with ``currency``,
+        :return: ``tiles``: dicts with ``key``, ``title``, ``count``, ``level`` (empty, info, warning or
+            danger), ``group`` (of ``groups``) and ``action`` (of the web client; without one see
+            get_action); ``groups``: dicts with ``key`` and ``title``; ``unpriced``: dicts with ``name`` (of
+            a feature), ``text`` and ``action`` (a new price of it); ``revenue``: dicts with ``currency``,
             ``this_month`` and ``last_month`` (formatted); ``chart``: ``labels`` (months) and
             ``datasets`` of ``label`` (currency) and ``data``
         :raise AccessError: without the group Billing User
@@ -32,6 +41,12 @@ class ResellerDashboard(models.AbstractModel):
         chart = self._get_chart()
         return {
             "tiles": self._get_tiles(),
+            "groups": [
+                {"key": "bill", "title": self.env._("Bill")},
+                {"key": "mend", "title": self.env._("Mend")},
+                {"key": "collect", "title": self.env._("Collect")},
+            ],
+            "unpriced": self._get_unpriced(),
             "revenue": [
                 {
                     "currency": currency.name,
@@ -67,9 +82,14 @@ class ResellerDashboard(models.AbstractModel):
         )
         paused &= Domain("company_id", "in", companies)
         untaxed = self._find_untaxed()
+        overdue = Domain("reseller_client_id", "!=", False) & Domain("company_id", "in", companies)
+        overdue &= Domain("state", "=", "posted") & Domain("move_type", "=", "out_invoice")
+        overdue &= Domain("payment_state", "in", ("not_paid", "partial"))
+        overdue &= Domain("invoice_date_due", "<", fields.Date.context_today(self))
+        moves = self.env["account.move"]
         runs = "reseller_billing.reseller_billing_run_action"
         return [
-            self._tile("due", self.env._("Accounts due"), self._count_due(), runs, level="info"),
+            self._tile("due", self.env._("Accounts due"), self._count_due(), level="info"),
             self._tile(
                 "prepared",
                 self.env._("Runs to approve"),
@@ -130,6 +150,13 @@ class ResellerDashboard(models.AbstractModel):
                 failed,
             ),
             self._tile(
+                "overdue",
+                self.env._("Invoices overdue"),
+                moves.search_count(overdue) if moves.has_access("read") else 0,
+                "account.action_move_out_invoice_type",
+                overdue,
+            ),
+            self._tile(
                 "locked",
                 self.env._("Locked out"),
                 self.env["reseller.lockout"].search_count(locked),
@@ -146,19 +173,67 @@ class ResellerDashboard(models.AbstractModel):
             ),
         ]
 
-    def _tile(self, key, title, count, xmlid, domain=None, level="danger"):
+    def _tile(self, key, title, count, xmlid=None, domain=None, level="danger"):
+        group = next(group for group, keys in GROUPS.items() if key in keys)
+        tile = {
+            "key": key,
+            "group": group,
+            "title": title,
+            "count": count,
+            "level": level if count else "",
+        }
+        if not xmlid:
+            return tile  # see get_action
         action = self.env["ir.actions.act_window"]._for_xml_id(xmlid)
         if domain is not None:
             # What is counted is what is listed; nothing that the action filters besides.
             action.update(domain=list(domain), context={"create": False})
         action["name"] = title
-        return {
-            "key": key,
-            "title": title,
-            "count": count,
-            "level": level if count else "",
-            "action": action,
-        }
+        return {**tile, "action": action}
+
+    def _get_unpriced(self):
+        """Return the features with use that nothing prices, for who may set a price; see get_data."""
+        if not self.env["reseller.price.rule"].has_access("create"):
+            return []
+        rows = self.env["reseller.usage.daily"]._read_group(
+            [("is_unpriced", "=", True), ("company_id", "in", self.env.companies.ids)],
+            ["feature_id", "company_id"],
+            ["__count", "billing_date:min"],
+        )
+        return [
+            {
+                "name": feature.name,
+                "text": self.env._(
+                    "%(count)s days of use without a price, since %(day)s",
+                    count=count,
+                    day=format_date(self.env, first),
+                ),
+                "action": {
+                    "type": "ir.actions.act_window",
+                    "name": self.env._("Set a Price"),
+                    "res_model": "reseller.price.rule",
+                    "views": [(False, "form")],
+                    "context": {
+                        "default_feature_id": feature.id,
+                        "default_company_id": company.id,
+                        "default_date_from": fields.Date.to_string(first),
+                    },
+                },
+            }
+            for feature, company, count, first in rows
+        ]
+
+    @api.model
+    def get_action(self, key: str) -> dict:
+        """Return the action of a tile that comes without one, made when somebody opens it.
+
+        :param key: the tile's
+        :raise AccessError: without the group Billing User
+        """
+        self.env["reseller.charge"].check_access("read")
+        if key != "due":
+            raise UserError(self.env._("The dashboard has changed: load it again."))
+        return self.env["reseller.billing.run"].action_view_due()
 
     def _find_untaxed(self):
         """Return the products that bills sell and for which nobody has chosen a tax, as templates: of use and
@@ -228,12 +303,7 @@ class ResellerDashboard(models.AbstractModel):
 
     def _count_due(self):
         runs = self.env["reseller.billing.run"]
-        return sum(
-            runs.new(
-                {"company_id": company.id, "date": fields.Date.context_today(self)}
-            )._count_due()
-            for company in self.env.companies
-        )
+        return sum(run._count_due() for run in runs._get_runs_of_today())
 
     def _months(self):
         """Return the first days of the months of the chart, this month last."""

@@ -12,6 +12,7 @@ from . import (
     reseller_client_feature,
     reseller_client_group,
     reseller_client_guard,
+    reseller_client_import,
     reseller_client_membership,
     reseller_client_move,
     reseller_client_part,

@@ -2,6 +2,7 @@ import json
 import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from odoo import api, models
@@ -64,7 +65,16 @@ class ResellerUsageLine(models.Model):
                 if corrected is not None:
                     self._take_from_corrected(row, corrected)
             except Refusal as error:
-                rejected.append((index, _printable(str(error)), error.kind))
+                faults = (
+                    []  # who may not send it learns nothing else
+                    if error.kind == "key"
+                    else self._find_faults(
+                        event, clients, features, levels, limits, permit.may_correct
+                    )
+                )
+                # What is wrong with it in itself, all at once; else what it was refused for.
+                reason = " ".join(dict.fromkeys(map(str, faults or [error])))
+                rejected.append((index, _printable(reason), (faults or [error])[0].kind))
                 continue
             # As text, which sorts as they do and is what the database is told.
             moment, day = row[4].isoformat(" "), row[5].isoformat()
@@ -125,45 +135,13 @@ class ResellerUsageLine(models.Model):
 
         :param limits: the first day that takes late use, and the last moment of any
         """
-        if type(event) is not dict:
-            unread = self.env._("An event is an object with named values.")
-            raise Refusal(
-                "unreadable", event.reason if isinstance(event, UnreadableEvent) else unread
-            )
-        external_id, source = event.get("id"), event.get("source")
-        if not _is_key(external_id):
-            raise Refusal(
-                "id", self.env._("The event's id is no text of 1 to %s characters.", MAX_LENGTH)
-            )
-        if not _is_key(source):
-            raise Refusal(
-                "id", self.env._("The event's source is no text of 1 to %s characters.", MAX_LENGTH)
-            )
-        client = _lookup(clients, event.get("client"))
-        if not client:
-            text = self.env._("There is no client with reference %s.", event.get("client"))
-            raise Refusal("client", self._explain_unknown(text, event.get("client")))
-        feature = _lookup(features, event.get("feature"))
-        if not feature:
-            text = self.env._("There is no feature with code %s.", event.get("feature"))
-            raise Refusal("feature", self._explain_unknown(text, event.get("feature")))
-        level = event.get("level")
-        if level:
-            level = _lookup(levels, (feature, level))
-            if not level:
-                raise Refusal(
-                    "level",
-                    self.env._(
-                        "The feature %(feature)s has no level with code %(level)s.",
-                        feature=event["feature"],
-                        level=event["level"],
-                    ),
-                )
+        external_id, source = self._parse_key(event)
+        client = self._find_clients(event, clients)
+        feature = self._find_feature(event, features)
+        level = self._find_level(event, feature, levels)
         oldest, latest = limits
         occurred_at = self._parse_time(event.get("time"), latest)
-        quantity = self._parse_quantity(event.get("quantity"))
-        if quantity < 0 and not may_correct:
-            raise Refusal("key", self.env._("The key may not send negative use."))
+        quantity = self._parse_signed(event, may_correct)
         properties = event.get("properties")
         if properties is not None:
             # An empty object says as much as none.
@@ -228,6 +206,92 @@ class ResellerUsageLine(models.Model):
             is_late,
             properties,
         )
+
+    def _find_faults(self, event, clients, features, levels, limits, may_correct):
+        """Return all Refusals of an event that is refused for what it says itself, in order.
+
+        What is wrong with it only beside what is stored, such as its client's service, is not looked at.
+        """
+        if type(event) is not dict:
+            return []
+        feature = _lookup(features, event.get("feature"))
+        properties = event.get("properties")
+        checks = [
+            partial(self._parse_key, event),
+            partial(self._find_clients, event, clients),
+            partial(self._find_feature, event, features),
+            partial(self._parse_time, event.get("time"), limits[1]),
+            partial(self._parse_signed, event, may_correct),
+        ]
+        if feature:
+            checks.insert(3, partial(self._find_level, event, feature, levels))
+        if properties is not None:
+            checks.append(partial(self._parse_properties, properties))
+        found = []
+        for check in checks:
+            try:
+                check()
+            except Refusal as error:
+                found.append(error)
+        return found
+
+    def _parse_key(self, event):
+        """Return (id, source) of an event."""
+        if type(event) is not dict:
+            unread = self.env._("An event is an object with named values.")
+            raise Refusal(
+                "unreadable", event.reason if isinstance(event, UnreadableEvent) else unread
+            )
+        external_id, source = event.get("id"), event.get("source")
+        if not _is_key(external_id):
+            raise Refusal(
+                "id", self.env._("The event's id is no text of 1 to %s characters.", MAX_LENGTH)
+            )
+        if not _is_key(source):
+            raise Refusal(
+                "id", self.env._("The event's source is no text of 1 to %s characters.", MAX_LENGTH)
+            )
+        return external_id, source
+
+    def _find_clients(self, event, clients):
+        """Return the accounts that have borne an event's client reference."""
+        found = _lookup(clients, event.get("client"))
+        if not found:
+            text = self.env._("There is no client with reference %s.", event.get("client"))
+            raise Refusal("client", self._explain_unknown(text, event.get("client")))
+        return found
+
+    def _find_feature(self, event, features):
+        """Return the id of an event's feature."""
+        found = _lookup(features, event.get("feature"))
+        if not found:
+            text = self.env._("There is no feature with code %s.", event.get("feature"))
+            raise Refusal("feature", self._explain_unknown(text, event.get("feature")))
+        return found
+
+    def _find_level(self, event, feature, levels):
+        """Return the id of an event's level, or what is empty."""
+        level = event.get("level")
+        if not level:
+            return level
+        found = _lookup(levels, (feature, level))
+        if not found:
+            raise Refusal(
+                "level",
+                self.env._(
+                    "The feature %(feature)s has no level with code %(level)s.",
+                    feature=event["feature"],
+                    level=level,
+                ),
+            )
+        return found
+
+    def _parse_signed(self, event, may_correct):
+        """Return an event's quantity; only who may correct sends it below zero."""
+        quantity = self._parse_quantity(event.get("quantity"))
+        if quantity < 0 and not may_correct:
+            raise Refusal("key", self.env._("The key may not send negative use."))
+        return quantity
 
     def _explain_unknown(self, text, name):
         """Return why a name is not known; with what cannot be seen in it, if that may be why."""

@@ -41,8 +41,27 @@ export class ResellerDashboard extends Component {
         this.state.data = await this.orm.call("reseller.dashboard", "get_data", []);
     }
 
-    open(tile) {
-        return this.action.doAction(tile.action);
+    async open(tile) {
+        const action = tile.action || (await this.orm.call("reseller.dashboard", "get_action", [tile.key]));
+        return this.action.doAction(action);
+    }
+
+    async take(step) {
+        const action = await this.orm.call("reseller.dashboard", "get_step_action", [step.key]);
+        return this.action.doAction(action);
+    }
+
+    /** What waits, by groups; what does not wait is not shown. */
+    get groups() {
+        const tiles = this.state.data.tiles.filter((tile) => tile.count);
+        return this.state.data.groups
+            .map((group) => ({ ...group, tiles: tiles.filter((tile) => tile.group === group.key) }))
+            .filter((group) => group.tiles.length);
+    }
+
+    /** The step that comes next: its button stands out. */
+    get nextStep() {
+        return this.state.data.steps.find((step) => !step.done);
     }
 
     openRevenue() {

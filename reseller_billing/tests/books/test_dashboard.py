@@ -2,7 +2,7 @@ from dateutil.relativedelta import relativedelta
 from freezegun import freeze_time
 from odoo import fields
 from odoo.exceptions import AccessError
-from odoo.tests import new_test_user
+from odoo.tests import Form, new_test_user
 
 from ..common import ResellerBillingCommon
 
@@ -54,6 +54,10 @@ class TestDashboard(ResellerBillingCommon):
             self.env["reseller.lockout"].sudo()._evaluate(self.client_a)  # as the scheduled action
         self.client_a.collection_timing = "due"
         self.client_a.sudo().collection_failures = 3  # billing keeps it
+        # Bills of the first of last month and this, due at once.
+        overdue = self.env["reseller.statement"].search([]).invoice_id.filtered(
+            lambda invoice: invoice.invoice_date_due < fields.Date.today()
+        )
         tiles, data = self._tiles()
         self.assertEqual(
             {key: tile["count"] for key, tile in tiles.items()},
@@ -67,15 +71,23 @@ class TestDashboard(ResellerBillingCommon):
                 "rejected": 1,
                 "near": 1,
                 "failed": len(bills),
+                "overdue": len(overdue),
                 "locked": 1,
                 "paused": 1,
             },
         )
         for tile in tiles.values():
-            action = tile["action"]
-            if tile["key"] != "due":
-                found = self.env[action["res_model"]].search(action["domain"])
-                self.assertEqual(len(found), tile["count"], tile["key"])
+            dashboard = self.env["reseller.dashboard"]
+            action = tile.get("action") or dashboard.get_action(tile["key"])
+            found = self.env[action["res_model"]].search(action["domain"])
+            self.assertEqual(len(found), tile["count"], tile["key"])
+        # What was unpriced is offered with the day from which it is.
+        [unpriced] = data["unpriced"]
+        self.assertEqual(unpriced["name"], other.name)
+        price = Form(
+            self.env["reseller.price.rule"].with_context(**unpriced["action"]["context"])
+        )
+        self.assertEqual((price.feature_id, price.date_from), (other, before))
         # Two fees of 10.00, and two of 7.00 EUR at half a euro to the dollar, all invoiced this month.
         self.assertEqual(
             data["revenue"],

@@ -297,6 +297,29 @@ class TestWeb(ResellerBillingCommon, HttpCase):
         )
 
     @pytest.mark.tour
+    def test_from_an_empty_company_to_a_posted_bill_in_twelve_clicks(self):
+        company = self._create_company(name="Other")
+        company.reseller_billing_delay = 0
+        user = create_user(
+            self.env,
+            "beginner",
+            "base.group_user,reseller_billing.group_billing_manager,base.group_partner_manager",
+            company,
+        )
+        user.password = user.login
+        self.start_tour("/odoo", "reseller_billing.first_bill", login=user.login)
+        run = self.env["reseller.billing.run"].search([("company_id", "=", company.id)])
+        while run.with_company(company)._process_batch():
+            pass
+        [statement] = run.statement_ids
+        self.assertEqual(
+            (statement.amount_total, statement.invoice_id.state, statement.client_id.ref),
+            (10, "posted", "HD"),
+            run.parked_line_ids.mapped("reason"),
+        )
+        self.start_tour("/odoo", "reseller_billing.after_the_first_bill", login=user.login)
+
+    @pytest.mark.tour
     def test_an_administrator_goes_from_a_client_to_its_mailed_invoice(self):
         login = "administrator"
         user = self._create_user(

@@ -62,7 +62,7 @@ const save = [
 registry.category("web_tour.tours").add("reseller_billing.set_up_a_client", {
     steps: () => [
         ...stepUtils.goToAppSteps("reseller_billing.menu_root", "Open the app"),
-        { content: "It begins with the dashboard", trigger: ".o_reseller_dashboard button[name=due]" },
+        { content: "It begins with the dashboard", trigger: ".o_reseller_dashboard" },
         ...openMenu("Customers", "Resellers"),
         newRecord,
         ...choose("partner_id", "Bluewave Tours"),
@@ -219,7 +219,7 @@ registry.category("web_tour.tours").add("reseller_billing.hand_out", {
 registry.category("web_tour.tours").add("reseller_billing.change_what_locked_does", {
     steps: () => [
         ...stepUtils.goToAppSteps("reseller_billing.menu_root", "Open the app"),
-        { content: "The dashboard is there", trigger: ".o_reseller_dashboard button[name=due]" },
+        { content: "The dashboard is there", trigger: ".o_reseller_dashboard" },
         ...openMenu("Configuration", "Lock-out Actions"),
         {
             content: "Open what a lock does",
