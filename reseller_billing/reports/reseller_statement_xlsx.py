@@ -192,7 +192,7 @@ class ReportStatementXlsx(models.AbstractModel):
                     statement.client_id.ref,
                     charge.feature_id.name or "",
                     kinds[charge.kind],
-                    charge.name,
+                    charge.label,
                 )
                 # Programs do not fit a line's height to its text by themselves.
                 lines = sum(ceil((len(line) or 1) / WHY_WIDTH) for line in why.split("\n"))

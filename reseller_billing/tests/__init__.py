@@ -9,6 +9,7 @@ from .base import (
     test_security,
 )
 from .client import (
+    test_client_file,
     test_cycles,
     test_moves,
     test_service,
@@ -32,6 +33,7 @@ from .billing import (
     test_coverage,
     test_exactness,
     test_explanation,
+    test_first_hour,
     test_lifecycle,
     test_manual_charge,
     test_maximum,

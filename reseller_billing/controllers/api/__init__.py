@@ -3,6 +3,7 @@
 from . import (
     answer,
     authorize,
+    openapi,
     portal_api,
     usage,
 )

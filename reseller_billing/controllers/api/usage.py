@@ -7,7 +7,6 @@ from odoo import http
 from odoo.exceptions import UserError
 from odoo.http import request
 from odoo.service.model import retrying
-from odoo.tools import file_open
 from odoo.tools.misc import split_every
 from psycopg2.errors import LockNotAvailable
 from werkzeug.exceptions import (
@@ -55,18 +54,6 @@ class UsageController(http.Controller):
                 raise make_busy() from error
         sender.count_rejected(len(outcome["rejected"]))
         return outcome
-
-    @http.route(
-        "/reseller_billing/v1/openapi.json",
-        type="http",
-        auth="none",
-        methods=["GET"],
-        save_session=False,
-    )
-    def openapi(self):
-        """Return the OpenAPI 3.1 description of these addresses."""
-        with file_open("reseller_billing/static/openapi.json") as stream:
-            return request.make_json_response(json.load(stream))
 
     def _get_body(self):
         """Return (format, whether it is packed, the body as bytes) of the request."""

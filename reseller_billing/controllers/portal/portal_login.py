@@ -74,7 +74,7 @@ class ResellerLoginPortal(ResellerPortal):
         if cause:
             causes = dict(log_sudo._fields["end_cause"]._description_selection(request.env))
             request.session["reseller_wrong"] = request.env._(
-                "You are logged in as the client no more: %s.", causes[cause].lower()
+                "You are logged in as the client no more. The reason: %s.", causes[cause]
             )
         request.session.pop(LOGIN_AS)
         if not log_sudo or not log_sudo._knows(kept):

@@ -18,6 +18,7 @@ from . import (
     reseller_client_bills,
     reseller_manual_charge,
     reseller_price_rule,
+    reseller_price_rule_start,
     reseller_rating,
     reseller_rating_guard,
     reseller_rating_load,

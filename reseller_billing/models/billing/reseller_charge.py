@@ -20,6 +20,8 @@ KINDS = [
 ]
 # What use comes to, fees apart.
 METERED = ("usage", "overage", "minimum")
+# What rating makes.
+RATED = ("setup", "recurring", *METERED)
 # The columns of a charge that rating gives, in the order in which they are inserted.
 COLUMNS = (
     "id",
@@ -89,7 +91,17 @@ class ResellerCharge(models.Model):
     currency_id = fields.Many2one("res.currency", required=True, readonly=True, ondelete="restrict")
     bill_date = fields.Date(required=True, readonly=True)
     sequence = fields.Integer(readonly=True)
-    name = fields.Char(string="Description", required=True, readonly=True)
+    name = fields.Char(
+        string="As Billed",
+        required=True,
+        readonly=True,
+        help="What it says on the invoice, in the language of the statement.",
+    )
+    label = fields.Char(
+        string="Description",
+        compute="_compute_label",
+        help="As on the bill, in the language and with the dates of who reads it.",
+    )
     feature_id = fields.Many2one("reseller.feature", readonly=True, ondelete="restrict")
     level_id = fields.Many2one("reseller.feature.level", readonly=True, ondelete="restrict")
     kind = fields.Selection(KINDS, required=True, readonly=True)
@@ -199,7 +211,7 @@ class ResellerCharge(models.Model):
         :param rating.Charge charge: as rated
         :param adjusted: the reseller.statement that closed its cycle, or an empty one
         """
-        return {
+        vals = {
             "feature_id": charge.feature,
             "level_id": charge.key.level,
             "kind": charge.key.kind,
@@ -215,8 +227,8 @@ class ResellerCharge(models.Model):
             "price_rule_id": charge.key.rule,
             "adjusts_statement_id": adjusted.id or None,
             "trace": {**charge.trace, **self._prepare_spans(charge)},
-            "name": self._describe(statement, charge, adjusted),
         }
+        return {**vals, "name": self._describe(vals, adjusted)}
 
     @api.model
     def _prepare_spans(self, charge):
@@ -280,33 +292,22 @@ class ResellerCharge(models.Model):
         return get_tax_day(self.kind, self.cycle_end, last or self.date_to or self.bill_date)
 
     @api.model
-    def _describe(self, statement, charge, adjusted):
-        """Return what a charge says on statement and invoice, in the language of the context."""
-        feature = self.env["reseller.feature"].browse(charge.feature)
-        name = feature.name
-        if charge.key.level:
-            name += " · " + self.env["reseller.feature.level"].browse(charge.key.level).name
-        if charge.key.kind == "recurring":
-            what = self.env._("fee") if charge.amount >= 0 else self.env._("fee, unused days")
-        elif charge.key.kind == "setup":
-            what = self.env._("set-up")
-        elif charge.key.kind == "minimum":
-            what = self.env._("up to the minimum")
-        elif charge.key.flat:
-            what = self.env._("flat fee of tier %s", charge.key.tier)
-        elif charge.key.tier and charge.key.kind == "overage":
-            what = self.env._("overage, tier %s", charge.key.tier)
-        elif charge.key.tier:
-            what = self.env._("use, tier %s", charge.key.tier)
-        else:
-            what = self.env._("overage") if charge.key.kind == "overage" else self.env._("use")
-        text = self.env._(
-            "%(feature)s: %(what)s, %(first)s to %(last)s",
-            feature=name,
-            what=what,
-            first=format_date(self.env, charge.first),
-            last=format_date(self.env, charge.last),
-        )
+    def _describe(self, vals, adjusted):
+        """Return what a rated charge says on statement and invoice, in the language of the context.
+
+        :param vals: its values, see _prepare_vals
+        :param adjusted: the reseller.statement that closed its cycle, or an empty one
+        """
+        feature = self.env["reseller.feature"].browse(vals["feature_id"]).name
+        if vals["level_id"]:
+            level = self.env["reseller.feature.level"].browse(vals["level_id"])
+            feature += " · " + level.name
+        text = self._describe_kind(vals) % {
+            "feature": feature,
+            "first": format_date(self.env, vals["date_from"]),
+            "last": format_date(self.env, vals["date_to"]),
+            "tier": vals["tier"],
+        }
         if adjusted:
             text = self.env._(
                 "%(text)s (adjusts %(document)s)",
@@ -314,6 +315,40 @@ class ResellerCharge(models.Model):
                 document=adjusted.invoice_id.name or adjusted.name,
             )
         return text
+
+    @api.model
+    def _describe_kind(self, vals):
+        """Return the sentence of a rated charge: with its feature, first and last day, and tier to be put in."""
+        _, kind = self.env._, vals["kind"]
+        if kind == "recurring":
+            if vals["amount"] >= 0:
+                return _("%(feature)s: fee, %(first)s to %(last)s")
+            return _("%(feature)s: fee, unused days, %(first)s to %(last)s")
+        if kind == "setup":
+            return _("%(feature)s: set-up, %(first)s to %(last)s")
+        if kind == "minimum":
+            return _("%(feature)s: up to the minimum, %(first)s to %(last)s")
+        if vals["is_flat_fee"]:
+            return _("%(feature)s: flat fee of tier %(tier)s, %(first)s to %(last)s")
+        if kind == "overage":
+            if vals["tier"]:
+                return _("%(feature)s: overage, tier %(tier)s, %(first)s to %(last)s")
+            return _("%(feature)s: overage, %(first)s to %(last)s")
+        if vals["tier"]:
+            return _("%(feature)s: use, tier %(tier)s, %(first)s to %(last)s")
+        return _("%(feature)s: use, %(first)s to %(last)s")
+
+    @api.depends_context("lang")
+    @api.depends("name", "feature_id.name", "level_id.name", "adjusts_statement_id.invoice_id")
+    def _compute_label(self):
+        for charge in self:
+            if charge.price_rule_id and charge.kind in RATED:
+                names = ("kind", "tier", "is_flat_fee", "amount", "date_from", "date_to")
+                vals = {name: charge[name] for name in names}
+                vals["feature_id"], vals["level_id"] = charge.feature_id.id, charge.level_id.id
+                charge.label = charge._describe(vals, charge.adjusts_statement_id)
+            else:
+                charge.label = charge.name
 
     # Reading
 

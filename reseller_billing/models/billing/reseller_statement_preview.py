@@ -43,11 +43,13 @@ class ResellerStatement(models.Model):
             change()
             date = client.next_bill_date
             if not date or date < first:
+                if not date:
+                    raise UserError(self.env._("No bill would follow that shows it."))
                 raise UserError(
                     self.env._(
                         "The bill of %(date)s comes first and does not show it: choose an earlier day, "
                         "or look again once that is made.",
-                        date=date or self.env._("the past"),
+                        date=date,
                     )
                 )
             _preview, vals, rows = self._prepare_preview(client, date)

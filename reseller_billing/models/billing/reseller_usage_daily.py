@@ -6,6 +6,7 @@ from odoo.service.model import retrying
 from odoo.tools import SQL
 
 from ...tools import read_committed
+from ..pricing.scopes import matches_sql
 
 # Accounts whose use is looked through in one transaction.
 BATCH = 200
@@ -173,11 +174,10 @@ class ResellerUsageDaily(models.Model):
                       AND rule.company_id = bucket.company_id
                       AND rule.currency_id = reseller.currency_id
                       AND daterange(rule.date_from, rule.date_to, '[]') @> bucket.billing_date
-                      AND COALESCE(rule.client_id, bucket.client_id) = bucket.client_id
-                      AND COALESCE(rule.reseller_id, reseller.id) = reseller.id
-                      AND (rule.group_id IS NULL OR rule.group_id = membership.group_id))
+                      AND %s)
             """,
             self._uncovered_sql(),
+            matches_sql(),
         )
         self.env["reseller.price.rule"].flush_model()
         self.env["reseller.client.membership"].flush_model()

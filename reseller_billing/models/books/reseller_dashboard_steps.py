@@ -99,7 +99,7 @@ class ResellerDashboard(models.AbstractModel):
             "run": bool(statements.search_count([*own, ("state", "!=", "preview")], limit=1)),
         }
 
-    def _open_form(self, name, model, **defaults):
+    def _open_form(self, name, model, /, **defaults):
         return {
             "type": "ir.actions.act_window",
             "name": name,

@@ -18,8 +18,8 @@ class ResellerClient(models.Model):
         client = max(self, key=lambda client: client.billed_until)
         raise ValidationError(
             self.env._(
-                "%(client)s is billed until %(until)s: %(what)s may not alter a day before that. "
-                "The first free day is %(free)s.",
+                "%(client)s is billed until %(until)s, and days until then stay as they are. The first "
+                "free day is %(free)s. What was to be changed: %(what)s.",
                 client=client.display_name,
                 until=client.billed_until,
                 what=what,

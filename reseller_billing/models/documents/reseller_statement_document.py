@@ -87,7 +87,7 @@ class ResellerStatement(models.Model):
                 free = sum(Decimal(rated.get(name, "0")) for name in rating.FREE_KINDS)
             rows.append(
                 {
-                    "name": charge.name,
+                    "name": charge.label,
                     "used": used,
                     "free": free,
                     "quantity": quantity,
@@ -208,4 +208,4 @@ class ResellerStatement(models.Model):
 def _height(charge, notes):
     """Return about how many points a charge takes."""
     lines = sum(ceil((len(title) + 2 + len(text)) / NOTE_WIDTH) for title, text in notes)
-    return PADDING + NAME_LINE * ceil(len(charge.name) / NAME_WIDTH) + NOTE_LINE * lines
+    return PADDING + NAME_LINE * ceil(len(charge.label) / NAME_WIDTH) + NOTE_LINE * lines

@@ -59,13 +59,16 @@ class ResellerPriceRule(models.Model):
         if self.recurring_fee:
             fee = self.env._("%s per cycle", money(self.recurring_fee))
             if self.interval_count:
-                names = dict(self._fields["interval_unit"]._description_selection(self.env))
-                fee = self.env._(
-                    "%(fee)s every %(count)s %(unit)s",
-                    fee=money(self.recurring_fee),
-                    count=self.interval_count,
-                    unit=names[self.interval_unit].lower(),
-                )
+                every = {
+                    "day": self.env._("%(fee)s every %(count)s days"),
+                    "week": self.env._("%(fee)s every %(count)s weeks"),
+                    "month": self.env._("%(fee)s every %(count)s months"),
+                    "year": self.env._("%(fee)s every %(count)s years"),
+                }
+                fee = every[self.interval_unit] % {
+                    "fee": money(self.recurring_fee),
+                    "count": self.interval_count,
+                }
             if self.fee_timing == "arrears":
                 fee = self.env._("%s in arrears", fee)
             parts.append(fee)

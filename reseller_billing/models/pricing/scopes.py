@@ -62,3 +62,16 @@ def reaches_sql(rule, clients):
         for name, field in ((name, SQL.identifier(rule, name)) for name in SCOPE_FIELDS.values())
     ]
     return SQL("CASE %s ELSE TRUE END", SQL(" ").join(cases))
+
+
+def matches_sql():
+    """Return the condition that a `rule` is for a `client` of a `reseller`, by a `membership`, which may be
+    none, as SQL.
+    """
+    return SQL(
+        """
+        (COALESCE(rule.client_id, client.id) = client.id
+         AND COALESCE(rule.reseller_id, reseller.id) = reseller.id
+         AND (rule.group_id IS NULL OR rule.group_id = membership.group_id))
+        """
+    )

@@ -12,6 +12,7 @@ from . import (
     reseller_usage_import_upload,
     reseller_usage_intake,
     reseller_usage_key,
+    reseller_usage_key_show,
     reseller_usage_line,
     reseller_usage_line_lookup,
     reseller_usage_line_parse,

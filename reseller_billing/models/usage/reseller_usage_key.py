@@ -14,6 +14,8 @@ PREFIX = "rbk_"
 SHOWN = len(PREFIX) + 4
 # The context's name of the id of the key by which a request came in.
 CONTEXT_KEY = "reseller_usage_key"
+# So much of what came in is shown to who connects a system.
+NEWS = 5
 # A key stays bound to what is archived: else it would be bound to nothing.
 BOUND = {"active_test": False}
 # What a request may send: frozensets of sources, or None for any; whether it may correct.
@@ -103,11 +105,51 @@ class ResellerUsageKey(models.Model):
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("The Key"),
-            "res_model": "res.users.apikeys.show",
+            "res_model": "reseller.usage.key.show",
             "views": [(False, "form")],
             "target": "new",
-            "context": {"default_key": key},
+            "context": {
+                "default_key": key,
+                "active_id": self.id,
+                "dialog_size": "large",
+                "news_since": self.get_news(self.id)["since"],
+            },
         }
+
+    @api.model
+    def get_news(self, key_id: int, since: dict | None = None) -> dict:
+        """Return what has come in for a key's company: whoever connects a system looks at it.
+
+        :param key_id: the key's
+        :param since: as an answer before had it; None for now, of which only ``since`` is of use
+        :return: ``since``: the ids of the last event and rejection; ``events``: texts of the first events
+            after those of `since`, ``rejected``: why events were rejected
+        """
+        key = self.browse(key_id)
+        key.check_access("write")
+        texts, last = {}, {}
+        for name, model in (
+            ("events", self.env["reseller.usage.line"]),
+            ("rejected", self.env["reseller.usage.rejection"]),
+        ):
+            # Of any company: found without looking for this one's.
+            [(newest,)] = self.env.execute_query(
+                SQL("SELECT COALESCE(max(id), 0) FROM %s", SQL.identifier(model._table))
+            )
+            last[name], texts[name] = newest, []
+            if since and newest > since[name]:
+                found = model.search(
+                    [("company_id", "=", key.company_id.id), ("id", ">", since[name])],
+                    order="id",
+                    limit=NEWS,
+                )
+                texts[name] = [record._describe_news() for record in found]
+        return {"since": last, **texts}
+
+    @api.model
+    def action_open_docs(self):
+        """Open what the addresses take and answer, as a page."""
+        return {"type": "ir.actions.act_url", "url": "/reseller_billing/v1/docs", "target": "new"}
 
     def action_revoke(self):
         """Have a key open nothing any more, at once."""

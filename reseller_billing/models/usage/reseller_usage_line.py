@@ -5,6 +5,7 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, ConcurrencyError, UserError
 from odoo.tools import SQL
+from odoo.tools.misc import format_date
 
 # A moment as RFC 3339 writes it; without an offset it gets a reason of its own.
 RFC3339 = re.compile(
@@ -125,6 +126,17 @@ class ResellerUsageLine(models.Model):
     _client_day = models.Index("(client_id, billing_date)")
     # Finds what corrected an event already.
     _corrections = models.Index("(company_id, source, corrects) WHERE corrects IS NOT NULL")
+
+    def _describe_news(self):
+        """Return this event in words, for who waits for it."""
+        self.ensure_one()
+        return self.env._(
+            "%(quantity)s × %(feature)s of %(client)s on %(day)s",
+            quantity=self._get_exact_quantities()[self.id],
+            feature=self.feature_id.name,
+            client=self.client_id.display_name,
+            day=format_date(self.env, self.billing_date),
+        )
 
     def _get_exact_quantities(self):
         """Return {id: quantity as an exact decimal string}."""

@@ -108,6 +108,11 @@ class ResellerUsageRejection(models.Model):
         "UNIQUE (company_id, digest)", "This event is kept as a rejection already."
     )
 
+    def _describe_news(self):
+        """Return why this event was rejected, for who waits for it."""
+        self.ensure_one()
+        return self.reason
+
     @api.depends("payload")
     def _compute_parts(self):
         for rejection in self:

@@ -102,7 +102,7 @@ class TestCycles(ServiceCommon):
         ):
             self.client.action_change_cycle("2024-02-01", 1, "year", "activation")
         with (
-            self.assertRaisesRegex(ValidationError, "the billing cycle may not alter"),
+            self.assertRaisesRegex(ValidationError, "to be changed: the billing cycle"),
             self.env.cr.savepoint(),
         ):
             self.client.interval_unit = "year"

@@ -1,7 +1,9 @@
 import json
+import subprocess
 
 import pytest
 from freezegun import freeze_time
+from lxml import html
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
@@ -49,6 +51,56 @@ class TestUsageKeys(ResellerBillingCommon, HttpCase):
 
     def _refused(self, outcome):
         return [one["reason"] for one in outcome["rejected"]]
+
+    def test_the_line_that_is_shown_sends_the_first_event(self):
+        """As it is copied into a terminal: run by a shell, with the real curl."""
+        self.env["ir.config_parameter"].set_param("web.base.url", self.base_url())
+        record = self.env["reseller.usage.key"].create({"name": "N", "sources": "o'meter, other"})
+        action = record.action_make_key()
+        shown = self.env[action["res_model"]].with_context(**action["context"])
+        shown = shown.default_get(["key", "address", "example"])
+        self.assertEqual(shown["address"], f"{self.base_url()}{API}usage")
+        since = action["context"]["news_since"]
+        self.assertEqual(record.get_news(record.id, since), {"since": since, "events": [], "rejected": []})
+        self.env.flush_all()
+        with self.allow_requests(all_requests=True):
+            answer = subprocess.run(
+                ["bash", "-c", shown["example"]], capture_output=True, text=True, check=True
+            )
+        self.assertEqual(json.loads(answer.stdout)["accepted"], 1, answer.stdout)
+        [text] = record.get_news(record.id, since)["events"]
+        self.assertRegex(text, r"^1 × Unit of Client A \[A\] on ")
+        line = self.env["reseller.usage.line"].search([], order="id desc", limit=1)
+        self.assertEqual((line.source, line.client_id), ("o'meter", self.client_a))
+        clerk = self._create_billing_user("clerk")
+        with self.assertRaises(AccessError):
+            record.with_user(clerk).get_news(record.id, since)
+
+    @pytest.mark.tour
+    def test_the_first_event_is_awaited_live(self):
+        keeper = new_test_user(self.env, "keeper", "reseller_billing.group_billing_manager")
+        keeper.password = keeper.login
+        record = self.env["reseller.usage.key"].create({"name": "Live"})
+        self.start_tour(
+            f"/odoo/reseller.usage.key/{record.id}", "reseller_billing.connect", login=keeper.login
+        )
+
+    def test_what_the_addresses_take_is_a_page(self):
+        page = html.fromstring(self.url_open(f"{API}docs").content)
+        description = self.url_open(f"{API}openapi.json").json()
+        text = page.text_content()
+        for path, methods in description["paths"].items():
+            self.assertIn(path, text)
+            for operation in methods.values():
+                self.assertIn(operation["summary"], text)
+        for schema in description["components"]["schemas"].values():
+            for name in schema.get("properties", ()):
+                self.assertIn(name, text)
+        # Each link within the page leads somewhere.
+        names = set(page.xpath("//@id"))
+        links = {link[1:] for link in page.xpath("//main//a/@href") if link.startswith("#")}
+        self.assertTrue(links)
+        self.assertLessEqual(links, names)
 
     def test_it_is_shown_once_and_kept_as_a_digest(self):
         self.assertTrue(self.key.startswith("rbk_"))
