@@ -26,6 +26,9 @@ class OpenapiController(http.Controller):
         type="http",
         auth="public",
         methods=["GET"],
+        website=True,  # Odoo's page around it wants its languages
+        multilang=False,
+        sitemap=False,
         save_session=False,
     )
     def docs(self):

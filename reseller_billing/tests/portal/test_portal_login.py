@@ -144,7 +144,7 @@ class TestPortalLogin(PortalCommon):
         self.assertEqual((answer.status_code, answer.headers["Location"]), (303, RETURN))
         self._post(RETURN)
         self.assertEqual(self._log().end_cause, "expired")
-        self.assertIn("time was up", self._get("/my/reseller/clients").text)
+        self.assertIn("Time was up", self._get("/my/reseller/clients").text)
         self.assertEqual(self._get("/my/reseller/clients").status_code, 200)
         # The session of then is no key to anything.
         self._use_session(tab)
