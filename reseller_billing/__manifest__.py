@@ -70,6 +70,7 @@
         "views/portal/portal_prices_templates.xml",
         "views/portal/portal_report_templates.xml",
         "views/portal/portal_billing_templates.xml",
+        "views/portal/portal_statements_templates.xml",
         "views/portal/portal_groups_templates.xml",
         "views/portal/portal_brand_templates.xml",
         "views/portal/portal_keys_templates.xml",

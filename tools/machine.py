@@ -14,6 +14,7 @@ SITE = ODOO / "usr/lib/python3/dist-packages"
 # Debian's package, and a file or command that tells whether it is there.
 SYSTEM_PACKAGES = {
     "chromium": "chromium",
+    "npm": "npm",
     "poppler-utils": "pdftoppm",
     "wkhtmltopdf": "wkhtmltopdf",
 }

@@ -17,4 +17,4 @@ from .prepaid import Draw, Prepaid, UnitLot
 from .rules import Enrolment, LevelTerms, Membership, Rule, Terms, Tier
 from .timeline import FirstEnrolment, Timeline
 from .trace import amount_from_trace, unserved_from_trace
-from .usage import Usage, UsageRow
+from .usage import Usage, UsageRow, expect

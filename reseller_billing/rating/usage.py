@@ -30,6 +30,25 @@ class Usage:
         return self.rows[bisect_left(self._days, first) : bisect_right(self._days, last)]
 
 
+def expect(
+    rows: Sequence[UsageRow], first: date, today: date, last: date, digits: int
+) -> list[UsageRow]:
+    """Return the use of the days after `today` up to `last`, were it as on those since `first`.
+
+    By level, dated `today`, down to the feature's decimal places: a forecast, which no bill is made of.
+    """
+    elapsed, left = (today - first).days + 1, (last - today).days
+    sums: dict[int | None, Decimal] = {}
+    for row in rows:
+        sums[row.level] = sums.get(row.level, ZERO) + row.quantity
+    unit = Decimal(1).scaleb(-digits)
+    return [
+        UsageRow(today, level, used * left // (elapsed * unit) * unit, True)
+        for level, used in sums.items()
+        if used > 0 and left > 0
+    ]
+
+
 def aggregate(rows: list[UsageRow], aggregation: str) -> list[UsageRow]:
     """Return the rows that make out a cycle's use: for *last*, each level's final value."""
     if aggregation != "last":

@@ -80,6 +80,7 @@ from .portal import (
     test_portal_isolation,
     test_portal_login,
     test_portal_prices,
+    test_portal_statements,
     test_portal_web,
     test_web,
 )

@@ -12,4 +12,5 @@ from . import (
     portal_pricing,
     portal_report,
     portal_reseller,
+    portal_statements,
 )

@@ -24,7 +24,7 @@ class BillingPortal(ResellerPortal):
             preview=self._preview(client_sudo, sees_money, errors),
             sees_money=sees_money,
             sees_prices=reseller_sudo.portal_see_prices,
-            usage=client_sudo.current_usage() if client_sudo.state == "active" else [],
+            usage=client_sudo._get_usage_rows(),
             statements=client_sudo.statement_ids.filtered(
                 lambda statement: statement.state in LIVE
             ),
@@ -86,8 +86,9 @@ class BillingPortal(ResellerPortal):
         self._check_right(client_sudo.reseller_id, "portal_see_prices")
         return self._send_statement(self._find_statement(client_sudo, statement_id), kind)
 
-    def _send_statement(self, statement, kind):
-        if statement.state not in LIVE:
+    def _send_statement(self, statement, kind, name=None):
+        """Send statements, which the caller has checked, as a file."""
+        if any(one.state not in LIVE for one in statement):
             raise request.not_found()
         self._take_export()
         if kind == "pdf":
@@ -99,4 +100,4 @@ class BillingPortal(ResellerPortal):
                 active_model=statement._name
             )
             body, _type = book.create_xlsx_report(statement.ids, {})
-        return self._send_file(body, statement.name, kind)
+        return self._send_file(body, name or statement.name, kind)

@@ -69,7 +69,7 @@ class ClientPortal(ReportPortal, BillingPortal):
             "portal_service_home",
             client_sudo,
             "home",
-            usage=client_sudo.current_usage() if client_sudo.state == "active" else [],
+            usage=client_sudo._get_usage_rows(),
             preview=self._preview(client_sudo, client_sudo._shows_money(), errors),
             to_pay=self._get_payable(client_sudo),
             logins=client_sudo.login_ids[:10],

@@ -7,7 +7,11 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
+from ... import rating
 from ..base.states import LIVE
+
+# Bills that an account's overview shows.
+RECENT = 5
 
 
 class ResellerClient(models.Model):
@@ -17,6 +21,9 @@ class ResellerClient(models.Model):
 
     statement_ids = fields.One2many("reseller.statement", "client_id", string="Statements")
     statement_count = fields.Integer(compute="_compute_statement_count")
+    recent_statement_ids = fields.Many2many(
+        "reseller.statement", string="Last Bills", compute="_compute_recent_statement_ids"
+    )
     usage_html = fields.Html(compute="_compute_usage_html", sanitize=False)
 
     def _compute_statement_count(self):
@@ -28,12 +35,51 @@ class ResellerClient(models.Model):
         for client in self:
             client.statement_count = counts.get(client, 0)
 
+    def _get_usage_rows(self):
+        """Return the entries of current_usage, each with ``share`` (used, per cent of what is free or of the
+        maximum; None without either), ``expected`` (amount at the cycle's end, exact text, were the days left
+        as those before) and ``limit`` (of the share, exact text, or False); those with neither use nor limit are
+        left out.
+        """
+        self.ensure_one()
+        if self.state != "active":
+            return []
+        expected = self.env["reseller.rating"]._load_expected(self)
+        rows = []
+        for entry in self.current_usage():
+            used, payable = Decimal(entry["used"]), Decimal(entry["payable"])
+            left = Decimal(entry["included_left"]) + Decimal(entry["prepaid_left"])
+            limit = Decimal(entry["maximum"]) if entry["maximum"] else used - payable + left
+            amount = expected.get(entry["feature"], (0, Decimal(entry["amount"])))[1]
+            if not (used or limit > 0 or amount):
+                continue
+            rows.append(
+                {
+                    **entry,
+                    "limit": rating.text(limit) if limit > 0 else False,
+                    "share": int(100 * used / limit) if limit > 0 else None,
+                    "expected": rating.text(amount),
+                }
+            )
+        return rows
+
+    def _compute_recent_statement_ids(self):
+        for client in self:
+            bills = client.statement_ids.filtered(lambda bill: bill.state != "preview")
+            client.recent_statement_ids = bills[:RECENT]
+
     def _compute_usage_html(self):
         for client in self:
+            rows = client._get_usage_rows()
+            sums = {
+                name: rating.text(sum((Decimal(row[name]) for row in rows), Decimal(0)))
+                for name in ("amount", "expected")
+            }
             client.usage_html = self.env["ir.qweb"]._render(
                 "reseller_billing.client_usage",
                 {
-                    "rows": client.current_usage() if client.state == "active" else [],
+                    "rows": rows,
+                    "sums": sums,
                     "day": partial(format_date, self.env),
                     "number": lambda text: self.env["res.lang"]._format_exact(Decimal(text)),
                     "money": lambda text, client=client: client.currency_id._format_exact(

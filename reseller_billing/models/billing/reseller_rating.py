@@ -113,12 +113,13 @@ class ResellerRating(models.AbstractModel):
         statements_sudo = self.env["reseller.statement"].sudo()  # as all that is read here
         return {statement.client_id.id: statement for statement in statements_sudo.browse(numbers)}
 
-    def _load_states(self, clients, features=None, lot=None):
+    def _load_states(self, clients, features=None, lot=None, more=None):
         """Return {(client id, feature id): (RatedCycle, CycleUse, rule)} of the cycles of today.
 
         :param clients: of one company
         :param features: reseller.feature records to keep to; all where None
         :param Decimal lot: units of a lot that is taken for granted, bought today by each
+        :param more: see _rate_states
         """
         if not clients:
             return {}
@@ -134,7 +135,7 @@ class ResellerRating(models.AbstractModel):
             )
             for client in clients
         ]
-        return self._rate_states(metered, found, lot=lot)
+        return self._rate_states(metered, found, more=more, lot=lot)
 
     def _rate_states(self, metered, features, have_lots=True, more=None, lot=None):
         """See _load_states.
@@ -142,7 +143,8 @@ class ResellerRating(models.AbstractModel):
         :param metered: the Metered accounts
         :param features: of their company, see _load_features
         :param bool have_lots: whether some of these may have lots of units
-        :param more: a row of today's use that is taken for granted, as of rating.Usage
+        :param more: a function of a rating.FeatureBill and its rating.Usage, for further rows of use of today
+            that are taken for granted
         :param lot: see _load_states
         """
         bills = {}
@@ -169,7 +171,7 @@ class ResellerRating(models.AbstractModel):
         states = {}
         for key, part in parts.items():
             if more:
-                usage[key] = rating.Usage([*usage[key].rows, more])
+                usage[key] = rating.Usage([*usage[key].rows, *more(part, usage[key])])
             lots = prepaid.get(key, rating.Prepaid())
             if lot:
                 bought = rating.UnitLot(0, lot, part.bill.period_end)
@@ -222,6 +224,31 @@ class ResellerRating(models.AbstractModel):
                 }
             )
         return entries
+
+    def _load_expected(self, client):
+        """Return {feature id: (used, amount)} of a client's running cycles at their ends, were the days that
+        are left as those before: a forecast, of what adds up.
+        """
+
+        def expect(part, usage):
+            today = part.bill.period_end
+            cycle = next(
+                (one for one in part.cycles if one.first_served <= today <= one.cycle.last), None
+            )
+            if not cycle or part.feature.aggregation in ("max", "last"):
+                return []
+            return rating.expect(
+                usage.between(cycle.first_served, today),
+                cycle.first_served,
+                today,
+                cycle.last_served,
+                part.feature.quantity_digits,
+            )
+
+        states = self._load_states(client, more=expect)
+        return {
+            feature: (use.used, use.amount) for (_client, feature), (_c, use, _r) in states.items()
+        }
 
     def _load_unpriced(self, client, priced, today):
         """Return {feature id: (first day, use as text)} of unbilled use that nothing prices."""

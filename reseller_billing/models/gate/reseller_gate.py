@@ -111,12 +111,20 @@ class ResellerGate(models.AbstractModel):
         return self._rate(asked, more)[0]
 
     def _rate(self, asked, more=None):
-        """Return (CycleUse, rating.Rule); `more`: see reseller.rating._rate_states."""
+        """Return (CycleUse, rating.Rule).
+
+        :param more: a rating.UsageRow of today that is taken for granted
+        """
         rated = self.env["reseller.rating"]
         features = rated._load_features(
             self.env["res.company"].browse(asked.company_id),
             self.env["reseller.feature"].browse(asked.feature_id),
             clients=[asked.metered.client_id],
         )
-        states = rated._rate_states([asked.metered], features, asked.has_lots, more)
+        states = rated._rate_states(
+            [asked.metered],
+            features,
+            asked.has_lots,
+            more and (lambda _part, _usage: [more]),
+        )
         return next(((use, rule) for _cycle, use, rule in states.values()), (None, None))

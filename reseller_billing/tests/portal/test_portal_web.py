@@ -20,9 +20,16 @@ CHECK = """
             await new Promise((resolve) => { frame.onload = resolve; frame.src = path; });
             await new Promise((resolve) => setTimeout(resolve, 300));
             const inner = frame.contentWindow;
-            if (inner.document.documentElement.scrollWidth > width) {
-                found.push(`${path} at ${width}: wider than the screen`);
-            }
+            const measure = (when) => {
+                if (inner.document.documentElement.scrollWidth > width) {
+                    const wide = [...inner.document.querySelectorAll("body *")].filter(
+                        (one) => one.getBoundingClientRect().right > width + 1
+                    );
+                    const name = wide.at(-1)?.outerHTML.slice(0, 120);
+                    found.push(`${path} at ${width}, ${when}: wider than the screen: ${name}`);
+                }
+            };
+            measure("as it is");
             // What axe-core does not see: a button below the pointer, and one that is pressed.
             for (const button of inner.document.querySelectorAll(".o_reseller_primary")) {
                 const style = inner.getComputedStyle(button);
@@ -35,6 +42,29 @@ CHECK = """
                     }
                 }
             }
+            // Who goes by the keyboard sees where.
+            for (const one of inner.document.querySelectorAll(
+                ".o_reseller_page :is(a, button, input, select, textarea):not([type=hidden], [disabled])"
+            )) {
+                one.focus({ focusVisible: true, preventScroll: true });
+                if (inner.document.activeElement === one) {
+                    const width_ = parseFloat(inner.getComputedStyle(one).outlineWidth);
+                    if (!(width_ >= 3)) {
+                        found.push(`${path}: no ring at ${one.outerHTML.slice(0, 80)}`);
+                        break;
+                    }
+                }
+            }
+            for (const button of inner.document.querySelectorAll(".o_reseller_action")) {
+                const box = button.getBoundingClientRect();
+                if (Math.min(box.width, box.height) < 32) {
+                    found.push(`${path} at ${width}: ${button.title} is ${box.width} x ${box.height}`);
+                }
+            }
+            // Text of twice the size.
+            inner.document.documentElement.style.fontSize = "200%%";
+            measure("text of twice the size");
+            inner.document.documentElement.style.fontSize = "";
             await new Promise((resolve, reject) => {
                 const script = inner.document.createElement("script");
                 script.onload = resolve;
@@ -147,6 +177,7 @@ class TestPortalTours(PortalTours):
                 f"/my/reseller/groups/{self.group.id}",
                 f"/my/reseller/{self.reseller.id}/brand",
                 f"/my/reseller/{self.reseller.id}/api",
+                "/my/reseller/statements?filterby=2024-02",
             ],
         )
 

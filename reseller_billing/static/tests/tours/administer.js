@@ -98,7 +98,7 @@ registry.category("web_tour.tours").add("reseller_billing.set_up_a_client", {
         ...choose("group_id", "Gold", "div[name=membership_ids] .o_selected_row"),
         press("action_activate"),
         state("Active"),
-        openTab("own_prices"),
+        openTab("prices"),
         {
             content: "Add a price of its own",
             trigger: "div[name=price_rule_ids] .o_field_x2many_list_row_add a",
@@ -119,7 +119,7 @@ registry.category("web_tour.tours").add("reseller_billing.set_up_a_client", {
         { content: "Save the price", trigger: ".modal .o_form_button_save", run: "click" },
         { content: "It is listed", trigger: "div[name=price_rule_ids] .o_data_row:contains('0.25')" },
         ...save,
-        openTab("pricing"),
+        openTab("prices"),
         {
             content: "It overrides the default price",
             trigger:

@@ -91,7 +91,7 @@ registry.category("web_tour.tours").add("reseller_billing.portal_reseller", {
         go("For good", "button:contains('Delete for good')"),
         see("It is gone, and that is said", ".alert-success:contains('Harbour Dental')"),
         // The brand
-        go("To the statements", ".o_reseller_tabs a:contains('Statements')"),
+        go("To the design of statements", ".o_reseller_tabs a:contains('Design')"),
         fill("statement_header", "Messaging for everybody"),
         see("The preview follows", ".o_reseller_preview[srcdoc*='Messaging for everybody']"),
         go("Save it", "button:contains('Save')"),

@@ -1,0 +1,124 @@
+from datetime import timedelta
+
+from odoo import fields
+from odoo.addons.portal.controllers.portal import pager
+from odoo.fields import Domain
+from odoo.http import request
+from odoo.tools import date_utils
+from odoo.tools.misc import format_date
+
+from ...models.base.states import LIVE
+from .portal_billing import BillingPortal
+from .portal_reseller import HOME, page
+
+STATEMENTS = f"{HOME}/statements"
+# Statements of one file, at most.
+MAX_STATEMENTS = 200
+
+
+class StatementsPortal(BillingPortal):
+    """The statements of all clients of a reseller, by month, one by one or in one file."""
+
+    @page(STATEMENTS, f"{STATEMENTS}/page/<int:number>")
+    def reseller_statements(self, number=1, filterby="", state="all", **kw):
+        """List statements: the newest month that has any, unless another is asked for."""
+        resellers_sudo = self._get_readable_resellers()
+        months = self._get_months(resellers_sudo)
+        states = self._get_states()
+        filterby = filterby if filterby in months else next(iter(months))
+        state = state if state in states else "all"
+        domain = self._get_domain(resellers_sudo, filterby, state)
+        statements_sudo = resellers_sudo.env["reseller.statement"]
+        count = statements_sudo.search_count(domain)
+        pages = pager(
+            STATEMENTS,
+            count,
+            number,
+            self._items_per_page,
+            url_args={"filterby": filterby, "state": state},
+        )
+        return self._render_reseller(
+            "portal_reseller_statements",
+            resellers_sudo[0],
+            "statements",
+            statements=statements_sudo.search(
+                domain, limit=self._items_per_page, offset=pages["offset"]
+            ),
+            sums=statements_sudo._read_group(domain, ["currency_id"], ["amount_total:sum"]),
+            count=count,
+            has_too_many=count > MAX_STATEMENTS,
+            pager=pages,
+            months=months,
+            states=states,
+            filterby=filterby,
+            state=state,
+            wrong=request.session.pop("reseller_wrong", None),
+        )
+
+    @page(f"{STATEMENTS}.<any(pdf, xlsx):kind>")
+    def reseller_statements_file(self, kind, filterby="", state="all", **kw):
+        """Send the statements of a list in one file."""
+        resellers_sudo = self._get_readable_resellers()
+        months = self._get_months(resellers_sudo)
+        if filterby not in months:
+            raise request.not_found()
+        domain = self._get_domain(resellers_sudo, filterby, state)
+        statements_sudo = resellers_sudo.env["reseller.statement"]
+        statements_sudo = statements_sudo.search(domain, limit=MAX_STATEMENTS + 1)
+        if not 0 < len(statements_sudo) <= MAX_STATEMENTS:
+            request.session["reseller_wrong"] = request.env._(
+                "One file holds %s statements at most, and one at least: choose fewer.",
+                MAX_STATEMENTS,
+            )
+            return request.redirect(STATEMENTS)
+        name = request.env._("Statements %s", filterby)
+        return self._send_statement(statements_sudo, kind, name)
+
+    def _get_readable_resellers(self):
+        """Return the user's resellers that see what their clients pay, as the system."""
+        resellers_sudo = self._get_resellers()
+        readable = resellers_sudo.filtered(
+            lambda reseller: reseller._sees_money_of_bills() and reseller.portal_see_prices
+        )
+        if not readable:
+            self._check_sees_money(resellers_sudo[0])
+            self._check_right(resellers_sudo[0], "portal_see_prices")
+        return readable
+
+    def _get_months(self, resellers):
+        """Return {month as YYYY-MM: its name}, those with statements, the newest first."""
+        today = resellers[0]._today()
+        rows = resellers.env["reseller.statement"]._read_group(
+            [
+                ("reseller_id", "in", resellers.ids),
+                ("state", "in", LIVE),
+            ],
+            ["bill_date:month"],
+        )
+        months = sorted((month for (month,) in rows), reverse=True) or [today.replace(day=1)]
+        return {
+            month.strftime("%Y-%m"): format_date(request.env, month, date_format="MMMM yyyy")
+            for month in months
+        }
+
+    def _get_states(self):
+        """Return {name: (label, domain)} of what is to be paid of statements."""
+        paid = Domain("invoice_id.payment_state", "in", ("paid", "in_payment", "reversed"))
+        has = Domain("invoice_id", "!=", False)
+        return {
+            "all": (request.env._("All"), Domain.TRUE),
+            "open": (request.env._("To be paid"), has & ~paid),
+            "paid": (request.env._("Paid"), has & paid),
+        }
+
+    def _get_domain(self, resellers, month, state):
+        first = fields.Date.to_date(f"{month}-01")
+        last = date_utils.add(first, months=1) - timedelta(days=1)
+        states = self._get_states()
+        return (
+            Domain("reseller_id", "in", resellers.ids)
+            & Domain("state", "in", LIVE)
+            & Domain("bill_date", ">=", first)
+            & Domain("bill_date", "<=", last)
+            & states[state if state in states else "all"][1]
+        )
