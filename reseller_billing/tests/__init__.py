@@ -74,6 +74,7 @@ from .books import (
     test_recurring_revenue,
 )
 from .portal import (
+    test_languages,
     test_portal,
     test_portal_client,
     test_portal_clients,

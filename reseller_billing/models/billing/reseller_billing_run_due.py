@@ -14,9 +14,7 @@ class ResellerBillingRun(models.Model):
         help="Accounts whose bill date has come, and which wait until the billing delay is over.",
     )
 
-    nothing_due_text = fields.Text(
-        string="Nothing Is Due", compute="_compute_nothing_due_text"
-    )
+    nothing_due_text = fields.Text(string="Nothing Is Due", compute="_compute_nothing_due_text")
 
     @api.depends("date", "company_id", "state", "ignores_delay")
     def _compute_waiting_text(self):

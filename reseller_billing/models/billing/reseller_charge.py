@@ -319,24 +319,24 @@ class ResellerCharge(models.Model):
     @api.model
     def _describe_kind(self, vals):
         """Return the sentence of a rated charge: with its feature, first and last day, and tier to be put in."""
-        _, kind = self.env._, vals["kind"]
+        kind = vals["kind"]
         if kind == "recurring":
             if vals["amount"] >= 0:
-                return _("%(feature)s: fee, %(first)s to %(last)s")
-            return _("%(feature)s: fee, unused days, %(first)s to %(last)s")
+                return self.env._("%(feature)s: fee, %(first)s to %(last)s")
+            return self.env._("%(feature)s: fee, unused days, %(first)s to %(last)s")
         if kind == "setup":
-            return _("%(feature)s: set-up, %(first)s to %(last)s")
+            return self.env._("%(feature)s: set-up, %(first)s to %(last)s")
         if kind == "minimum":
-            return _("%(feature)s: up to the minimum, %(first)s to %(last)s")
+            return self.env._("%(feature)s: up to the minimum, %(first)s to %(last)s")
         if vals["is_flat_fee"]:
-            return _("%(feature)s: flat fee of tier %(tier)s, %(first)s to %(last)s")
+            return self.env._("%(feature)s: flat fee of tier %(tier)s, %(first)s to %(last)s")
         if kind == "overage":
             if vals["tier"]:
-                return _("%(feature)s: overage, tier %(tier)s, %(first)s to %(last)s")
-            return _("%(feature)s: overage, %(first)s to %(last)s")
+                return self.env._("%(feature)s: overage, tier %(tier)s, %(first)s to %(last)s")
+            return self.env._("%(feature)s: overage, %(first)s to %(last)s")
         if vals["tier"]:
-            return _("%(feature)s: use, tier %(tier)s, %(first)s to %(last)s")
-        return _("%(feature)s: use, %(first)s to %(last)s")
+            return self.env._("%(feature)s: use, tier %(tier)s, %(first)s to %(last)s")
+        return self.env._("%(feature)s: use, %(first)s to %(last)s")
 
     @api.depends_context("lang")
     @api.depends("name", "feature_id.name", "level_id.name", "adjusts_statement_id.invoice_id")

@@ -42,9 +42,9 @@ class ResellerDashboard(models.AbstractModel):
         return {
             "tiles": self._get_tiles(),
             "groups": [
-                {"key": "bill", "title": self.env._("Bill")},
-                {"key": "mend", "title": self.env._("Mend")},
-                {"key": "collect", "title": self.env._("Collect")},
+                {"key": "bill", "title": self.env._("To bill")},
+                {"key": "mend", "title": self.env._("To mend")},
+                {"key": "collect", "title": self.env._("To collect")},
             ],
             "unpriced": self._get_unpriced(),
             "revenue": [

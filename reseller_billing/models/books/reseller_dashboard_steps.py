@@ -38,37 +38,38 @@ class ResellerDashboard(models.AbstractModel):
         done = self._get_done_steps()
         if done["run"]:
             return []
-        _ = self.env._
         words = {
             "reseller": (
-                _("Add a reseller"),
-                _("Who sells your service to clients. That may be your own company."),
-                _("Add Reseller"),
+                self.env._("Add a reseller"),
+                self.env._("Who sells your service to clients. That may be your own company."),
+                self.env._("Add Reseller"),
             ),
             "price": (
-                _("Set a price"),
-                _("A fee, a price per unit, or both: the example has 100 units included."),
-                _("Set Price"),
+                self.env._("Set a price"),
+                self.env._("A fee, a price per unit, or both: the example has 100 units included."),
+                self.env._("Set Price"),
             ),
             "client": (
-                _("Add a client"),
-                _("Say since when it is served, and press Activate."),
-                _("Add Client"),
+                self.env._("Add a client"),
+                self.env._("Say since when it is served, and press Activate."),
+                self.env._("Add Client"),
             ),
             "meter": (
-                _("Take in use"),
-                _("Connect the system that meters it, or add some use by hand."),
-                _("Connect"),
+                self.env._("Take in use"),
+                self.env._("Connect the system that meters it, or add some use by hand."),
+                self.env._("Connect"),
             ),
             "preview": (
-                _("Look at the bill"),
-                _("What the next bill of a client would be, with the reason of each amount."),
-                _("Preview"),
+                self.env._("Look at the bill"),
+                self.env._(
+                    "What the next bill of a client would be, with the reason of each amount."
+                ),
+                self.env._("Preview"),
             ),
             "run": (
-                _("Bill"),
-                _("A run bills what is due and posts the invoices."),
-                _("Start a Run"),
+                self.env._("Bill what is due"),
+                self.env._("A run bills what is due and posts the invoices."),
+                self.env._("Start a Run"),
             ),
         }
         return [
@@ -110,9 +111,7 @@ class ResellerDashboard(models.AbstractModel):
         }
 
     def _first_of_month(self):
-        return fields.Date.to_string(
-            date_utils.start_of(fields.Date.context_today(self), "month")
-        )
+        return fields.Date.to_string(date_utils.start_of(fields.Date.context_today(self), "month"))
 
     def _open_step_reseller(self):
         return self._open_form(self.env._("Add a Reseller"), "reseller.reseller")

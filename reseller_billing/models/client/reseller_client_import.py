@@ -75,7 +75,9 @@ class ResellerClient(models.Model):
         emails = {normalized for _name, normalized in keys.values() if normalized}
         found = {
             ((partner.name or "").lower(), partner.email_normalized): partner
-            for partner in partners.search([("email_normalized", "in", list(emails))], order="id desc")
+            for partner in partners.search(
+                [("email_normalized", "in", list(emails))], order="id desc"
+            )
         }
         # Without an address nothing says that a contact of the same name is the same.
         missing = {
@@ -100,57 +102,68 @@ class ResellerClient(models.Model):
     @api.model
     def _get_template_columns(self):
         """Return the columns of the file of clients: (path of the field, example, explanation)."""
-        _ = self.env._
         return [
             (
                 "contact_name",
                 "Acme Ltd",
-                _(
+                self.env._(
                     "The client's name. A contact of this name and e-mail address is taken, or made."
                 ),
             ),
             (
                 "contact_email",
                 "billing@acme.example",
-                _("Where its statements and invoices go. May be empty."),
+                self.env._("Where its statements and invoices go. May be empty."),
             ),
             (
                 "ref",
                 "acme",
-                _("Required: the id by which usage names this client. Each client has its own."),
+                self.env._(
+                    "Required: the id by which usage names this client. Each client has its own."
+                ),
             ),
             (
                 "reseller_id",
                 self.env["reseller.reseller"].search([], limit=1).display_name or "Bluewave",
-                _("Required: the reseller's name or code, as in Odoo."),
+                self.env._("Required: the reseller's name or code, as in Odoo."),
             ),
             (
                 "membership_ids/group_id",
                 "",
-                _("The client group, by its name as in Odoo. Empty: none."),
+                self.env._("The client group, by its name as in Odoo. Empty: none."),
             ),
             (
                 "membership_ids/date_from",
                 fields.Date.to_string(fields.Date.context_today(self).replace(day=1)),
-                _("The first day of service, as YYYY-MM-DD. Empty: the day of activation."),
+                self.env._(
+                    "The first day of service, as YYYY-MM-DD. Empty: the day of activation."
+                ),
             ),
-            ("interval_count", "1", _("Billed every so many days, weeks, months or years.")),
+            (
+                "interval_count",
+                "1",
+                self.env._("Billed every so many days, weeks, months or years."),
+            ),
             (
                 "interval_unit",
                 dict(self._fields["interval_unit"]._description_selection(self.env))["month"],
-                _("One of: %s.", ", ".join(self._get_labels("interval_unit"))),
+                self.env._("One of: %s.", ", ".join(self._get_labels("interval_unit"))),
             ),
             (
                 "billing_anchor",
                 self._get_labels("billing_anchor")[0],
-                _("Whether cycles begin on the day of activation or on the first of the month."),
+                self.env._(
+                    "Whether cycles begin on the day of activation or on the first of the month."
+                ),
             ),
             (
                 "billing_start",
                 "",
-                _("Where another system has billed until now: the first day that is billed here."),
+                self.env._(
+                    "Where another system has billed until now: the first day that is billed here."
+                ),
             ),
-            ("tz", "", _("The time zone, such as Europe/Berlin. Empty: the reseller's.")),
+            ("tz", "", self.env._("The time zone, such as Europe/Berlin. Empty: the reseller's.")),
         ]
 
     @api.model

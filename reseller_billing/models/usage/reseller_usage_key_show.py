@@ -61,6 +61,8 @@ class ResellerUsageKeyShow(models.AbstractModel):
         }
         if http.request and len(http.db_list(force=True)) > 1:
             headers["X-Odoo-Database"] = self.env.cr.dbname
-        options = "".join(f" -H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items())
+        options = "".join(
+            f" -H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()
+        )
         body = shlex.quote(json.dumps(event, ensure_ascii=False))
         return f"curl -sS {shlex.quote(self._get_address())}{options} --data-binary {body}"

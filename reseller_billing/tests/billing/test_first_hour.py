@@ -39,7 +39,11 @@ class TestFirstHour(ResellerBillingCommon):
     @freeze_time("2024-01-20 12:00:00")
     def test_what_it_says_is_what_bills_do(self):
         """The fees that it names are those of the next bills, day by day of the price's start."""
-        for first, more in (("2024-01-01", "30.00"), ("2024-01-11", "20.32"), ("2024-01-31", "0.97")):
+        for first, more in (
+            ("2024-01-01", "30.00"),
+            ("2024-01-11", "20.32"),
+            ("2024-01-31", "0.97"),
+        ):
             text = self._start_text(recurring_fee=30, date_from=first)
             rule = self._create_rule(recurring_fee=30, date_from=first)
             with self.env.cr.savepoint() as savepoint:

@@ -55,8 +55,10 @@ class TestDashboard(ResellerBillingCommon):
         self.client_a.collection_timing = "due"
         self.client_a.sudo().collection_failures = 3  # billing keeps it
         # Bills of the first of last month and this, due at once.
-        overdue = self.env["reseller.statement"].search([]).invoice_id.filtered(
-            lambda invoice: invoice.invoice_date_due < fields.Date.today()
+        overdue = (
+            self.env["reseller.statement"]
+            .search([])
+            .invoice_id.filtered(lambda invoice: invoice.invoice_date_due < fields.Date.today())
         )
         tiles, data = self._tiles()
         self.assertEqual(
@@ -84,9 +86,7 @@ class TestDashboard(ResellerBillingCommon):
         # What was unpriced is offered with the day from which it is.
         [unpriced] = data["unpriced"]
         self.assertEqual(unpriced["name"], other.name)
-        price = Form(
-            self.env["reseller.price.rule"].with_context(**unpriced["action"]["context"])
-        )
+        price = Form(self.env["reseller.price.rule"].with_context(**unpriced["action"]["context"]))
         self.assertEqual((price.feature_id, price.date_from), (other, before))
         # Two fees of 10.00, and two of 7.00 EUR at half a euro to the dollar, all invoiced this month.
         self.assertEqual(

@@ -39,9 +39,7 @@ class TestClientFile(ResellerBillingCommon, HttpCase):
         headings = [cell.value for cell in sheet[1]]
         self.assertEqual([row[0].value for row in words.rows], headings)
         self.assertTrue(all(row[1].value for row in words.rows))
-        known = self.env["res.partner"].create(
-            {"name": "Quay Ltd", "email": "Pay@Quay.example"}
-        )
+        known = self.env["res.partner"].create({"name": "Quay Ltd", "email": "Pay@Quay.example"})
         places = {name: number for number, name in enumerate(headings)}
         rows = [
             ("Acme 0", "billing@acme.example", "acme0", "2024-01-15", "Gold"),
@@ -88,7 +86,7 @@ class TestClientFile(ResellerBillingCommon, HttpCase):
 
         def refuse(clients, original=contracts._create_contracts):
             if bad in clients:
-                raise UserError("No journal for X.")
+                raise UserError(clients.env._("No journal for %s.", "X"))
             return original(clients)
 
         self.patch(contracts, "_create_contracts", refuse)

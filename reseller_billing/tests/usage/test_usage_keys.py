@@ -61,7 +61,9 @@ class TestUsageKeys(ResellerBillingCommon, HttpCase):
         shown = shown.default_get(["key", "address", "example"])
         self.assertEqual(shown["address"], f"{self.base_url()}{API}usage")
         since = action["context"]["news_since"]
-        self.assertEqual(record.get_news(record.id, since), {"since": since, "events": [], "rejected": []})
+        self.assertEqual(
+            record.get_news(record.id, since), {"since": since, "events": [], "rejected": []}
+        )
         self.env.flush_all()
         with self.allow_requests(all_requests=True):
             answer = subprocess.run(
