@@ -216,9 +216,7 @@ def list_pictures(env, run, checked):
     def page(name):
         return (f".o_notebook a[name='{name}']",)
 
-    harper, seaside, oakfield = (
-        env.ref(f"reseller_billing.client_{name}") for name in ("harper", "seaside", "oakfield")
-    )
+    harper, seaside = (env.ref(f"reseller_billing.client_{name}") for name in ("harper", "seaside"))
     sms, tiers, limited = (
         env.ref(f"reseller_billing.rule_{name}") for name in ("sms_gold", "sms", "page_generator")
     )
@@ -253,10 +251,9 @@ def list_pictures(env, run, checked):
                 ),
             )
             for name, client in (
-                ("pricing", harper),
-                ("packages", oakfield),
-                ("refills", seaside),
-                ("payment", harper),
+                ("overview", harper),
+                ("prices", harper),
+                ("money", seaside),
             )
         ),
         Picture("price-form", **form("reseller_price_rule_action", sms, width=1050, height=1080)),

@@ -383,9 +383,10 @@ class FeatureBill:
 
     def _cycle_exists(self, key: Key, end: date) -> bool:
         """Whether a cycle that was charged is one still; if not, it was charged in advance, or its
-        priced days were taken back.
+        priced days were taken back. One of a price that reaches the account no more is none, though
+        another price has a cycle that begins with it.
         """
-        return any(
+        return any(key.rule == rule.id for rule in self.feature.rules) and any(
             cycle.cycle.start == key.cycle_start and cycle.is_priced
             for cycle in self._timeline.cycles(key.cycle_start, end)
         )

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from .money import ZERO
+from .money import ZERO, exact
 
 
 class UsageRow(NamedTuple):
@@ -39,14 +39,16 @@ def expect(
     """
     elapsed, left = (today - first).days + 1, (last - today).days
     sums: dict[int | None, Decimal] = {}
-    for row in rows:
-        sums[row.level] = sums.get(row.level, ZERO) + row.quantity
+    with exact():
+        for row in rows:
+            sums[row.level] = sums.get(row.level, ZERO) + row.quantity
     unit = Decimal(1).scaleb(-digits)
-    return [
-        UsageRow(today, level, used * left // (elapsed * unit) * unit, True)
-        for level, used in sums.items()
-        if used > 0 and left > 0
-    ]
+    with exact():
+        return [
+            UsageRow(today, level, used * left // (elapsed * unit) * unit, True)
+            for level, used in sums.items()
+            if used > 0 and left > 0
+        ]
 
 
 def aggregate(rows: list[UsageRow], aggregation: str) -> list[UsageRow]:

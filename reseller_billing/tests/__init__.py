@@ -34,6 +34,7 @@ from .billing import (
     test_exactness,
     test_explanation,
     test_first_hour,
+    test_forecast,
     test_lifecycle,
     test_manual_charge,
     test_maximum,

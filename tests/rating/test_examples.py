@@ -1050,3 +1050,17 @@ def test_accounts_of_the_same_days_have_prices_of_their_own():
         charges, _draws = rating.FeatureBill(account, feature, bill).charges(rating.Usage([]), {})
         found.append([str(charge.amount) for charge in charges])
     assert found == [["31.00"], ["62.00"], ["93.00"], ["124.00"], []]
+
+
+@pytest.mark.parametrize("interval", [(1, "year"), (1, "month")])
+def test_what_a_price_that_is_left_was_paid_ahead_comes_back_at_once(interval):
+    # Three cycles of 1,200.00 are paid ahead on 1 January; from that day on another price holds, 600.00 a
+    # cycle, whose cycles begin on the same days. All comes back with the next bill, not cycle by cycle.
+    cycle = rating.Interval.of(*interval)
+    left = terms(recurring_fee="1200", advance_cycles=3, interval=cycle)
+    account = Account(rating.Rule(1, left))
+    assert total(account.bill()) == Decimal(3600)
+    account.rules = [rating.Rule(2, terms(recurring_fee="600", interval=cycle))]
+    back = [charge for charge in account.bill() if charge.key.rule == 1]
+    assert total(back) == Decimal(-3600)
+    assert not [charge for charge in account.bill() if charge.key.rule == 1]

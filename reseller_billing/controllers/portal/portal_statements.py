@@ -12,8 +12,8 @@ from .portal_billing import BillingPortal
 from .portal_reseller import HOME, page
 
 STATEMENTS = f"{HOME}/statements"
-# Statements of one file, at most.
-MAX_STATEMENTS = 200
+# Statements of one file, at most: pages are printed while the browser waits.
+MAX_STATEMENTS = {"pdf": 50, "xlsx": 200}
 
 
 class StatementsPortal(BillingPortal):
@@ -46,7 +46,7 @@ class StatementsPortal(BillingPortal):
             ),
             sums=statements_sudo._read_group(domain, ["currency_id"], ["amount_total:sum"]),
             count=count,
-            has_too_many=count > MAX_STATEMENTS,
+            kinds=[kind for kind, most in MAX_STATEMENTS.items() if count <= most],
             pager=pages,
             months=months,
             states=states,
@@ -64,13 +64,13 @@ class StatementsPortal(BillingPortal):
             raise request.not_found()
         domain = self._get_domain(resellers_sudo, filterby, state)
         statements_sudo = resellers_sudo.env["reseller.statement"]
-        statements_sudo = statements_sudo.search(domain, limit=MAX_STATEMENTS + 1)
-        if not 0 < len(statements_sudo) <= MAX_STATEMENTS:
+        statements_sudo = statements_sudo.search(domain, limit=MAX_STATEMENTS[kind] + 1)
+        if not 0 < len(statements_sudo) <= MAX_STATEMENTS[kind]:
             request.session["reseller_wrong"] = request.env._(
                 "One file holds %s statements at most, and one at least: choose fewer.",
-                MAX_STATEMENTS,
+                MAX_STATEMENTS[kind],
             )
-            return request.redirect(STATEMENTS)
+            return request.redirect(f"{STATEMENTS}?filterby={filterby}")
         name = request.env._("Statements %s", filterby)
         return self._send_statement(statements_sudo, kind, name)
 
@@ -103,11 +103,14 @@ class StatementsPortal(BillingPortal):
 
     def _get_states(self):
         """Return {name: (label, domain)} of what is to be paid of statements."""
+        owed = Domain("invoice_id.move_type", "=", "out_invoice")
+        owed &= Domain("invoice_id.state", "=", "posted")
+        owed &= Domain("invoice_id.reseller_is_offer", "=", False)
         paid = Domain("invoice_id.payment_state", "in", ("paid", "in_payment", "reversed"))
         has = Domain("invoice_id", "!=", False)
         return {
             "all": (request.env._("All"), Domain.TRUE),
-            "open": (request.env._("To be paid"), has & ~paid),
+            "open": (request.env._("To be paid"), owed & ~paid),
             "paid": (request.env._("Paid"), has & paid),
         }
 

@@ -116,6 +116,7 @@ class ResellerBillingRun(models.Model):
 
         :param query: selects their ids
         """
+        self.check_access("read")
         self.env.flush_all()
         ids = [number for (number,) in self.env.execute_query(query)]
         return {

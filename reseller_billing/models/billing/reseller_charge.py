@@ -295,7 +295,7 @@ class ResellerCharge(models.Model):
     def _describe(self, vals, adjusted):
         """Return what a rated charge says on statement and invoice, in the language of the context.
 
-        :param vals: its values, see _prepare_vals
+        :param vals: its values: feature_id, level_id, kind, tier, is_flat_fee, amount, date_from, date_to
         :param adjusted: the reseller.statement that closed its cycle, or an empty one
         """
         feature = self.env["reseller.feature"].browse(vals["feature_id"]).name
@@ -309,10 +309,11 @@ class ResellerCharge(models.Model):
             "tier": vals["tier"],
         }
         if adjusted:
+            invoice_sudo = adjusted.sudo().invoice_id  # who reads charges may read no invoices
             text = self.env._(
                 "%(text)s (adjusts %(document)s)",
                 text=text,
-                document=adjusted.invoice_id.name or adjusted.name,
+                document=invoice_sudo.name or adjusted.name,
             )
         return text
 
@@ -341,8 +342,13 @@ class ResellerCharge(models.Model):
     @api.depends_context("lang")
     @api.depends("name", "feature_id.name", "level_id.name", "adjusts_statement_id.invoice_id")
     def _compute_label(self):
+        reads = self.env.lang or "en_US"
+        statements_sudo = self.statement_id.sudo()  # whose language its payer's contact has
+        others = {one.id for one in statements_sudo if (one._get_language() or reads) != reads}
         for charge in self:
-            if charge.price_rule_id and charge.kind in RATED:
+            # In the language of the bill it says what the bill said.
+            is_other = charge.statement_id.id in others
+            if is_other and charge.price_rule_id and charge.kind in RATED:
                 names = ("kind", "tier", "is_flat_fee", "amount", "date_from", "date_to")
                 vals = {name: charge[name] for name in names}
                 vals["feature_id"], vals["level_id"] = charge.feature_id.id, charge.level_id.id

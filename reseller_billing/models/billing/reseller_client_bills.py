@@ -49,8 +49,14 @@ class ResellerClient(models.Model):
         for entry in self.current_usage():
             used, payable = Decimal(entry["used"]), Decimal(entry["payable"])
             left = Decimal(entry["included_left"]) + Decimal(entry["prepaid_left"])
-            limit = Decimal(entry["maximum"]) if entry["maximum"] else used - payable + left
-            amount = expected.get(entry["feature"], (0, Decimal(entry["amount"])))[1]
+            amount, rule = expected.get(entry["feature"], (Decimal(entry["amount"]), None))
+            terms = rule and rule.terms
+            is_limited = terms and terms.model != "unlimited"
+            # Of use that is free for another reason, as on trial, nothing is used up.
+            is_limited = is_limited and (left or payable or terms.included or terms.bonus)
+            limit = used - payable + left if is_limited else Decimal(0)
+            if entry["maximum"]:
+                limit = Decimal(entry["maximum"])
             if not (used or limit > 0 or amount):
                 continue
             rows.append(
@@ -64,9 +70,10 @@ class ResellerClient(models.Model):
         return rows
 
     def _compute_recent_statement_ids(self):
-        for client in self:
-            bills = client.statement_ids.filtered(lambda bill: bill.state != "preview")
-            client.recent_statement_ids = bills[:RECENT]
+        bills = self.env["reseller.statement"]
+        for client in self:  # a form has one
+            domain = [("client_id", "=", client._origin.id), ("state", "!=", "preview")]
+            client.recent_statement_ids = bills.search(domain, limit=RECENT)
 
     def _compute_usage_html(self):
         for client in self:
@@ -174,7 +181,6 @@ class ResellerClient(models.Model):
             raise UserError(self.env._("Nothing of %s is due now.", ", ".join(self.mapped("name"))))
         return statements
 
-    @api.model
     def action_bill_due(self):
         """Open the run of today that bills what is due, one for each company that has any.
 

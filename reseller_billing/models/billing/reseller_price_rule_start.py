@@ -9,8 +9,8 @@ from ..base.intervals import INTERVAL_UNITS
 from ..pricing.scopes import RANKS, matches_sql, scope_of
 
 # So many accounts are rated while somebody fills a form; of more, no amount is said.
-MAX_RATED = 500
-FEES = ("recurring", "setup", "minimum")
+MAX_RATED = 50
+FEES = ("recurring", "setup")
 
 
 class ResellerPriceRule(models.Model):
@@ -26,8 +26,15 @@ class ResellerPriceRule(models.Model):
 
     @api.depends(
         *("feature_id", "company_id", "currency_id", "reseller_id", "group_id", "client_id"),
-        *("date_from", "recurring_fee", "fee_timing", "setup_fee", "interval_count"),
-        *("interval_unit", "enrolment", "trial_days", "proration", "minimum_amount"),
+        *("date_from", "date_to", "bills_past_fees", "recurring_fee", "fee_timing", "setup_fee"),
+        *(
+            "advance_cycles",
+            "interval_count",
+            "interval_unit",
+            "enrolment",
+            "trial_days",
+            "proration",
+        ),
     )
     def _compute_start_text(self):
         for rule in self:
@@ -43,17 +50,20 @@ class ResellerPriceRule(models.Model):
         first = min(served.values())
         today = fields.Date.context_today(self)
         if self.date_from and self.date_from > first:
-            units = self._get_unpriced_units(served, self.date_from)
+            units = self._get_unpriced_units(served, None, self.date_from)
             fees = self._get_first_fees(served, first) - self._get_first_fees(served)
+            has_fees = fees > 0 and (self.bills_past_fees or not self._find_billed(served, first))
+            if units == "0" and not has_fees:
+                return False
             sentences = [
                 self._describe_served(served, first),
                 self.env._(
                     "Before %(day)s, %(units)s units of their use stay without a price.",
                     day=format_date(self.env, self.date_from),
-                    units=units,
+                    units=self._format_units(units),
                 ),
             ]
-            if fees > 0:
+            if has_fees:
                 sentences.append(
                     self.env._(
                         "With %(first)s under From they are billed, and fees come to %(fees)s more.",
@@ -62,14 +72,15 @@ class ResellerPriceRule(models.Model):
                     )
                 )
         else:
-            units = self._get_unpriced_units(served, today)
+            units = self._get_unpriced_units(served, self.date_from, today)
             fees = self._get_first_fees(served)
             if first >= today or (units == "0" and not fees):
                 return False
             sentences = [
                 self._describe_served(served, first),
                 self.env._(
-                    "This price bills %(units)s units of their use before today.", units=units
+                    "This price bills %(units)s units of their use before today.",
+                    units=self._format_units(units),
                 ),
             ]
             if fees > 0:
@@ -80,6 +91,17 @@ class ResellerPriceRule(models.Model):
                     )
                 )
         return " ".join(sentences)
+
+    def _find_billed(self, served, first):
+        """Return accounts that have billed days from a day on: a price with fees reaches those on request alone
+        (rating 23).
+        """
+        clients_sudo = self.env["reseller.client"].sudo()  # prices are for all, seen or not
+        domain = [("id", "in", list(served)), ("billed_until", ">=", first)]
+        return clients_sudo.search(domain, limit=1)
+
+    def _format_units(self, text):
+        return self.env["res.lang"]._format_exact(Decimal(text))
 
     def _describe_served(self, served, first):
         return self.env._(
@@ -133,11 +155,16 @@ class ResellerPriceRule(models.Model):
             )
         )
 
-    def _get_unpriced_units(self, served, until):
-        """Return, as text, the use of this feature that no bill has covered, before a day.
+    def _get_unpriced_units(self, served, since, until):
+        """Return, as text, the use of this feature that no bill has covered, of days on which this price may
+        hold.
 
         :param served: see _load_served_without_price
+        :param date since: the first day, None for ever
+        :param date until: the day after the last one
         """
+        if self.date_to and since is not None:
+            until = min(until, fields.Date.add(self.date_to, days=1))
         buckets = self.env["reseller.usage.daily"]
         rows = self.env.execute_query(
             SQL(
@@ -148,6 +175,7 @@ class ResellerPriceRule(models.Model):
                           JOIN reseller_feature feature ON feature.id = bucket.feature_id
                          WHERE bucket.client_id = ANY(%s) AND bucket.feature_id = %s AND %s
                            AND bucket.billing_date < %s
+                           AND bucket.billing_date >= COALESCE(%s, '-infinity'::date)
                          GROUP BY bucket.client_id, feature.aggregation) AS used
                 """,
                 buckets._counted_together_sql(),
@@ -155,18 +183,21 @@ class ResellerPriceRule(models.Model):
                 self.feature_id._origin.id,
                 buckets._uncovered_sql(),
                 until,
+                since or None,
             )
         )
         return rows[0][0] or "0"
 
     def _get_first_fees(self, served, first=None):
-        """Return what this price's fees come to until today, of days that are not billed; zero where that is
-        not looked at: of many accounts, and where clients are enrolled one by one.
+        """Return what this price's fees come to until today: of days that are not billed, and with *Bill Past
+        Fees* of those that are. Zero where that is not looked at: of many accounts, and where clients are
+        enrolled one by one.
 
         :param served: see _load_served_without_price
         :param date first: the price's first day, in the place of its own
         """
-        if len(served) > MAX_RATED or self.enrolment != "automatic":
+        has_fee = self.recurring_fee or self.setup_fee
+        if not has_fee or len(served) > MAX_RATED or self.enrolment != "automatic":
             return Decimal(0)
         scope, record = scope_of(self)
         rule = rating.Rule(
@@ -175,6 +206,7 @@ class ResellerPriceRule(models.Model):
             RANKS[scope],
             record._origin.id if record else 0,
             first or self.date_from or None,
+            self.date_to or None,
         )
         feature = rating.Feature(self.feature_id._origin.id, (rule,))
         clients_sudo = self.env["reseller.client"].sudo().browse(served)  # as they are billed
@@ -183,6 +215,8 @@ class ResellerPriceRule(models.Model):
         for client in clients_sudo:
             today = client._today()
             start = client.billed_until and fields.Date.add(client.billed_until, days=1)
+            if self.bills_past_fees:
+                start = served[client.id]
             bill = rating.Bill(
                 today + rating.DAY,
                 max(start or served[client.id], served[client.id]),
@@ -206,6 +240,5 @@ class ResellerPriceRule(models.Model):
             interval=interval,
             trial_days=self.trial_days,
             setup_fee=rating.exact_of(self.setup_fee),
-            minimum_amount=rating.exact_of(self.minimum_amount),
             prorated=self.proration == "daily",
         )

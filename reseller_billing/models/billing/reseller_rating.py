@@ -226,8 +226,8 @@ class ResellerRating(models.AbstractModel):
         return entries
 
     def _load_expected(self, client):
-        """Return {feature id: (used, amount)} of a client's running cycles at their ends, were the days that
-        are left as those before: a forecast, of what adds up.
+        """Return {feature id: (amount, rule of today)} of a client's running cycles: what their use comes to at
+        their ends, were the days that are left as those before: a forecast, of what adds up.
         """
 
         def expect(part, usage):
@@ -247,7 +247,8 @@ class ResellerRating(models.AbstractModel):
 
         states = self._load_states(client, more=expect)
         return {
-            feature: (use.used, use.amount) for (_client, feature), (_c, use, _r) in states.items()
+            feature: (use.amount, rule)
+            for (_client, feature), (_cycle, use, rule) in states.items()
         }
 
     def _load_unpriced(self, client, priced, today):

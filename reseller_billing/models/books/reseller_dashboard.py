@@ -38,15 +38,15 @@ class ResellerDashboard(models.AbstractModel):
         self.env["reseller.charge"].check_access("read")
         self.env["reseller.usage.daily"].check_access("read")
         self.env.flush_all()
-        chart = self._get_chart()
+        chart, unpriced = self._get_chart(), self._load_unpriced()
         return {
-            "tiles": self._get_tiles(),
+            "tiles": self._get_tiles(sum(row[3] for row in unpriced)),
             "groups": [
                 {"key": "bill", "title": self.env._("To bill")},
                 {"key": "mend", "title": self.env._("To mend")},
                 {"key": "collect", "title": self.env._("To collect")},
             ],
-            "unpriced": self._get_unpriced(),
+            "unpriced": self._get_unpriced(unpriced),
             "revenue": [
                 {
                     "currency": currency.name,
@@ -65,7 +65,11 @@ class ResellerDashboard(models.AbstractModel):
             },
         }
 
-    def _get_tiles(self):
+    def _get_tiles(self, unpriced_count):
+        """Return the tiles; see get_data.
+
+        :param int unpriced_count: days of use that nothing prices
+        """
         companies = self.env.companies.ids
         parked = Domain("id", "in", self._find_parked())
         rejected = Domain("state", "=", "open") & Domain("company_id", "in", companies)
@@ -84,6 +88,7 @@ class ResellerDashboard(models.AbstractModel):
         untaxed = self._find_untaxed()
         overdue = Domain("reseller_client_id", "!=", False) & Domain("company_id", "in", companies)
         overdue &= Domain("state", "=", "posted") & Domain("move_type", "=", "out_invoice")
+        overdue &= Domain("reseller_is_offer", "=", False)
         overdue &= Domain("payment_state", "in", ("not_paid", "partial"))
         overdue &= Domain("invoice_date_due", "<", fields.Date.context_today(self))
         moves = self.env["account.move"]
@@ -115,7 +120,7 @@ class ResellerDashboard(models.AbstractModel):
             self._tile(
                 "unpriced",
                 self.env._("Days of unpriced use"),
-                self.env["reseller.usage.daily"].search_count(unpriced),
+                unpriced_count,
                 "reseller_billing.reseller_usage_daily_action_unpriced",
                 unpriced,
                 level="warning",
@@ -174,7 +179,7 @@ class ResellerDashboard(models.AbstractModel):
         ]
 
     def _tile(self, key, title, count, xmlid=None, domain=None, level="danger"):
-        group = next(group for group, keys in GROUPS.items() if key in keys)
+        group = next((group for group, keys in GROUPS.items() if key in keys), "mend")
         tile = {
             "key": key,
             "group": group,
@@ -191,15 +196,21 @@ class ResellerDashboard(models.AbstractModel):
         action["name"] = title
         return {**tile, "action": action}
 
-    def _get_unpriced(self):
-        """Return the features with use that nothing prices, for who may set a price; see get_data."""
-        if not self.env["reseller.price.rule"].has_access("create"):
-            return []
-        rows = self.env["reseller.usage.daily"]._read_group(
+    def _load_unpriced(self):
+        """Return [(feature, company, currency, days, first day)] of use that nothing prices."""
+        return self.env["reseller.usage.daily"]._read_group(
             [("is_unpriced", "=", True), ("company_id", "in", self.env.companies.ids)],
-            ["feature_id", "company_id"],
+            ["feature_id", "company_id", "client_id.reseller_id.currency_id"],
             ["__count", "billing_date:min"],
         )
+
+    def _get_unpriced(self, rows):
+        """Return the features with use that nothing prices, for who may set a price; see get_data.
+
+        :param rows: see _load_unpriced
+        """
+        if not self.env["reseller.price.rule"].has_access("create"):
+            return []
         return [
             {
                 "name": feature.name,
@@ -216,11 +227,12 @@ class ResellerDashboard(models.AbstractModel):
                     "context": {
                         "default_feature_id": feature.id,
                         "default_company_id": company.id,
+                        "default_currency_id": currency.id,
                         "default_date_from": fields.Date.to_string(first),
                     },
                 },
             }
-            for feature, company, count, first in rows
+            for feature, company, currency, count, first in rows
         ]
 
     @api.model

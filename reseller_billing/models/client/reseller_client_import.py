@@ -47,12 +47,12 @@ class ResellerClient(models.Model):
             else ("", "")
             for vals in vals_list
         ]
-        contacts = self._find_contacts({contact for contact in named if any(contact)})
+        contacts = self._find_contacts([contact for contact in named if any(contact)])
         prepared = []
         for vals, contact in zip(vals_list, named, strict=True):
             vals = {field: value for field, value in vals.items() if field not in CONTACT}
-            if contact in contacts:
-                vals["partner_id"] = contacts[contact].id
+            if any(contact):
+                vals["partner_id"] = contacts.pop(0).id
             prepared.append(vals)
         return super().create(prepared)
 
@@ -60,34 +60,34 @@ class ResellerClient(models.Model):
     def _find_contacts(self, named):
         """Return the contacts of names and e-mail addresses; they are made where there are none.
 
-        :param named: {(name, e-mail address)}, either may be empty
-        :return: {(name, e-mail address): res.partner}
+        Those of equal names and addresses are one. Without an address nothing says that two are the same:
+        each gets a contact of its own.
+
+        :param named: [(name, e-mail address)], either may be empty
+        :return: [res.partner], one for each
         """
-        if not named:
-            return {}
-        keys = {}
-        for name, email in named:
+        partners = self.env["res.partner"]
+        keys = []
+        for number, (name, email) in enumerate(named):
             normalized = email and email_normalize(email)
             if email and not normalized:
                 raise UserError(self.env._("%s is no e-mail address.", email))
-            keys[name, email] = ((name or email).lower(), normalized)
-        partners = self.env["res.partner"]
-        emails = {normalized for _name, normalized in keys.values() if normalized}
+            keys.append(((name or email).lower(), normalized) if email else number)
+        emails = {key[1] for key in keys if key.__class__ is tuple}
+        domain = [("email_normalized", "in", list(emails))]
+        domain.append(("company_id", "in", (False, self.env.company.id)))
         found = {
             ((partner.name or "").lower(), partner.email_normalized): partner
-            for partner in partners.search(
-                [("email_normalized", "in", list(emails))], order="id desc"
-            )
+            for partner in (partners.search(domain, order="id desc") if emails else partners)
         }
-        # Without an address nothing says that a contact of the same name is the same.
         missing = {
-            key: {"name": name or email, "email": email}
-            for (name, email), key in sorted(keys.items())
+            key: {"name": name or email, "email": email or False}
+            for (name, email), key in zip(named, keys, strict=True)
             if key not in found
         }
         made = partners.create(list(missing.values()))
         found.update(zip(missing, made, strict=True))
-        return {contact: found[key] for contact, key in keys.items()}
+        return [found[key] for key in keys]
 
     @api.model
     def get_import_templates(self):
@@ -107,7 +107,8 @@ class ResellerClient(models.Model):
                 "contact_name",
                 "Acme Ltd",
                 self.env._(
-                    "The client's name. A contact of this name and e-mail address is taken, or made."
+                    "The client's name. A contact of this name and e-mail address is taken, or made: that "
+                    "needs the right to create contacts."
                 ),
             ),
             (

@@ -138,15 +138,14 @@ class ResellerUsageKey(models.Model):
             )
             last[name], texts[name] = newest, []
             if since and newest > since[name]:
-                found = model.search(
-                    [("company_id", "=", key.company_id.id), ("id", ">", since[name])],
-                    order="id",
-                    limit=NEWS,
-                )
+                domain = [("company_id", "=", key.company_id.id), ("id", ">", since[name])]
+                sources = key._get_permit().sources
+                if sources and name == "events":
+                    domain.append(("source", "in", list(sources)))  # other meters may be at work
+                found = model.search(domain, order="id", limit=NEWS)
                 texts[name] = [record._describe_news() for record in found]
         return {"since": last, **texts}
 
-    @api.model
     def action_open_docs(self):
         """Open what the addresses take and answer, as a page."""
         return {"type": "ir.actions.act_url", "url": "/reseller_billing/v1/docs", "target": "new"}

@@ -17,15 +17,30 @@ export class UsageNews extends Component {
         const { active_id: key, news_since: since } = this.props.record.context;
         this.key = key;
         this.since = since;
-        const timer = browser.setInterval(() => this.look(), EVERY);
-        onWillUnmount(() => browser.clearInterval(timer));
+        this.wait();
+        onWillUnmount(() => {
+            this.isOver = true;
+            browser.clearTimeout(this.timer);
+        });
+    }
+
+    wait() {
+        this.timer = browser.setTimeout(() => this.look(), EVERY);
     }
 
     async look() {
-        const news = await this.orm.silent.call("reseller.usage.key", "get_news", [this.key, this.since]);
-        this.since = news.since;
-        this.state.events.push(...news.events);
-        this.state.rejected.push(...news.rejected);
+        try {
+            const news = await this.orm.silent.call("reseller.usage.key", "get_news", [this.key, this.since]);
+            this.since = news.since;
+            this.state.events.push(...news.events);
+            this.state.rejected.push(...news.rejected);
+        } catch {
+            // The server is away, or the session is over: the dialog stays, and its key with it.
+            return;
+        }
+        if (!this.isOver) {
+            this.wait();
+        }
     }
 }
 

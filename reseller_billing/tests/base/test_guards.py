@@ -1,4 +1,5 @@
 import pytest
+from lxml import etree
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
 from odoo.models import MAGIC_COLUMNS
@@ -443,3 +444,31 @@ class TestGuards(PortalCommon):
         for name in names:
             with self.assertRaises(AccessError):
                 company.read([name])
+
+    def test_the_web_client_can_press_each_button(self):
+        """It passes the ids of what is chosen, also where nothing is: methods of the model itself refuse them."""
+        views = self.env["ir.ui.view"].browse(
+            self.env["ir.model.data"]
+            .search([("model", "=", "ir.ui.view"), ("module", "=like", "reseller_billing%")])
+            .mapped("res_id")
+        )
+        seen = 0
+        for view in views.filtered(lambda view: view.model in self.env):
+            for button in etree.fromstring(view.arch).iter("button"):
+                if button.get("type") != "object":
+                    continue
+                # Buttons within a field's own view are of its model.
+                model = self.env[view.model]
+                for element in reversed(list(button.iterancestors("field"))):
+                    field = model._fields.get(element.get("name"))
+                    if field and field.relational:
+                        model = self.env[field.comodel_name]
+                method = getattr(type(model), button.get("name"), None)
+                if method is None and view.inherit_id:
+                    continue  # within a field of the view that it changes
+                self.assertTrue(method, (view.xml_id, button.get("name")))
+                self.assertFalse(
+                    getattr(method, "_api_model", False), (view.xml_id, button.get("name"))
+                )
+                seen += 1
+        self.assertGreater(seen, 50)

@@ -58,6 +58,22 @@ class TestFirstHour(ResellerBillingCommon):
             else:
                 self.assertIn(f"{30 - float(more):.2f} more", text)
 
+    def test_billed_days_have_fees_on_request_alone(self):
+        with freeze_time("2024-02-10 12:00:00"):
+            self._run("2024-02-01")  # January is billed, without a price
+            text = self._start_text(recurring_fee=30, date_from="2024-02-05")
+            self.assertFalse(text)  # nothing is used, and earlier fees are no choice that is free
+            self._use("2024-02-02", 4)
+            text = self._start_text(recurring_fee=30, date_from="2024-02-05")
+            self.assertIn("Before 02/05/2024, 4 units", text)
+            self.assertNotIn("more", text)
+            # February has 29 days: 30.00 less 25 of them, 25.86, are 4.14; and January's 30.00.
+            text = self._start_text(recurring_fee=30, date_from="2024-02-05", bills_past_fees=True)
+            self.assertIn("34.14 more", text)
+            # One that ends before today bills no more than its days.
+            text = self._start_text(recurring_fee=0, date_from="2024-01-01", date_to="2024-02-01")
+            self.assertFalse(text)
+
     def test_a_run_with_nothing_to_do_says_why(self):
         self.company.reseller_billing_delay = 24
         with freeze_time("2024-01-01 06:00:00"):
