@@ -34,7 +34,9 @@ class TestLanguages(PortalCommon):
         modules = cls.env["ir.module.module"]
         modules._load_module_terms(["reseller_billing"], list(LANGUAGES.values()))
         cls.clients.partner_id.invalidate_recordset()
-        cls.reseller.write({"portal_see_prices": True, "portal_use_api": True, "portal_brand": True})
+        cls.reseller.write(
+            {"portal_see_prices": True, "portal_use_api": True, "portal_brand": True}
+        )
         cls.statement = cls.client_a.statement_ids.filtered("invoice_id")[:1]
 
     def _load_english(self, name):
