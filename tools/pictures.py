@@ -245,7 +245,7 @@ def list_pictures(env, run, checked):
                 **form(
                     "reseller_client_action",
                     client,
-                    height=1800,
+                    height=2600,
                     clicks=page(name),
                     parts=(notebook,),
                 ),

@@ -10,7 +10,7 @@ registry.category("web_tour.tours").add("reseller_billing.start_a_run", {
         openRecord("Client A"),
         {
             content: "Look at its prices",
-            trigger: ".nav-link:contains('Pricing')",
+            trigger: ".nav-link[name=prices]",
             run: "click",
         },
         {
@@ -19,7 +19,7 @@ registry.category("web_tour.tours").add("reseller_billing.start_a_run", {
         },
         {
             content: "Look at its use",
-            trigger: ".nav-link:contains('Use Now')",
+            trigger: ".nav-link[name=overview]",
             run: "click",
         },
         {

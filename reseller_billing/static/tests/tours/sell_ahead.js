@@ -14,7 +14,7 @@ registry.category("web_tour.tours").add("reseller_billing.sell_ahead", {
         ...stepUtils.goToAppSteps("reseller_billing.menu_root", "Open the app"),
         ...openMenu("Customers", "Clients"),
         openRecord("Client A"),
-        openPage("Packages"),
+        openPage("Money"),
         {
             content: "Sell a package",
             trigger: "button[name=action_sell_package]",
@@ -46,12 +46,11 @@ registry.category("web_tour.tours").add("reseller_billing.sell_ahead", {
         },
         ...openMenu("Customers", "Clients"),
         openRecord("Client A"),
-        openPage("Packages"),
+        openPage("Money"),
         {
             content: "Its units are offered",
             trigger: "div[name=prepaid_lot_ids] .o_data_row:contains('100 units'):contains('Offered')",
         },
-        openPage("Refills"),
         {
             content: "Refill by invoice",
             trigger: "div[name=refill_by] input",
