@@ -127,18 +127,16 @@ class ResellerStatement(models.Model):
         digits = self.env["decimal.precision"].precision_get("Product Unit")
         billed._check_invoiceable()
         billed._check_taxes(originals[1])
-        distributions = self.env["account.analytic.distribution.model"]
         model = (
             self.env["account.move"]
             .sudo(False)  # posted with the rights of who bills
             .with_company(billed.company_id)
             .with_context(
-                tracking_disable=True,
-                mail_create_nolog=True,
-                mail_create_nosubscribe=True,
-                **distributions.sudo(False)._spare_searches(),
+                tracking_disable=True, mail_create_nolog=True, mail_create_nosubscribe=True
             )
         )
+        distributions = model.env["account.analytic.distribution.model"]
+        model = model.with_context(**distributions._spare_searches())
         moves = dict(
             zip(
                 billed,

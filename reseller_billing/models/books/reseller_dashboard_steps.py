@@ -86,7 +86,6 @@ class ResellerDashboard(models.AbstractModel):
     def _get_done_steps(self):
         """Return {key of a step: whether it is done} as the records of the company say."""
         own = [("company_id", "=", self.env.company.id)]
-        statements = self.env["reseller.statement"]
 
         def has(model, *domain):
             return bool(self.env[model].search_count([*own, *domain], limit=1))
@@ -97,7 +96,7 @@ class ResellerDashboard(models.AbstractModel):
             "client": has("reseller.client", ("state", "!=", "draft")),
             "meter": has("reseller.usage.daily"),
             "preview": has("reseller.statement"),
-            "run": bool(statements.search_count([*own, ("state", "!=", "preview")], limit=1)),
+            "run": has("reseller.statement", ("state", "!=", "preview")),
         }
 
     def _open_form(self, name, model, /, **defaults):

@@ -73,7 +73,7 @@ class ResellerClient(models.Model):
             if email and not normalized:
                 raise UserError(self.env._("%s is no e-mail address.", email))
             keys.append(((name or email).lower(), normalized) if email else number)
-        emails = {key[1] for key in keys if key.__class__ is tuple}
+        emails = {key[1] for key in keys if isinstance(key, tuple)}
         domain = [("email_normalized", "in", list(emails))]
         domain.append(("company_id", "in", (False, self.env.company.id)))
         found = {
