@@ -42,6 +42,7 @@ STILL = (
     " && document.getAnimations().every((one) => one.playState !== 'running'"
     " || one.effect.getComputedTiming().iterations === Infinity)"
 )
+PREVIEW = "!!document.querySelector('.o_reseller_preview[srcdoc]')"
 FORM = f"{LOADED} && !!document.querySelector('.o_form_view .o_form_sheet')"
 
 
@@ -277,7 +278,15 @@ def list_pictures(env, run, checked):
         ),
         Picture("portal-clients", clients, "bluewave", 1100, 560),
         Picture("portal-billing", f"{clients}/{harper.id}/billing", "bluewave", 1100, 1000),
-        Picture("portal-brand", f"/my/reseller/{reseller.id}/brand", "bluewave", 1100, 900),
+        Picture(
+            "portal-brand",
+            f"/my/reseller/{reseller.id}/brand",
+            "bluewave",
+            1100,
+            900,
+            # Its preview is made by a request of its own.
+            ready=f"{LOADED} && {PREVIEW}",
+        ),
         Picture("portal-client", f"/my/service/{harper.id}/prepaid", "harper", 1100, 760),
         Picture("locked-portal", "/my/home", "umzug", 1100, 560),
     ]
