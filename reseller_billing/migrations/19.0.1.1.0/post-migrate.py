@@ -1,5 +1,13 @@
 """What bills have covered of use goes from columns of its days to rows of its own."""
 
+FORMER_SENDER = "{{ object.company_id.email_formatted or user.email_formatted }}"
+SENDERS = {
+    "mail_template_statement": "{{ object.reseller_id._get_sender() or user.email_formatted }}",
+    "mail_template_usage_alert": "{{ object.reseller_id._get_sender() or user.email_formatted }}",
+    "mail_template_declined": "{{ object.reseller_client_id.reseller_id._get_sender() or "
+    "user.email_formatted }}",
+}
+
 
 def migrate(cr, version):
     # What a bill has rated of use that a later one has covered since was not kept: all use of the cycles
@@ -105,3 +113,14 @@ def migrate(cr, version):
          WHERE state = 'running'
         """
     )
+    # Mails about clients go out under the reseller's name, where nobody has chosen another sender.
+    for name, sender in SENDERS.items():
+        cr.execute(
+            """
+            UPDATE mail_template SET email_from = %s
+             WHERE id = (SELECT res_id FROM ir_model_data
+                          WHERE module = 'reseller_billing' AND name = %s)
+               AND COALESCE(email_from, %s) = %s
+            """,
+            [sender, name, FORMER_SENDER, FORMER_SENDER],
+        )

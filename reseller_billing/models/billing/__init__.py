@@ -11,6 +11,7 @@ from . import (
     reseller_billing_run_due,
     reseller_billing_run_line,
     reseller_billing_run_review,
+    reseller_billing_run_strip,
     reseller_charge,
     reseller_charge_explanation,
     reseller_charge_invoice,

@@ -295,7 +295,8 @@ class ResellerCharge(models.Model):
     def _describe(self, vals, adjusted):
         """Return what a rated charge says on statement and invoice, in the language of the context.
 
-        :param vals: its values: feature_id, level_id, kind, tier, is_flat_fee, amount, date_from, date_to
+        :param vals: its values: feature_id, level_id, kind, tier, is_flat_fee, amount, quantity, date_from,
+            date_to, trace
         :param adjusted: the reseller.statement that closed its cycle, or an empty one
         """
         feature = self.env["reseller.feature"].browse(vals["feature_id"]).name
@@ -308,12 +309,42 @@ class ResellerCharge(models.Model):
             "last": format_date(self.env, vals["date_to"]),
             "tier": vals["tier"],
         }
+        packages = self._describe_packages(vals)
+        if packages:
+            text = f"{text} · {packages}"
         if adjusted:
             invoice_sudo = adjusted.sudo().invoice_id  # who reads charges may read no invoices
             text = self.env._(
                 "%(text)s (adjusts %(document)s)",
                 text=text,
                 document=invoice_sudo.name or adjusted.name,
+            )
+        return text
+
+    @api.model
+    def _describe_packages(self, vals):
+        """Return how units of use became packages, where a rated charge is of some, else an empty text."""
+        rated = (vals["trace"] or {}).get("rated") or {}
+        if "package_size" not in rated or vals["is_flat_fee"]:
+            return ""
+        payable, count = Decimal(rated["payable"]), Decimal(rated["quantity"])
+        text = (
+            self.env._("%(units)s used → %(count)s packages of %(size)s")
+            if payable == Decimal(rated["used"])
+            else self.env._("%(units)s payable → %(count)s packages of %(size)s")
+        )
+        units = self.env["res.lang"]._format_exact
+        text %= {
+            "units": units(payable),
+            "count": units(count),
+            "size": units(Decimal(rated["package_size"])),
+        }
+        before = count - vals["quantity"]
+        if before:
+            text = self.env._(
+                "%(packages)s, %(before)s of them billed before",
+                packages=text,
+                before=units(before),
             )
         return text
 
@@ -349,8 +380,9 @@ class ResellerCharge(models.Model):
             # In the language of the bill it says what the bill said.
             is_other = charge.statement_id.id in others
             if is_other and charge.price_rule_id and charge.kind in RATED:
-                names = ("kind", "tier", "is_flat_fee", "amount", "date_from", "date_to")
+                names = ("kind", "tier", "is_flat_fee", "amount", "trace", "date_from", "date_to")
                 vals = {name: charge[name] for name in names}
+                vals["quantity"] = rating.exact_of(charge.quantity)
                 vals["feature_id"], vals["level_id"] = charge.feature_id.id, charge.level_id.id
                 charge.label = charge._describe(vals, charge.adjusts_statement_id)
             else:

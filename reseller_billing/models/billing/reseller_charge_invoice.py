@@ -70,7 +70,9 @@ class ResellerCharge(models.Model):
             return {**vals, "quantity": float(quantity) * sign, "price_unit": float(price)}
         quantity, price, _amount = part.exact
         if self.kind != "recurring" and abs(quantity) != 1:
-            vals["name"] = f"{vals['name']} · {rating.text(quantity)} × {rating.text(price)}"
+            units = self.env["res.lang"]._format_exact(quantity)
+            each = self.currency_id._format_exact(price)
+            vals["name"] = f"{vals['name']} · {units} × {each}"
         return {**vals, "quantity": 1.0, "price_unit": float(amount) * sign}
 
     def _get_invoiced(self, part, vals, adjusted, position):

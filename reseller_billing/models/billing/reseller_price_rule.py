@@ -158,6 +158,26 @@ class ResellerPriceRule(models.Model):
         with self._guard_billed_days(features):
             return super().write(vals)
 
+    def action_simulate(self):
+        """Open the simulation with the drafts among these prices, and those of the others.
+
+        One price in force without any gets a draft first, to be changed.
+        """
+        drafts = self._get_drafts()
+        if not drafts and len(self) == 1:
+            return self.action_try_change()
+        if not drafts:
+            raise UserError(
+                self.env._("None of these prices has a draft: open one, and press Try a Change.")
+            )
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "reseller_billing.reseller_price_simulation_action"
+        )
+        return {
+            **action,
+            "context": {"default_draft_ids": drafts.ids},
+        }
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billed(self):
         charges_sudo = self.env[

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
 
+from ..base.states import LIVE
+
 
 class ResellerReseller(models.Model):
     """What a reseller owes itself."""
@@ -11,6 +13,60 @@ class ResellerReseller(models.Model):
         compute="_compute_balance", help="What the reseller itself owes, by the invoices it pays."
     )
     overdue_balance = fields.Monetary(compute="_compute_balance")
+    month_amount = fields.Monetary(
+        string="This Month",
+        compute="_compute_bills",
+        help="What the bills of this month come to, of all its clients, before added taxes.",
+    )
+    statement_count = fields.Integer(compute="_compute_bills")
+
+    def _get_bills_domain(self):
+        """Return the domain of the statements of these resellers' clients that are bills."""
+        return Domain("reseller_id", "in", self.ids) & Domain("state", "in", LIVE)
+
+    @api.depends("client_ids")
+    def _compute_bills(self):
+        bills = self.env["reseller.statement"]
+        counts = dict(bills._read_group(self._get_bills_domain(), ["reseller_id"], ["__count"]))
+        month = fields.Date.context_today(self).replace(day=1)
+        amounts = dict(
+            bills._read_group(
+                self._get_bills_domain() & Domain("bill_date", ">=", month),
+                ["reseller_id"],
+                ["amount_total:sum"],
+            )
+        )
+        for reseller in self:
+            reseller.statement_count = counts.get(reseller._origin, 0)
+            reseller.month_amount = amounts.get(reseller._origin, 0.0)
+
+    def action_view_statements(self):
+        """Open the bills of all the reseller's clients."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Statements"),
+            "res_model": "reseller.statement",
+            "view_mode": "list,form",
+            "domain": list(self._get_bills_domain()),
+        }
+
+    def action_view_month(self):
+        """Open the bills of this month."""
+        month = fields.Date.context_today(self).replace(day=1)
+        domain = self._get_bills_domain() & Domain("bill_date", ">=", month)
+        return {**self.action_view_statements(), "domain": list(domain)}
+
+    def action_view_usage(self):
+        """Open what the reseller's clients have used, by feature and month."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Use"),
+            "res_model": "reseller.usage.daily",
+            "view_mode": "pivot,graph,list",
+            "domain": [("client_id.reseller_id", "=", self.id)],
+        }
 
     def _find_paying_contacts(self):
         """Return {reseller: clients} that pay themselves and are contacts of the reseller.

@@ -1,6 +1,7 @@
 from datetime import date
 from decimal import Decimal
 
+from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
@@ -36,9 +37,28 @@ class ResellerStatement(models.Model):
         help="Against the account's last bill, beyond the factor of the settings.",
     )
 
+    change_html = fields.Html(
+        string="Last and New",
+        compute="_compute_change_html",
+        sanitize=False,
+        help="The last bill, and this one below it, as bars.",
+    )
     basis = fields.Char(
         readonly=True, help="The prices and days of service that a preview rests on."
     )
+
+    @api.depends("previous_amount", "amount_total")
+    def _compute_change_html(self):
+        bar = Markup(
+            '<div class="rounded {}" style="height: 5px; margin: 2px 0; width: {}%"></div>'
+        )
+        for statement in self:
+            last, new = (max(statement[name], 0.0) for name in ("previous_amount", "amount_total"))
+            most = max(last, new)
+            statement.change_html = most and Markup().join(
+                bar.format(style, round(100.0 * amount / most))
+                for style, amount in (("bg-secondary", last), ("bg-primary", new))
+            )
 
     # Preparing
 

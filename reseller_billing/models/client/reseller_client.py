@@ -4,6 +4,7 @@ from itertools import pairwise
 from odoo import api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
 
 from ... import rating
 from ..base.intervals import INTERVAL_UNITS
@@ -190,14 +191,32 @@ class ResellerClient(models.Model):
         today = fields.Date.context_today(self)
         rows = self.env["reseller.client.membership"].search(
             [
-                ("group_id", "in", [number for number in value if number]),
+                ("group_id", "!=" if False in value else "in", False if False in value else value),
                 ("date_from", "<=", today),
                 "|",
                 ("date_to", "=", False),
                 ("date_to", ">=", today),
             ]
         )
+        if False in value:
+            others = rows.filtered(lambda row: row.group_id.id not in value)
+            return [("id", "not in", others.client_id.ids)]
         return [("id", "in", rows.client_id.ids)]
+
+    def _field_to_sql(self, alias, field_expr, query=None):
+        """Override of `base`: clients are grouped by the group that they are in today, as they are found."""
+        if field_expr != "group_id":
+            return super()._field_to_sql(alias, field_expr, query)
+        self._check_field_access(self._fields["group_id"], "read")
+        return SQL(
+            """
+            (SELECT row.group_id FROM reseller_client_membership row
+              WHERE row.client_id = %(client)s AND row.date_from <= %(today)s
+                AND COALESCE(row.date_to >= %(today)s, TRUE))
+            """,
+            client=SQL.identifier(alias, "id"),
+            today=fields.Date.context_today(self),
+        )
 
     # Constraints and changes
 

@@ -2,8 +2,12 @@
 
 from . import (
     ir_http,
+    ir_qweb,
+    portal_wizard_user,
+    res_users,
     reseller_client_buys,
     reseller_client_portal,
+    reseller_invitation,
     reseller_login,
     reseller_reseller_portal,
 )

@@ -146,6 +146,12 @@ class ResellerClient(models.Model):
             """
         )
 
+    @api.model
+    def _find_owing(self):
+        """Return the ids of the clients with open invoices."""
+        self.env.flush_all()
+        return [number for (number,) in self.env.execute_query(self._search_owing())]
+
     def _get_own_statements(self):
         """Return the statements of bills that were this client's to pay, not its reseller's."""
         self.ensure_one()
@@ -415,50 +421,6 @@ class ResellerClient(models.Model):
             else:
                 found.append((lot, self.env._("Usable"), True))
         return found
-
-    # Buying ahead
-
-    # Invitation
-
-    def _invite_to_portal(self):
-        """Give this client's contact a user in the portal, or invite it again.
-
-        :raise UserError: without an e-mail address, or with one that cannot be invited
-        """
-        self.ensure_one()
-        contact = self.partner_id
-        if not contact.email:
-            raise UserError(self.env._("Enter an e-mail address first."))
-        if self.env["payment.token"].search_count(
-            [("partner_id", "child_of", contact.id)], limit=1
-        ):
-            # Whoever is invited could pay with them.
-            raise UserError(
-                self.env._("It has saved payment methods: ask your provider to invite it.")
-            )
-        users = contact.with_context(active_test=False).user_ids
-        if users.filtered(lambda user: not user.active or not user._is_portal()):
-            raise UserError(self.env._("Its access was withdrawn: ask your provider to open it."))
-        wizard = (
-            self.env["portal.wizard"]
-            .with_company(self.company_id)
-            .create({"partner_ids": [Command.set(contact.ids)]})
-        )
-        invited = wizard.user_ids
-        if invited.email_state != "ok" or invited.is_internal:
-            # No word of whose address it is: it may be another reseller's client.
-            raise UserError(self.env._("This address cannot be invited: choose another one."))
-        if invited.is_portal:
-            invited.action_invite_again()
-        else:
-            invited.action_grant_access()
-        self.message_post(
-            body=self.env._(
-                "%(user)s invited %(email)s to the portal.",
-                user=self.env.user.name,
-                email=contact.email,
-            )
-        )
 
     # Refs
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
-from odoo.tools import SQL, date_utils
+from odoo.tools import SQL, date_utils, email_normalize, formataddr
 from odoo.tools.image import image_data_uri
 from odoo.tools.misc import format_date
 from PIL import Image
@@ -121,6 +121,13 @@ class ResellerReseller(models.Model):
     )
     login_ids = fields.One2many("reseller.login", "reseller_id", string="Log-ins as Clients")
 
+    clients_open_balance = fields.Monetary(
+        string="Owed by Clients", compute="_compute_owed_by_clients"
+    )
+    clients_overdue_balance = fields.Monetary(
+        string="Overdue of Clients", compute="_compute_owed_by_clients"
+    )
+
     # Branding of statements and of the portal
     color_primary = fields.Char(string="Brand Colour", default="#714B67", required=True)
     statement_header = fields.Char(translate=True, help="A line under the logo.")
@@ -133,6 +140,31 @@ class ResellerReseller(models.Model):
     statement_show_quantity = fields.Boolean(string="Show Quantities", default=True)
     statement_show_price = fields.Boolean(string="Show Prices", default=True)
     statement_show_charts = fields.Boolean(string="Show Charts of Use", default=True)
+
+    @api.depends("client_ids")
+    def _compute_owed_by_clients(self):
+        clients = self.with_context(active_test=False).client_ids
+        owed = clients._load_owed() if clients else {}
+        by_reseller = clients.grouped("reseller_id")
+        for reseller in self:
+            theirs = [
+                owed[client.id]
+                for client in by_reseller.get(reseller._origin, clients.browse())
+                if client.id in owed
+            ]
+            reseller.clients_open_balance = float(sum(amounts[0] for amounts in theirs))
+            reseller.clients_overdue_balance = float(sum(amounts[1] for amounts in theirs))
+
+    def action_view_owing(self):
+        """Open the clients that owe something."""
+        self.ensure_one()
+        clients = self.env["reseller.client"]
+        return {
+            **self.action_view_clients(),
+            "name": self.env._("Owing"),
+            "domain": [("reseller_id", "=", self.id), ("id", "in", clients._find_owing())],
+            "context": {"active_test": False},
+        }
 
     @api.model
     def _get_statement_langs(self):
@@ -208,6 +240,19 @@ class ResellerReseller(models.Model):
         """Whether the reseller may see what its clients' bills come to in the portal."""
         self.ensure_one()
         return self.invoice_to != "reseller" or self.portal_see_cost
+
+    def _get_sender(self):
+        """Return the name and address that mails about this reseller's clients come from, or an empty text.
+
+        The address is the company's, whose mail server may send for it. Of no reseller there is none.
+        """
+        company = self.company_id
+        if not company.email or self.name == company.name:
+            return company.email_formatted or ""
+        name = self.env._(
+            "%(reseller)s via %(company)s", reseller=self.name, company=company.name
+        )
+        return formataddr((name, email_normalize(company.email) or company.email))
 
     def _get_text_color(self):
         """Return black or white: what is read best on the brand colour (WCAG 2, relative luminance)."""

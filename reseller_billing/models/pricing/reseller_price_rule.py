@@ -20,6 +20,18 @@ class ResellerPriceRule(models.Model):
 
     active = fields.Boolean(default=True)
     name = fields.Char(compute="_compute_name")
+    draft_name = fields.Char(
+        copy=False, help="What this change is called while it is tried, e.g. Spring 2026."
+    )
+    draft_of_id = fields.Many2one(
+        "reseller.price.rule",
+        string="Changes",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        help="The price in force that this draft was made from.",
+    )
     feature_id = fields.Many2one("reseller.feature", required=True, index=True, ondelete="restrict")
     company_id = fields.Many2one(
         "res.company",
@@ -237,12 +249,17 @@ class ResellerPriceRule(models.Model):
         for rule in self:
             rule.scope, _record = scope_of(rule)
 
-    @api.depends("feature_id.name", "client_id", "group_id", "reseller_id", "date_from")
+    @api.depends(
+        *("feature_id.name", "client_id", "group_id", "reseller_id", "date_from"),
+        *("active", "draft_name"),
+    )
     def _compute_name(self):
         for rule in self:
             _scope, record = scope_of(rule)
             whose = record.display_name if record else self.env._("default")
             parts = [rule.feature_id.name or "", whose]
+            if rule.draft_name and not rule.active:
+                parts.insert(0, rule.draft_name)
             if rule.date_from:
                 parts.append(self.env._("from %s", fields.Date.to_string(rule.date_from)))
             rule.name = ", ".join(parts)

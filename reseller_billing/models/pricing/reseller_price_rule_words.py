@@ -1,12 +1,45 @@
-from odoo import models
+from odoo import api, fields, models
 
 from ... import rating
+from .scopes import scope_of
 
 
 class ResellerPriceRule(models.Model):
     """A price in words."""
 
     _inherit = "reseller.price.rule"
+
+    terms_text = fields.Char(
+        string="In Words",
+        compute="_compute_terms_text",
+        help="What the price says, as a client reads it.",
+    )
+
+    @api.depends(
+        *("feature_id", "currency_id", "reseller_id", "group_id", "client_id", "date_from"),
+        *("date_to", "recurring_fee", "fee_timing", "advance_cycles", "refund_on_close"),
+        *("setup_fee", "trial_days", "interval_count", "interval_unit", "enrolment", "proration"),
+        *("included_quantity", "rollover_cycles", "bonus_quantity", "bonus_valid_days"),
+        *("pricing_model", "unit_price", "package_size", "minimum_quantity", "minimum_amount"),
+        *("max_quantity", "limit_action", "replenish_quantity", "replenish_price"),
+        *("replenish_threshold", "lockout_when_owing", "tier_ids.up_to", "tier_ids.is_last"),
+        *("tier_ids.unit_price", "tier_ids.flat_fee", "level_price_ids.level_id"),
+        *("level_price_ids.unit_price", "level_price_ids.is_rated_by_rule"),
+        "level_price_ids.included_quantity",
+    )
+    def _compute_terms_text(self):
+        for rule in self:
+            if not (rule.feature_id and rule.currency_id):
+                rule.terms_text = False
+                continue
+            _scope, record = scope_of(rule)
+            rule.terms_text = self.env._(
+                "%(feature)s, for %(whose)s, %(days)s: %(terms)s.",
+                feature=rule.feature_id.name,
+                whose=record.display_name if record else self.env._("all clients"),
+                days=rule._get_days_in_words(),
+                terms=rule._get_terms_in_words(),
+            )
 
     def _get_terms_in_words(self):
         """Return this price in a line that a client understands."""

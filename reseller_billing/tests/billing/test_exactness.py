@@ -134,7 +134,7 @@ class TestExactness(ResellerBillingCommon):
         tiny = statement.invoice_id.invoice_line_ids.filtered(
             lambda line: line.charge_id.feature_id.code == "lines_tiny"
         )
-        self.assertIn("1250001 × 0.0000004", tiny.name)
+        self.assertIn("1,250,001 × $\N{NO-BREAK SPACE}0.0000004", tiny.name)
         # A charge that rounds to zero is on the statement, and not on the invoice.
         self.assertNotIn("lines_nothing", lines)
 

@@ -26,7 +26,8 @@ class ResellerPriceSimulation(models.TransientModel):
         default=lambda self: self._default_draft_ids(),
         domain="[('active', '=', False)]",
         context={"active_test": False},
-        help="Archived prices. Each takes the place of the price of its feature at its level.",
+        help="Archived prices. Each takes the place of the price of its feature at its level. Of a price "
+        "in force, its drafts are proposed.",
     )
     periods = fields.Integer(
         string="Closed Periods", required=True, default=3, help="How many bills back to replay."
@@ -44,7 +45,7 @@ class ResellerPriceSimulation(models.TransientModel):
     def _default_draft_ids(self):
         if self.env.context.get("active_model") == "reseller.price.rule":
             rules = self.env["reseller.price.rule"].browse(self.env.context.get("active_ids"))
-            return rules.filtered(lambda rule: not rule.active)
+            return rules._get_drafts()
         return False
 
     @api.depends("line_ids.difference")
