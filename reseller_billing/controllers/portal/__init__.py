@@ -9,8 +9,10 @@ from . import (
     portal_clients,
     portal_groups,
     portal_login,
+    portal_pay,
     portal_pricing,
     portal_report,
+    portal_reporting,
     portal_reseller,
     portal_statements,
 )

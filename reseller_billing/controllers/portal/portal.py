@@ -10,6 +10,7 @@ from werkzeug.exceptions import TooManyRequests
 
 from ... import rating
 from ...models.portal.ir_http import LOGIN_AS, OWED
+from ...models.portal.ir_qweb import WAS_LOCKED
 
 
 class ResellerBillingPortal(CustomerPortal):
@@ -180,11 +181,13 @@ class LockedPortal(CustomerPortal):
         lockouts_sudo = partner.sudo()._get_closed_lockouts()  # users read none, their own neither
         if not lockouts_sudo:
             return request.redirect("/my")
+        request.session[WAS_LOCKED] = True
         # Of the debts' invoices, those that the user's company pays: no other payer's.
         payer = partner.commercial_partner_id
         invoices = lockouts_sudo._get_owed_invoices().filtered(
             lambda move: move.commercial_partner_id == payer
         )
+        account = self._get_account_to_pay(invoices)
         today = fields.Date.context_today(
             lockouts_sudo.with_context(tz=lockouts_sudo[0].reseller_id.tz)
         )
@@ -194,9 +197,20 @@ class LockedPortal(CustomerPortal):
                 **self._prepare_portal_layout_values(),
                 "page_name": "owed",
                 "lockouts": lockouts_sudo,
+                "account": account,
+                "total": account
+                and account.currency_id.format(sum(invoices.mapped("amount_residual"))),
                 "invoices": [
                     (invoice, invoice._get_next_due(), invoice._get_next_due() < today)
                     for invoice in invoices
                 ],
             },
         )
+
+    def _get_account_to_pay(self, invoices):
+        """Return the user's account whose invoices these are, where one payment can pay them; else none."""
+        _resellers, clients_sudo = request.env.user._get_portal_roles()
+        account = invoices.reseller_client_id
+        if len(invoices) < 2 or len(account) != 1 or len(invoices.partner_id) > 1:
+            return clients_sudo.browse()
+        return clients_sudo & account

@@ -61,20 +61,32 @@ class ClientPortal(ReportPortal, BillingPortal):
         )
 
     @page(f"{SERVICE}/<int:client_id>", reseller_login=True)
-    def client_account(self, client_id):
+    def client_account(self, client_id, paid=None):
         """What is used and what it comes to now; what is to be paid."""
         client_sudo = self._find_account(client_id)
-        errors = {}
+        errors, to_pay = {}, self._get_payable(client_sudo)
+        if paid:
+            request.session["reseller_done"] = request.env._(
+                "Thank you. What you paid shows here as soon as it has arrived."
+            )
         return self._render_service(
             "portal_service_home",
             client_sudo,
             "home",
             usage=client_sudo._get_usage_rows(),
             preview=self._preview(client_sudo, client_sudo._shows_money(), errors),
-            to_pay=self._get_payable(client_sudo),
+            to_pay=to_pay,
+            pays_all=self._get_sum_to_pay(to_pay),
             logins=client_sudo.login_ids[:10],
             errors=errors,
         )
+
+    def _get_sum_to_pay(self, invoices):
+        """Return what several invoices come to that one payment can pay, in words; nothing for one alone."""
+        owed = invoices.filtered(lambda move: move.state == "posted")
+        if len(owed) < 2 or len(owed.partner_id) > 1:
+            return ""
+        return owed.currency_id.format(sum(owed.mapped("amount_residual")))
 
     def _get_payable(self, client):
         """Return the client's open invoices and offers that the user's company pays; none where the reseller

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 from odoo import fields
 from odoo.addons.portal.controllers.portal import pager
 from odoo.exceptions import AccessError
@@ -19,7 +21,6 @@ class ClientsPortal(ResellerPortal):
         }
 
     def _get_client_filters(self, resellers_sudo):
-        clients = resellers_sudo.env["reseller.client"]
         filters = {
             "all": {"label": request.env._("All"), "domain": Domain.TRUE},
             "active": {
@@ -33,7 +34,7 @@ class ClientsPortal(ResellerPortal):
             },
             "owing": {
                 "label": request.env._("With open invoices"),
-                "domain": Domain("id", "in", clients._search_owing()),
+                "domain": self._get_owing_domain(resellers_sudo),
             },
             "locked": {
                 "label": request.env._("Locked out"),
@@ -55,19 +56,15 @@ class ClientsPortal(ResellerPortal):
     def reseller_clients(self, number=1, sortby="name", filterby="all", search="", **kw):
         resellers_sudo = self._get_resellers()
         sortings = self._get_client_sortings()
-        filters = self._get_client_filters(resellers_sudo)
         sortby = sortby if sortby in sortings else "name"
-        filterby = filterby if filterby in filters else "all"
-        domain = Domain("reseller_id", "in", resellers_sudo.ids) & filters[filterby]["domain"]
-        if filterby == "owing":  # also those that are archived
-            domain &= Domain("active", "in", (True, False))
-        search = self._read_text({"search": search}, "search")
-        if search:
-            domain &= Domain("name", "ilike", search) | Domain("ref", "ilike", search)
+        filters, filterby, search, domain = self._read_client_filter(
+            resellers_sudo, filterby, search
+        )
         clients_sudo = resellers_sudo.env["reseller.client"]
+        count = clients_sudo.search_count(domain)
         pages = pager(
             CLIENTS,
-            clients_sudo.search_count(domain),
+            count,
             number,
             self._items_per_page,
             url_args={"sortby": sortby, "filterby": filterby, "search": search},
@@ -78,11 +75,15 @@ class ClientsPortal(ResellerPortal):
             limit=self._items_per_page,
             offset=pages["offset"],
         )
+        first = pages["offset"] + 1
         return self._render_reseller(
             "portal_reseller_clients",
             resellers_sudo[0],
             "clients",
             clients=clients_sudo,
+            number=lambda value: request.env["res.lang"]._format_exact(Decimal(value)),
+            shown=(first, pages["offset"] + len(clients_sudo), count),
+            sums=self._get_open_sums(resellers_sudo, domain) if count > len(clients_sudo) else [],
             groups=resellers_sudo._get_open_groups(),
             owed=clients_sudo._load_owed(),
             today=resellers_sudo[0]._today(),
@@ -97,21 +98,38 @@ class ClientsPortal(ResellerPortal):
             search=search,
         )
 
+    def _read_client_filter(self, resellers, filterby, search):
+        """Return (filters, chosen filter, search text, domain) of a list of clients."""
+        filters = self._get_client_filters(resellers)
+        filterby = filterby if filterby in filters else "all"
+        domain = Domain("reseller_id", "in", resellers.ids) & filters[filterby]["domain"]
+        if filterby == "owing":  # also those that are archived
+            domain &= Domain("active", "in", (True, False))
+        search = self._read_text({"search": search}, "search")
+        if search:
+            domain &= Domain("name", "ilike", search) | Domain("ref", "ilike", search)
+        return filters, filterby, search, domain
+
+    def _get_open_sums(self, resellers, domain):
+        """Return [(currency, amount)] of what all clients of a list owe, where the resellers may see it."""
+        readable = resellers.filtered(lambda one: one._sees_money_of_bills())
+        clients = resellers.env["reseller.client"].search(
+            domain & Domain("reseller_id", "in", readable.ids) & self._get_owing_domain(resellers)
+        )
+        sums = {}
+        for client_id, (amount, _late) in clients._load_owed().items():
+            currency = clients.browse(client_id).currency_id
+            sums[currency] = sums.get(currency, Decimal(0)) + amount
+        return list(sums.items())
+
+    def _get_owing_domain(self, resellers):
+        return Domain("id", "in", resellers.env["reseller.client"]._search_owing())
+
     @page(f"{CLIENTS}/move", methods=["POST"])
     def reseller_clients_move(self, **post):
         """Move chosen clients to a group from a day on; all of them, or none."""
         resellers_sudo = self._get_resellers()
-        wanted = {
-            int(one)
-            for one in request.httprequest.form.getlist("client")
-            if one.isdecimal() and len(one) < 10
-        }
-        clients_sudo = resellers_sudo.env["reseller.client"].with_context(active_test=False)
-        clients_sudo = clients_sudo.search(
-            [("id", "in", list(wanted)), ("reseller_id", "in", resellers_sudo.ids)]
-        )
-        if len(clients_sudo) != len(wanted):
-            raise request.not_found()
+        clients_sudo = self._read_chosen(resellers_sudo, post)
         clients_sudo = clients_sudo.with_context(active_test=True)
         for reseller in clients_sudo.reseller_id:
             self._check_right(reseller, "portal_edit_clients")
@@ -129,6 +147,27 @@ class ClientsPortal(ResellerPortal):
         else:
             request.session["reseller_done"] = request.env._("%s clients moved.", len(clients_sudo))
         return request.redirect(CLIENTS)
+
+    def _read_chosen(self, resellers, post):
+        """Return the clients that a list's form has ticked, or all that the list has.
+
+        :raise NotFound: where one is not among the resellers' own
+        """
+        clients = resellers.env["reseller.client"].with_context(active_test=False)
+        if post.get("every"):
+            *_rest, domain = self._read_client_filter(
+                resellers, post.get("filterby"), post.get("search") or ""
+            )
+            return clients.with_context(active_test=True).search(domain)
+        wanted = {
+            int(one)
+            for one in request.httprequest.form.getlist("client")
+            if one.isdecimal() and len(one) < 10
+        }
+        found = clients.search([("id", "in", list(wanted)), ("reseller_id", "in", resellers.ids)])
+        if len(found) != len(wanted):
+            raise request.not_found()
+        return found
 
     def _check_may_move(self, clients):
         """Refuse to take clients out of groups that the provider fills, now or later."""

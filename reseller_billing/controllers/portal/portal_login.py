@@ -34,6 +34,7 @@ class ResellerLoginPortal(ResellerPortal):
             heading=client_sudo.name,
             client=client_sudo,
             users=users_sudo,
+            locked=bool(users_sudo.partner_id._get_closed_lockouts()),
             values=post,
             errors=errors,
         )

@@ -6,6 +6,7 @@ from odoo import fields
 from odoo.addons.portal.controllers.portal import pager
 from odoo.exceptions import UserError
 from odoo.http import content_disposition, request
+from odoo.tools import date_utils
 from odoo.tools.misc import format_date
 
 from ...models.portal.reseller_client_portal import MAX_EVENTS
@@ -19,13 +20,50 @@ from .portal_reseller import (
     page,
 )
 
+# Lines of a chart, beside that of the others together.
+LINES = 6
+
+
+def make_chart(labels, series, others):
+    """Return the data of a chart, the highest lines each and all others as one.
+
+    :param series: [(name, [Decimal of each label])]
+    :param str others: what the line of the others is called
+    """
+    ordered = sorted(series, key=lambda pair: -sum(pair[1]))
+    lines = ordered[:LINES]
+    rest = [values for _name, values in ordered[LINES:]]
+    if rest:
+        lines.append((others, [sum(day) for day in zip(*rest, strict=True)]))
+    return {
+        "labels": labels,
+        "datasets": [
+            {"label": name, "data": [float(value) for value in values]} for name, values in lines
+        ],
+    }
+
 
 class ReportPortal(ResellerPortal):
     """What a client has used: pages and files, for its reseller and itself."""
 
-    def _read_range(self, client, post, errors):
-        """Return the days of a report: of the form, or this month to today."""
-        today = client._today()
+    def _get_ranges(self, today):
+        """Return [(name, first day, last day)] that are often asked for."""
+        month = today.replace(day=1)
+        before = date_utils.subtract(month, months=1)
+        return [
+            (request.env._("This month"), month, today),
+            (request.env._("Last month"), before, month - timedelta(days=1)),
+            (request.env._("Last 30 days"), today - timedelta(days=29), today),
+            (request.env._("This quarter"), date_utils.start_of(today, "quarter"), today),
+            (request.env._("This year"), today.replace(month=1, day=1), today),
+        ]
+
+    def _read_range(self, whose, post, errors):
+        """Return the days of a report: of the form, or this month to today.
+
+        :param whose: a client or reseller, whose today it is
+        """
+        today = whose._today()
         first = self._read_date(post, "first", errors, required=False) or today.replace(day=1)
         last = self._read_date(post, "last", errors, required=False) or today
         if last < first:
@@ -89,14 +127,14 @@ class ReportPortal(ResellerPortal):
             "pager": pages,
             "report_url": url,
             "query": f"first={first}&last={last}",
+            "ranges": self._get_ranges(client._today()),
+            "range_query": "",
             "chart": json.dumps(
-                {
-                    "labels": [format_date(request.env, day) for day in days],
-                    "datasets": [
-                        {"label": one.name, "data": [float(value) for value in line.values()]}
-                        for one, line in series.items()
-                    ],
-                }
+                make_chart(
+                    [format_date(request.env, day) for day in days],
+                    [(one.name, list(line.values())) for one, line in series.items()],
+                    request.env._("Others"),
+                )
             ),
         }
 

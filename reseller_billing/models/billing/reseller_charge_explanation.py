@@ -36,8 +36,52 @@ class ResellerCharge(models.Model):
         for charge in self:
             charge.explanation_html = self.env["ir.qweb"]._render(
                 "reseller_billing.charge_explanation",
-                {"steps": charge._get_explanation(with_scopes=True)},
+                {
+                    "steps": charge._get_explanation(with_scopes=True),
+                    "bars": charge._get_waterfall_bars(),
+                },
             )
+
+    def _get_waterfall_bars(self):
+        """Return how the cycle's use came to payable units, as a picture shows it: a bar for each step.
+
+        :return: dicts with ``name`` and ``units`` (in words), ``left`` and ``width`` (per cent of the use), and
+            ``kind`` (used, free or payable); nothing where nothing is free, or corrections go below zero
+        """
+        self.ensure_one()
+        rated = (self.trace or {}).get("rated") or {}
+        if "used" not in rated or self.is_flat_fee:
+            return []
+        names = {
+            "used": self.env._("Used"),
+            "trial": self.env._("Free on trial"),
+            "rolled_over": self.env._("Rolled over"),
+            "included": self.env._("Included"),
+            "bonus": self.env._("Bonus"),
+            "prepaid": self.env._("Prepaid"),
+            "payable": self.env._("Payable"),
+        }
+        used = Decimal(rated["used"])
+        free = [(name, Decimal(rated.get(name, "0"))) for name in rating.FREE_KINDS]
+        free = [(name, units) for name, units in free if units > 0]
+        payable = Decimal(rated["payable"])
+        if used <= 0 or payable < 0 or not free:
+            return []
+        bars, left = [("used", used, Decimal(0))], used
+        for name, units in free:
+            left -= units
+            bars.append((name, units, left))
+        bars.append(("payable", payable, Decimal(0)))
+        return [
+            {
+                "name": names[name],
+                "units": self.env["res.lang"]._format_exact(units),
+                "left": float(max(round(100 * start / used, 2), 0)),
+                "width": float(min(max(round(100 * units / used, 2), Decimal("0.5")), 100)),
+                "kind": name if name in ("used", "payable") else "free",
+            }
+            for name, units, start in bars
+        ]
 
     def _get_notes(self, explained):
         """Return [(title, text)] that stand under a charge on the statement."""

@@ -10,4 +10,5 @@ from . import (
     reseller_invitation,
     reseller_login,
     reseller_reseller_portal,
+    reseller_reseller_report,
 )

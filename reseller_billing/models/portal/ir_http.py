@@ -1,3 +1,5 @@
+import re
+
 import werkzeug.exceptions
 from odoo import models
 from odoo.exceptions import AccessDenied, AccessError, UserError
@@ -49,6 +51,8 @@ API_SCOPE = "reseller_billing.usage"
 PAGE_TREES = ("/web/assets/", "/web/bundle/", "/web/static/", "/web/webclient/")
 PAGE_PATHS = frozenset(("/logo.png", "/web/offline", "/website/translations"))
 INVOICE = "/my/invoices/"
+# Where a client pays all that it owes.
+PAY = re.compile(r"/my/service/\d+/pay(/transaction)?")
 # The messages of an invoice that is shown.
 MESSAGES = ("/portal/chatter_init", "/mail/chatter_fetch", "/mail/data")
 
@@ -234,6 +238,8 @@ class IrHttp(models.AbstractModel):
             threads = list(_find_threads(request.get_json_data().get("params")))
             owed = lockouts._get_owed_invoices().ids if threads else []
             return all(model == "account.move" and number in owed for model, number in threads)
+        if PAY.fullmatch(path):
+            return True
         number = args.get("invoice_id")
         return (
             path.startswith(INVOICE)

@@ -1,6 +1,8 @@
 from odoo import models
 from odoo.http import request
 
+# Of the session: its user has been shown what closed the portal.
+WAS_LOCKED = "reseller_was_locked"
 # Pages that are a reseller's in all but name: those of the portal, and of payments.
 BRANDED = ("/my", "/payment/", "/reseller_billing/")
 
@@ -21,3 +23,13 @@ class IrQweb(models.AbstractModel):
             if found_sudo and found_sudo.invoice_to != "reseller":
                 return found_sudo
         return self.env.user._get_portal_brand()
+
+    def _is_open_again(self):
+        """Whether the portal was closed to this session's user, and is so no more; told once."""
+        if not request.session.get(WAS_LOCKED):
+            return False
+        partner_sudo = self.env.user.partner_id.sudo()  # users read no lock-outs, their own neither
+        if partner_sudo._get_closed_lockouts():
+            return False
+        request.session.pop(WAS_LOCKED)
+        return True

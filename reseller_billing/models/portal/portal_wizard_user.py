@@ -9,12 +9,16 @@ class PortalWizardUser(models.TransientModel):
         its clients.
         """
         self.ensure_one()
-        template = self.env.ref("reseller_billing.mail_template_invitation", raise_if_not_found=False)
+        template = self.env.ref(
+            "reseller_billing.mail_template_invitation", raise_if_not_found=False
+        )
         user_sudo = self.user_id.sudo()  # as Odoo does: who invites need not read users
         if not template or not any(user_sudo._get_portal_roles()):
             return super()._send_email()
         user_sudo.partner_id.signup_prepare()
         template.with_context(
-            lang=user_sudo.lang, welcome_message=self.wizard_id.welcome_message, medium="portalinvite"
+            lang=user_sudo.lang,
+            welcome_message=self.wizard_id.welcome_message,
+            medium="portalinvite",
         ).send_mail(user_sudo.id, force_send=True)
         return True

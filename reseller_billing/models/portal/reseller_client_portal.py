@@ -2,8 +2,6 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
-from odoo.fields import Command
 from odoo.tools import SQL
 
 from ... import rating
@@ -236,34 +234,38 @@ class ResellerClient(models.Model):
     # Use
 
     def _get_report(self, first, last):
-        """Return this client's use from one local day to another, both inclusive.
+        """Return this client's use from one local day to another, see _load_reports."""
+        self.ensure_one()
+        return self._load_reports(first, last).get(self.id, [])
 
-        :return: dicts with ``feature`` and ``level`` (records), ``total`` (an exact decimal string),
+    def _load_reports(self, first, last):
+        """Return {client id: rows} of these clients' use from one local day to another, both inclusive.
+
+        :return: of each client that has any: dicts with ``feature`` and ``level`` (records), ``total`` (an exact decimal string),
             ``events``, and ``days`` {day: exact decimal string}; what is billed by its highest or
             last value has the highest, or last, of the days as its total
         """
-        self.ensure_one()
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT bucket.feature_id, bucket.level_id, bucket.billing_date, bucket.event_count,
-                       trim_scale(%s)::text
+                SELECT bucket.client_id, bucket.feature_id, bucket.level_id, bucket.billing_date,
+                       bucket.event_count, trim_scale(%s)::text
                   FROM reseller_usage_daily bucket
                   JOIN reseller_feature feature ON feature.id = bucket.feature_id
-                 WHERE bucket.client_id = %s AND bucket.billing_date BETWEEN %s AND %s
+                 WHERE bucket.client_id = ANY(%s) AND bucket.billing_date BETWEEN %s AND %s
                  ORDER BY feature.sequence, feature.id, bucket.level_id NULLS FIRST,
                        bucket.billing_date
                 """,
                 self.env["reseller.usage.daily"]._counted_sql(),
-                self.id,
+                self.ids,
                 first,
                 last,
             )
         )
         found = {}
-        for feature_id, level_id, day, events, quantity in rows:
+        for client_id, feature_id, level_id, day, events, quantity in rows:
             feature = self.env["reseller.feature"].browse(feature_id)
-            entry = found.setdefault(
+            entry = found.setdefault(client_id, {}).setdefault(
                 (feature_id, level_id),
                 {
                     "feature": feature,
@@ -283,7 +285,7 @@ class ResellerClient(models.Model):
                     entry["total"] = amount
                 case _:
                     entry["total"] += amount
-        return list(found.values())
+        return {client_id: list(entries.values()) for client_id, entries in found.items()}
 
     def _get_events_domain(self, first, last, feature=None):
         domain = [

@@ -30,6 +30,8 @@ MAX_LOGO = 2 * 1024 * 1024
 MAX_PIXELS = 25_000_000
 _logger = logging.getLogger(__name__)
 MONTHS = 12
+# Days of the small line beside a feature's use.
+SPARK = 30
 COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -249,9 +251,7 @@ class ResellerReseller(models.Model):
         company = self.company_id
         if not company.email or self.name == company.name:
             return company.email_formatted or ""
-        name = self.env._(
-            "%(reseller)s via %(company)s", reseller=self.name, company=company.name
-        )
+        name = self.env._("%(reseller)s via %(company)s", reseller=self.name, company=company.name)
         return formataddr((name, email_normalize(company.email) or company.email))
 
     def _get_text_color(self):
@@ -315,8 +315,10 @@ class ResellerReseller(models.Model):
 
         :return: ``states`` {state: clients}; ``owing``, ``overdue_count`` and ``locked`` (numbers of
             clients); ``overdue``, the five highest as (client, amount); ``near`` (usage alerts of
-            running cycles); ``next_bill`` (date); ``use``, of each feature its ``name``, ``now`` and
-            ``before`` (units of this month and of the same days of the last one); ``months``
+            running cycles, one a client); ``next_bill`` (date, today where one is due); ``use``, of each
+            feature its ``name``, ``now`` and ``before`` (units of this month and of the same days of the
+            last one), ``change`` (per cent, or None), ``expected`` (units by the month's end, or None) and
+            ``spark`` (points of a line); ``months``
             [(label, amount billed)], empty where the reseller may not see it
         """
         self.ensure_one()
@@ -350,13 +352,13 @@ class ResellerReseller(models.Model):
             "overdue": overdue[:5],
             "overdue_count": len(overdue),
             "near": self._get_near(),
-            "next_bill": with_next.next_bill_date,
+            "next_bill": with_next and max(with_next.next_bill_date, self._today()),
             "use": self._get_use_of_months(),
             "months": self._get_billed_months() if self._sees_money_of_bills() else [],
         }
 
     def _get_near(self):
-        """Return the alerts of running cycles: of each client's feature and limit the highest."""
+        """Return the alerts of running cycles: of each client the highest."""
         alerts = self.env["reseller.usage.alert"].search(
             [
                 ("client_id.reseller_id", "=", self.id),
@@ -368,47 +370,68 @@ class ResellerReseller(models.Model):
         )
         highest = {}
         for alert in alerts:
-            highest.setdefault((alert.client_id, alert.feature_id, alert.kind), alert)
+            highest.setdefault(alert.client_id, alert)
         return alerts.union(*highest.values())[:8]
 
     def _get_use_of_months(self):
-        """Return each feature's use of this month and of the same days of the one before."""
+        """Return each feature's use of this month and of the same days of the one before, of what adds up.
+
+        :return: see ``use`` of _get_overview
+        """
         today = self._today()
         first = today.replace(day=1)
         before = date_utils.subtract(first, months=1)
         until = min(date_utils.subtract(today, months=1), first - timedelta(days=1))
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT bucket.feature_id,
-                       COALESCE(sum(bucket.amount) FILTER (WHERE bucket.billing_date >= %(first)s), 0),
-                       COALESCE(sum(bucket.amount) FILTER (WHERE bucket.billing_date < %(first)s), 0)
-                  FROM (
-                    SELECT bucket.feature_id, bucket.billing_date, %(counted)s AS amount
-                      FROM reseller_usage_daily bucket
-                      JOIN reseller_client client ON client.id = bucket.client_id
-                      JOIN reseller_feature feature ON feature.id = bucket.feature_id
-                     WHERE client.reseller_id = %(reseller)s
-                       AND feature.aggregation IN ('sum', 'count')
-                       AND (bucket.billing_date BETWEEN %(first)s AND %(today)s
-                            OR bucket.billing_date BETWEEN %(before)s AND %(until)s)
-                  ) AS bucket
-                 GROUP BY bucket.feature_id
-                """,
-                counted=self.env["reseller.usage.daily"]._counted_sql(),
-                first=first,
-                today=today,
-                before=before,
-                until=until,
-                reseller=self.id,
+        days = [today - timedelta(days=number) for number in reversed(range(SPARK))]
+        used = self._load_use(min(before, days[0]), today, "feature_id", "billing_date")
+        by_feature = {}
+        for (feature_id, day), (units, _events) in used.items():
+            by_feature.setdefault(feature_id, {})[day] = units
+        features = self.env["reseller.feature"].browse(by_feature)
+        features = features.filtered(lambda one: one.aggregation in ("sum", "count")).sorted()
+        rows = []
+        for feature in features:
+            units = by_feature[feature.id]
+            now = sum((units[day] for day in units if day >= first), Decimal(0))
+            then = sum((units[day] for day in units if before <= day <= until), Decimal(0))
+            if not now and not then:
+                continue
+            rows.append(
+                {
+                    "name": feature.name,
+                    "now": now,
+                    "before": then,
+                    "change": round(100 * (now - then) / then, 1) if then > 0 else None,
+                    "expected": self._expect(now, now - units.get(today, Decimal(0)), today),
+                    "spark": self._get_spark([units.get(day, Decimal(0)) for day in days]),
+                }
             )
+        return rows
+
+    @api.model
+    def _expect(self, now, until_today, today):
+        """Return what a month's use comes to, were its days left as those before today; None on its first.
+
+        :param Decimal now: the use of the month so far
+        :param Decimal until_today: that of its whole days
+        """
+        past = today.day - 1
+        if not past:
+            return None
+        whole = until_today * date_utils.end_of(today, "month").day / past
+        expected = max(whole, now)
+        return expected.quantize(Decimal(1) if expected >= 10 else Decimal("0.01")).normalize()
+
+    @api.model
+    def _get_spark(self, values):
+        """Return the points of a small line of some values, as SVG has them, 100 wide and 20 high."""
+        most, least = max(values), min(*values, 0)
+        height = (most - least) or 1
+        step = Decimal(100) / (len(values) - 1)
+        return " ".join(
+            f"{step * number:.1f},{19 - 18 * (value - least) / height:.1f}"
+            for number, value in enumerate(values)
         )
-        features = self.env["reseller.feature"].browse([row[0] for row in rows])
-        found = {
-            feature: {"name": feature.name, "now": Decimal(now), "before": Decimal(then)}
-            for feature, (_id, now, then) in zip(features, rows, strict=True)
-        }
-        return [found[feature] for feature in features.sorted()]
 
     def _get_billed_months(self):
         """Return [(month in words, amount)] of what twelve months' bills came to, before taxes."""
@@ -445,17 +468,12 @@ class ResellerReseller(models.Model):
         statement = self.env["reseller.statement"]
         # It shows what bills come to, and at which prices.
         if self._sees_money_of_bills() and self.portal_see_prices:
-            statement = statement.search(
-                [
-                    ("reseller_id", "=", self.id),
-                    "|",
-                    ("state", "in", LIVE),
-                    "&",
-                    ("state", "=", "preview"),
-                    ("run_id", "=", False),
-                ],
-                order="bill_date desc, id desc",
-                limit=1,
+            bills = [("reseller_id", "=", self.id), ("state", "in", LIVE)]
+            with_use = [*bills, ("charge_ids.kind", "in", ("usage", "overage"))]
+            order = "bill_date desc, id desc"
+            # One with use has charts, too.
+            statement = statement.search(with_use, order=order, limit=1) or statement.search(
+                bills, order=order, limit=1
             )
         return self.env["ir.qweb"]._render(
             "reseller_billing.report_statement_preview",

@@ -16,9 +16,7 @@ class ResellerPriceRule(models.Model):
 
     _inherit = "reseller.price.rule"
 
-    timeline_html = fields.Html(
-        string="Timeline", compute="_compute_timeline_html", sanitize=False
-    )
+    timeline_html = fields.Html(string="Timeline", compute="_compute_timeline_html", sanitize=False)
 
     @api.depends(
         *("feature_id", "company_id", "currency_id", "reseller_id", "group_id", "client_id"),
@@ -27,9 +25,7 @@ class ResellerPriceRule(models.Model):
     def _compute_timeline_html(self):
         for rule in self:
             rule.timeline_html = (
-                self.env["ir.qweb"]._render(
-                    "reseller_billing.price_timeline", rule._get_timeline()
-                )
+                self.env["ir.qweb"]._render("reseller_billing.price_timeline", rule._get_timeline())
                 if rule.feature_id and rule.currency_id
                 else False
             )
@@ -50,7 +46,7 @@ class ResellerPriceRule(models.Model):
         lanes = {}
         for rule in rules.sorted(lambda rule: (rule.date_from or date.min, rule.id)):
             scope, record = scope_of(rule)
-            lane = lanes.setdefault((-RANKS[scope], record and record._origin.id or 0), [])
+            lane = lanes.setdefault((-RANKS[scope], (record and record._origin.id) or 0), [])
             lane.append(rule)
         return {
             "lanes": [

@@ -2,7 +2,8 @@ import { loadBundle } from "@web/core/assets";
 import { registry } from "@web/core/registry";
 import { Interaction } from "@web/public/interaction";
 
-const COLORS = ["#35618f", "#b3541e", "#3b7d4f", "#8a3b7d", "#7a6a1f", "#5b5b5b"];
+// The last one is of the others together.
+const COLORS = ["#35618f", "#b3541e", "#3b7d4f", "#8a3b7d", "#7a6a1f", "#1f7a8c", "#5b5b5b"];
 
 /** Draws a chart from the JSON beside it; a table on the page says the same. */
 export class ResellerChart extends Interaction {
@@ -74,17 +75,41 @@ export class ResellerUnbilled extends Interaction {
     }
 }
 
-/** Ticks all clients of the page at once. */
+/** Ticks all clients of the page at once, and shows what can be done with those that are ticked. */
 export class ResellerTickAll extends Interaction {
     static selector = ".o_reseller_clients";
     dynamicContent = {
         ".o_reseller_all": { "t-on-change": this.tick },
+        "input[name=client], .o_reseller_every": { "t-on-change": this.count },
     };
 
+    start() {
+        this.count();
+    }
+
+    get boxes() {
+        return [...this.el.querySelectorAll("input[name=client]")];
+    }
+
     tick(ev) {
-        for (const box of this.el.querySelectorAll("input[name=client]")) {
+        for (const box of this.boxes) {
             box.checked = ev.target.checked;
         }
+        this.count();
+    }
+
+    count() {
+        const bar = this.el.querySelector(".o_reseller_bulk");
+        if (!bar) {
+            return;
+        }
+        const every = this.el.querySelector(".o_reseller_every");
+        const ticked = this.boxes.filter((box) => box.checked).length;
+        if (every && !ticked) {
+            every.checked = false;
+        }
+        bar.classList.toggle("d-none", !ticked);
+        bar.querySelector(".o_reseller_chosen").textContent = every && every.checked ? every.dataset.count : ticked;
     }
 }
 

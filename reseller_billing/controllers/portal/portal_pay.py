@@ -1,0 +1,70 @@
+from odoo import fields, http
+from odoo.addons.account_payment.controllers.payment import PaymentPortal
+from odoo.addons.account_payment.controllers.portal import PortalAccount
+from odoo.http import request
+
+from .portal_client import SERVICE, ClientPortal
+from .portal_reseller import page
+
+
+class PayPortal(ClientPortal, PortalAccount, PaymentPortal):
+    """All that a client owes, paid at once; who is locked out reaches it, too (see ir.http)."""
+
+    def _get_due(self, client):
+        """Return the invoices that one payment pays: what is owed, of one contact; no offers."""
+        due = self._get_payable(client).filtered(lambda move: move.state == "posted")
+        return due.filtered(lambda move: move.partner_id == due[:1].partner_id)
+
+    @page(f"{SERVICE}/<int:client_id>/pay")
+    def client_pay(self, client_id):
+        """Show the form that pays all open invoices of an account."""
+        client_sudo = self._find_account(client_id)
+        invoices = self._get_due(client_sudo)
+        url = f"{SERVICE}/{client_id}"
+        if not invoices:
+            return request.redirect(url)
+        company, currency = invoices.company_id, invoices.currency_id
+        amount = currency.round(sum(invoices.mapped("amount_residual")))
+        name = (
+            company.get_next_batch_payment_communication() if len(invoices) > 1 else invoices.name
+        )
+        common = self._get_common_page_view_values(
+            invoices_data={
+                "partner": invoices.partner_id,
+                "company": company,
+                "total_amount": amount,
+                "currency": currency,
+                "amount_residual": amount,
+                "payment_reference": name,
+                "landing_route": f"{url}?paid=1",
+                "transaction_route": f"{url}/pay/transaction",
+            }
+        )
+        return self._render_service(
+            "portal_service_pay",
+            client_sudo,
+            "home",
+            invoices=invoices,
+            payment={
+                "date": fields.Date.today(),
+                "reference": name,
+                "amount": amount,
+                "currency": currency,
+            },
+            **{**common, "amount": amount},
+        )
+
+    @http.route(f"{SERVICE}/<int:client_id>/pay/transaction", type="jsonrpc", auth="user")
+    def client_pay_transaction(self, client_id, payment_reference=None, **kwargs):
+        """Begin a payment of all open invoices of an account; return what its form goes on with."""
+        invoices = self._get_due(self._find_account(client_id))
+        if not invoices:
+            raise request.not_found()
+        self._validate_transaction_kwargs(kwargs)
+        return self._process_transaction(
+            request.env.user.partner_id.id,
+            invoices.currency_id.id,
+            invoices.ids,
+            payment_reference,
+            **kwargs,
+        )
