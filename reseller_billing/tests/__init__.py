@@ -31,6 +31,7 @@ from .usage import (
 )
 from .billing import (
     test_coverage,
+    test_every_day,
     test_exactness,
     test_explanation,
     test_first_hour,
@@ -81,7 +82,9 @@ from .portal import (
     test_portal_clients,
     test_portal_isolation,
     test_portal_login,
+    test_portal_pay,
     test_portal_prices,
+    test_portal_reporting,
     test_portal_statements,
     test_portal_web,
     test_web,

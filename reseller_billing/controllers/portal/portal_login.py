@@ -34,7 +34,7 @@ class ResellerLoginPortal(ResellerPortal):
             heading=client_sudo.name,
             client=client_sudo,
             users=users_sudo,
-            locked=bool(users_sudo.partner_id._get_closed_lockouts()),
+            locked=any(user.partner_id._get_closed_lockouts() for user in users_sudo),
             values=post,
             errors=errors,
         )

@@ -26,15 +26,16 @@ class ReportingPortal(ReportPortal):
     def reseller_report(self, number=1, **post):
         resellers_sudo = self._get_resellers()
         asked = self._read_report(resellers_sudo, post)
+        values = {**asked, **self._prepare_reporting(asked, number)}
+        reseller = values.pop("reseller")
         return self._render_reseller(
             "portal_reseller_reporting",
-            asked["reseller"],
+            reseller,
             "report",
             resellers=resellers_sudo,
-            ranges=self._get_ranges(asked["reseller"]._today()),
+            ranges=self._get_ranges(reseller._today()),
             report_url=REPORT,
-            **asked,
-            **self._prepare_reporting(asked, number),
+            **values,
         )
 
     @page(f"{REPORT}.<any(csv, xlsx):kind>")

@@ -33,16 +33,20 @@ class ResellerBillingRun(models.Model):
                 ("company_id", "=", self.company_id.id),
                 ("id", "!=", self._origin.id),
                 ("date", "<=", self.date),
-                ("statement_ids.state", "in", LIVE),
+                ("statement_ids", "any", [("state", "in", LIVE), ("charge_ids", "!=", False)]),
             ],
             order="date desc, id desc",
             limit=1,
         )
 
     def _load_totals(self, *states):
-        """Return {currency: (amount, bills)} of this run's statements in some states."""
+        """Return {currency: (amount, bills)} of this run's statements in some states that say something."""
         found = self.env["reseller.statement"]._read_group(
-            [("run_id", "=", self._origin.id), ("state", "in", states)],
+            [
+                ("run_id", "=", self._origin.id),
+                ("state", "in", states),
+                ("charge_ids", "!=", False),
+            ],
             ["currency_id"],
             ["amount_total:sum", "__count"],
         )

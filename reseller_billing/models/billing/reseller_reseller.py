@@ -21,8 +21,9 @@ class ResellerReseller(models.Model):
     statement_count = fields.Integer(compute="_compute_bills")
 
     def _get_bills_domain(self):
-        """Return the domain of the statements of these resellers' clients that are bills."""
-        return Domain("reseller_id", "in", self.ids) & Domain("state", "in", LIVE)
+        """Return the domain of the statements of these resellers' clients that are bills and say something."""
+        live = Domain("state", "in", LIVE) & Domain("charge_ids", "!=", False)
+        return Domain("reseller_id", "in", self.ids) & live
 
     @api.depends("client_ids")
     def _compute_bills(self):

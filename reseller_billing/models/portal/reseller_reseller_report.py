@@ -32,7 +32,7 @@ class ResellerReseller(models.Model):
             SQL(
                 """
                 SELECT %(columns)s, trim_scale(COALESCE(sum(used.units), 0)::numeric)::text,
-                       sum(used.events)
+                       sum(used.events)::bigint
                   FROM (
                     SELECT bucket.client_id, bucket.feature_id, bucket.level_id %(by_day)s,
                            %(units)s AS units, sum(bucket.event_count) AS events

@@ -170,6 +170,13 @@ class TestReports(ResellerBillingCommon):
         other.action_post()
         self.assertNotIn("Used in Cycle", " ".join(self._print("account.account_invoices", other)))
 
+    def test_an_invoice_can_be_searched_and_copied(self):
+        """Its first page is text with any wkhtmltopdf, and no picture of text."""
+        invoice = self._statement(self.client_a, "2024-02-01").invoice_id
+        pages = self._print("account.account_invoices", invoice)
+        for words in (invoice.name, "Client A", "9.99", "Unit: overage", "14.99"):
+            self.assertIn(words, pages[0])
+
     def test_a_chart_of_a_year_has_a_bar_for_each_week(self):
         yearly = self._create_client("Y", interval_unit="year")
         self._use("2024-03-05", 3, client="Y")
