@@ -8,6 +8,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from ... import rating
+from ..base.notice import make_notice
 from ..base.states import LIVE
 
 # Bills that an account's overview shows.
@@ -180,6 +181,15 @@ class ResellerClient(models.Model):
         if not statements:
             raise UserError(self.env._("Nothing of %s is due now.", ", ".join(self.mapped("name"))))
         return statements
+
+    def action_bill_at_once(self):
+        """Bill the chosen accounts now, see action_bill_now, and say what was made."""
+        statements = self.action_bill_now()
+        return make_notice(
+            statements,
+            self.env._("%s bills are made.", len(statements)),
+            name=self.env._("Statements"),
+        )
 
     def action_bill_due(self):
         """Open the run of today that bills what is due, one for each company that has any.

@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import email_normalize
 
+from ..base.notice import make_notice
+
 CONTACT = ("contact_name", "contact_email")
 # Accounts that a message names.
 NAMED = 20
@@ -216,13 +218,6 @@ class ResellerClient(models.Model):
                 refused=len(refused),
                 reasons="\n".join(shown),
             )
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "danger" if refused else "success",
-                "sticky": bool(refused),
-                "message": message,
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-            },
-        }
+        return make_notice(
+            self.browse().union(*refused), message, kind="danger" if refused else "success"
+        )

@@ -46,7 +46,7 @@ class ResellerBillingRun(models.Model):
         )
         if not waiting:
             raise UserError(self.env._("All bills of %s have been sent.", self[:1].name))
-        waiting._queue_mails()
+        return waiting._queue_mails()
 
     def action_view_unsent(self):
         """Open the statements of this run that could not be sent, each with its reason."""

@@ -5,6 +5,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command, Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, retrying
 
+from ..base.notice import make_notice
 from ..base.states import LIVE
 
 _logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class ResellerStatement(models.Model):
                 raise UserError(
                     self.env._("%s is no bill: only bills are sent.", statement.display_name)
                 )
-        self._queue_mails()
+        return self._queue_mails()
 
     def _queue_mails(self):
         statements_sudo = self.sudo()  # closed to all users; the caller has checked the rights
@@ -73,6 +74,11 @@ class ResellerStatement(models.Model):
         sending = self.env["reseller.statement.sending"]
         for company in statements_sudo.company_id:
             sending.with_company(company)._trigger()
+        return make_notice(
+            self,
+            self.env._("%s statements are on their way.", len(self)),
+            name=self.env._("Statements"),
+        )
 
     @api.model
     def _cron_send(self):

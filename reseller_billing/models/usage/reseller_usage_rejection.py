@@ -7,6 +7,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.misc import split_every
 
+from ..base.notice import make_notice
 from .reseller_usage_line import COLUMNS
 
 # Of an event that is kept to be mended: more is no event, and kept by its beginning only.
@@ -277,21 +278,27 @@ class ResellerUsageRejection(models.Model):
                 replayed.state = "replayed"
                 taken += len(replayed)
         refused = len(rejections) - taken
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "warning" if refused else "success",
-                "message": self.env._(
-                    "%(taken)s taken in, %(refused)s still rejected.", taken=taken, refused=refused
-                ),
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-            },
-        }
+        return make_notice(
+            rejections.filtered(lambda rejection: rejection.state == "open"),
+            self.env._(
+                "%(taken)s taken in, %(refused)s still rejected.", taken=taken, refused=refused
+            ),
+            kind="warning" if refused else "success",
+        )
 
     def action_dismiss(self):
         """Set rejections aside for good."""
-        self.filtered(lambda rejection: rejection.state == "open").state = "dismissed"
+        rejections = self.filtered(lambda rejection: rejection.state == "open")
+        rejections.state = "dismissed"
+        return make_notice(
+            rejections,
+            self.env._("%s rejections are set aside.", len(rejections)),
+            undo="action_reopen",
+        )
+
+    def action_reopen(self):
+        """Have rejections that were set aside wait again."""
+        self.filtered(lambda rejection: rejection.state == "dismissed").state = "open"
 
     def action_repair_clients(self):
         """Open the dialog that creates the clients which events name, or gives the events to one."""

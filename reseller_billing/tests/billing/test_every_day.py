@@ -26,7 +26,9 @@ class TestEveryDay(ResellerBillingCommon):
         self._use("2024-01-20", 900)
         self._use("2024-02-05", 1)
         self._run("2024-03-01")
-        [late] = self._statement(self.client_a, "2024-03-01").charge_ids.filtered("adjusts_statement_id")
+        [late] = self._statement(self.client_a, "2024-03-01").charge_ids.filtered(
+            "adjusts_statement_id"
+        )
         self.assertIn("10,119 used → 11 packages of 1,000, 10 of them billed before", late.name)
         self.assertEqual(late.amount, 5)
         # In the reader's own language, too.
@@ -63,11 +65,24 @@ class TestEveryDay(ResellerBillingCommon):
         second = self._run("2024-03-01")
         self.assertEqual(
             first._get_totals(),
-            [{"total": "$ 100.00".replace(" ", "\N{NO-BREAK SPACE}"), "bills": 1, "before": None, "change": None, "day": ""}],
+            [
+                {
+                    "total": "$ 100.00".replace(" ", "\N{NO-BREAK SPACE}"),
+                    "bills": 1,
+                    "before": None,
+                    "change": None,
+                    "day": "",
+                }
+            ],
         )
         [row] = second._get_totals()
         self.assertEqual(
-            (row["total"].replace("\N{NO-BREAK SPACE}", " "), row["bills"], row["change"], row["day"]),
+            (
+                row["total"].replace("\N{NO-BREAK SPACE}", " "),
+                row["bills"],
+                row["change"],
+                row["day"],
+            ),
             ("$ 157.00", 2, 57.0, "02/01/2024"),
         )
         # A later run changes nothing about what an earlier one is compared with.
@@ -111,7 +126,9 @@ class TestEveryDay(ResellerBillingCommon):
         self._run("2024-03-01")
         reseller = self.reseller
         self.assertEqual((reseller.statement_count, reseller.month_amount), (2, 20))
-        self.assertEqual((reseller.clients_open_balance, reseller.clients_overdue_balance), (30, 30))
+        self.assertEqual(
+            (reseller.clients_open_balance, reseller.clients_overdue_balance), (30, 30)
+        )
         found = self.env["reseller.statement"].search(reseller.action_view_month()["domain"])
         self.assertEqual(found, self._statement(self.client_a, "2024-03-01"))
         found = self.env["reseller.client"].search(reseller.action_view_owing()["domain"])
@@ -139,7 +156,9 @@ class TestEveryDay(ResellerBillingCommon):
             [(self.group.name, 1), (False, 2)],
         )
         # Opening a group finds those that are counted, of none as well.
-        found = [clients.search([*mine, ("group_id", "in", [value])]) for value in (self.group.id, False)]
+        found = [
+            clients.search([*mine, ("group_id", "in", [value])]) for value in (self.group.id, False)
+        ]
         self.assertEqual(found, [second, self.client_a | third])
 
     def test_a_price_reads_back_while_it_is_typed(self):
@@ -165,19 +184,31 @@ class TestEveryDay(ResellerBillingCommon):
     @freeze_time("2024-03-20 12:00:00")
     def test_prices_in_time_a_lane_for_each_level(self):
         default = self._create_rule(unit_price=5)
-        group = self._create_rule(unit_price=3, group_id=self.group.id, date_from="2024-02-01", date_to="2024-02-29")
+        group = self._create_rule(
+            unit_price=3, group_id=self.group.id, date_from="2024-02-01", date_to="2024-02-29"
+        )
         client = self._create_client("B", group=self.group)
         own = self._create_rule(unit_price=2, client_id=client.id, date_from="2024-03-01")
         stranger = self._create_rule(unit_price=1, client_id=self.client_a.id)
         lanes = own._get_timeline()["lanes"]
-        self.assertEqual([lane["name"].split(":")[0] for lane in lanes], ["Client", "Group", "Default"])
+        self.assertEqual(
+            [lane["name"].split(":")[0] for lane in lanes], ["Client", "Group", "Default"]
+        )
         self.assertEqual([lane["bars"][0]["rule"] for lane in lanes], [own, group, default])
         self.assertNotIn(stranger, [bar["rule"] for lane in lanes for bar in lane["bars"]])
-        self.assertEqual([bar["is_this"] for lane in lanes for bar in lane["bars"]], [True, False, False])
+        self.assertEqual(
+            [bar["is_this"] for lane in lanes for bar in lane["bars"]], [True, False, False]
+        )
         # From three months before its first day, 1 February, to three after today: 232 days.
         first, last = 92, 29  # the group's price begins on day 92, and has 29
         bar = lanes[1]["bars"][0]
-        self.assertEqual((bar["left"], bar["width"]), (round(first / 2.32, 2), round(round((first + last) / 2.32, 2) - round(first / 2.32, 2), 2)))
+        self.assertEqual(
+            (bar["left"], bar["width"]),
+            (
+                round(first / 2.32, 2),
+                round(round((first + last) / 2.32, 2) - round(first / 2.32, 2), 2),
+            ),
+        )
         # A group's price shows those above it alone.
         self.assertEqual(len(group._get_timeline()["lanes"]), 2)
         self.assertIn("Red: today", str(own.timeline_html))
@@ -194,11 +225,17 @@ class TestEveryDay(ResellerBillingCommon):
         self.assertIn("Spring", draft.display_name)
         # The price that was selected brings its drafts.
         action = live.action_simulate()
-        wizard = self.env["reseller.price.simulation"].with_context(**action["context"]).create({"periods": 1})
+        wizard = (
+            self.env["reseller.price.simulation"]
+            .with_context(**action["context"])
+            .create({"periods": 1})
+        )
         self.assertEqual(wizard.draft_ids, draft)
         wizard.action_simulate()
         self.assertEqual((wizard.line_ids.old_amount, wizard.line_ids.new_amount), (10, 15))
         second = self._create_rule(self._create_feature("other"), unit_price=1)
         with self.assertRaisesRegex(UserError, "press Try a Change"):
-            (second | self._create_rule(self._create_feature("third"), unit_price=1)).action_simulate()
+            (
+                second | self._create_rule(self._create_feature("third"), unit_price=1)
+            ).action_simulate()
         self.assertEqual(live._get_drafts(), draft)

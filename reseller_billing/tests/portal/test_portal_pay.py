@@ -134,7 +134,13 @@ class TestPortalPay(PortalCommon):
 
         invoice = self._statement(self.client_a, "2024-02-01").invoice_id
         invoice._portal_ensure_token()
-        paths = ("/my", "/my/home", "/my/invoices", f"/my/invoices/{invoice.id}", "/my/payment_method")
+        paths = (
+            "/my",
+            "/my/home",
+            "/my/invoices",
+            f"/my/invoices/{invoice.id}",
+            "/my/payment_method",
+        )
         self._log_in("A")
         for path in paths:
             self.assertIn("Reseller R1", get_header(path), path)
@@ -165,7 +171,13 @@ class TestPortalPay(PortalCommon):
         self.company.email = "billing@provider.example.com"
         client = self._create_client("A4")
         for record, email, subject, sender, words in (
-            (client, "a4@example.com", "Your account at Reseller R1", "Reseller R1 via", "what you use"),
+            (
+                client,
+                "a4@example.com",
+                "Your account at Reseller R1",
+                "Reseller R1 via",
+                "what you use",
+            ),
             (
                 self._create_reseller("R4"),
                 "r4@example.com",
@@ -191,7 +203,9 @@ class TestPortalPay(PortalCommon):
         self._log_in("A")
         self.assertNotIn("In the wallet now", self._get(f"{self.home}/prepaid").text)
         self._log_in("R1")
-        self.assertNotIn(">Wallet<", self._get(f"/my/reseller/clients/{self.client_a.id}/billing").text)
+        self.assertNotIn(
+            ">Wallet<", self._get(f"/my/reseller/clients/{self.client_a.id}/billing").text
+        )
         self._sell("2024-03-01", self._create_top_up(list_price=20))
         self._log_in("A")
         self.assertIn("In the wallet now", self._get(f"{self.home}/prepaid").text)

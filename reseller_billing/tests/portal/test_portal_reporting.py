@@ -24,7 +24,11 @@ class TestPortalReporting(PortalCommon):
         super().setUpClass()
         cls.seats = cls._create_feature("seats", aggregation="max")
         cls._create_rule(cls.seats, unit_price=2)
-        for day, client, blast in (("10", "A", "spring"), ("11", "A2", "spring"), ("12", "A", "sale")):
+        for day, client, blast in (
+            ("10", "A", "spring"),
+            ("11", "A2", "spring"),
+            ("12", "A", "sale"),
+        ):
             cls._use(f"2024-02-{day}", 10, client=client, properties={"blast": blast, "n": 1})
         cls._use("2024-02-13", 5, client="B", properties={"blast": "secret"})
         # The highest of a client's days, and the clients' added up: 4 + 3.
@@ -136,7 +140,9 @@ class TestPortalReporting(PortalCommon):
         self.assertNotIn("Client B", answer.text)
         self.assertIn("Client A2", answer.text)
         # Bad days are told on the page, and make no file.
-        self.assertIn("Not before the first day", self._get(f"{PATH}?first=2024-02-02&last=2024-02-01").text)
+        self.assertIn(
+            "Not before the first day", self._get(f"{PATH}?first=2024-02-02&last=2024-02-01").text
+        )
 
     @pytest.mark.isolation
     def test_who_does_not_see_money_sees_units(self):
@@ -157,7 +163,9 @@ class TestPortalReporting(PortalCommon):
         self.resellers.portal_use_api = True
         user = self.env["res.users"].search([("login", "=", "R1")])
         keys = self.env["res.users.apikeys"].with_user(user)
-        key = keys.sudo()._generate("reseller_billing.usage", "Test", date(2100, 1, 1))  # as the page
+        key = keys.sudo()._generate(
+            "reseller_billing.usage", "Test", date(2100, 1, 1)
+        )  # as the page
         usage = f"/reseller_billing/v1/clients/usage?{JANUARY}"
 
         def ask(query):
@@ -194,7 +202,8 @@ class TestPortalReporting(PortalCommon):
         # What is used already is used: 1 in nine days, 50 today.
         self.assertEqual(expect(Decimal(51), Decimal(1), date(2024, 4, 10)), 51)
         self.assertEqual(
-            self.reseller._get_spark([Decimal(0), Decimal(5), Decimal(10)]), "0.0,19.0 50.0,10.0 100.0,1.0"
+            self.reseller._get_spark([Decimal(0), Decimal(5), Decimal(10)]),
+            "0.0,19.0 50.0,10.0 100.0,1.0",
         )
         self._log_in("R1")
         page = self._get("/my/reseller").text

@@ -10,6 +10,50 @@ from ..common_portal import PortalCommon
 PHONE = "390x844"
 # Runs axe-core in a frame of each width on each page, and tells what is serious.
 CHECK = """
+// Has all that can be pointed at look as if it were, by the page's own rules.
+function hover(page) {
+    for (const sheet of page.styleSheets) {
+        const rules = [...sheet.cssRules].filter((rule) => rule.selectorText?.includes(":hover"));
+        for (const rule of rules) {
+            const selector = rule.selectorText.replaceAll(":hover", ".rb_hovered");
+            sheet.insertRule(`${selector} { ${rule.style.cssText} }`, sheet.cssRules.length);
+        }
+    }
+    for (const one of page.querySelectorAll("a, button, .btn, input, select")) {
+        one.classList.add("rb_hovered");
+        one.style.transition = "none";
+    }
+}
+// WCAG 2: (lighter + 0.05) / (darker + 0.05) of relative luminances, with filters of brightness counted.
+function getContrast(page, one) {
+    const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+    const style = page.getComputedStyle(one);
+    if (!one.textContent.trim() || !one.getClientRects().length) {
+        return null;
+    }
+    let holder = one;
+    let back = parse(style.backgroundColor);
+    while ((back[3] === 0 || holder === null) && holder.parentElement) {
+        holder = holder.parentElement;
+        back = parse(page.getComputedStyle(holder).backgroundColor);
+    }
+    if (back[3] === 0) {
+        back = [255, 255, 255];
+    }
+    const bright = parseFloat(/brightness\\(([\\d.]+)\\)/.exec(style.filter)?.[1] ?? "1");
+    const luminance = (color, factor) => {
+        const [red, green, blue] = color.slice(0, 3).map((value) => {
+            const part = (value * factor) / 255;
+            return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    const pair = [
+        luminance(parse(style.color), bright),
+        luminance(back, holder === one ? bright : 1),
+    ].sort((a, b) => b - a);
+    return (pair[0] + 0.05) / (pair[1] + 0.05);
+}
 (async () => {
     const found = [];
     for (const width of [1200, 390]) {
@@ -76,11 +120,28 @@ CHECK = """
                 iframes: false,
                 resultTypes: ["violations"],
             });
-            for (const one of result.violations) {
-                if (["serious", "critical"].includes(one.impact)) {
-                    found.push(`${path} at ${width}: ${one.id}: ${one.nodes.map((n) => n.html).slice(0, 3)}`);
+            const tell = (when, violations) => {
+                for (const one of violations) {
+                    if (["serious", "critical"].includes(one.impact)) {
+                        const html = one.nodes.map((n) => n.html).slice(0, 3);
+                        found.push(`${path} at ${width}, ${when}: ${one.id}: ${html}`);
+                    }
+                }
+            };
+            tell("as it is", result.violations);
+            hover(inner.document);
+            for (const one of inner.document.querySelectorAll(".btn, .nav-link, .page-link")) {
+                const ratio = getContrast(inner, one);
+                if (ratio && ratio < 4.5) {
+                    const html = one.outerHTML.slice(0, 120);
+                    found.push(`${path} at ${width}, below the pointer: contrast ${ratio.toFixed(2)}: ${html}`);
                 }
             }
+            const hovered = await inner.axe.run(inner.document, {
+                iframes: false,
+                resultTypes: ["violations"],
+            });
+            tell("below the pointer", hovered.violations);
         }
     }
     if (found.length) { console.error(found.join("\\n")); } else { console.log("test successful"); }
@@ -178,6 +239,8 @@ class TestPortalTours(PortalTours):
                 f"/my/reseller/{self.reseller.id}/brand",
                 f"/my/reseller/{self.reseller.id}/api",
                 "/my/reseller/statements?filterby=2024-02",
+                "/my/reseller/report?first=2024-01-01&last=2024-02-29&compare=1",
+                "/my/reseller/report?first=2024-02-01&last=2024-02-29&by=client&measure=money",
             ],
         )
 
@@ -195,6 +258,7 @@ class TestPortalTours(PortalTours):
                 f"/my/service/{self.client_a.id}/report?first=2024-01-01&last=2024-01-31",
                 f"/my/service/{self.client_a.id}/statements",
                 f"/my/service/{self.client_a.id}/prepaid",
+                f"/my/service/{self.client_a.id}/pay",
             ],
         )
 

@@ -449,7 +449,7 @@ class TestRepair(ResellerBillingCommon):
     def test_many_are_mended_at_once(self):
         rejections = self._reject(*(self._event("2024-01-05", 2, "smss") for _n in range(3)))
         rejections.write({"feature_code": "unit", "event_quantity": "2.5"})
-        self.assertEqual(rejections.action_replay()["params"]["type"], "success")
+        self.assertEqual(rejections.action_replay()["params"]["kind"], "success")
         self.assertEqual(set(rejections.mapped("state")), {"replayed"})
         self.env.cr.execute("SELECT sum(quantity)::text FROM reseller_usage_daily")
         self.assertEqual(self.env.cr.fetchone(), ("7.5",))

@@ -5,6 +5,7 @@ from odoo.exceptions import UserError
 from odoo.tools.misc import format_date, formatLang
 
 from ...models.base.intervals import INTERVAL_UNITS
+from ...models.base.notice import make_notice
 
 # What shows on the client's own next bill.
 FORESEEN = (
@@ -236,7 +237,23 @@ class ResellerClientChange(models.TransientModel):
                     "view_mode": "list,form",
                     "domain": [("id", "in", opened.ids)],
                 }
-        return {"type": "ir.actions.act_window_close"}
+        return self._notice_change(clients)
+
+    def _notice_change(self, clients):
+        """Return the action that says what was changed, and from when."""
+        changes = dict(self._fields["change"]._description_selection(self.env))
+        return make_notice(
+            clients,
+            self.env._(
+                "%(change)s: %(clients)s, %(day)s.",
+                change=changes[self.change],
+                clients=clients.display_name
+                if len(clients) == 1
+                else self.env._("%s clients", len(clients)),
+                day=format_date(self.env, self.date),
+            ),
+            name=self.env._("Clients"),
+        )
 
     def _change_cycle(self, clients):
         if self.interval_count < 1 or not self.interval_unit or not self.billing_anchor:

@@ -3,6 +3,8 @@ import uuid
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from ...models.base.notice import make_notice
+
 
 class ResellerUsageEntry(models.TransientModel):
     _name = "reseller.usage.entry"
@@ -37,7 +39,18 @@ class ResellerUsageEntry(models.TransientModel):
         """Take the entry in as a usage event; refuse it with the reason if that cannot be."""
         self.ensure_one()
         lines = self.env["reseller.usage.line"].with_company(self.client_id.company_id)
-        outcome = lines.ingest([self._prepare_event()])
+        event = self._prepare_event()
+        outcome = lines.ingest([event])
         if outcome["rejected"]:
             raise UserError(outcome["rejected"][0]["reason"])
-        return {"type": "ir.actions.act_window_close"}
+        line = lines.search([("source", "=", event["source"]), ("external_id", "=", event["id"])])
+        return make_notice(
+            line,
+            self.env._(
+                "Taken in: %(quantity)s × %(feature)s of %(client)s.",
+                quantity=self.quantity,
+                feature=self.feature_id.name,
+                client=self.client_id.display_name,
+            ),
+            undo="action_void",
+        )
