@@ -84,11 +84,23 @@ class ResellerPortal(ResellerBillingPortal):
             raise AccessError(request.env._("Your provider alone moves clients to this group."))
         return group
 
+    def _lists_statements(self, reseller):
+        """Whether a reseller sees what its clients pay, and at which prices."""
+        return reseller._sees_money_of_bills() and reseller.portal_see_prices
+
     def _render_reseller(self, template, reseller, tab, **values):
         return self._render_portal(
             template,
             "reseller_portal",
-            **{"reseller": reseller, "brand": reseller, "tab": tab, "heading": "", **values},
+            **{
+                "reseller": reseller,
+                "brand": reseller,
+                "tab": tab,
+                "heading": "",
+                # Of any of the user's: the list has those of all.
+                "lists_statements": any(map(self._lists_statements, self._get_roles()[0])),
+                **values,
+            },
         )
 
     # Overview

@@ -77,9 +77,7 @@ class StatementsPortal(BillingPortal):
     def _get_readable_resellers(self):
         """Return the user's resellers that see what their clients pay, as the system."""
         resellers_sudo = self._get_resellers()
-        readable = resellers_sudo.filtered(
-            lambda reseller: reseller._sees_money_of_bills() and reseller.portal_see_prices
-        )
+        readable = resellers_sudo.filtered(self._lists_statements)
         if not readable:
             self._check_sees_money(resellers_sudo[0])
             self._check_right(resellers_sudo[0], "portal_see_prices")

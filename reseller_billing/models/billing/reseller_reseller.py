@@ -66,7 +66,7 @@ class ResellerReseller(models.Model):
             "name": self.env._("Use"),
             "res_model": "reseller.usage.daily",
             "view_mode": "pivot,graph,list",
-            "domain": [("client_id.reseller_id", "=", self.id)],
+            "domain": [("reseller_id", "=", self.id)],
         }
 
     def _find_paying_contacts(self):

@@ -87,6 +87,8 @@ class TestLanguages(PortalCommon):
                 "/my/reseller/groups",
                 f"/my/reseller/groups/{self.group.id}",
                 "/my/reseller/statements?filterby=2024-02",
+                "/my/reseller/report?first=2024-01-01&last=2024-02-29&compare=1",
+                "/my/reseller/report?first=2024-02-01&last=2024-02-29&by=client&measure=money",
                 f"/my/reseller/{self.reseller.id}/brand",
                 f"/my/reseller/{self.reseller.id}/api",
                 client,
@@ -100,6 +102,7 @@ class TestLanguages(PortalCommon):
                 f"{service}/report?first=2024-01-01&last=2024-01-31",
                 f"{service}/statements",
                 f"{service}/prepaid",
+                f"{service}/pay",
                 f"{service}/why/{self.statement.charge_ids[0].id}",
             ],
         }
@@ -126,6 +129,7 @@ class TestLanguages(PortalCommon):
     def test_no_statement_or_mail_has_english_left(self):
         report = self.env.ref("reseller_billing.action_report_statement")
         mails = self.env["mail.template"].search([("model", "like", "reseller.")])
+        mails |= self.env.ref("reseller_billing.mail_template_invitation")
         self.assertTrue(mails)
         for name, code in LANGUAGES.items():
             english = self._load_english(name)
@@ -133,6 +137,12 @@ class TestLanguages(PortalCommon):
             self.reseller.statement_lang = False
             content, _kind = report._render_qweb_html(report.report_name, self.statement.ids)
             self._check(english, content, "//*[contains(@class, 'rb')]", (name, "statement"))
+            # What goes with the invoice.
+            annex = self.env["ir.qweb"].with_context(lang=code)._render(
+                "reseller_billing.report_invoice_usage",
+                {"o": self.statement.invoice_id.with_context(lang=code), "lang": code, "float": float},
+            )
+            self._check(english, annex, "//*[contains(@class, 'rb_usage')]", (name, "annex"))
             for template in mails:
                 source = template.with_context(lang="en_US").body_html
                 text = template.with_context(lang=code).body_html
