@@ -88,4 +88,5 @@ from .portal import (
     test_portal_statements,
     test_portal_web,
     test_web,
+    test_web_every_day,
 )

@@ -9,7 +9,7 @@ class ResellerBillingRun(models.Model):
 
     _inherit = "reseller.billing.run"
 
-    strip_html = fields.Html(string="In a Glance", compute="_compute_strip_html", sanitize=False)
+    strip_html = fields.Html(string="At a Glance", compute="_compute_strip_html", sanitize=False)
 
     @api.depends("state", "done_count", "preview_count", "parked_count", "outlier_count")
     def _compute_strip_html(self):

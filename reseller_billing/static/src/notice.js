@@ -11,7 +11,7 @@ async function showNotice(env, { params }) {
     const buttons = [];
     if (params.view) {
         buttons.push({
-            name: _t("Open"),
+            name: _t("Show it"),
             primary: true,
             onClick: () => {
                 close();
@@ -21,12 +21,12 @@ async function showNotice(env, { params }) {
     }
     if (params.undo) {
         buttons.push({
-            name: _t("Undo"),
+            name: _t("Take back"),
             onClick: async () => {
                 close();
                 const { model, ids, method } = params.undo;
                 await orm.call(model, method, [ids]);
-                notification.add(_t("Undone."), { type: "info" });
+                notification.add(_t("Taken back."), { type: "info" });
                 action.doAction(SOFT_RELOAD);
             },
         });

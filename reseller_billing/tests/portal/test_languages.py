@@ -138,9 +138,17 @@ class TestLanguages(PortalCommon):
             content, _kind = report._render_qweb_html(report.report_name, self.statement.ids)
             self._check(english, content, "//*[contains(@class, 'rb')]", (name, "statement"))
             # What goes with the invoice.
-            annex = self.env["ir.qweb"].with_context(lang=code)._render(
-                "reseller_billing.report_invoice_usage",
-                {"o": self.statement.invoice_id.with_context(lang=code), "lang": code, "float": float},
+            annex = (
+                self.env["ir.qweb"]
+                .with_context(lang=code)
+                ._render(
+                    "reseller_billing.report_invoice_usage",
+                    {
+                        "o": self.statement.invoice_id.with_context(lang=code),
+                        "lang": code,
+                        "float": float,
+                    },
+                )
             )
             self._check(english, annex, "//*[contains(@class, 'rb_usage')]", (name, "annex"))
             for template in mails:

@@ -1,24 +1,7 @@
 import { inputFiles } from "@web/../tests/utils";
 import { registry } from "@web/core/registry";
 import { stepUtils } from "@web_tour/tour_utils";
-import { openMenu } from "./menu_steps";
-
-const newRecord = { content: "New", trigger: ".o_list_button_add", run: "click" };
-
-const fill = (field, value, where = ".o_form_view") => ({
-    content: `Fill ${field} with ${value}`,
-    trigger: `${where} div[name=${field}] input`,
-    run: `edit ${value}`,
-});
-
-const choose = (field, value, where = ".o_form_view") => [
-    fill(field, value, where),
-    {
-        content: `Choose ${value}`,
-        trigger: `.o-autocomplete--dropdown-item:contains("${value}")`,
-        run: "click",
-    },
-];
+import { choose, confirm, fill, newRecord, openMenu, press } from "./menu_steps";
 
 const select = (place, label) => [
     { content: "Open the choices", trigger: `${place} .o_select_menu_toggler`, run: "click" },
@@ -39,14 +22,6 @@ const openTab = (name) => ({
     trigger: `.nav-link[name=${name}]`,
     run: "click",
 });
-
-const press = (name) => ({
-    content: `Press ${name}`,
-    trigger: `button[name=${name}]:not(.dropdown-item)`,
-    run: "click",
-});
-
-const confirm = { content: "Confirm", trigger: ".modal-footer .btn-primary", run: "click" };
 
 const state = (name) => ({
     content: `It is: ${name}`,

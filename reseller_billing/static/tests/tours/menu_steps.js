@@ -19,3 +19,29 @@ export const openRecord = (name) => ({
     trigger: `.o_data_cell:contains("${name}")`,
     run: "click",
 });
+
+/** Steps that fill forms and press what is on them. */
+export const newRecord = { content: "New", trigger: ".o_list_button_add", run: "click" };
+
+export const fill = (field, value, where = ".o_form_view") => ({
+    content: `Fill ${field} with ${value}`,
+    trigger: `${where} div[name=${field}] input`,
+    run: `edit ${value}`,
+});
+
+export const choose = (field, value, where = ".o_form_view") => [
+    fill(field, value, where),
+    {
+        content: `Choose ${value}`,
+        trigger: `.o-autocomplete--dropdown-item:contains("${value}")`,
+        run: "click",
+    },
+];
+
+export const press = (name) => ({
+    content: `Press ${name}`,
+    trigger: `button[name=${name}]:not(.dropdown-item)`,
+    run: "click",
+});
+
+export const confirm = { content: "Confirm", trigger: ".modal-footer .btn-primary", run: "click" };
