@@ -257,7 +257,7 @@ def list_pictures(env, run, checked):
                 ("money", seaside),
             )
         ),
-        Picture("price-form", **form("reseller_price_rule_action", sms, width=1050, height=1080)),
+        Picture("price-form", **form("reseller_price_rule_action", sms, width=1050, height=1180)),
         *(
             Picture(
                 f"price-{name}",
@@ -267,7 +267,7 @@ def list_pictures(env, run, checked):
             )
             for name, (rule, *parts) in options.items()
         ),
-        Picture("run-review", **form("reseller_billing_run_action", run, width=1100, height=640)),
+        Picture("run-review", **form("reseller_billing_run_action", run, width=1100, height=780)),
         Picture("usage-file", **form("reseller_usage_import_action", checked, height=890)),
         Picture(
             "repair",
@@ -277,6 +277,14 @@ def list_pictures(env, run, checked):
             clicks=(".o_group_header",),
         ),
         Picture("portal-clients", clients, "bluewave", 1100, 560),
+        Picture(
+            "portal-reporting",
+            f"/my/reseller/report?first={fields.Date.subtract(run.date.replace(day=1), months=2)}&compare=1",
+            "bluewave",
+            1100,
+            1080,
+            ready=f"{LOADED} && !!document.querySelector('canvas')",
+        ),
         Picture("portal-billing", f"{clients}/{harper.id}/billing", "bluewave", 1100, 1000),
         Picture(
             "portal-brand",

@@ -187,7 +187,8 @@ class LockedPortal(CustomerPortal):
         invoices = lockouts_sudo._get_owed_invoices().filtered(
             lambda move: move.commercial_partner_id == payer
         )
-        account = self._get_account_to_pay(invoices)
+        account = self._get_account(invoices)
+        together = invoices._filter_paid_together()
         today = fields.Date.context_today(
             lockouts_sudo.with_context(tz=lockouts_sudo[0].reseller_id.tz)
         )
@@ -198,8 +199,7 @@ class LockedPortal(CustomerPortal):
                 "page_name": "owed",
                 "lockouts": lockouts_sudo,
                 "account": account,
-                "total": account
-                and account.currency_id.format(sum(invoices.mapped("amount_residual"))),
+                "total": account and together._get_sum_to_pay(),
                 "invoices": [
                     (invoice, invoice._get_next_due(), invoice._get_next_due() < today)
                     for invoice in invoices
@@ -207,10 +207,8 @@ class LockedPortal(CustomerPortal):
             },
         )
 
-    def _get_account_to_pay(self, invoices):
-        """Return the user's account whose invoices these are, where one payment can pay them; else none."""
+    def _get_account(self, invoices):
+        """Return the user's account whose invoices these are; none where they are of several."""
         _resellers, clients_sudo = request.env.user._get_portal_roles()
         account = invoices.reseller_client_id
-        if len(invoices) < 2 or len(account) != 1 or len(invoices.partner_id) > 1:
-            return clients_sudo.browse()
-        return clients_sudo & account
+        return clients_sudo & account if len(account) == 1 else clients_sudo.browse()

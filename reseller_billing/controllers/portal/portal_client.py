@@ -65,10 +65,13 @@ class ClientPortal(ReportPortal, BillingPortal):
         """What is used and what it comes to now; what is to be paid."""
         client_sudo = self._find_account(client_id)
         errors, to_pay = {}, self._get_payable(client_sudo)
-        if paid:
+        wrong = None
+        if paid and self._has_paid(client_sudo):
             request.session["reseller_done"] = request.env._(
                 "Thank you. What you paid shows here as soon as it has arrived."
             )
+        elif paid:
+            wrong = request.env._("Nothing was paid: the payment was cancelled or declined.")
         return self._render_service(
             "portal_service_home",
             client_sudo,
@@ -76,17 +79,26 @@ class ClientPortal(ReportPortal, BillingPortal):
             usage=client_sudo._get_usage_rows(),
             preview=self._preview(client_sudo, client_sudo._shows_money(), errors),
             to_pay=to_pay,
-            pays_all=self._get_sum_to_pay(to_pay),
+            pays_all=to_pay._filter_paid_together()._get_sum_to_pay(),
             logins=client_sudo.login_ids[:10],
             errors=errors,
+            wrong=wrong,
         )
 
-    def _get_sum_to_pay(self, invoices):
-        """Return what several invoices come to that one payment can pay, in words; nothing for one alone."""
-        owed = invoices.filtered(lambda move: move.state == "posted")
-        if len(owed) < 2 or len(owed.partner_id) > 1:
-            return ""
-        return owed.currency_id.format(sum(owed.mapped("amount_residual")))
+    def _has_paid(self, client):
+        """Whether the user's last payment of the client's invoices went through, or is on its way."""
+        transactions_sudo = request.env[
+            "payment.transaction"
+        ].sudo()  # users read none, own neither
+        last_sudo = transactions_sudo.search(
+            [
+                ("partner_id", "=", request.env.user.partner_id.id),
+                ("invoice_ids", "in", client.statement_ids.invoice_id.ids),
+            ],
+            order="id desc",
+            limit=1,
+        )
+        return last_sudo.state in ("pending", "authorized", "done")
 
     def _get_payable(self, client):
         """Return the client's open invoices and offers that the user's company pays; none where the reseller

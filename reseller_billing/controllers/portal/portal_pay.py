@@ -11,9 +11,7 @@ class PayPortal(ClientPortal, PortalAccount, PaymentPortal):
     """All that a client owes, paid at once; who is locked out reaches it, too (see ir.http)."""
 
     def _get_due(self, client):
-        """Return the invoices that one payment pays: what is owed, of one contact; no offers."""
-        due = self._get_payable(client).filtered(lambda move: move.state == "posted")
-        return due.filtered(lambda move: move.partner_id == due[:1].partner_id)
+        return self._get_payable(client)._filter_paid_together()
 
     @page(f"{SERVICE}/<int:client_id>/pay")
     def client_pay(self, client_id):
@@ -25,9 +23,6 @@ class PayPortal(ClientPortal, PortalAccount, PaymentPortal):
             return request.redirect(url)
         company, currency = invoices.company_id, invoices.currency_id
         amount = currency.round(sum(invoices.mapped("amount_residual")))
-        name = (
-            company.get_next_batch_payment_communication() if len(invoices) > 1 else invoices.name
-        )
         common = self._get_common_page_view_values(
             invoices_data={
                 "partner": invoices.partner_id,
@@ -35,7 +30,6 @@ class PayPortal(ClientPortal, PortalAccount, PaymentPortal):
                 "total_amount": amount,
                 "currency": currency,
                 "amount_residual": amount,
-                "payment_reference": name,
                 "landing_route": f"{url}?paid=1",
                 "transaction_route": f"{url}/pay/transaction",
             }
@@ -45,26 +39,24 @@ class PayPortal(ClientPortal, PortalAccount, PaymentPortal):
             client_sudo,
             "home",
             invoices=invoices,
-            payment={
-                "date": fields.Date.today(),
-                "reference": name,
-                "amount": amount,
-                "currency": currency,
-            },
+            payment={"date": fields.Date.today(), "amount": amount, "currency": currency},
             **{**common, "amount": amount},
         )
 
     @http.route(f"{SERVICE}/<int:client_id>/pay/transaction", type="jsonrpc", auth="user")
-    def client_pay_transaction(self, client_id, payment_reference=None, **kwargs):
+    def client_pay_transaction(self, client_id, **kwargs):
         """Begin a payment of all open invoices of an account; return what its form goes on with."""
         invoices = self._get_due(self._find_account(client_id))
         if not invoices:
             raise request.not_found()
+        kwargs.pop("payment_reference", None)  # Odoo's form sends what the page did not say
         self._validate_transaction_kwargs(kwargs)
+        # Drawn here: each look at the page would take another one.
+        batch = len(invoices) > 1 and invoices.company_id.get_next_batch_payment_communication()
         return self._process_transaction(
             request.env.user.partner_id.id,
             invoices.currency_id.id,
             invoices.ids,
-            payment_reference,
+            batch,
             **kwargs,
         )

@@ -17,6 +17,10 @@ REPORT = f"{HOME}/report"
 FEATURES = 6
 # Events are read one by one for a property: of so many days at once.
 PROPERTY_DAYS = 92
+# Rows of a page by a property; files have all.
+VALUES = 500
+# Looks at a report in a minute, at most.
+REPORTS = 30
 
 
 class ReportingPortal(ReportPortal):
@@ -25,7 +29,11 @@ class ReportingPortal(ReportPortal):
     @page(REPORT, f"{REPORT}/page/<int:number>")
     def reseller_report(self, number=1, **post):
         resellers_sudo = self._get_resellers()
+        # It adds up whatever the clients have used.
+        self._check_pace("report", REPORTS)
         asked = self._read_report(resellers_sudo, post)
+        if asked["name"]:
+            self._take_export()  # as a file does: events are read one by one
         values = {**asked, **self._prepare_reporting(asked, number)}
         reseller = values.pop("reseller")
         return self._render_reseller(
@@ -78,9 +86,9 @@ class ReportingPortal(ReportPortal):
             "last": last,
             "by": by if by in ("feature", "client") or name else "feature",
             "name": name,
-            "in_money": sees_money and post.get("measure") == "money",
+            "in_money": sees_money and not name and post.get("measure") == "money",
             "sees_money": sees_money,
-            "compares": bool(post.get("compare")),
+            "compares": not name and bool(post.get("compare")),
             "feature": chosen,
         }
 
@@ -115,14 +123,17 @@ class ReportingPortal(ReportPortal):
             "pager": None,
         }
         if asked["name"]:
-            rows = reseller._load_property(first, last, asked["name"], asked["feature"])
+            rows = reseller._load_property(
+                first, last, asked["name"], asked["feature"], limit=VALUES + 1
+            )
             names = {feature.id: feature.name for feature in features}
             return {
                 **values,
                 "table": [
                     (value, names.get(feature_id, ""), units, events)
-                    for value, feature_id, units, events in rows
+                    for value, feature_id, units, events in rows[:VALUES]
                 ],
+                "has_more": len(rows) > VALUES,
             }
         if asked["by"] == "client":
             return {**values, **self._prepare_clients(asked, features, number, args)}
@@ -169,7 +180,12 @@ class ReportingPortal(ReportPortal):
         if None in ids:
             rows.append(
                 self._get_row(
-                    request.env._("Other"), None, 0, billed[None,], before.get((None,)), asked
+                    request.env._("Other"),
+                    None,
+                    0,
+                    billed.get((None,), Decimal(0)),
+                    before.get((None,)),
+                    asked,
                 )
             )
         return rows
@@ -183,9 +199,7 @@ class ReportingPortal(ReportPortal):
             "events": events,
             "amount": amount,
             "before": before or Decimal(0),
-            "change": round(100 * (now - before) / before, 1)
-            if before and now is not None
-            else None,
+            "change": None if now is None else self._get_change(now, before),
         }
 
     def _prepare_clients(self, asked, features, number, args):
@@ -231,8 +245,12 @@ class ReportingPortal(ReportPortal):
         chosen = ordered[pages["offset"] : pages["offset"] + size]
         clients = reseller.env["reseller.client"].with_context(active_test=False).browse(chosen)
         rest = {None, *others.ids}
+        # What is compared is one figure a client: all its money, or the units of one feature.
+        shows_before = asked["compares"] and (asked["in_money"] or bool(asked["feature"]))
+        before = self._load_clients_before(asked) if shows_before else {}
         return {
             "pager": pages,
+            "shows_before": shows_before,
             "columns": shown,
             "others": len(others),
             "has_rest": asked["in_money"] and bool(rest & sums.keys()),
@@ -246,10 +264,27 @@ class ReportingPortal(ReportPortal):
                     "cells": [rows[client.id].get(one.id) for one in shown],
                     "rest": sum((rows[client.id].get(one, Decimal(0)) for one in rest), Decimal(0)),
                     "total": totals[client.id],
+                    "before": before.get(client.id, Decimal(0)),
+                    "change": self._get_change(totals[client.id], before.get(client.id)),
                 }
                 for client in clients
             ],
         }
+
+    def _load_clients_before(self, asked):
+        """Return {client id: Decimal} of the days before: money billed, or units of the feature."""
+        reseller, feature = asked["reseller"], asked["feature"]
+        days = reseller._get_days_before(asked["first"], asked["last"])
+        if asked["in_money"]:
+            found = reseller._load_billed(*days, "client_id", feature=feature)
+            return {client_id: amount for (client_id,), amount in found.items()}
+        found = reseller._load_use(*days, "client_id", feature=feature)
+        return {client_id: units for (client_id,), (units, _events) in found.items()}
+
+    @staticmethod
+    def _get_change(now, before):
+        """Return the difference in per cent, None where there was nothing before."""
+        return round(100 * (now - before) / before, 1) if before else None
 
     def _get_use_chart(self, asked, used, features):
         """Return the chart of use by day: of the features that are used most, and the others together."""
@@ -273,15 +308,17 @@ class ReportingPortal(ReportPortal):
 
     def _get_client_table(self, asked):
         reseller, first, last = asked["reseller"], asked["first"], asked["last"]
-        keys, only = ("client_id", "feature_id"), asked["feature"]
-        used = reseller._load_use(first, last, *keys, feature=only)
+        by, only = ("client_id", "feature_id"), asked["feature"]
+        used = reseller._load_use(first, last, *by, feature=only)
         billed = (
-            reseller._load_billed(first, last, *keys, feature=only) if asked["sees_money"] else {}
+            reseller._load_billed(first, last, *by, feature=only) if asked["sees_money"] else {}
         )
-        before = {}
+        before, billed_before = {}, {}
         if asked["compares"]:
             days = reseller._get_days_before(first, last)
-            before = reseller._load_use(*days, *keys, feature=only)
+            before = reseller._load_use(*days, *by, feature=only)
+            if asked["sees_money"]:
+                billed_before = reseller._load_billed(*days, *by, feature=only)
         head = [
             request.env._("Client"),
             request.env._("Reference"),
@@ -293,14 +330,15 @@ class ReportingPortal(ReportPortal):
             head.append(request.env._("Quantity before"))
         if asked["sees_money"]:
             head.append(request.env._("Billed (%s)", reseller.currency_id.name))
+        if billed_before:
+            head.append(request.env._("Billed before (%s)", reseller.currency_id.name))
         clients = reseller.env["reseller.client"].with_context(active_test=False)
         features = reseller.env["reseller.feature"]
         nothing = Decimal(0), 0
-        known = features.browse({key[1] for key in (*used, *billed, *before) if key[1]}).sorted()
+        keys = {*used, *billed, *before, *billed_before}
+        known = features.browse({key[1] for key in keys if key[1]}).sorted()
         order = {feature.id: place for place, feature in enumerate(known)}
-        found = sorted(
-            {*used, *billed, *before}, key=lambda key: (key[0], order.get(key[1], len(order)))
-        )
+        found = sorted(keys, key=lambda key: (key[0], order.get(key[1], len(order))))
         rows = []
         for key in found:
             client, feature = clients.browse(key[0]), features.browse(key[1] or [])
@@ -310,6 +348,8 @@ class ReportingPortal(ReportPortal):
                 row.append(before.get(key, nothing)[0])
             if asked["sees_money"]:
                 row.append(billed.get(key, Decimal(0)))
+            if billed_before:
+                row.append(billed_before.get(key, Decimal(0)))
             rows.append(row)
         return head, rows
 

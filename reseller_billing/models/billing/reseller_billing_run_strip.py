@@ -21,7 +21,7 @@ class ResellerBillingRun(models.Model):
                     "rows": rows,
                     "parked": run.parked_count,
                     "outliers": run.outlier_count,
-                    "is_preview": bool(run.preview_count),
+                    "is_preview": run.state in ("preparing", "prepared"),
                 },
             )
 
@@ -31,8 +31,11 @@ class ResellerBillingRun(models.Model):
         return self.search(
             [
                 ("company_id", "=", self.company_id.id),
-                ("id", "!=", self._origin.id),
-                ("date", "<=", self.date),
+                "|",
+                ("date", "<", self.date),
+                "&",
+                ("date", "=", self.date),
+                ("id", "<", self._origin.id),
                 ("statement_ids", "any", [("state", "in", LIVE), ("charge_ids", "!=", False)]),
             ],
             order="date desc, id desc",

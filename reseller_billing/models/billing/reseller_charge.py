@@ -1,4 +1,6 @@
+import math
 from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 from typing import NamedTuple
 
@@ -328,19 +330,22 @@ class ResellerCharge(models.Model):
         if "package_size" not in rated or vals["is_flat_fee"]:
             return ""
         payable, count = Decimal(rated["payable"]), Decimal(rated["quantity"])
-        text = (
-            self.env._("%(units)s used → %(count)s packages of %(size)s")
-            if payable == Decimal(rated["used"])
-            else self.env._("%(units)s payable → %(count)s packages of %(size)s")
-        )
+        size = Decimal(rated["package_size"])
+        if math.ceil(Fraction(payable) / Fraction(size)) != count:
+            # Of several prices in one cycle, or of a level that is counted for itself: not these units alone.
+            text = self.env._("%(count)s packages of %(size)s")
+        elif payable == Decimal(rated["used"]):
+            text = self.env._("%(units)s used → %(count)s packages of %(size)s")
+        else:
+            text = self.env._("%(units)s payable → %(count)s packages of %(size)s")
         units = self.env["res.lang"]._format_exact
-        text %= {
-            "units": units(payable),
-            "count": units(count),
-            "size": units(Decimal(rated["package_size"])),
-        }
+        text %= {"units": units(payable), "count": units(count), "size": units(size)}
         before = count - vals["quantity"]
-        if before:
+        if before > count:
+            text = self.env._(
+                "%(packages)s, %(before)s were billed before", packages=text, before=units(before)
+            )
+        elif before:
             text = self.env._(
                 "%(packages)s, %(before)s of them billed before",
                 packages=text,

@@ -1,7 +1,6 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-
-from ..base.states import LIVE
+from odoo.tools import date_utils
 
 
 class ResellerReseller(models.Model):
@@ -21,25 +20,26 @@ class ResellerReseller(models.Model):
     statement_count = fields.Integer(compute="_compute_bills")
 
     def _get_bills_domain(self):
-        """Return the domain of the statements of these resellers' clients that are bills and say something."""
-        live = Domain("state", "in", LIVE) & Domain("charge_ids", "!=", False)
-        return Domain("reseller_id", "in", self.ids) & live
+        """Return the domain of the bills of these resellers' clients."""
+        billed = self.env["reseller.statement"]._get_billed_domain()
+        return Domain("reseller_id", "in", self.ids) & billed
+
+    def _get_month_domain(self):
+        """Return the domain of the bills of this month, where the reseller is."""
+        first = self._today().replace(day=1)
+        last = date_utils.end_of(first, "month")
+        days = Domain("bill_date", ">=", first) & Domain("bill_date", "<=", last)
+        # Of former currencies none is added up.
+        return self._get_bills_domain() & days & Domain("currency_id", "=", self.currency_id.id)
 
     @api.depends("client_ids")
     def _compute_bills(self):
         bills = self.env["reseller.statement"]
         counts = dict(bills._read_group(self._get_bills_domain(), ["reseller_id"], ["__count"]))
-        month = fields.Date.context_today(self).replace(day=1)
-        amounts = dict(
-            bills._read_group(
-                self._get_bills_domain() & Domain("bill_date", ">=", month),
-                ["reseller_id"],
-                ["amount_total:sum"],
-            )
-        )
-        for reseller in self:
+        for reseller in self:  # a form has one
             reseller.statement_count = counts.get(reseller._origin, 0)
-            reseller.month_amount = amounts.get(reseller._origin, 0.0)
+            [[amount]] = bills._read_group(reseller._get_month_domain(), [], ["amount_total:sum"])
+            reseller.month_amount = amount
 
     def action_view_statements(self):
         """Open the bills of all the reseller's clients."""
@@ -54,9 +54,7 @@ class ResellerReseller(models.Model):
 
     def action_view_month(self):
         """Open the bills of this month."""
-        month = fields.Date.context_today(self).replace(day=1)
-        domain = self._get_bills_domain() & Domain("bill_date", ">=", month)
-        return {**self.action_view_statements(), "domain": list(domain)}
+        return {**self.action_view_statements(), "domain": list(self._get_month_domain())}
 
     def action_view_usage(self):
         """Open what the reseller's clients have used, by feature and month."""

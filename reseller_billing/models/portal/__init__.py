@@ -1,6 +1,7 @@
 """What resellers and clients see and do in the portal. Uses all rooms below."""
 
 from . import (
+    account_move,
     ir_http,
     ir_qweb,
     portal_wizard_user,

@@ -4,7 +4,7 @@ from odoo.http import request
 # Of the session: its user has been shown what closed the portal.
 WAS_LOCKED = "reseller_was_locked"
 # Pages that are a reseller's in all but name: those of the portal, and of payments.
-BRANDED = ("/my", "/payment/", "/reseller_billing/")
+BRANDED = ("/my/", "/payment/", "/reseller_billing/")
 
 
 class IrQweb(models.AbstractModel):

@@ -4,6 +4,13 @@ from odoo import models
 class PortalWizardUser(models.TransientModel):
     _inherit = "portal.wizard.user"
 
+    def action_grant_access(self):
+        """Override of `portal`: a user of a reseller or client belongs to the company that serves it."""
+        company = self.partner_id._get_serving_company()
+        company = self.env.company if self.env.company in company else company[:1]
+        wizard = self.with_company(company) if company else self
+        return super(PortalWizardUser, wizard).action_grant_access()
+
     def _send_email(self):
         """Override of `portal`: a reseller's client is invited under the reseller's name, and a reseller to
         its clients.

@@ -97,6 +97,18 @@ class ResellerClient(models.Model):
 
     # What is owed
 
+    owed_amount = fields.Monetary(
+        string="Owed", compute="_compute_owed", help="What is open of this account's own invoices."
+    )
+    overdue_amount = fields.Monetary(string="Overdue", compute="_compute_owed")
+
+    def _compute_owed(self):
+        owed = self._load_owed() if self.ids else {}
+        for client in self:
+            client.owed_amount, client.overdue_amount = map(
+                float, owed.get(client._origin.id, (0, 0))
+            )
+
     def _load_owed(self):
         """Return {client id: (open, overdue)} as Decimals: of posted invoices of their statements.
 

@@ -62,6 +62,20 @@ class ResellerClient(models.Model):
 class ResPartner(models.Model):
     _inherit = "res.partner"
 
+    def _get_serving_company(self):
+        """Return the companies of the reseller or clients that this contact, or one above it, stands for; none
+        where it stands for nobody, or the contact has a company of its own.
+        """
+        contact = self if not self.company_id else self.browse()
+        while contact:
+            mine = [("partner_id", "=", contact.id)]
+            found = self.env["reseller.reseller"].search(mine).company_id
+            found = found or self.env["reseller.client"].search(mine).company_id
+            if found:
+                return found
+            contact = contact.parent_id
+        return self.env["res.company"]
+
     def _open_portal_wizard(self):
         """Return the action of Odoo's dialog on the portal users of a contact and its people."""
         self.ensure_one()

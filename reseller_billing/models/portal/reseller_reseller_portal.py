@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL, date_utils, email_normalize, formataddr
 from odoo.tools.image import image_data_uri
 from odoo.tools.misc import format_date
@@ -371,7 +372,7 @@ class ResellerReseller(models.Model):
         highest = {}
         for alert in alerts:
             highest.setdefault(alert.client_id, alert)
-        return alerts.union(*highest.values())[:8]
+        return alerts.browse().union(*highest.values())[:8]
 
     def _get_use_of_months(self):
         """Return each feature's use of this month and of the same days of the one before, of what adds up.
@@ -438,18 +439,9 @@ class ResellerReseller(models.Model):
         month = date_utils.subtract(self._today().replace(day=1), months=MONTHS - 1)
         sums = dict(
             self.env["reseller.statement"]._read_group(
-                [
-                    ("reseller_id", "=", self.id),
-                    ("state", "in", LIVE),
-                    ("bill_date", ">=", month),
-                    ("currency_id", "=", self.currency_id.id),
-                    # What is only offered is not billed.
-                    "|",
-                    ("invoice_id", "=", False),
-                    "|",
-                    ("invoice_id.reseller_is_offer", "=", False),
-                    ("invoice_id.payment_state", "!=", "not_paid"),
-                ],
+                self._get_bills_domain()
+                & Domain("bill_date", ">=", month)
+                & Domain("currency_id", "=", self.currency_id.id),
                 ["bill_date:month"],
                 ["amount_total:sum"],
             )

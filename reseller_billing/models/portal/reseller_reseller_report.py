@@ -2,14 +2,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 from odoo import models
+from odoo.fields import Domain
 from odoo.tools import SQL, date_utils
-
-from ..base.states import live_sql
 
 # Names of properties are looked for in so many events of so many clients.
 SAMPLE, SAMPLED_CLIENTS = 20, 200
-# Rows of a table by a property, at most.
-MAX_VALUES = 500
 
 
 class ResellerReseller(models.Model):
@@ -59,47 +56,42 @@ class ResellerReseller(models.Model):
         return {tuple(key): (Decimal(units), events) for *key, units, events in rows}
 
     def _load_billed(self, first, last, *keys, feature=None):
-        """Return {key: Decimal} of what the bills of some days come to, before added taxes.
-
-        What is only offered is not billed.
+        """Return {key: Decimal} of what the bills dated some days come to, before added taxes.
 
         :param keys: of client_id and feature_id, which is None for what is of no feature
         :param feature: a reseller.feature, or all
         """
         self.ensure_one()
         columns = SQL(", ").join(SQL.identifier("charge", key) for key in keys)
+        billed = self.env["reseller.statement"]._search(
+            self._get_bills_domain()
+            & Domain("bill_date", ">=", first)
+            & Domain("bill_date", "<=", last)
+            & Domain("currency_id", "=", self.currency_id.id)
+        )
         rows = self.env.execute_query(
             SQL(
                 """
                 SELECT %(columns)s, sum(charge.amount)::text
                   FROM reseller_charge charge
-                  JOIN reseller_statement statement ON statement.id = charge.statement_id
-                  LEFT JOIN account_move invoice ON invoice.id = statement.invoice_id
-                 WHERE charge.reseller_id = %(reseller)s
-                   AND charge.currency_id = %(currency)s
-                   AND charge.bill_date BETWEEN %(first)s AND %(last)s
-                   AND %(live)s AND %(feature)s
-                   AND (invoice.reseller_is_offer IS NOT TRUE OR invoice.payment_state != 'not_paid')
+                 WHERE charge.statement_id IN %(billed)s AND %(feature)s
                  GROUP BY %(columns)s
                 """,
                 columns=columns,
-                reseller=self.id,
-                currency=self.currency_id.id,
-                first=first,
-                last=last,
-                live=live_sql("statement"),
+                billed=billed.subselect(),
                 feature=SQL("charge.feature_id = %s", feature.id) if feature else SQL("TRUE"),
             )
         )
         return {tuple(key): Decimal(amount) for *key, amount in rows}
 
-    def _load_property(self, first, last, name, feature=None):
+    def _load_property(self, first, last, name, feature=None, limit=None):
         """Return [(value, feature id, units as a Decimal, events)] by a property of the events, most units first.
 
         Of features that add up; events without the property are left out, and so are those that are kept
         no longer.
 
         :param str name: of the property, as the events have it
+        :param int limit: how many at most; all without
         """
         self.ensure_one()
         return [
@@ -121,15 +113,16 @@ class ResellerReseller(models.Model):
                        AND line.properties ->> %(name)s IS NOT NULL
                        AND %(feature)s
                      GROUP BY 1, 2
-                     ORDER BY count(*) DESC, 1, 2
-                     LIMIT %(most)s
+                     ORDER BY sum(CASE feature.aggregation WHEN 'count' THEN 1
+                                  ELSE line.quantity END) DESC, 1, 2
+                     LIMIT %(limit)s
                     """,
                     name=name,
                     reseller=self.id,
                     first=first,
                     last=last,
                     feature=SQL("line.feature_id = %s", feature.id) if feature else SQL("TRUE"),
-                    most=MAX_VALUES,
+                    limit=limit,
                 )
             )
         ]
@@ -149,8 +142,9 @@ class ResellerReseller(models.Model):
                         SELECT line.properties FROM reseller_usage_line line
                          WHERE line.client_id = client.id
                            AND line.billing_date BETWEEN %(first)s AND %(last)s
-                           AND jsonb_typeof(line.properties) = 'object'
                          LIMIT %(sample)s) AS event
+                     -- Whatever they are: events without properties are not looked for others.
+                     WHERE jsonb_typeof(event.properties) = 'object'
                      ORDER BY name
                     """,
                     reseller=self.id,

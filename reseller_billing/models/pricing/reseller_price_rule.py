@@ -25,7 +25,6 @@ class ResellerPriceRule(models.Model):
     )
     draft_of_id = fields.Many2one(
         "reseller.price.rule",
-        string="Draft Of",
         readonly=True,
         copy=False,
         index="btree_not_null",

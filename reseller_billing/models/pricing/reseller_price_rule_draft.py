@@ -28,8 +28,10 @@ class ResellerPriceRule(models.Model):
         }
 
     def _get_drafts(self):
-        """Return the drafts among these prices, and those of the others."""
+        """Return the drafts among these prices, and the newest of each of the others."""
         drafts = self.filtered(lambda rule: not rule.active)
-        return drafts | self.with_context(active_test=False).search(
-            [("draft_of_id", "in", (self - drafts).ids), ("active", "=", False)]
+        found = self.with_context(active_test=False).search(
+            [("draft_of_id", "in", (self - drafts).ids), ("active", "=", False)], order="id"
         )
+        newest = {draft.draft_of_id: draft for draft in found}
+        return drafts.union(*newest.values())

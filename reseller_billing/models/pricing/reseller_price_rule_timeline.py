@@ -46,15 +46,19 @@ class ResellerPriceRule(models.Model):
         lanes = {}
         for rule in rules.sorted(lambda rule: (rule.date_from or date.min, rule.id)):
             scope, record = scope_of(rule)
-            lane = lanes.setdefault((-RANKS[scope], (record and record._origin.id) or 0), [])
-            lane.append(rule)
+            # A draft holds on no day: it stands above, for itself.
+            in_force = rule != self or rule.active
+            key = (in_force, -RANKS[scope], (record and record._origin.id) or 0)
+            lanes.setdefault(key, []).append(rule)
         return {
             "lanes": [
                 {
-                    "name": self._describe_scope(*scope_of(found[0])),
+                    "name": self._describe_scope(*scope_of(found[0]))
+                    if in_force
+                    else self.env._("Draft"),
                     "bars": [rule._get_bar(first, last, self) for rule in found],
                 }
-                for _key, found in sorted(lanes.items())
+                for (in_force, *_key), found in sorted(lanes.items())
             ],
             "today": self._place(today, first, last),
             "first": format_date(self.env, first),

@@ -55,6 +55,32 @@ class TestEveryDay(ResellerBillingCommon):
             ],
         )
 
+    def test_no_sentence_of_packages_says_what_is_not_so(self):
+        # Two prices in one cycle: 1,500 units begin two packages, the next 1,200 one more.
+        self._create_rule(
+            pricing_model="package", package_size=1000, unit_price=5, date_to="2024-01-15"
+        )
+        self._create_rule(
+            pricing_model="package", package_size=1000, unit_price=6, date_from="2024-01-16"
+        )
+        self._use("2024-01-05", 1500)
+        self._use("2024-01-20", 1200)
+        self._run("2024-02-01")
+        names = self._statement(self.client_a, "2024-02-01").charge_ids.mapped("name")
+        self.assertEqual(
+            [name.split(" · ")[1] for name in names], ["2 packages of 1,000", "1 packages of 1,000"]
+        )
+
+    def test_packages_that_are_given_back_are_said_to_be(self):
+        self._create_rule(pricing_model="package", package_size=1000, unit_price=5)
+        self._use("2024-01-05", 9219)
+        self._run("2024-02-01")
+        self._use("2024-01-06", -2000)
+        self._run("2024-03-01")
+        [back] = self._statement(self.client_a, "2024-03-01").charge_ids
+        self.assertIn("7,219 used → 8 packages of 1,000, 10 were billed before", back.name)
+        self.assertEqual(back.amount, -10)
+
     def test_a_run_in_a_glance_beside_the_one_before(self):
         self._create_rule(unit_price=1)
         self._create_client("B")
@@ -140,8 +166,12 @@ class TestEveryDay(ResellerBillingCommon):
         self.env["account.payment.register"].with_context(
             active_model="account.move", active_ids=invoices.ids
         ).create({})._create_payments()
-        reseller.invalidate_recordset()
+        self.env.invalidate_all()
         self.assertEqual(reseller.clients_open_balance, 20)
+        # The list that the figure opens adds up to it, also where one contact pays for several.
+        self.assertEqual((self.client_a.owed_amount, self.client_a.overdue_amount), (20, 20))
+        twin = self._create_client("T", partner=self.client_a.partner_id)
+        self.assertEqual((twin.owed_amount, twin.open_balance), (0, 20))
 
     @freeze_time("2024-03-20 12:00:00")
     def test_clients_are_grouped_by_the_group_that_they_are_in(self):
@@ -239,3 +269,14 @@ class TestEveryDay(ResellerBillingCommon):
                 second | self._create_rule(self._create_feature("third"), unit_price=1)
             ).action_simulate()
         self.assertEqual(live._get_drafts(), draft)
+        # The newest is proposed; two of one price are no change that could hold.
+        later = self.env["reseller.price.rule"].browse(live.action_try_change()["res_id"])
+        self.assertEqual(live._get_drafts(), later)
+        both = self.env["reseller.price.simulation"].create({"draft_ids": (draft | later).ids})
+        for action in (both.action_simulate, both.action_apply):
+            with self.assertRaisesRegex(UserError, "take the place of the same price"):
+                action()
+        # A draft stands above what is in force, and hides nothing.
+        lanes = draft._get_timeline()["lanes"]
+        self.assertEqual([lane["name"] for lane in lanes], ["Draft", "Default"])
+        self.assertEqual(lanes[1]["bars"][0]["rule"], live)

@@ -57,10 +57,31 @@ class TestPortalPay(PortalCommon):
         self.assertEqual((len(invoices), transaction.amount), (2, 12))
         self.assertEqual(transaction.invoice_ids, invoices)
         self.assertEqual(transaction.landing_route, f"{self.home}?paid=1")
-        self._pay(invoices[0])
+        # It was given up: nothing is said to be paid, and it can be tried again.
+        transaction._set_canceled()
+        page = self._get(f"{self.home}?paid=1").text
+        self.assertIn("Nothing was paid", page)
+        self.assertNotIn("Thank you", page)
+        self.assertIn("Pay all", page)
         # What was paid meanwhile is paid no second time.
+        self._pay(invoices[0])
         again = self._begin(f"{self.home}/pay")
         self.assertEqual((again.invoice_ids, again.amount), (invoices[1], invoices[1].amount_total))
+
+    def test_what_is_being_paid_is_not_paid_again(self):
+        self._log_in("A")
+        transaction = self._begin(f"{self.home}/pay")
+        transaction.provider_id.code = "demo"
+        transaction._set_pending()
+        page = self._get(f"{self.home}?paid=1").text
+        self.assertIn("Thank you", page)
+        self.assertNotIn("Pay all", page)
+        self.assertEqual(self._get(f"{self.home}/pay").status_code, 303)
+        transaction._set_canceled()
+        # Nor where the provider takes no payments online.
+        self.assertIn("Pay all", self._get(self.home).text)
+        self.env["ir.config_parameter"].set_param("account_payment.enable_portal_payment", "False")
+        self.assertNotIn("Pay all", self._get(self.home).text)
 
     def test_all_that_is_owed_is_one_sum(self):
         self._log_in("A")
@@ -83,7 +104,6 @@ class TestPortalPay(PortalCommon):
         self.assertNotIn("Pay all", self._get(self.home).text)
         self._pay(self._statement(self.client_a, "2024-03-01").invoice_id)
         self.assertEqual(self._get(f"{self.home}/pay").status_code, 303)
-        self.assertIn("Thank you", self._get(f"{self.home}?paid=1").text)
 
     @pytest.mark.isolation
     @mute_logger("odoo.http")
@@ -197,6 +217,15 @@ class TestPortalPay(PortalCommon):
             self.assertIn(sender, mail.email_from)
             self.assertIn(words, mail.body)
             self.assertIn("token=", mail.body)
+            self.assertEqual(record.partner_id.user_ids.company_id, self.company)
+        # Whoever invites, it belongs to the company that serves it.
+        other = self._create_client("C4", reseller_id=self.third_reseller.id)
+        other.partner_id.email = "c4@example.com"
+        wizard = self.env["portal.wizard"].browse(other.action_invite_to_portal()["res_id"])
+        wizard.user_ids.action_grant_access()
+        user = other.partner_id.user_ids
+        self.assertEqual(user.company_ids, self.other_company)
+        self.assertEqual(user._get_portal_roles()[1], other)
         self.assertNotIn("Reseller R4 via", mail.email_from)
 
     def test_who_never_had_a_wallet_sees_none(self):

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import openpyxl
 import pytest
+from freezegun import freeze_time
 from lxml import html
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -83,6 +84,68 @@ class TestPortalReporting(PortalCommon):
                 ["Client A2", "$ 10.00", "$ 6.00", "$ 16.00"],
                 ["All 2 clients", "$ 30.00", "$ 14.00", "$ 44.00"],
             ],
+        )
+
+    def test_clients_beside_the_days_before(self):
+        self._log_in("R1")
+        days = "first=2024-02-01&last=2024-02-29&by=client&compare=1"
+        self.assertIn("Choose a feature, or money", self._get(f"{PATH}?{days}").text)
+        rows = self._rows(f"{days}&feature={self.feature.id}")
+        self.assertEqual(
+            rows,
+            [
+                ["Client A", "20", "7", "▲ +185.7 %"],
+                ["Client A2", "10", "7", "▲ +42.9 %"],
+                ["All 2 clients", "30", "", ""],
+            ],
+        )
+
+    def test_what_was_billed_without_a_feature_last_month_alone(self):
+        with freeze_time("2024-03-15 12:00:00"):
+            item = self.env["reseller.manual.charge"].create(
+                {
+                    "client_id": self.client_a.id,
+                    "name": "Help",
+                    "date": "2024-03-15",
+                    "quantity": 1,
+                    "unit_price": 50,
+                    "product_id": self.product.id,
+                }
+            )
+            item.action_bill_now()
+        self._log_in("R1")
+        rows = self._rows("first=2024-04-01&last=2024-04-30&compare=1&measure=money")
+        self.assertIn(["Other", "", "", "$ 0.00", "$ 50.00", "▼ -100.0 %"], rows)
+        # Offers that nobody has paid are not billed, on any page.
+        before = self.reseller._get_billed_months()
+        self._sell("2024-04-20", self.package, pay=False)
+        self.assertEqual(self.reseller._get_billed_months(), before)
+        rows = self._rows("first=2024-04-01&last=2024-04-30&measure=money")
+        self.assertNotIn("Other", [row[0] for row in rows])
+        with freeze_time("2024-04-25 12:00:00"):
+            self.reseller.invalidate_recordset()
+            self.assertEqual(self.reseller.month_amount, 0)
+
+    def test_each_client_near_its_limit_is_named_once(self):
+        alerts = self.env["reseller.usage.alert"].sudo()  # the schedule makes them
+        for feature, client, threshold in (
+            (self.feature, self.client_a, 80),
+            (self.seats, self.client_a, 100),
+            (self.feature, self.client_a2, 80),
+        ):
+            alerts.create(
+                {
+                    "client_id": client.id,
+                    "feature_id": feature.id,
+                    "kind": "maximum",
+                    "threshold": threshold,
+                    "cycle_start": "2024-01-01",
+                    "cycle_end": "2100-01-01",
+                }
+            )
+        near = self.reseller._get_near()
+        self.assertEqual(
+            [(alert.client_id.ref, alert.threshold) for alert in near], [("A", 100), ("A2", 80)]
         )
 
     @pytest.mark.isolation

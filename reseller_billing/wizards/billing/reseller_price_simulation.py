@@ -60,6 +60,7 @@ class ResellerPriceSimulation(models.TransientModel):
     def action_simulate(self):
         """Show what each client was to pay by the prices of now and would pay by the drafts."""
         self.ensure_one()
+        self._check_drafts()
         if self.periods < 1:
             raise UserError(self.env._("Replay at least one closed period."))
         self.line_ids.unlink()
@@ -83,6 +84,7 @@ class ResellerPriceSimulation(models.TransientModel):
     def action_apply(self):
         """Put the drafts in force from a day on; those before end on the day before."""
         self.ensure_one()
+        self._check_drafts()
         made = self.env["reseller.price.rule"]
         for draft in self.draft_ids:
             scope = draft._get_own_scope()
@@ -94,6 +96,22 @@ class ResellerPriceSimulation(models.TransientModel):
             "view_mode": "list,form",
             "domain": [("id", "in", made.ids)],
         }
+
+    def _check_drafts(self):
+        """Refuse two drafts that would take the place of the same price."""
+        known = {}
+        for draft in self.draft_ids:
+            key = (draft.feature_id, draft.company_id, draft.currency_id)
+            key += tuple(draft._get_own_scope().values())
+            if key in known:
+                raise UserError(
+                    self.env._(
+                        "%(first)s and %(second)s take the place of the same price: choose one of them.",
+                        first=known[key].name,
+                        second=draft.name,
+                    )
+                )
+            known[key] = draft
 
     # Replay
 

@@ -105,7 +105,7 @@ export class ResellerTickAll extends Interaction {
         }
         const every = this.el.querySelector(".o_reseller_every");
         const ticked = this.boxes.filter((box) => box.checked).length;
-        if (every && !ticked) {
+        if (every && ticked < this.boxes.length) {
             every.checked = false;
         }
         bar.classList.toggle("d-none", !ticked);
