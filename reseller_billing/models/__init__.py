@@ -11,4 +11,5 @@ from . import lockout
 from . import collection
 from . import gate
 from . import books
+from . import commission
 from . import portal

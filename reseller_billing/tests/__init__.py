@@ -47,6 +47,9 @@ from .billing import (
     test_time,
     test_void,
 )
+from .commission import (
+    test_commission,
+)
 from .documents import (
     test_reports,
     test_send,

@@ -6,3 +6,4 @@ from . import billing
 from . import prepaid
 from . import lockout
 from . import books
+from . import commission

@@ -19,6 +19,7 @@ ROOMS = (
     "collection",
     "gate",
     "books",
+    "commission",
     "portal",
 )
 # Models above that are asked for all the same; a new one is better a hook.

@@ -7,6 +7,7 @@ from . import (
     portal_client,
     portal_client_form,
     portal_clients,
+    portal_earned,
     portal_groups,
     portal_login,
     portal_pay,

@@ -84,6 +84,10 @@ class ResellerPortal(ResellerBillingPortal):
             raise AccessError(request.env._("Your provider alone moves clients to this group."))
         return group
 
+    def _earns(self, resellers):
+        """Whether one of these resellers earns a commission."""
+        return "referral" in resellers.mapped("settlement")
+
     def _lists_statements(self, reseller):
         """Whether a reseller sees what its clients pay, and at which prices."""
         return reseller._sees_money_of_bills() and reseller.portal_see_prices
@@ -97,6 +101,7 @@ class ResellerPortal(ResellerBillingPortal):
                 "brand": reseller,
                 "tab": tab,
                 "heading": "",
+                "earns": self._earns(self._get_roles()[0]),
                 # Of any of the user's: the list has those of all.
                 "lists_statements": any(map(self._lists_statements, self._get_roles()[0])),
                 **values,

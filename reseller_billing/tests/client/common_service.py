@@ -82,5 +82,5 @@ class ServiceCommon(ResellerBillingCommon):
         self.assertFalse(wizard.given_back)
         wizard.date = day
         wizard.action_apply()
-        self.assertEqual(wizard.action_apply(), {"type": "ir.actions.act_window_close"})
+        self.assertEqual(wizard.action_apply()["tag"], "reseller_billing_notice")
         return shown

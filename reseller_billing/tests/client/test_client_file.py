@@ -103,7 +103,7 @@ class TestClientFile(ResellerBillingCommon, HttpCase):
         self.patch(contracts, "_create_contracts", refuse)
         params = (good | bad).action_activate_all()["params"]
         self.assertEqual((good.state, bad.state), ("active", "draft"))
-        self.assertTrue(params["sticky"])
+        self.assertEqual((params["kind"], params["view"]["res_id"]), ("danger", bad.id))
         self.assertIn("Client X [X]: Client X [X]", params["message"])
 
     def test_an_address_that_is_none_is_refused(self):

@@ -56,7 +56,7 @@ function getContrast(page, one) {
 }
 (async () => {
     const found = [];
-    for (const width of [1200, 390]) {
+    for (const width of [1440, 390]) {
         for (const path of %s) {
             const frame = document.createElement("iframe");
             frame.style.cssText = `width: ${width}px; height: 900px; border: 0`;
@@ -261,6 +261,14 @@ class TestPortalTours(PortalTours):
                 f"/my/service/{self.client_a.id}/pay",
             ],
         )
+
+    @pytest.mark.tour
+    def test_the_page_of_who_is_locked_out_has_no_serious_barrier(self):
+        self.reseller.lockout_policy_id = self.env.ref("reseller_billing.lockout_policy_client")
+        lockouts = self.env["reseller.lockout"].sudo()  # as the scheduled action
+        lockouts._evaluate(self.client_a)
+        self.assertEqual(self.client_a.lockout_state, "locked")
+        self._check_pages("A", ["/my/reseller_billing/owed", f"/my/service/{self.client_a.id}/pay"])
 
 
 @tagged("post_install", "-at_install")

@@ -1,0 +1,335 @@
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from freezegun import freeze_time
+from odoo import Command
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tests import new_test_user
+
+from ...models.commission.reseller_commission import share_out
+from ..common import PrepaidCommon
+
+
+class TestCommission(PrepaidCommon):
+    """What a reseller earns of what its clients are billed, or pay; amounts by hand."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.reseller.write(
+            {
+                "settlement": "referral",
+                "settlement_date": "2024-01-01",
+                "commission_basis": "paid",
+                "self_billing_agreement": "of 1 January 2024",
+                "self_billing_from": "2024-01-01",
+                "commission_without_vat": True,
+            }
+        )
+        cls._set_rate(10)
+        journals = cls.env["account.journal"].create(
+            {
+                "name": "Commissions",
+                "code": "COM",
+                "type": "purchase",
+                "is_self_billing": True,
+                "company_id": cls.company.id,
+            }
+        )
+        company_sudo = cls.company.sudo()  # as an administrator sets it
+        company_sudo.reseller_commission_journal_id = journals
+        company_sudo.reseller_commission_product_id = cls.env["product.product"].create(
+            {"name": "Commission", "type": "service", "supplier_taxes_id": False}
+        )
+
+    @classmethod
+    def _set_rate(cls, percent, feature=None, level=None, day="2024-01-01", reseller=None):
+        return cls.env["reseller.commission.rate"].create(
+            {
+                "reseller_id": (reseller or cls.reseller).id,
+                "feature_id": feature and feature.id,
+                "level_id": level and level.id,
+                "date_from": day,
+                "percent": percent,
+            }
+        )
+
+    def _pay_on(self, day, amount=None, invoice=None, **values):
+        """Pay an invoice, in part or whole, on a day; return the payment."""
+        invoice = invoice or self._statement(self.client_a, "2024-02-01").invoice_id
+        wizard = (
+            self.env["account.payment.register"]
+            .with_context(active_model="account.move", active_ids=invoice.ids)
+            .create(
+                {
+                    "journal_id": self.company_data["default_journal_bank"].id,
+                    "payment_date": day,
+                    **({"amount": amount} if amount else {}),
+                    **values,
+                }
+            )
+        )
+        return wizard._create_payments()
+
+    def _credit(self, invoice, day, net):
+        """Post a credit note of an accountant's, which takes back of an invoice, and reconcile them."""
+        note = self.env["account.move"].create(
+            {
+                "move_type": "out_refund",
+                "partner_id": invoice.partner_id.id,
+                "reversed_entry_id": invoice.id,
+                "invoice_date": day,
+                "date": day,
+                "invoice_line_ids": [
+                    Command.create(
+                        {
+                            "name": "Goodwill",
+                            "quantity": 1,
+                            "price_unit": net,
+                            "tax_ids": [Command.set(invoice.invoice_line_ids.tax_ids.ids)],
+                        }
+                    )
+                ],
+            }
+        )
+        note.action_post()
+        (invoice | note).line_ids.filtered(
+            lambda line: (
+                line.account_id.account_type == "asset_receivable" and not line.reconciled
+            )
+        ).reconcile()
+        self.assertEqual(note.payment_state, "paid")
+        return note
+
+    def _state(self, until, approve=True):
+        """Make the reseller's statement until a day; return it, approved."""
+        statement = self.env["reseller.commission"]._make(self.reseller, date.fromisoformat(until))
+        self.assertEqual(
+            statement.currency_id.round(sum(statement.line_ids.mapped("amount"))),
+            statement.amount_total,
+        )
+        if approve:
+            statement.action_approve()
+        return statement
+
+    def test_cents_are_neither_lost_nor_doubled(self):
+        """Wholesale example 11: 333.33 and 333.34, paid, at 10 %: 33.33, then 33.34."""
+        self._bill_use("2024-01-05", "333.33", "2024-02-01")
+        self._pay_on("2024-02-10")
+        self._bill_use("2024-02-05", "333.34", "2024-03-01")
+        self._pay_on("2024-03-10", invoice=self._statement(self.client_a, "2024-03-01").invoice_id)
+        first, second = self._state("2024-02-29"), self._state("2024-03-31")
+        self.assertEqual((first.amount_total, second.amount_total), (33.33, 33.34))
+        self.assertEqual(str(second.date_from), "2024-03-01")
+        # What was stated is not told again.
+        self.assertEqual(len(second.line_ids), 1)
+
+    def test_payments_credit_notes_and_returns_month_by_month(self):
+        """Wholesale example 12: 20 % on 1,000.00 + 190.00, by what is paid."""
+        self.reseller.commission_rate_ids.percent = 20
+        tax = self._create_taxes(19)
+        self.product.taxes_id = tax
+        self._bill_use("2024-01-05", 1000, "2024-02-01")
+        invoice = self._statement(self.client_a, "2024-02-01").invoice_id
+        self.assertEqual(invoice.amount_total, 1190)
+        payment = self._pay_on("2024-02-10", 595)
+        found = [self._state("2024-02-29")]
+        self._credit(invoice, "2024-03-10", 500)
+        found.append(self._state("2024-03-31"))
+        # The payment is returned by the bank.
+        payment.action_draft()
+        payment.action_cancel()
+        found.append(self._state("2024-04-30"))
+        self._pay_on("2024-05-10", 297.5)
+        found.append(self._state("2024-05-31"))
+        self.assertEqual([one.amount_total for one in found], [100, 0, -100, 50])
+        self.assertEqual(
+            [one.move_id.move_type for one in found],
+            ["in_invoice", False, "in_refund", "in_invoice"],
+        )
+        self.assertEqual([one.move_id.amount_total for one in found], [100, 0, 100, 50])
+        self.assertEqual(found[0].line_ids.share, 50)
+        self.assertEqual(found[0].move_id.state, "posted")
+        self.assertTrue(found[0].move_id.journal_id.is_self_billing)
+
+    def test_what_is_billed_earns_less_what_is_credited(self):
+        self.reseller.commission_basis = "billed"
+        self.reseller.commission_rate_ids.percent = 20
+        self._bill_use("2024-01-05", 1000, "2024-02-01")
+        first = self._state("2024-02-29")
+        self._credit(self._statement(self.client_a, "2024-02-01").invoice_id, "2024-03-10", 500)
+        second = self._state("2024-03-31")
+        self.assertEqual((first.amount_total, second.amount_total), (200, -100))
+        self.assertEqual((second.line_ids.before, second.line_ids.share), (200, 50))
+
+    def test_an_early_payments_discount_is_no_money(self):
+        self.reseller.commission_rate_ids.percent = 20
+        self.product.taxes_id = self._create_taxes(19)
+        self._bill_use("2024-01-05", 1000, "2024-02-01")
+        self._pay_on(
+            "2024-02-05",
+            1166.2,
+            payment_difference_handling="reconcile",
+            writeoff_account_id=self.company_data["default_account_expense"].id,
+        )
+        # 200.00 × 1,166.20 / 1,190.00
+        self.assertEqual(self._state("2024-02-29").amount_total, 196)
+
+    def test_a_wallet_counts_by_what_was_paid_for_it(self):
+        """30.00 from a lot of 110.00 that was paid 100.00: 27.27, of which 10 % are 2.73."""
+        for mode in ("expense", "price"):
+            with self.subTest(mode):
+                self.company.reseller_bonus_mode = mode
+                with self.env.cr.savepoint() as savepoint:
+                    self.client_a.wallet_use = "always"
+                    self._sell("2024-01-02", self._create_top_up(list_price=100, reseller_bonus=10))
+                    self._bill_use("2024-01-05", 30, "2024-02-01")
+                    statement = self._state("2024-02-29")
+                    # Money that is paid in earns when it is used.
+                    self.assertEqual(statement.amount_total, 2.73)
+                    savepoint.rollback()
+                self.env.invalidate_all(flush=False)
+
+    def test_the_most_specific_rate_of_the_invoices_day_holds(self):
+        self.reseller.commission_basis = "billed"
+        level = self._create_level("hot", "Hot")
+        other = self._create_feature("other")
+        self._create_rule(other, unit_price=1)
+        self._set_rate(20, self.feature)
+        self._set_rate(30, self.feature, level)
+        self._set_rate(50, self.feature, level, day="2024-03-01")
+        for day in ("2024-01-05", "2024-02-05"):
+            self._use(day, 100)  # 100.00 at 20 %
+            self._use(day, 100, level="hot")  # 100.00 at 30 %, then 50 %
+            self._use(day, 100, feature="other")  # 100.00 at 10 %
+        self._run("2024-02-01")
+        self.assertEqual(self._state("2024-02-29").amount_total, 60)
+        self._run("2024-03-01")
+        self.assertEqual(self._state("2024-03-31").amount_total, 80)
+        # Of days that are stated, no rate changes; another one begins later.
+        with self.assertRaisesRegex(ValidationError, "stated until 2024-03-31"):
+            self._set_rate(40, self.feature, day="2024-03-15")
+        with self.assertRaisesRegex(ValidationError, "stated until 2024-03-31"):
+            self.reseller.commission_rate_ids[0].percent = 1
+        with self.assertRaisesRegex(ValidationError, "stated until 2024-03-31"):
+            self.reseller.commission_rate_ids.unlink()
+        self._set_rate(40, self.feature, day="2024-04-01")
+
+    def test_no_bill_without_agreement_and_tax_status(self):
+        self._bill_use("2024-01-05", 100, "2024-02-01")
+        self._pay_on("2024-02-10")
+        statement = self._state("2024-02-29", approve=False)
+        for values, words in (
+            ({"self_billing_agreement": False}, "no self-billing agreement"),
+            ({"self_billing_until": "2024-12-31"}, "no self-billing agreement"),
+            ({"commission_without_vat": False}, "tax status"),
+        ):
+            before = {name: self.reseller[name] for name in values}
+            self.reseller.write(values)
+            with self.assertRaisesRegex(UserError, words):
+                statement.action_approve()
+            self.reseller.write(before)
+        self.assertFalse(statement.move_id)
+        statement.action_approve()
+        bill = statement.move_id
+        self.assertEqual((bill.partner_id, bill.amount_total), (self.reseller.partner_id, 10))
+        # It stays as it is stated, until the statement is cancelled.
+        for action in (bill.button_draft, bill._reverse_moves):
+            with self.assertRaisesRegex(UserError, "settles a commission statement"):
+                action()
+        statement.action_cancel()
+        self.assertEqual((statement.state, bill.payment_state), ("cancelled", "reversed"))
+        again = self._state("2024-02-29")
+        self.assertEqual(again.amount_total, 10)
+
+    def test_how_it_is_settled_is_fixed(self):
+        with self.assertRaisesRegex(ValidationError, "invoices go to each client"):
+            self.reseller.invoice_to = "reseller"
+        other = self._create_reseller("R2")
+        client = self._create_client("B", reseller_id=other.id)
+        self._use("2024-01-05", 10, client="B")
+        self._run("2024-02-01")
+        self.assertTrue(client.billed_until)
+        with self.assertRaisesRegex(ValidationError, "billed until 2024-02-01"):
+            other.write({"settlement": "referral", "settlement_date": "2024-02-01"})
+        other.write({"settlement": "referral", "settlement_date": "2024-02-02"})
+        self._state("2024-01-31")
+        for values in (
+            {"settlement": "none"},
+            {"settlement_date": "2024-01-02"},
+            {"commission_basis": "billed"},
+        ):
+            with self.assertRaisesRegex(ValidationError, "how it is settled stays"):
+                self.reseller.write(values)
+        with self.assertRaisesRegex(UserError, "stated until 01/31/2024 already"):
+            self._state("2024-01-15")
+
+    def test_an_objection_stops_the_bill(self):
+        self._bill_use("2024-01-05", 100, "2024-02-01")
+        self._pay_on("2024-02-10")
+        statement = self._state("2024-02-29", approve=False)
+        statement.action_send()
+        statement.sudo()._object("Rita", "20 % were agreed")  # as the portal does
+        self.assertEqual(statement.state, "disputed")
+        self.assertIn("Rita objects", statement.activity_ids.summary)
+        with self.assertRaisesRegex(UserError, "is Disputed"):
+            statement.action_approve()
+        # It is settled: another rate, from the beginning, since nothing is approved yet.
+        statement.action_cancel()
+        self.reseller.commission_rate_ids.percent = 20
+        statement = self._state("2024-02-29", approve=False)
+        statement.action_send()
+        statement.sudo()._agree("Rita")  # as the portal does
+        statement.action_approve()
+        self.assertEqual((statement.amount_total, statement.agreed_by), (20, "Rita"))
+
+    def test_a_statement_follows_the_books_until_it_is_approved(self):
+        self._bill_use("2024-01-05", 100, "2024-02-01")
+        statement = self._state("2024-02-29", approve=False)
+        self.assertEqual(statement.amount_total, 0)
+        # A payment of February is entered in March.
+        self._pay_on("2024-02-28", 50)
+        statement.action_refresh()
+        self.assertEqual(statement.amount_total, 5)
+        with self.assertRaisesRegex(UserError, "not approved yet"):
+            self._state("2024-03-31")
+        statement.action_approve()
+        self._pay_on("2024-02-28")  # and the rest, later still
+        self.assertEqual(self._state("2024-03-31").amount_total, 5)
+
+    @pytest.mark.isolation
+    def test_statements_are_made_by_managers_and_written_by_nobody(self):
+        values = {"company_id": self.company.id, "company_ids": [Command.set(self.company.ids)]}
+        user = new_test_user(self.env, "cu", "reseller_billing.group_billing_user", **values)
+        employee = new_test_user(self.env, "ce", "base.group_user", **values)
+        self._bill_use("2024-01-05", 100, "2024-02-01")
+        statement = self._state("2024-02-29", approve=False)
+        self.assertEqual(statement.with_user(user).amount_total, 0)
+        for action in ("action_approve", "action_send", "action_refresh", "action_cancel"):
+            with self.assertRaises(AccessError):
+                getattr(statement.with_user(user), action)()
+        with self.assertRaises(AccessError):
+            statement.with_user(employee).read(["amount_total"])
+        plain = statement.with_user(self.env.user)
+        with self.assertRaises(AccessError):
+            plain.amount_total = 5
+        with self.assertRaises(AccessError):
+            plain.line_ids.amount = 5
+        with freeze_time("2024-03-10"):
+            wizard = self.env["reseller.commission.make"].create({"date": "2024-03-10"})
+            self.assertIn(self.reseller, wizard.reseller_ids)
+            with self.assertRaisesRegex(UserError, "a day that is over"):
+                wizard.action_make()
+
+    def test_shares_add_up_to_the_total(self):
+        cent = Decimal("0.01")
+        third = [Fraction(100, 3)] * 3
+        self.assertEqual(
+            share_out(third, Decimal(100), cent), [Decimal(x) for x in ("33.34", "33.33", "33.33")]
+        )
+        self.assertEqual(share_out(third, Decimal(100), Decimal(1)), [34, 33, 33])
+        # Below zero the nearer to it comes last.
+        self.assertEqual(share_out([Fraction(-1, 3)] * 3, Decimal(-1), Decimal(1)), [0, 0, -1])
+        self.assertEqual(share_out([], Decimal(0), cent), [])
