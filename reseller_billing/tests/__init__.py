@@ -83,6 +83,7 @@ from .portal import (
     test_portal,
     test_portal_client,
     test_portal_clients,
+    test_portal_earned,
     test_portal_isolation,
     test_portal_login,
     test_portal_pay,

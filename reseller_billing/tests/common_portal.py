@@ -1,4 +1,5 @@
 import re
+from datetime import date
 
 from odoo import fields
 from odoo.tests import HttpCase, new_test_user
@@ -52,6 +53,29 @@ class PortalCommon(PrepaidCommon, HttpCase):
         for ref in ("A", "A2", "B", "B2"):
             cls._use("2024-01-05", 7, client=ref)
         cls._run("2024-02-01")
+
+    @classmethod
+    def _create_commissions(cls):
+        """Return {reseller: its commission statement of February and March, shown to it}.
+
+        Each earns 10 % of what is billed from 2 February on; A has used 20 units in February.
+        """
+        cls._use("2024-02-05", 20, client="A")
+        cls.resellers.write({"settlement": "referral", "settlement_date": "2024-02-02"})
+        cls.env["reseller.commission.rate"].create(
+            [
+                {"reseller_id": reseller.id, "date_from": "2024-02-02", "percent": 10}
+                for reseller in cls.resellers
+            ]
+        )
+        cls._run("2024-03-01")
+        made = {
+            reseller: cls.env["reseller.commission"]._make(reseller, date(2024, 3, 31))
+            for reseller in cls.resellers
+        }
+        for commission in made.values():
+            commission.action_send()
+        return made
 
     @classmethod
     def _create_portal_user(cls, login, record):

@@ -6,11 +6,12 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CITED = re.compile(r"\b(rating|design) (\d+[a-z]?)\b(?![,.]?\d)")
+CITED = re.compile(r"\b(rating|design|wholesale) (W?\d+[a-z]?)\b(?![,.]?\d)")
 # Where the numbers begin lines: rules of the one, sections of the other.
 NUMBERS = {
     "rating": re.compile(r"^(\d+[a-z]?)\. ", re.M),
     "design": re.compile(r"^## (\d+)\. ", re.M),
+    "wholesale": re.compile(r"^(W\d+)\. ", re.M),
 }
 FOLDERS = (
     "reseller_billing",

@@ -1,4 +1,5 @@
 from odoo.http import request
+from odoo.tools.misc import format_date
 
 from .portal_reseller import HOME, ResellerPortal, page
 
@@ -57,5 +58,6 @@ class EarnedPortal(ResellerPortal):
             "earned",
             heading=commission_sudo.name,
             commission=commission_sudo,
+            until=format_date(request.env, commission_sudo.date_to),
             errors=errors,
         )

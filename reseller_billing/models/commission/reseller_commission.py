@@ -15,7 +15,7 @@ from .reseller_commission_earned import Sold
 
 
 class ResellerCommission(models.Model):
-    """What a reseller has earned until a day, less what was stated before (W13).
+    """What a reseller has earned until a day, less what was stated before (wholesale W13).
 
     It is cumulative: what became known late, a payment say, is on the next statement, neither lost nor
     doubled.
@@ -306,7 +306,7 @@ class ResellerCommission(models.Model):
                 )
 
     def _check_may_bill(self):
-        """Refuse to bill in a reseller's name without its agreement and its tax status (W14)."""
+        """Refuse to bill in a reseller's name without its agreement and its tax status (wholesale W14)."""
         reseller = self.reseller_id
         today = fields.Date.context_today(self)
         if not (

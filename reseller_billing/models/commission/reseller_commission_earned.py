@@ -71,7 +71,7 @@ class ResellerCommission(models.AbstractModel):
         ]
 
     def _load_shares(self, move_ids, basis, until):
-        """Return {invoice id: Fraction} of what counts of invoices until a day (W13).
+        """Return {invoice id: Fraction} of what counts of invoices until a day (wholesale W13).
 
         :param str basis: *billed*: what is not credited, net; *paid*: money received less money paid back, of
             what the invoice comes to

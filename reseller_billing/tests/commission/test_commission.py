@@ -1,3 +1,4 @@
+import random
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -96,9 +97,7 @@ class TestCommission(PrepaidCommon):
         )
         note.action_post()
         (invoice | note).line_ids.filtered(
-            lambda line: (
-                line.account_id.account_type == "asset_receivable" and not line.reconciled
-            )
+            lambda line: line.account_id.account_type == "asset_receivable" and not line.reconciled
         ).reconcile()
         self.assertEqual(note.payment_state, "paid")
         return note
@@ -115,7 +114,7 @@ class TestCommission(PrepaidCommon):
         return statement
 
     def test_cents_are_neither_lost_nor_doubled(self):
-        """Wholesale example 11: 333.33 and 333.34, paid, at 10 %: 33.33, then 33.34."""
+        """Example 11 of docs/wholesale.md: 333.33 and 333.34, paid, at 10 %: 33.33, then 33.34."""
         self._bill_use("2024-01-05", "333.33", "2024-02-01")
         self._pay_on("2024-02-10")
         self._bill_use("2024-02-05", "333.34", "2024-03-01")
@@ -127,7 +126,7 @@ class TestCommission(PrepaidCommon):
         self.assertEqual(len(second.line_ids), 1)
 
     def test_payments_credit_notes_and_returns_month_by_month(self):
-        """Wholesale example 12: 20 % on 1,000.00 + 190.00, by what is paid."""
+        """Example 12 of docs/wholesale.md: 20 % on 1,000.00 + 190.00, by what is paid."""
         self.reseller.commission_rate_ids.percent = 20
         tax = self._create_taxes(19)
         self.product.taxes_id = tax
@@ -163,6 +162,50 @@ class TestCommission(PrepaidCommon):
         second = self._state("2024-03-31")
         self.assertEqual((first.amount_total, second.amount_total), (200, -100))
         self.assertEqual((second.line_ids.before, second.line_ids.share), (200, 50))
+
+    def test_statements_add_up_to_what_is_known_at_once(self):
+        """A law over random months: bills, payments in part, credit notes, payments taken back, all of it
+        entered late or in time; an oracle that knows nothing of the ledger adds the receipts.
+        """
+        tax = self._create_taxes(19)
+        self.product.taxes_id = tax
+        self.reseller.commission_rate_ids.percent = 7.5
+        for seed in range(3):
+            chance = random.Random(seed)
+            with self.subTest(seed), self.env.cr.savepoint() as savepoint:
+                received, payments, total = {}, [], 0.0
+                for month in range(2, 8):
+                    self._bill_use(
+                        f"2024-{month - 1:02}-05", chance.randint(1, 9999), f"2024-{month:02}-01"
+                    )
+                    for bill in self.client_a.statement_ids.invoice_id.sorted("id"):
+                        # Of this month, or of an earlier one and entered only now.
+                        day = f"2024-{chance.randint(bill.invoice_date.month, month):02}-{chance.randint(2, 27)}"
+                        if bill.amount_residual and chance.random() < 0.6:
+                            part = chance.choice((1, 3))
+                            amount = bill.currency_id.round(bill.amount_residual / part)
+                            payment = self._pay_on(day, amount, invoice=bill)
+                            payments.append((bill, payment, amount))
+                            received[bill] = received.get(bill, 0) + Decimal(f"{amount:.2f}")
+                        elif bill.amount_residual > 50 and chance.random() < 0.3:
+                            self._credit(bill, day, 10)
+                    if payments and chance.random() < 0.4:
+                        bill, payment, amount = payments.pop(chance.randrange(len(payments)))
+                        payment.action_draft()
+                        payment.action_cancel()
+                        received[bill] -= Decimal(f"{amount:.2f}")
+                    statement = self._state(f"2024-{month:02}-28")
+                    total += statement.amount_total
+                expected = sum(
+                    Fraction(f"{bill.amount_untaxed:.2f}")
+                    * Fraction(75, 1000)
+                    * Fraction(money)
+                    / Fraction(f"{bill.amount_total:.2f}")
+                    for bill, money in received.items()
+                )
+                self.assertAlmostEqual(total, float(expected), delta=0.005 + 1e-9)
+                savepoint.rollback()
+            self.env.invalidate_all(flush=False)
 
     def test_an_early_payments_discount_is_no_money(self):
         self.reseller.commission_rate_ids.percent = 20

@@ -75,6 +75,7 @@ class TestPortalIsolation(PortalCommon):
         super().setUpClass()
         new_test_user(cls.env, "clerk", "base.group_user", password="clerk-password")
         cls.ids = {}
+        commissions = cls._create_commissions()
         for ref, client in zip(("A", "A2", "B", "B2", "C"), cls.clients, strict=True):
             statement = client.statement_ids.filtered(lambda one: one.state == "invoiced")[:1]
             group = {"A": cls.group, "A2": cls.group, "B": cls.second_group}.get(ref)
@@ -85,6 +86,7 @@ class TestPortalIsolation(PortalCommon):
                 "feature_id": cls.feature.id,
                 "statement_id": statement.id,
                 "charge_id": statement.charge_ids[:1].id,
+                "commission_id": commissions[client.reseller_id].id,
                 "number": 1,
                 "kind": "csv",
             }
@@ -370,7 +372,7 @@ class TestPortalIsolation(PortalCommon):
     @mute_logger("odoo.http")
     def test_tokens_of_others_open_nothing(self):
         mine, theirs = (
-            client.statement_ids.invoice_id for client in (self.client_a, self.client_b)
+            client.statement_ids.invoice_id[:1] for client in (self.client_a, self.client_b)
         )
         path = f"/my/invoices/{theirs.id}"
         self._log_in("A")

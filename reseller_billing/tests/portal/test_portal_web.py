@@ -220,6 +220,7 @@ class TestPortalTours(PortalTours):
         self.reseller.write({"portal_use_api": True, "portal_set_cycles": True})
         client = f"/my/reseller/clients/{self.client_a.id}"
         statement = self.client_a.statement_ids.filtered("invoice_id")
+        commission = self._create_commissions()[self.reseller]
         self._check_pages(
             "R1",
             [
@@ -239,6 +240,8 @@ class TestPortalTours(PortalTours):
                 f"/my/reseller/{self.reseller.id}/brand",
                 f"/my/reseller/{self.reseller.id}/api",
                 "/my/reseller/statements?filterby=2024-02",
+                "/my/reseller/earned",
+                f"/my/reseller/earned/{commission.id}",
                 "/my/reseller/report?first=2024-01-01&last=2024-02-29&compare=1",
                 "/my/reseller/report?first=2024-02-01&last=2024-02-29&by=client&measure=money",
             ],
