@@ -49,7 +49,7 @@ class EarnedPortal(ResellerPortal):
                     if post.get("answer") == "object":
                         commission_sudo._object(who, words)
                     else:
-                        commission_sudo._agree(who)
+                        commission_sudo._agree(who, self._read_text(post, "amount"))
             if not errors:
                 return request.redirect(f"{EARNED}/{commission_id}")
         return self._render_reseller(

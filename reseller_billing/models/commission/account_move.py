@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..billing.account_move_line import _is_billing
@@ -16,6 +16,23 @@ class AccountMove(models.Model):
         ondelete="restrict",
         help="What this bill in the reseller's name settles.",
     )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Override of `account`: billing itself says what settles a commission."""
+        if any("reseller_commission_id" in vals for vals in vals_list):
+            self._check_owned_commission()
+        return super().create(vals_list)
+
+    def write(self, vals):
+        """Override of `account`: as for `create`."""
+        if "reseller_commission_id" in vals:
+            self._check_owned_commission()
+        return super().write(vals)
+
+    def _check_owned_commission(self):
+        if not _is_billing(self):
+            raise UserError(self.env._("Commission statements themselves say what settles them."))
 
     def _check_not_of_commission(self):
         stated = self.filtered("reseller_commission_id")

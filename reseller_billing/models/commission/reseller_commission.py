@@ -67,7 +67,7 @@ class ResellerCommission(models.Model):
         help="In the reseller's words.",
     )
     move_id = fields.Many2one(
-        "account.move", string="Bill", readonly=True, copy=False, ondelete="restrict"
+        "account.move", string="Vendor Bill", readonly=True, copy=False, ondelete="restrict"
     )
 
     _period_uniq = models.UniqueIndex(
@@ -100,6 +100,14 @@ class ResellerCommission(models.Model):
                 self.env._("%s is not approved yet: approve or cancel it first.", last.name)
             )
         first = last.date_to + timedelta(days=1) if last else reseller.settlement_date
+        if not last and until < first:
+            raise UserError(
+                self.env._(
+                    "%(reseller)s earns from %(first)s on only.",
+                    reseller=reseller.name,
+                    first=format_date(self.env, first),
+                )
+            )
         if until < first:
             raise UserError(
                 self.env._(
@@ -143,25 +151,29 @@ class ResellerCommission(models.Model):
             stated = before.get(number, Decimal(0))
             one, percent, share = sold.get(number) or (gone[number], Fraction(0), Fraction(0))
             ideal = one.net * percent / 100 * share - Fraction(stated)
-            if ideal or stated or (number in sold and one.day >= self.date_from):
+            if ideal or stated or (number in sold and one.booked >= self.date_from):
                 rows.append((one, percent, share, stated))
                 ideals.append(ideal)
         total = rating.round_to(sum(ideals, Fraction(0)), unit)
         amounts = share_out(ideals, total, unit)
         self_sudo = self.sudo()  # closed to all users; the caller has checked
         self_sudo.line_ids.unlink()
+        if rating.exact_of(self.amount_total) != total:
+            # Nobody has agreed to this.
+            self_sudo.write({"agreed_by": False, "agreed_at": False})
         self_sudo.write(
             {
                 "amount_total": float(total),
                 "line_ids": [
                     Command.create(
                         {
-                            "move_line_id": one.line_id,
+                            "line_number": one.line_id,
                             "move_id": one.move_id,
+                            "document": one.document,
                             "client_id": one.client_id,
                             "feature_id": one.feature_id,
                             "level_id": one.level_id,
-                            "invoice_date": one.day,
+                            "invoice_date": one.booked,
                             "name": one.name,
                             "net": float(one.net),
                             "percent": float(percent),
@@ -172,7 +184,7 @@ class ResellerCommission(models.Model):
                     )
                     for (one, percent, share, stated), amount in zip(rows, amounts, strict=True)
                     # What is as it was stated is not told again.
-                    if amount or one.day >= self.date_from
+                    if amount or one.booked >= self.date_from
                 ],
             }
         )
@@ -185,12 +197,12 @@ class ResellerCommission(models.Model):
             for number, amount in self.env.execute_query(
                 SQL(
                     """
-                    SELECT line.move_line_id, sum(line.amount)::text
+                    SELECT line.line_number, sum(line.amount)::text
                       FROM reseller_commission_line line
                       JOIN reseller_commission statement ON statement.id = line.commission_id
                      WHERE statement.reseller_id = %s AND statement.state = 'approved'
                        AND statement.id != %s
-                     GROUP BY line.move_line_id
+                     GROUP BY line.line_number
                     """,
                     self.reseller_id.id,
                     self.id,
@@ -202,14 +214,18 @@ class ResellerCommission(models.Model):
         """Return {invoice line id: Sold} of lines that were stated and earn nothing any more, as they were
         stated: of invoices that are no longer posted.
         """
-        lines = self.env["reseller.commission.line"].search([("move_line_id", "in", list(numbers))])
+        lines = self.env["reseller.commission.line"].search(
+            [("line_number", "in", list(numbers)), ("reseller_id", "=", self.reseller_id.id)]
+        )
         return {
-            line.move_line_id.id: Sold(
-                line.move_line_id.id,
-                line.move_id.id,
+            line.line_number: Sold(
+                line.line_number,
+                line.move_id.id or None,
+                line.document,
                 line.client_id.id,
                 line.feature_id.id or None,
                 line.level_id.id or None,
+                line.invoice_date,
                 line.invoice_date,
                 line.name,
                 Fraction(0),
@@ -265,19 +281,26 @@ class ResellerCommission(models.Model):
                     [{"invoice_date": fields.Date.context_today(self), "ref": commission.name}],
                     cancel=True,
                 )
-            commission.sudo().state = "cancelled"  # as in action_send
+            # As in action_send. What it said of invoices is in the history of nobody's books.
+            commission.sudo().write({"state": "cancelled", "line_ids": [Command.clear()]})
 
     def action_view_bill(self):
         """Open the bill in the reseller's name."""
         self.ensure_one()
         return self.move_id._get_records_action()
 
-    def _agree(self, who):
+    def _agree(self, who, amount):
         """Note that the reseller agrees, in the portal.
 
         :param str who: the name of its user
+        :param str amount: what the page showed, as Python writes it
+        :raise UserError: where it comes to something else by now
         """
         self._check_state("sent")
+        if amount != str(self.amount_total):
+            raise UserError(
+                self.env._("%s has changed meanwhile: look at it once more.", self.name)
+            )
         self.write({"agreed_by": who, "agreed_at": fields.Datetime.now(), "dispute": False})
 
     def _object(self, who, words):
@@ -360,6 +383,7 @@ class ResellerCommission(models.Model):
         bill = (
             self.env["account.move"]
             .with_company(self.company_id)
+            .with_context(reseller_billing=BILLING)
             .create(
                 {
                     "move_type": "in_invoice" if sign > 0 else "in_refund",
@@ -373,8 +397,25 @@ class ResellerCommission(models.Model):
                 }
             )
         )
+        self._check_net(bill)
         self.sudo().move_id = bill  # as in action_send
-        bill.with_context(reseller_billing=BILLING).action_post()
+        bill.action_post()
+
+    def _check_net(self, bill):
+        """Have a draft bill come to the commission without its taxes, also where these are in the price."""
+        net = abs(self.amount_total)
+        line = bill.invoice_line_ids
+        if self.currency_id.compare_amounts(bill.amount_untaxed, net):
+            taxes = line.tax_ids.with_context(force_price_include=False)
+            line.price_unit = taxes.compute_all(net, currency=self.currency_id)["total_included"]
+        if self.currency_id.compare_amounts(bill.amount_untaxed, net):
+            raise UserError(
+                self.env._(
+                    "The taxes of %s are in its price, and do not give the commission to the cent: choose taxes "
+                    "that come on top.",
+                    line.product_id.display_name,
+                )
+            )
 
 
 def share_out(ideals, total, unit):

@@ -6,7 +6,7 @@ class ResellerCommissionLine(models.Model):
 
     _name = "reseller.commission.line"
     _description = "Line of a Commission"
-    _order = "commission_id, invoice_date, move_line_id"
+    _order = "commission_id, invoice_date, line_number"
 
     commission_id = fields.Many2one(
         "reseller.commission", required=True, readonly=True, index=True, ondelete="cascade"
@@ -14,12 +14,12 @@ class ResellerCommissionLine(models.Model):
     company_id = fields.Many2one(related="commission_id.company_id", store=True, index=True)
     reseller_id = fields.Many2one(related="commission_id.reseller_id", store=True, index=True)
     currency_id = fields.Many2one(related="commission_id.currency_id")
-    move_line_id = fields.Many2one(
-        "account.move.line", string="Invoice Line", readonly=True, index=True, ondelete="restrict"
-    )
+    # Kept where an accountant deletes what it was: what was stated of it stays known.
+    line_number = fields.Integer(required=True, readonly=True, index=True)
     move_id = fields.Many2one(
-        "account.move", string="Invoice", required=True, readonly=True, ondelete="restrict"
+        "account.move", string="Invoice", readonly=True, index="btree_not_null", ondelete="set null"
     )
+    document = fields.Char(readonly=True)
     client_id = fields.Many2one(
         "reseller.client", required=True, readonly=True, ondelete="restrict"
     )

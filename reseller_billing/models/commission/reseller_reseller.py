@@ -85,7 +85,7 @@ class ResellerReseller(models.Model):
             bills_sudo = self.env["reseller.statement"].sudo()  # of all its clients, seen or not
             domain = Domain("reseller_id", "=", reseller.id) & Domain("state", "in", LIVE)
             last = bills_sudo.search(domain, order="bill_date desc", limit=1).bill_date
-            if last and reseller.settlement_date <= last and not reseller.commission_ids:
+            if last and reseller.settlement_date <= last and not reseller._get_last_commission():
                 raise ValidationError(
                     self.env._(
                         "Clients of %(reseller)s are billed until %(last)s: choose a later day.",
@@ -93,6 +93,28 @@ class ResellerReseller(models.Model):
                         last=last,
                     )
                 )
+            reseller._check_nothing_ahead()
+
+    def _check_nothing_ahead(self):
+        """Refuse to settle otherwise while a client has paid ahead: what it has left was sold as it was."""
+        clients_sudo = self.env["reseller.client"].sudo()  # of all its clients, seen or not
+        buyers_sudo = clients_sudo.search(
+            Domain("reseller_id", "=", self.id)
+            & (Domain("wallet_lot_ids", "!=", False) | Domain("prepaid_lot_ids", "!=", False))
+        )
+        holding = buyers_sudo.filtered(
+            lambda client: any(
+                lots.filtered(lambda lot: lot.cost_left > 0)
+                for lots in (client.wallet_lot_ids, client.prepaid_lot_ids)
+            )
+        )[:1]
+        if holding and not self._get_last_commission():
+            raise ValidationError(
+                self.env._(
+                    "%s has money or units left that were paid before: let it use them, or refund them first.",
+                    holding.display_name,
+                )
+            )
 
     def write(self, vals):
         """Override of `base`: what commissions rest on stays once there are any."""

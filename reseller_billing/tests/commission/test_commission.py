@@ -207,6 +207,85 @@ class TestCommission(PrepaidCommon):
                 savepoint.rollback()
             self.env.invalidate_all(flush=False)
 
+    def test_a_bill_that_is_void_and_billed_again_earns_once(self):
+        """Also where an advance, taxed when it was paid in, has settled it: 20 % of 100.00."""
+        vat = self.env["account.account"].create(
+            {"name": "VAT", "code": "VATOWED", "account_type": "liability_current"}
+        )
+        self.product.taxes_id = self._create_owed_tax(19, vat)
+        self.reseller.commission_rate_ids.percent = 20
+        for basis in ("billed", "paid"):
+            for ahead in (False, True):
+                with self.subTest(basis, ahead=ahead), self.env.cr.savepoint() as savepoint:
+                    self.reseller.commission_basis = basis
+                    if ahead:
+                        self.client_a.wallet_use = "always"
+                        self._sell(
+                            "2024-01-02",
+                            self._create_top_up(
+                                list_price=100,
+                                reseller_vat_mode="receipt",
+                                taxes_id=self.product.taxes_id.ids,
+                            ),
+                        )
+                    self._bill_use("2024-01-05", 100, "2024-02-01")
+                    bill = self._statement(self.client_a, "2024-02-01")
+                    if not ahead:
+                        self._pay_on("2024-02-10")
+                    self.assertEqual(self._state("2024-02-29").amount_total, 20)
+                    with freeze_time("2024-03-10 12:00:00"):
+                        wizard = self.env["reseller.statement.void"].create(
+                            {"statement_ids": bill.ids, "reason": "again"}
+                        )
+                        wizard.action_void()
+                    self._run("2024-03-20")
+                    again = self._statement(self.client_a, "2024-02-01").invoice_id
+                    if again.amount_residual:
+                        self._pay_on("2024-03-21", invoice=again)
+                    void = self._state("2024-03-31")
+                    # The credit note settles the first invoice, whose payment is free for others.
+                    self.assertEqual(void.amount_total, 0)
+                    savepoint.rollback()
+                self.env.invalidate_all(flush=False)
+
+    def test_taxes_in_the_price_of_a_commission(self):
+        tax = self.env["account.tax"].create(
+            {
+                "name": "19 % in it",
+                "amount": 19,
+                "type_tax_use": "purchase",
+                "price_include_override": "tax_included",
+            }
+        )
+        company_sudo = self.company.sudo()  # as an administrator sets it
+        company_sudo.reseller_commission_product_id.supplier_taxes_id = tax
+        self.reseller.commission_without_vat = False
+        self.reseller.partner_id.vat = "US12345672"
+        self._bill_use("2024-01-05", 1000, "2024-02-01")
+        self._pay_on("2024-02-10")
+        bill = self._state("2024-02-29").move_id
+        self.assertEqual((bill.amount_untaxed, bill.amount_total), (100, 119))
+
+    def test_what_was_sold_before_does_not_begin_to_earn(self):
+        other = self._create_reseller("R2")
+        client = self._create_client("B", reseller_id=other.id)
+        self._use("2024-01-05", 1000, client="B")
+        self._run("2024-02-01")
+        other.write(
+            {
+                "settlement": "referral",
+                "settlement_date": "2024-02-02",
+                "commission_basis": "billed",
+            }
+        )
+        self._set_rate(10, day="2024-02-02", reseller=other)
+        self._use("2024-01-06", 100, client="B")  # January's, billed late
+        self._use("2024-02-06", 100, client="B")
+        self._run("2024-03-01")
+        statement = self.env["reseller.commission"]._make(other, date(2024, 3, 31))
+        self.assertEqual(statement.amount_total, 10)
+        self.assertEqual(statement.line_ids.client_id, client)
+
     def test_an_early_payments_discount_is_no_money(self):
         self.reseller.commission_rate_ids.percent = 20
         self.product.taxes_id = self._create_taxes(19)
@@ -311,7 +390,7 @@ class TestCommission(PrepaidCommon):
 
     def test_an_objection_stops_the_bill(self):
         self._bill_use("2024-01-05", 100, "2024-02-01")
-        self._pay_on("2024-02-10")
+        payment = self._pay_on("2024-02-10")
         statement = self._state("2024-02-29", approve=False)
         statement.action_send()
         statement.sudo()._object("Rita", "20 % were agreed")  # as the portal does
@@ -324,7 +403,18 @@ class TestCommission(PrepaidCommon):
         self.reseller.commission_rate_ids.percent = 20
         statement = self._state("2024-02-29", approve=False)
         statement.action_send()
-        statement.sudo()._agree("Rita")  # as the portal does
+        portal_sudo = statement.sudo()  # as the portal does
+        with self.assertRaisesRegex(UserError, "has changed meanwhile"):
+            portal_sudo._agree("Rita", "10.0")
+        portal_sudo._agree("Rita", "20.0")
+        # To another sum nobody has agreed.
+        payment.action_draft()
+        payment.action_cancel()
+        statement.action_refresh()
+        self.assertEqual((statement.amount_total, statement.agreed_by), (0, False))
+        self._pay_on("2024-02-12")
+        statement.action_refresh()
+        portal_sudo._agree("Rita", "20.0")
         statement.action_approve()
         self.assertEqual((statement.amount_total, statement.agreed_by), (20, "Rita"))
 

@@ -32,7 +32,7 @@ class TestPortalEarned(PortalCommon):
         self.assertEqual((mine.state, mine.dispute), ("disputed", "20 % were\nagreed"))
         self.assertNotIn("I agree", self._get(f"{PATH}/{mine.id}").text)
         mine.action_send()
-        self._post(f"{PATH}/{mine.id}", answer="agree")
+        self._post(f"{PATH}/{mine.id}", answer="agree", amount="2.0")
         self.assertEqual((mine.state, mine.agreed_by), ("sent", "Reseller R1"))
         # Not another's, nor one that was not shown yet.
         other = self.commissions[self.second_reseller]
