@@ -25,6 +25,7 @@ from . import (
     reseller_rating_load,
     reseller_reseller,
     reseller_statement,
+    reseller_statement_billed,
     reseller_statement_given_back,
     reseller_statement_invoice,
     reseller_statement_preview,

@@ -70,12 +70,12 @@ class ResellerBillingRun(models.Model):
         before = former._load_totals(*LIVE) if former else {}
         rows = []
         for currency in sorted(totals, key=lambda currency: currency.name):
-            (amount, bills), (last, _count) = totals[currency], before.get(currency, (0.0, 0))
+            (amount, bills), (last, count) = totals[currency], before.get(currency, (0.0, 0))
             rows.append(
                 {
                     "total": currency.format(amount),
                     "bills": bills,
-                    "before": currency.format(last) if former else None,
+                    "before": currency.format(last) if count else None,
                     "change": round(100.0 * (amount - last) / last, 1) if last > 0 else None,
                     "day": format_date(self.env, former.date) if former else "",
                 }

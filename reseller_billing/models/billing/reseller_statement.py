@@ -131,18 +131,6 @@ class ResellerStatement(models.Model):
 
     # Making bills
 
-    def _get_billed_domain(self):
-        """Return the domain of statements that are bills and say something; what is only offered is none."""
-        return (
-            Domain("state", "in", LIVE)
-            & Domain("charge_ids", "!=", False)
-            & (
-                Domain("invoice_id", "=", False)
-                | Domain("invoice_id.reseller_is_offer", "=", False)
-                | Domain("invoice_id.payment_state", "!=", "not_paid")
-            )
-        )
-
     @api.model
     def _prepare_bill(self, client, date=None):
         """Return the rating.Bill of an account's next bill, or of a given date.

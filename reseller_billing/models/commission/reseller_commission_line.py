@@ -9,7 +9,12 @@ class ResellerCommissionLine(models.Model):
     _order = "commission_id, invoice_date, line_number"
 
     commission_id = fields.Many2one(
-        "reseller.commission", required=True, readonly=True, index=True, ondelete="cascade"
+        "reseller.commission",
+        string="Statement",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
     )
     company_id = fields.Many2one(related="commission_id.company_id", store=True, index=True)
     reseller_id = fields.Many2one(related="commission_id.reseller_id", store=True, index=True)
