@@ -13,6 +13,11 @@ from ...models.portal.ir_http import LOGIN_AS, OWED
 from ...models.portal.ir_qweb import WAS_LOCKED
 
 
+def get_html_data():
+    """Return the attributes of a page's root: the language that it is read out in."""
+    return {"lang": (request.env.lang or "en_US").replace("_", "-")}
+
+
 class ResellerBillingPortal(CustomerPortal):
     """What pages of resellers and of clients have in common.
 
@@ -62,7 +67,7 @@ class ResellerBillingPortal(CustomerPortal):
                 **self._prepare_portal_layout_values(),
                 "page_name": page_name,
                 "errors": {},
-                "html_data": {"lang": (request.env.lang or "en_US").replace("_", "-")},
+                "html_data": get_html_data(),
                 "exact": request.env["res.lang"]._format_exact,
                 "decimal": lambda value: rating.exact_of(value or 0.0),
                 "decimal_text": Decimal,
@@ -197,6 +202,7 @@ class LockedPortal(CustomerPortal):
             {
                 **self._prepare_portal_layout_values(),
                 "page_name": "owed",
+                "html_data": get_html_data(),
                 "lockouts": lockouts_sudo,
                 "account": account,
                 "total": account and together._get_sum_to_pay(),
