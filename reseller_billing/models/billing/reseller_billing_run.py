@@ -216,13 +216,7 @@ class ResellerBillingRun(models.Model):
     def action_view_statements(self):
         """Open the statements of this run."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Statements"),
-            "res_model": "reseller.statement",
-            "view_mode": "list,form",
-            "domain": [("run_id", "=", self.id)],
-        }
+        return self.env["reseller.statement"]._get_list_action([("run_id", "=", self.id)])
 
     def action_view_invoices(self):
         """Open the invoices of this run."""

@@ -253,13 +253,7 @@ class ResellerClient(models.Model):
     def action_view_statements(self):
         """Open the client's statements."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Statements"),
-            "res_model": "reseller.statement",
-            "view_mode": "list,form",
-            "domain": [("client_id", "=", self.id)],
-        }
+        return self.env["reseller.statement"]._get_list_action([("client_id", "=", self.id)])
 
     def action_view_charges(self):
         """Open the client's charges."""

@@ -44,13 +44,7 @@ class ResellerReseller(models.Model):
     def action_view_statements(self):
         """Open the bills of all the reseller's clients."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Statements"),
-            "res_model": "reseller.statement",
-            "view_mode": "list,form",
-            "domain": list(self._get_bills_domain()),
-        }
+        return self.env["reseller.statement"]._get_list_action(self._get_bills_domain())
 
     def action_view_month(self):
         """Open the bills of this month."""

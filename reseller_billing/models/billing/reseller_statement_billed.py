@@ -34,6 +34,17 @@ class ResellerStatement(models.Model):
         return Domain.OR([offered if one else ~offered for one in value])
 
     @api.model
+    def _get_list_action(self, domain):
+        """Return the action that opens statements of a domain."""
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Statements"),
+            "res_model": self._name,
+            "view_mode": "list,form",
+            "domain": list(domain),
+        }
+
+    @api.model
     def _get_billed_domain(self):
         """Return the domain of statements that are bills and say something; what is only offered is none."""
         return (

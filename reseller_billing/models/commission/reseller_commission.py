@@ -11,7 +11,7 @@ from odoo.tools.misc import format_date
 
 from ... import rating
 from ..billing.account_move_line import BILLING
-from .reseller_commission_earned import Sold
+from .reseller_commission_earned import BASES, Sold
 
 
 class ResellerCommission(models.Model):
@@ -36,9 +36,7 @@ class ResellerCommission(models.Model):
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
     date_from = fields.Date(string="From", required=True, readonly=True)
     date_to = fields.Date(string="To", required=True, readonly=True)
-    basis = fields.Selection(
-        [("billed", "What is billed"), ("paid", "What is paid")], required=True, readonly=True
-    )
+    basis = fields.Selection(BASES, required=True, readonly=True)
     state = fields.Selection(
         [
             ("draft", "New"),
@@ -116,8 +114,8 @@ class ResellerCommission(models.Model):
                     last=format_date(self.env, first - timedelta(days=1)),
                 )
             )
-        # Closed to all users; whoever is here may state.
-        statement = self.sudo().create(
+        commissions_sudo = self.sudo()  # closed to all users; whoever is here may state
+        statement = commissions_sudo.create(
             {
                 "reseller_id": reseller.id,
                 "currency_id": reseller.currency_id.id,
@@ -281,8 +279,9 @@ class ResellerCommission(models.Model):
                     [{"invoice_date": fields.Date.context_today(self), "ref": commission.name}],
                     cancel=True,
                 )
-            # As in action_send. What it said of invoices is in the history of nobody's books.
-            commission.sudo().write({"state": "cancelled", "line_ids": [Command.clear()]})
+            commission_sudo = commission.sudo()  # as in action_send
+            # Its lines no longer say what was stated of an invoice.
+            commission_sudo.write({"state": "cancelled", "line_ids": [Command.clear()]})
 
     def action_view_bill(self):
         """Open the bill in the reseller's name."""

@@ -8,6 +8,9 @@ from odoo.tools import SQL
 
 from ..billing.reseller_charge import METERED
 
+# Of what a reseller earns its share.
+BASES = [("billed", "What is billed"), ("paid", "What is paid")]
+
 
 @dataclass(frozen=True, slots=True)
 class Sold:

@@ -3,6 +3,7 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
 from ..base.states import LIVE
+from .reseller_commission_earned import BASES
 
 
 class ResellerReseller(models.Model):
@@ -27,10 +28,7 @@ class ResellerReseller(models.Model):
         help="The first day whose invoices earn. No client may be billed for it yet.",
     )
     commission_basis = fields.Selection(
-        [
-            ("billed", "What is billed"),
-            ("paid", "What is paid"),
-        ],
+        BASES,
         required=True,
         default="billed",
         tracking=True,

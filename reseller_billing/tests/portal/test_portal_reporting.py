@@ -225,10 +225,8 @@ class TestPortalReporting(PortalCommon):
     def test_systems_read_all_clients_in_pages(self):
         self.resellers.portal_use_api = True
         user = self.env["res.users"].search([("login", "=", "R1")])
-        keys = self.env["res.users.apikeys"].with_user(user)
-        key = keys.sudo()._generate(
-            "reseller_billing.usage", "Test", date(2100, 1, 1)
-        )  # as the page
+        keys_sudo = self.env["res.users.apikeys"].with_user(user).sudo()  # as the page makes one
+        key = keys_sudo._generate("reseller_billing.usage", "Test", date(2100, 1, 1))
         usage = f"/reseller_billing/v1/clients/usage?{JANUARY}"
 
         def ask(query):

@@ -35,7 +35,7 @@ class TestWebEveryDay(ResellerBillingCommon, HttpCase):
         self.company.reseller_billing_delay = 48
         today = fields.Date.today()
         self.client_a.membership_ids.date_from = today
-        self.client_a.sudo().next_bill_date = today
+        self.client_a.sudo().next_bill_date = today  # billing itself writes it
         self._tour("a_run_says_why")
 
     def test_a_price_says_what_it_does_while_it_is_typed(self):
