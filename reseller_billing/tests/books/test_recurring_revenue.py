@@ -56,6 +56,7 @@ class TestRecurringRevenue(LedgerCommon):
         )
 
     def test_recurring_revenue_is_net_and_of_months_that_are_known(self):
+        self.company.reseller_billing_delay = 0  # what is due on the first is billed on it
         included = self._tax(19, True)
         fee = self._create_feature("fee")
         fee.product_id = self._create_package(
