@@ -31,6 +31,7 @@
         "wizards/books/reseller_privacy_views.xml",
         "wizards/books/reseller_report_period_views.xml",
         "wizards/books/reseller_unbilled_views.xml",
+        "wizards/wholesale/reseller_buyer_make_views.xml",
         "wizards/commission/reseller_commission_make_views.xml",
         "wizards/usage/reseller_usage_entry_views.xml",
         "wizards/usage/reseller_usage_repair_views.xml",

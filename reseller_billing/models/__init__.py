@@ -10,6 +10,7 @@ from . import prepaid
 from . import lockout
 from . import collection
 from . import gate
+from . import wholesale
 from . import books
 from . import commission
 from . import portal

@@ -5,5 +5,6 @@ from . import usage
 from . import billing
 from . import prepaid
 from . import lockout
+from . import wholesale
 from . import books
 from . import commission

@@ -18,6 +18,7 @@ ROOMS = (
     "lockout",
     "collection",
     "gate",
+    "wholesale",
     "books",
     "commission",
     "portal",

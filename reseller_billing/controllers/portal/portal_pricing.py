@@ -61,6 +61,7 @@ class ResellerPricingPortal(ResellerPortal):
             [
                 (scope_name, "=", scope_id),
                 ("feature_id", "=", feature.id),
+                ("book", "=", "retail"),
                 "|",
                 ("date_to", "=", False),
                 ("date_to", ">=", reseller._today()),

@@ -36,6 +36,7 @@ def migrate(cr, version):
         "ALTER TABLE reseller_usage_daily ADD COLUMN IF NOT EXISTS version int4 NOT NULL DEFAULT 1"
     )
     cr.execute("ALTER TABLE reseller_usage_daily ALTER COLUMN version DROP DEFAULT")
+    _add_books(cr)
     for model, names in RENAMED.items():
         for old, new in names.items():
             _rename_field(cr, model, old, new)
@@ -49,6 +50,32 @@ def migrate(cr, version):
         """
         UPDATE ir_act_server SET code = 'model._cron_collect()'
          WHERE code = 'model._cron_charge()'
+        """
+    )
+
+
+def _add_books(cr):
+    """All that there is is retail; what a reseller bills its clients itself is on paper."""
+    for table in ("reseller_price_rule", "reseller_statement", "reseller_charge"):
+        # There at once, however many rows there are.
+        cr.execute(
+            f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS book varchar NOT NULL DEFAULT 'retail'"
+        )
+        cr.execute(f"ALTER TABLE {table} ALTER COLUMN book DROP DEFAULT")
+    for table in ("reseller_statement", "reseller_charge"):
+        cr.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS is_paper bool")
+    cr.execute("ALTER TABLE reseller_statement ADD COLUMN IF NOT EXISTS paper_total numeric")
+    cr.execute(
+        """
+        WITH paper AS (
+            UPDATE reseller_statement statement
+               SET is_paper = TRUE, paper_total = statement.amount_total
+              FROM reseller_reseller reseller
+             WHERE reseller.id = statement.reseller_id AND reseller.invoice_to = 'none'
+               AND statement.invoice_id IS NULL
+            RETURNING statement.id
+        )
+        UPDATE reseller_charge SET is_paper = TRUE WHERE statement_id IN (SELECT id FROM paper)
         """
     )
 

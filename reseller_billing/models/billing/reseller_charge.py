@@ -9,6 +9,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from ... import rating
+from ..client.reseller_client import BOOKS
 
 KINDS = [
     ("setup", "Set-up fee"),
@@ -32,6 +33,8 @@ COLUMNS = (
     "reseller_id",
     "company_id",
     "currency_id",
+    "book",
+    "is_paper",
     "bill_date",
     "sequence",
     "name",
@@ -91,6 +94,13 @@ class ResellerCharge(models.Model):
     )
     company_id = fields.Many2one("res.company", required=True, readonly=True, ondelete="restrict")
     currency_id = fields.Many2one("res.currency", required=True, readonly=True, ondelete="restrict")
+    book = fields.Selection(
+        BOOKS, required=True, readonly=True, default="retail", help="That of its statement."
+    )
+    is_paper = fields.Boolean(
+        readonly=True,
+        help="The reseller asks it of its client: the provider invoices nothing of it.",
+    )
     bill_date = fields.Date(required=True, readonly=True)
     sequence = fields.Integer(readonly=True)
     name = fields.Char(
@@ -178,6 +188,11 @@ class ResellerCharge(models.Model):
             return self
         # ORM writes that these rows refer to come first.
         self.env.flush_all()
+        resellers_sudo = self.env["reseller.reseller"].sudo()  # as charges are made
+        for row in rows:
+            if "is_paper" not in row:
+                day = row.get("cycle_start") or row.get("date_from") or row["bill_date"]
+                row["is_paper"] = resellers_sudo.browse(row["reseller_id"])._is_paper_on(day)
         ids = [
             row[0]
             for row in self.env.execute_query(

@@ -15,7 +15,7 @@ class ResellerClient(models.Model):
     def _get_debtor(self):
         """Return whose receivable ledger this account's invoices are in."""
         self.ensure_one()
-        if self.reseller_id.invoice_to == "reseller":
+        if self.reseller_id._get_invoice_to() == "reseller":
             return self.reseller_id.partner_id.commercial_partner_id
         by_hand = self.contract_id.sudo().invoice_partner_id  # the account's own contract
         return (by_hand or self.partner_id).commercial_partner_id

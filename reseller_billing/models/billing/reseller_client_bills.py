@@ -357,22 +357,14 @@ class ResellerClient(models.Model):
              WHERE client.company_id = %(company)s
                AND (client.next_bill_date <= %(date)s AND (client.state = 'active' OR client.state = 'closed' AND (
                    client.rerate_from IS NOT NULL
-                   OR EXISTS (
-                       SELECT FROM reseller_usage_daily bucket
-                         JOIN reseller_client_membership row
-                           ON row.client_id = client.id
-                          AND bucket.billing_date BETWEEN row.date_from
-                              AND COALESCE(row.date_to, 'infinity')
-                        WHERE bucket.client_id = client.id
-                          AND %(uncovered)s)
+                   OR %(late)s
                    OR EXISTS (
                        SELECT FROM reseller_manual_charge item
                         WHERE item.client_id = client.id
                           AND item.statement_id IS NULL
                           AND item.is_withdrawn IS NOT TRUE
                           AND item.date <= client.next_bill_date)))
-                   AND client.next_bill_date::timestamp
-                       AT TIME ZONE COALESCE(client.tz, reseller.tz) <= %(now)s AT TIME ZONE 'UTC'
+                   AND %(begun)s <= %(now)s AT TIME ZONE 'UTC'
                    AND %(over)s
                    OR %(freed)s)
                AND NOT EXISTS (
@@ -392,8 +384,32 @@ class ResellerClient(models.Model):
             now=now,
             over=self._delay_over_sql(run, now, waiting),
             freed=SQL("FALSE") if waiting else self._freed_sql(run),
-            uncovered=self.env["reseller.usage.daily"]._uncovered_sql(),
+            late=self._has_late_use_sql(),
+            begun=self._local_sql(SQL("client.next_bill_date::timestamp")),
         )
+
+    @api.model
+    def _has_late_use_sql(self):
+        """Return the condition that a `client` has use of days of its service that no bill covers."""
+        return SQL(
+            """
+            EXISTS (
+                SELECT FROM reseller_usage_daily bucket
+                  JOIN reseller_client_membership row
+                    ON row.client_id = client.id
+                   AND bucket.billing_date BETWEEN row.date_from AND COALESCE(row.date_to, 'infinity')
+                 WHERE bucket.client_id = client.id AND %s)
+            """,
+            self.env["reseller.usage.daily"]._uncovered_sql(),
+        )
+
+    @api.model
+    def _local_sql(self, moment):
+        """Return the moment at which a local time has come for a `client` of a `reseller`.
+
+        :param SQL moment: a timestamp without zone
+        """
+        return SQL("(%s AT TIME ZONE COALESCE(client.tz, reseller.tz))", moment)
 
     @api.model
     def _freed_sql(self, run):
@@ -426,16 +442,16 @@ class ResellerClient(models.Model):
 
         The delay is for use of a bill's last day: one of an account all of whose days are billed has none.
         """
-        return SQL(
+        delayed = SQL(
             """
-            ((client.next_bill_date::timestamp
-              + CASE WHEN client.state = 'closed' AND client.billed_until >= (
-                          SELECT max(COALESCE(row.date_to, 'infinity'))
-                            FROM reseller_client_membership row WHERE row.client_id = client.id)
-                     THEN 0 ELSE COALESCE(company.reseller_billing_delay, 0) END * interval '1 hour')
-             AT TIME ZONE COALESCE(client.tz, reseller.tz))
+            (client.next_bill_date::timestamp
+             + CASE WHEN client.state = 'closed' AND client.billed_until >= (
+                         SELECT max(COALESCE(row.date_to, 'infinity'))
+                           FROM reseller_client_membership row WHERE row.client_id = client.id)
+                    THEN 0 ELSE COALESCE(company.reseller_billing_delay, 0) END * interval '1 hour')
             """
         )
+        return self._local_sql(delayed)
 
     @api.model
     def _lock_due_sql(self, run, now, limit):

@@ -230,6 +230,7 @@ class ResellerManualCharge(models.Model):
                 {
                     **statement_sudo._prepare_charge_vals(),
                     **item_sudo._prepare_charge_vals(),
+                    "is_paper": False,
                     "sequence": number + len(rows) + 1,
                 }
             )

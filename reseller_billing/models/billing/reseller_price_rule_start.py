@@ -6,7 +6,7 @@ from odoo.tools.misc import format_date
 
 from ... import rating
 from ..base.intervals import INTERVAL_UNITS
-from ..pricing.scopes import RANKS, matches_sql, scope_of
+from ..pricing.scopes import RANKS, book_sql, matches_sql, scope_of
 
 # So many accounts are rated while somebody fills a form; of more, no amount is said.
 MAX_RATED = 50
@@ -124,6 +124,7 @@ class ResellerPriceRule(models.Model):
             )
             if record
         ]
+        scope.append(SQL("%s = %s", book_sql("client"), self.book))
         self.env.flush_all()
         return dict(
             self.env.execute_query(
@@ -148,7 +149,7 @@ class ResellerPriceRule(models.Model):
                     """,
                     company=self.company_id.id,
                     currency=self.currency_id.id,
-                    scope=SQL(" AND ").join(scope) if scope else SQL("TRUE"),
+                    scope=SQL(" AND ").join(scope),
                     feature=self.feature_id._origin.id,
                     matches=matches_sql(),
                 )

@@ -8,9 +8,9 @@ from odoo.tools import SQL
 from ... import rating
 
 FOREVER = date(9999, 12, 31)
-# An account whose running cycles are looked at: a client's id, its rating.Account, and the currency's
-# id and rounding.
-Metered = namedtuple("Metered", "client_id account currency_id today rounding")
+# An account whose running cycles are looked at: a client's id, its rating.Account, the currency's id and
+# rounding, and its book.
+Metered = namedtuple("Metered", "client_id account currency_id today rounding book")
 
 
 class ResellerRating(models.AbstractModel):
@@ -29,15 +29,28 @@ class ResellerRating(models.AbstractModel):
     def _rate(self, clients, bills, as_of=None):
         """Rate bills of clients of one company.
 
+        Each book has prices of its own: its accounts are rated for themselves (wholesale W5).
+
         :param bills: {client id: rating.Bill}
         :param as_of: a day; bills that were booked later do not count, for the month's end
         :return: ({client id: [rating.Charge]}, {client id: [(bucket id, version)]}, {client id:
             [rating.Draw]}): buckets are of use that no bill covered before and this one does, without
             use that nothing prices; draws are from lots of units
         """
+        charges, covered, draws = {}, {}, {}
+        for of_book in clients.grouped("book").values():
+            own = {client.id: bills[client.id] for client in of_book}
+            rated = self._rate_book(of_book, own, as_of)
+            for found, more in zip((charges, covered, draws), rated, strict=True):
+                found.update(more)
+        return charges, covered, draws
+
+    def _rate_book(self, clients, bills, as_of=None):
+        """See _rate; of clients of one book."""
+        book = clients[:1].book
         features = self._load_features(clients.company_id, clients=clients.ids)
         accounts = self._load_accounts(clients)
-        uncovered = self._load_uncovered(bills, as_of)
+        uncovered = self._load_uncovered(bills, as_of, book)
         # A cycle may end, cut short, on the day before.
         bounds = {client: bill.since - rating.DAY for client, bill in bills.items()}
         for (client, _feature), days in uncovered.items():
@@ -85,7 +98,7 @@ class ResellerRating(models.AbstractModel):
                     since = min(filter(None, (since, bill.rerate_from)))
                 if since and since <= bill.period_end:
                     wanted[key] = (since, bill.period_end)
-        usage = self._load_usage(wanted, uncovered)
+        usage = self._load_usage(wanted, uncovered, book)
         prepaid = self._load_prepaid(wanted, as_of)
         charges = {client.id: [] for client in clients}
         draws = {client.id: [] for client in clients}
@@ -121,8 +134,13 @@ class ResellerRating(models.AbstractModel):
         :param Decimal lot: units of a lot that is taken for granted, bought today by each
         :param more: see _rate_states
         """
-        if not clients:
-            return {}
+        states = {}
+        for of_book in clients.grouped("book").values():
+            states |= self._load_states_of_book(of_book, features, lot, more)
+        return states
+
+    def _load_states_of_book(self, clients, features, lot, more):
+        """See _load_states; of clients of one book."""
         found = self._load_features(clients.company_id, features, clients=clients.ids)
         accounts = self._load_accounts(clients)
         metered = [
@@ -132,6 +150,7 @@ class ResellerRating(models.AbstractModel):
                 client.currency_id.id,
                 client._today(),
                 client.currency_id._get_exact_rounding(),
+                client.book,
             )
             for client in clients
         ]
@@ -140,23 +159,23 @@ class ResellerRating(models.AbstractModel):
     def _rate_states(self, metered, features, have_lots=True, more=None, lot=None):
         """See _load_states.
 
-        :param metered: the Metered accounts
+        :param metered: the Metered accounts, of one book
         :param features: of their company, see _load_features
         :param bool have_lots: whether some of these may have lots of units
         :param more: a function of a rating.FeatureBill and its rating.Usage, for further rows of use of today
             that are taken for granted
         :param lot: see _load_states
         """
-        bills = {}
-        for client, _account, _currency, today, rounding in metered:
+        bills, [book] = {}, {one.book for one in metered}
+        for client, _account, _currency, today, rounding, _book in metered:
             tomorrow = today + rating.DAY
             bills[client] = rating.Bill(tomorrow, today, tomorrow, rounding)
         # Of lots is left what no use draws that is not billed yet, of earlier cycles as well.
         holders = self._find_lot_holders(bills) if have_lots else set()
         drawing = bills if lot else {client: bills[client] for client, _feature in holders}
-        uncovered = self._load_uncovered(drawing) if drawing else {}
+        uncovered = self._load_uncovered(drawing, book=book) if drawing else {}
         parts, wanted = {}, {}
-        for client, account, currency, today, _rounding in metered:
+        for client, account, currency, today, _rounding, _book in metered:
             for (priced_in, feature_id), feature in features.items():
                 if priced_in != currency:
                     continue
@@ -166,7 +185,7 @@ class ResellerRating(models.AbstractModel):
                 if part.since and part.since <= today:
                     parts[key] = part
                     wanted[key] = (part.since, today)
-        usage = self._load_usage(wanted, uncovered)
+        usage = self._load_usage(wanted, uncovered, book)
         prepaid = self._load_prepaid({key: wanted[key] for key in holders if key in wanted})
         states = {}
         for key, part in parts.items():

@@ -40,12 +40,15 @@ class ResellerRating(models.AbstractModel):
             )
             if not clients:
                 continue
-            rules = self._load_features(company, features)
+            books = {
+                book: self._load_features(company, features, book=book)
+                for book in clients.grouped("book")
+            }
             accounts = self._load_accounts(clients)
             for client in clients:
                 until = max(filter(None, (client.billed_until, at_work)))
                 for feature in features:
-                    rated = rules.get((client.currency_id.id, feature.id))
+                    rated = books[client.book].get((client.currency_id.id, feature.id))
                     runs, once = [], None
                     if rated:
                         timeline = accounts[client.id].timeline(rated, until)

@@ -17,21 +17,24 @@ class ResellerRating(models.AbstractModel):
 
     _inherit = "reseller.rating"
 
-    def _load_features(self, company, features=None, drafts=None, clients=None):
-        """Return {(currency id, feature id): rating.Feature} of a company's active rules.
+    def _load_features(self, company, features=None, drafts=None, clients=None, book="retail"):
+        """Return {(currency id, feature id): rating.Feature} of a company's active rules of a book.
 
         :param features: reseller.feature records to keep to; all where None
-        :param clients: ids; the prices of others alone are left out; none where None
+        :param clients: ids, all of one book, which is taken; the prices of others alone are left out; none
+            where None
         :param drafts: reseller.price.rule records to load in the place of the active ones
         """
         self.env.flush_all()
         only = SQL("AND rule.active")
         if drafts is not None:
-            only = SQL("AND rule.id = ANY(%s)", drafts.ids)
+            only = SQL("AND rule.id = ANY(%s)", drafts.ids)  # of one book
         if features is not None:
             only = SQL("%s AND rule.feature_id = ANY(%s)", only, features.ids)
         if clients is not None:
             only = SQL("%s AND %s", only, reaches_sql("rule", list(clients)))
+        else:
+            only = SQL("%s AND rule.book = %s", only, book)
         found, metering = defaultdict(list), {}
         for currency, feature, digits, aggregation, *row in self.env.execute_query(
             self._rules_sql(company, only)
@@ -145,12 +148,13 @@ class ResellerRating(models.AbstractModel):
             day=as_of,
         )
 
-    def _load_uncovered(self, bills, as_of=None):
+    def _load_uncovered(self, bills, as_of=None, book="retail"):
         """Return {(client id, feature id): {day: [(bucket id, version)]}} of use that no bill covers as it
         stands, in order of days.
 
         :param bills: {client id: rating.Bill}
         :param as_of: a day; bills that were booked later do not count
+        :param book: of these clients
         """
         found = {}
         for client, feature, day, number, version in self.env.execute_query(
@@ -285,20 +289,16 @@ class ResellerRating(models.AbstractModel):
         """
         return {}
 
-    def _load_usage(self, wanted, uncovered=None):
+    def _load_usage(self, wanted, uncovered=None, book="retail"):
         """Return {(client id, feature id): rating.Usage} from a day up to a day.
 
         :param wanted: {(client id, feature id): (first day, last day)}
         :param uncovered: see _load_uncovered: the use that is new to bills; None where nobody asks
+        :param book: of these clients
         """
         if not wanted:
             return {}
-        unbilled = {
-            number
-            for days in (uncovered or {}).values()
-            for buckets in days.values()
-            for number, _version in buckets
-        }
+        unbilled = self._get_buckets(uncovered)
         rows, leveled = defaultdict(list), defaultdict(set)
         for client, feature, day, level, quantity, number in self.env.execute_query(
             SQL(
@@ -334,6 +334,16 @@ class ResellerRating(models.AbstractModel):
         if leveled:
             self._sort_levels({key: rows[key] for key in leveled}, set().union(*leveled.values()))
         return {key: rating.Usage(rows[key]) for key in wanted}
+
+    @staticmethod
+    def _get_buckets(uncovered):
+        """Return the ids of the buckets of what _load_uncovered returns."""
+        return {
+            number
+            for days in (uncovered or {}).values()
+            for buckets in days.values()
+            for number, _version in buckets
+        }
 
     def _sort_levels(self, rows, levels):
         """Have the rows of each day in the order of their levels, those without one first.

@@ -61,6 +61,20 @@ class ResellerReseller(models.Model):
             "domain": [("reseller_id", "=", self.id)],
         }
 
+    def _is_paper_on(self, day):
+        """Hook: whether what clients are charged from a day on is on paper: the provider invoices none of it,
+        and has none of it in its ledger (wholesale W4).
+
+        :param date day: the first of a cycle, or of what is charged
+        """
+        self.ensure_one()
+        return self.invoice_to == "none"
+
+    def _get_invoice_to(self):
+        """Hook: return whom the provider invoices, as `invoice_to`, for what is not on paper."""
+        self.ensure_one()
+        return self.invoice_to
+
     def _find_paying_contacts(self):
         """Return {reseller: clients} that pay themselves and are contacts of the reseller.
 

@@ -6,6 +6,7 @@ from odoo.fields import Domain
 
 from ... import rating
 from ..base.states import IS_LIVE, LIVE
+from ..client.reseller_client import BOOKS
 from .reseller_charge import METERED
 
 # Says that a bill is made at once; no request can send it.
@@ -95,6 +96,22 @@ class ResellerStatement(models.Model):
     amount_total = fields.Monetary(
         string="Total", readonly=True, help="The sum of the charges, before added taxes."
     )
+    book = fields.Selection(
+        BOOKS,
+        required=True,
+        readonly=True,
+        default="retail",
+        help="Wholesale: what a reseller pays for all that its clients use. Retail: what a client pays.",
+    )
+    is_paper = fields.Boolean(
+        readonly=True,
+        help="Between the reseller and its client: the provider invoices nothing of it.",
+    )
+    paper_total = fields.Monetary(
+        string="On Paper",
+        readonly=True,
+        help="What of the total the reseller asks of its client, and the provider invoices to nobody.",
+    )
 
     _bill_uniq = models.UniqueIndex(
         f"(client_id, kind, bill_date) WHERE {IS_LIVE} AND kind != 'manual'",
@@ -123,6 +140,17 @@ class ResellerStatement(models.Model):
             if suffix:
                 name += suffix
             statement.name = name
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Override of `base`: the book of the account, and whether it is a paper, stay as they are now."""
+        clients_sudo = self.env["reseller.client"].sudo()  # as statements are made
+        for vals in vals_list:
+            client_sudo = clients_sudo.browse(vals["client_id"])
+            day = fields.Date.to_date(vals["bill_date"])
+            vals["book"] = client_sudo.book
+            vals["is_paper"] = client_sudo.reseller_id._is_paper_on(day)
+        return super().create(vals_list)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billed(self):
@@ -242,15 +270,22 @@ class ResellerStatement(models.Model):
     def _insert_charges(self, rows):
         """Insert charges of these statements and sum them up."""
         self.env["reseller.charge"]._insert(rows)
-        totals = dict.fromkeys(self.ids, Decimal(0))
+        totals = {number: [Decimal(0), Decimal(0), None] for number in self.ids}
         for row in rows:
-            totals[row["statement_id"]] += row["amount"]
+            sums = totals[row["statement_id"]]
+            sums[0] += row["amount"]
+            sums[1] += row["amount"] if row["is_paper"] else 0
+            sums[2] = row["is_paper"] and sums[2] is not False
         self.env.cr.execute_values(
-            "UPDATE reseller_statement SET amount_total = sums.total "
-            "FROM (VALUES %s) AS sums (id, total) WHERE reseller_statement.id = sums.id",
-            list(totals.items()),
+            "UPDATE reseller_statement SET amount_total = sums.total, paper_total = sums.paper, "
+            # One that has something to invoice, of days before, is none.
+            "is_paper = COALESCE(sums.is_paper, reseller_statement.is_paper) "
+            "FROM (VALUES %s) AS sums (id, total, paper, is_paper) "
+            "WHERE reseller_statement.id = sums.id",
+            [(number, *sums) for number, sums in totals.items()],
+            template="(%s, %s, %s, %s::boolean)",
         )
-        self.invalidate_recordset(["amount_total", "charge_ids"])
+        self.invalidate_recordset(["amount_total", "paper_total", "is_paper", "charge_ids"])
 
     def _prepare_charge_vals(self):
         self.ensure_one()
@@ -260,6 +295,7 @@ class ResellerStatement(models.Model):
             "reseller_id": self.reseller_id.id,
             "company_id": self.company_id.id,
             "currency_id": self.currency_id.id,
+            "book": self.book,
             "bill_date": self.bill_date,
             "tier": 0,
             "is_flat_fee": False,

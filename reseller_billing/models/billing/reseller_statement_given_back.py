@@ -44,7 +44,7 @@ class ResellerStatement(models.Model):
         return self._split_given_back(
             [
                 less
-                for charge in self.charge_ids
+                for charge in self._get_invoiced_charges()
                 if charge.price_rule_id
                 for less in make_less(
                     charge.id,

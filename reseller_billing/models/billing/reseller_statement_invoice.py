@@ -85,7 +85,7 @@ class ResellerStatement(models.Model):
     @api.model
     def _get_invoice_partner(self, client):
         """Return who pays an account's bills, see _get_partner."""
-        if client.reseller_id.invoice_to == "reseller":
+        if client.reseller_id._get_invoice_to() == "reseller":
             partner = client.reseller_id.partner_id
         else:
             by_hand = client.contract_id.sudo().invoice_partner_id  # the account's own
@@ -106,15 +106,14 @@ class ResellerStatement(models.Model):
     def _create_invoices(self, date):
         """Make the invoices or credit notes of these statements, as drafts.
 
-        A statement without an amount, or of a reseller that bills its clients itself, has none.
+        A statement without an amount, or of charges that are all on paper, has none.
 
         :return: {statement: its draft}
         """
-        exact = self.charge_ids._get_exact()
+        exact = self._get_invoiced_charges()._get_exact()
         billed = self.filtered(
-            lambda statement: (
-                statement.reseller_id.invoice_to != "none"
-                and any(exact[charge.id][2] for charge in statement.charge_ids)
+            lambda statement: any(
+                exact[charge.id][2] for charge in statement._get_invoiced_charges()
             )
         )
         if not billed:
@@ -160,6 +159,10 @@ class ResellerStatement(models.Model):
         billed._check_unlocked(made, date)
         return moves
 
+    def _get_invoiced_charges(self):
+        """Return the charges of these statements that the provider invoices."""
+        return self.charge_ids.filtered(lambda charge: not charge.is_paper)
+
     def _check_unlocked(self, moves, date):
         """Refuse a day of a locked period: Odoo would move the documents to a later one.
 
@@ -189,7 +192,8 @@ class ResellerStatement(models.Model):
                         partner.display_name,
                     )
                 )
-        for item in self.charge_ids.manual_charge_id:
+        charges = self._get_invoiced_charges()
+        for item in charges.manual_charge_id:
             product = item._get_product()
             if not product or not product.active:
                 raise UserError(
@@ -199,7 +203,7 @@ class ResellerStatement(models.Model):
                         item.name,
                     )
                 )
-        for feature in self.charge_ids.feature_id:
+        for feature in charges.feature_id:
             product = feature._get_product(company)
             if not product:
                 raise UserError(
@@ -224,7 +228,7 @@ class ResellerStatement(models.Model):
 
         :param given_back: see _find_given_back; it takes no taxes of today
         """
-        taxed = self.charge_ids.filtered(
+        taxed = self._get_invoiced_charges().filtered(
             lambda one: (
                 one.amount
                 and one._takes_taxes()
@@ -251,7 +255,7 @@ class ResellerStatement(models.Model):
         if not (vals.get("invoice_payment_term_id") or partner.property_payment_term_id):
             # Due at once means on the invoice's date, where Odoo would take today.
             vals["invoice_date_due"] = date
-        charges = self.charge_ids.sorted("sequence")
+        charges = self._get_invoiced_charges().sorted("sequence")
         below = (sum((exact[charge.id][2] for charge in charges), Decimal(0)) < 0) != turned
         commands, (adjusted, given_back, positions) = [], originals
         position = self.env["account.fiscal.position"].browse(
@@ -286,7 +290,8 @@ class ResellerStatement(models.Model):
         first day.
         """
         self.ensure_one()
-        charges = self.charge_ids.filtered(lambda charge: exact[charge.id][2] and charge.date_to)
+        charges = self._get_invoiced_charges()
+        charges = charges.filtered(lambda charge: exact[charge.id][2] and charge.date_to)
         # Days that are given back were not served.
         charges = (
             charges.filtered(lambda charge: charge.kind != "recurring" or charge.amount > 0)
@@ -321,7 +326,7 @@ class ResellerStatement(models.Model):
 
     def _get_adjusted_lines(self):
         """Return {(statement id, feature id): invoice line} that adjustments take taxes from."""
-        return self.charge_ids.adjusts_statement_id._get_invoice_lines()
+        return self._get_invoiced_charges().adjusts_statement_id._get_invoice_lines()
 
     def _get_invoice_lines(self):
         """Return {(statement id, feature id): invoice line} of these bills' use and fees."""

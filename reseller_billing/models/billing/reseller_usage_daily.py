@@ -10,6 +10,8 @@ from ..pricing.scopes import matches_sql
 
 # Accounts whose use is looked through in one transaction.
 BATCH = 200
+# The floor of a `bucket`'s own account.
+OWN = SQL("bucket.client_id")
 
 
 class ResellerUsageDaily(models.Model):
@@ -37,10 +39,11 @@ class ResellerUsageDaily(models.Model):
     )
 
     @api.model
-    def _newest_sql(self, as_of=None):
-        """Return the query for what covers a `bucket`: no row, or the row that decides.
+    def _newest_sql(self, as_of=None, floor=OWN):
+        """Return the query for what covers a `bucket` on a floor: no row, or the row that decides.
 
         :param as_of: a day: by what the books knew on it
+        :param SQL floor: the id of the account that is billed; the one that has the bucket
         """
         known = SQL("TRUE")
         if as_of:
@@ -57,23 +60,31 @@ class ResellerUsageDaily(models.Model):
             """
             SELECT coverage.version, coverage.statement_id
               FROM reseller_usage_coverage coverage
-             WHERE coverage.bucket_id = bucket.id AND coverage.floor_id = bucket.client_id AND %s
+             WHERE coverage.bucket_id = bucket.id AND coverage.floor_id = %s AND %s
              ORDER BY coverage.id DESC
              LIMIT 1
             """,
+            floor,
             known,
         )
 
     @api.model
-    def _uncovered_sql(self, as_of=None):
-        """Return the condition that no bill covers a `bucket` as it stands.
-
-        :param as_of: see _newest_sql
-        """
-        changed = SQL(
-            "NOT EXISTS (SELECT FROM (%s) AS newest WHERE newest.version = bucket.version)",
-            self._newest_sql(as_of),
+    def _covered_sql(self, as_of=None, floor=OWN):
+        """Return the condition that a bill covers a `bucket` as it stands, see _newest_sql."""
+        return SQL(
+            "EXISTS (SELECT FROM (%s) AS newest WHERE newest.version = bucket.version)",
+            self._newest_sql(as_of, floor),
         )
+
+    @api.model
+    def _settled_sql(self):
+        """Hook: return the condition that nobody need look a `bucket` up: bills of all floors cover it."""
+        return self._covered_sql()
+
+    @api.model
+    def _uncovered_sql(self, as_of=None, floor=OWN):
+        """Return the condition that no bill covers a `bucket` as it stands, see _newest_sql."""
+        changed = SQL("NOT %s", self._covered_sql(as_of, floor))
         # What has not changed since bills were last looked through is covered.
         pending = SQL("bucket.is_pending")
         if as_of:
@@ -228,11 +239,11 @@ class ResellerUsageDaily(models.Model):
                  WHERE client.id > %s
                    AND EXISTS (SELECT FROM reseller_usage_daily bucket
                                 WHERE bucket.client_id = client.id AND bucket.is_pending
-                                  AND NOT %s)
+                                  AND %s)
                  ORDER BY client.id LIMIT %s
                 """,
                 last,
-                self._uncovered_sql(),
+                self._settled_sql(),
                 BATCH,
             )
         )
@@ -248,7 +259,29 @@ class ResellerUsageDaily(models.Model):
         :param numbers: ids of accounts
         """
         read_committed(self.env.cr)
-        held = [
+        held = self._hold(numbers)
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE reseller_usage_daily SET is_pending = FALSE
+                 WHERE id IN (
+                    SELECT bucket.id
+                      FROM reseller_usage_daily bucket
+                     WHERE bucket.client_id = ANY(%s) AND bucket.is_pending AND %s
+                       FOR NO KEY UPDATE OF bucket SKIP LOCKED)
+                """,
+                held,
+                self._settled_sql(),
+            )
+        )
+        self.invalidate_model(["is_pending"])
+
+    @api.model
+    def _hold(self, numbers):
+        """Write accounts that nobody else is at work on, and return their ids; those of all floors of the
+        accounts that are looked through, whose bills cover their use.
+        """
+        return [
             number
             for (number,) in self.env.execute_query(
                 SQL(
@@ -262,23 +295,6 @@ class ResellerUsageDaily(models.Model):
                 )
             )
         ]
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE reseller_usage_daily SET is_pending = FALSE
-                 WHERE id IN (
-                    SELECT bucket.id
-                      FROM reseller_usage_daily bucket
-                     CROSS JOIN LATERAL (%s) AS newest
-                     WHERE bucket.client_id = ANY(%s) AND bucket.is_pending
-                       AND newest.version = bucket.version
-                       FOR NO KEY UPDATE OF bucket SKIP LOCKED)
-                """,
-                self._newest_sql(),
-                held,
-            )
-        )
-        self.invalidate_model(["is_pending"])
 
     @api.model
     def _expect_bills(self, companies=None, date=None):

@@ -28,9 +28,9 @@ class ResellerRecurringRevenue(models.Model):
     # What has to reach the database before this is read.
     _depends = {
         "account.move.line": ["charge_amount", "charge_id", "price_subtotal"],
-        "reseller.charge": ["amount", "trace"],
+        "reseller.charge": ["amount", "is_paper", "trace"],
         "reseller.client": ["billed_until", "interval_unit", "reseller_id", "state"],
-        "reseller.reseller": ["currency_id", "invoice_to"],
+        "reseller.reseller": ["currency_id"],
         "reseller.statement": ["state"],
     }
 
@@ -71,10 +71,8 @@ class ResellerRecurringRevenue(models.Model):
                   FROM reseller_charge charge
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
                   JOIN reseller_client client ON client.id = charge.client_id
-                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
                   LEFT JOIN reseller_price_rule rule ON rule.id = charge.price_rule_id
-                 WHERE charge.kind = 'recurring' AND %(live)s
-                   AND reseller.invoice_to != 'none'
+                 WHERE charge.kind = 'recurring' AND charge.is_paper IS NOT TRUE AND %(live)s
                  ORDER BY charge.client_id, charge.feature_id, charge.cycle_start,
                           charge.price_rule_id, charge.id DESC
             ), part AS (

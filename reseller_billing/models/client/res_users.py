@@ -33,7 +33,9 @@ class ResUsers(models.Model):
         contact_sudo = user_sudo.partner_id if user_sudo._is_portal() else None
         while contact_sudo:
             mine = [("partner_id", "=", contact_sudo.id)]
-            resellers_sudo, clients_sudo = resellers_sudo.search(mine), clients_sudo.search(mine)
+            # A house is the provider: its contacts are no reseller's.
+            resellers_sudo = resellers_sudo.search([*mine, ("is_house", "=", False)])
+            clients_sudo = clients_sudo.search(mine)
             if resellers_sudo or clients_sudo:
                 break
             contact_sudo = contact_sudo.parent_id

@@ -4,12 +4,15 @@ from itertools import pairwise
 from odoo import api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import rating
 from ..base.intervals import INTERVAL_UNITS
 from .contract_contract import CLIENT
 
+# The two sides of a reseller's business: what clients pay, and what it pays for them.
+BOOKS = [("retail", "Retail"), ("wholesale", "Wholesale")]
 BILLING_ANCHORS = [("activation", "Day of activation"), ("month", "First of the month")]
 # What says how an account's cycles run.
 CYCLE = ("interval_count", "interval_unit", "billing_anchor")
@@ -65,6 +68,20 @@ class ResellerClient(models.Model):
     )
     company_id = fields.Many2one(related="reseller_id.company_id", store=True, index=True)
     currency_id = fields.Many2one(related="reseller_id.currency_id")
+    buys_for_id = fields.Many2one(
+        "reseller.reseller",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="The reseller that pays by this account for what its clients use. Empty: a client's account.",
+    )
+    book = fields.Selection(
+        BOOKS,
+        compute="_compute_book",
+        search="_search_book",
+        help="Wholesale: of a reseller that buys. Retail: of a client.",
+    )
     ref = fields.Char(
         string="Reference",
         required=True,
@@ -153,6 +170,10 @@ class ResellerClient(models.Model):
     _interval_positive = models.Constraint(
         "CHECK (interval_count > 0)", "A billing cycle has at least one day, week, month or year."
     )
+    _buyer_uniq = models.UniqueIndex(
+        "(buys_for_id) WHERE buys_for_id IS NOT NULL AND state != 'closed'",
+        "This reseller has a buyer's account that is open: close that one first.",
+    )
     _due = models.Index("(company_id, next_bill_date) WHERE state != 'draft'")
     _former_ref = models.Index("(company_id, former_ref) WHERE former_ref IS NOT NULL")
 
@@ -163,6 +184,17 @@ class ResellerClient(models.Model):
         for client in self:
             name = client.partner_id.name or ""
             client.display_name = f"{name} [{client.ref}]" if client.ref else name
+
+    @api.depends("buys_for_id")
+    def _compute_book(self):
+        for client in self:
+            client.book = "wholesale" if client.buys_for_id else "retail"
+
+    def _search_book(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        buys = Domain("buys_for_id", "!=", False)
+        return Domain.OR([buys if book == "wholesale" else ~buys for book in value])
 
     @api.depends("membership_ids.date_from", "membership_ids.date_to")
     def _compute_service_dates(self):
@@ -226,6 +258,40 @@ class ResellerClient(models.Model):
         if billed:
             billed._raise_billed(self.env._("the reseller or the start of billing"))
 
+    @api.constrains("buys_for_id", "reseller_id")
+    def _check_seller(self):
+        """A buyer's account is with a seller that is not, directly or in turn, the buyer itself."""
+        for client in self.filtered("buys_for_id"):
+            buyer, seller = client.buys_for_id, client.reseller_id
+            if (buyer.company_id, buyer.currency_id) != (seller.company_id, seller.currency_id):
+                raise ValidationError(
+                    self.env._(
+                        "%(buyer)s is billed in %(currency)s by %(company)s: it can buy from a seller of that "
+                        "company and currency alone.",
+                        buyer=buyer.name,
+                        currency=buyer.currency_id.name,
+                        company=buyer.company_id.name,
+                    )
+                )
+            names, one = [buyer.name], seller
+            while one and one != buyer:
+                names.append(one.name)
+                one = one.sudo().buyer_ids[:1].reseller_id  # of every company that sells
+            if one:
+                raise ValidationError(
+                    self.env._(
+                        "A reseller cannot buy from itself: %s.", " → ".join([*names, buyer.name])
+                    )
+                )
+            if buyer.is_house or not seller.is_house:
+                raise ValidationError(
+                    self.env._(
+                        "%(buyer)s buys from the provider's house: choose that as seller, not %(seller)s.",
+                        buyer=buyer.name,
+                        seller=seller.name,
+                    )
+                )
+
     @api.constrains("state", "membership_ids")
     def _check_service(self):
         for client in self:
@@ -266,6 +332,13 @@ class ResellerClient(models.Model):
                             client.display_name,
                         )
                     )
+        if "buys_for_id" in vals and any(
+            client.state != "draft" and client.buys_for_id.id != vals["buys_for_id"]
+            for client in self
+        ):
+            raise UserError(
+                self.env._("Whom an account buys for stays: close it, and set up another one.")
+            )
         self._give_cycle({name: vals[name] for name in CYCLE if name in vals})
         if {"tz", "billing_start"} & vals.keys():
             self._keep_usage_out()

@@ -173,7 +173,12 @@ class ResellerClient(models.Model):
         """Give accounts a quantity of a feature from a day on; see `_take_back_from`."""
         rules_sudo = self.env["reseller.price.rule"].sudo()  # whoever's prices they are
         automatic = rules_sudo.search_count(
-            [("feature_id", "=", feature.id), ("enrolment", "!=", "opt_in")], limit=1
+            [
+                ("feature_id", "=", feature.id),
+                ("enrolment", "!=", "opt_in"),
+                ("book", "in", self.mapped("book")),
+            ],
+            limit=1,
         )
         for client in self:
             client = client._take_back_from(date, dated_back, what)

@@ -95,12 +95,29 @@ class ResellerReseller(models.Model):
     logo = fields.Image(max_width=512, max_height=512)
     statement_footer = fields.Char(translate=True)
 
+    is_house = fields.Boolean(
+        readonly=True,
+        copy=False,
+        help="The provider itself, as seller: of resellers that buy, and of its direct clients. One a "
+        "company and currency.",
+    )
+    buyer_ids = fields.One2many(
+        "reseller.client",
+        "buys_for_id",
+        string="Buyer's Accounts",
+        help="Accounts by which this reseller pays for what its clients use.",
+    )
     client_ids = fields.One2many("reseller.client", "reseller_id", string="Clients")
     group_ids = fields.One2many("reseller.client.group", "reseller_id", string="Client Groups")
     client_count = fields.Integer(compute="_compute_client_count")
 
     _code_uniq = models.Constraint(
         "UNIQUE (company_id, code)", "Another reseller of this company has this code already."
+    )
+
+    _house_uniq = models.UniqueIndex(
+        "(company_id, currency_id) WHERE is_house",
+        "A company has one house a currency: use the one that is there.",
     )
 
     def _compute_client_count(self):

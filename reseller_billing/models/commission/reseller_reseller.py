@@ -1,8 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.fields import Domain
 
-from ..base.states import LIVE
 from .reseller_commission_earned import BASES
 
 
@@ -12,20 +10,8 @@ class ResellerReseller(models.Model):
     _inherit = "reseller.reseller"
 
     settlement = fields.Selection(
-        [
-            ("none", "None: as invoices say"),
-            ("referral", "Referral: it earns a share of what its clients are billed"),
-        ],
-        required=True,
-        default="none",
-        tracking=True,
-        help="Under a referral you invoice the clients, and the reseller earns a percentage of the net "
-        "revenue, by feature and level.",
-    )
-    settlement_date = fields.Date(
-        string="Settled From",
-        tracking=True,
-        help="The first day whose invoices earn. No client may be billed for it yet.",
+        selection_add=[("referral", "Referral: it earns a share of what its clients are billed")],
+        ondelete={"referral": "set default"},
     )
     commission_basis = fields.Selection(
         BASES,
@@ -66,72 +52,25 @@ class ResellerReseller(models.Model):
         if self.settlement == "referral":
             self.invoice_to = "client"
 
-    @api.constrains("settlement", "settlement_date", "invoice_to")
-    def _check_settlement(self):
-        for reseller in self:
-            if reseller.settlement == "none":
-                continue
-            if reseller.invoice_to != "client":
-                raise ValidationError(
-                    self.env._(
-                        "%s earns a share of what its clients are billed: invoices go to each client.",
-                        reseller.name,
-                    )
-                )
-            if not reseller.settlement_date:
-                raise ValidationError(self.env._("Say from which day on %s earns.", reseller.name))
-            bills_sudo = self.env["reseller.statement"].sudo()  # of all its clients, seen or not
-            domain = Domain("reseller_id", "=", reseller.id) & Domain("state", "in", LIVE)
-            last = bills_sudo.search(domain, order="bill_date desc", limit=1).bill_date
-            if last and reseller.settlement_date <= last and not reseller._get_last_commission():
-                raise ValidationError(
-                    self.env._(
-                        "Clients of %(reseller)s are billed until %(last)s: choose a later day.",
-                        reseller=reseller.name,
-                        last=last,
-                    )
-                )
-            reseller._check_nothing_ahead()
-
-    def _check_nothing_ahead(self):
-        """Refuse to settle otherwise while a client has paid ahead: what it has left was sold as it was."""
-        clients_sudo = self.env["reseller.client"].sudo()  # of all its clients, seen or not
-        buyers_sudo = clients_sudo.search(
-            Domain("reseller_id", "=", self.id)
-            & (Domain("wallet_lot_ids", "!=", False) | Domain("prepaid_lot_ids", "!=", False))
-        )
-        holding = buyers_sudo.filtered(
-            lambda client: any(
-                lots.filtered(lambda lot: lot.cost_left > 0)
-                for lots in (client.wallet_lot_ids, client.prepaid_lot_ids)
-            )
-        )[:1]
-        if holding and not self._get_last_commission():
+    def _check_invoice_to(self):
+        """Override of wholesale: under a referral the provider invoices each client."""
+        if self.settlement == "referral" and self.invoice_to != "client":
             raise ValidationError(
                 self.env._(
-                    "%s has money or units left that were paid before: let it use them, or refund them first.",
-                    holding.display_name,
+                    "%s earns a share of what its clients are billed: invoices go to each client.",
+                    self.name,
                 )
             )
+        return super()._check_invoice_to()
 
-    def write(self, vals):
-        """Override of `base`: what commissions rest on stays once there are any."""
-        owned = {"settlement", "settlement_date", "commission_basis"} & vals.keys()
-        for reseller in self:
-            changed = [
-                name
-                for name in owned
-                if reseller._fields[name].convert_to_cache(vals[name], reseller) != reseller[name]
-            ]
-            if changed and reseller._get_last_commission():
-                raise ValidationError(
-                    self.env._(
-                        "%s has commission statements: how it is settled stays. Make another reseller, and "
-                        "move its clients.",
-                        reseller.name,
-                    )
-                )
-        return super().write(vals)
+    def _is_settled(self):
+        """Override of wholesale: what commissions rest on stays once there are any."""
+        if self.settlement == "referral":
+            return bool(self._get_last_commission())
+        return super()._is_settled()
+
+    def _get_settlement_fields(self):
+        return super()._get_settlement_fields() | {"commission_basis"}
 
     def _get_last_commission(self):
         """Return the newest commission statement that stands, or none."""

@@ -12,6 +12,7 @@ from ..billing.reseller_rating_load import (
     make_memberships,
     memberships_sql,
 )
+from ..pricing.scopes import book_sql
 
 # A question and what its answer rests on besides rules and use; feature_id is None where the code is
 # unknown, refused_use is "all", "marked" (by its price) or None.
@@ -39,7 +40,8 @@ class ResellerGate(models.AbstractModel):
         [row] = self.env.execute_query_dict(
             SQL(
                 """
-                SELECT client.company_id, client.reseller_id, client.state, client.billing_start, client.trial_until,
+                SELECT client.company_id, client.reseller_id, client.state, %(book)s AS book,
+                       client.billing_start, client.trial_until,
                        client.trial_extended_on, reseller.currency_id,
                        COALESCE(client.tz, reseller.tz) AS tz,
                        company.reseller_refuse_unpriced, %(refused)s AS refused_use,
@@ -65,6 +67,7 @@ class ResellerGate(models.AbstractModel):
                        ) feature ON TRUE
                  WHERE client.id = %(client)s
                 """,
+                book=book_sql("client"),
                 refused=self.env["reseller.lockout"]._refused_use_sql(),
                 code=code,
                 level=level,
@@ -83,7 +86,7 @@ class ResellerGate(models.AbstractModel):
         )
         today = fields.Date.context_today(self.with_context(tz=row["tz"]))
         return Asked(
-            Metered(client.id, account, row["currency_id"], today, UNROUNDED),
+            Metered(client.id, account, row["currency_id"], today, UNROUNDED, row["book"]),
             row["company_id"],
             row["state"] == "active"
             and any(

@@ -23,11 +23,19 @@ class ResPartner(models.Model):
         )
         if not closed:
             return closed
-        open_clients = self.env["reseller.client"].search(
-            [contact, ("state", "=", "active"), ("id", "not in", closed.client_id.ids)], limit=1
-        )
+        # A reseller and its buyer's account are one debtor (wholesale W3).
         own = closed.filtered(lambda lockout: not lockout.client_id).reseller_id
+        own |= closed.client_id.buys_for_id
+        open_clients = self.env["reseller.client"].search(
+            [
+                contact,
+                ("state", "=", "active"),
+                ("id", "not in", closed.client_id.ids),
+                ("buys_for_id", "not in", own.ids),
+            ],
+            limit=1,
+        )
         open_resellers = self.env["reseller.reseller"].search(
-            [contact, ("id", "not in", own.ids)], limit=1
+            [contact, ("is_house", "=", False), ("id", "not in", own.ids)], limit=1
         )
         return closed.browse() if open_clients or open_resellers else closed

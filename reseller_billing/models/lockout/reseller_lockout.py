@@ -279,21 +279,26 @@ class ResellerLockout(models.Model):
     def _felt_sql(self):
         """Return the query for what the `client` of an outer query feels of lock-outs.
 
-        That is its own, and its reseller's where the policy says so, from `felt_from` (UTC) on.
+        That is its own, and its reseller's where the policy says so, from `felt_from` (UTC) on; of a reseller
+        that buys, that of its buyer's account as well (wholesale W3).
         """
         return SQL(
             """
             SELECT lockout.refused_use, policy.rejects_events,
-                   CASE WHEN lockout.client_id IS NULL
-                        THEN lockout.refused_since
+                   CASE WHEN lockout.client_id = client.id THEN lockout.state_since
+                        ELSE lockout.refused_since
                              + COALESCE(policy.reaches_clients_days, 0) * interval '1 day'
-                        ELSE lockout.state_since END AS felt_from
-              FROM reseller_lockout lockout
+                        END AS felt_from
+              FROM (SELECT own.*, own.client_id = client.id AS is_own FROM reseller_lockout own
+                     WHERE own.reseller_id = client.reseller_id
+                       AND (own.client_id = client.id OR own.client_id IS NULL)
+                     UNION ALL
+                    SELECT above.*, FALSE FROM reseller_client buyer
+                      JOIN reseller_lockout above ON above.client_id = buyer.id
+                     WHERE buyer.buys_for_id = client.reseller_id) AS lockout
               JOIN reseller_lockout_stage stage ON stage.id = lockout.stage_id
               JOIN reseller_lockout_policy policy ON policy.id = stage.policy_id
-             WHERE lockout.reseller_id = client.reseller_id
-               AND (lockout.client_id = client.id
-                    OR lockout.client_id IS NULL AND policy.reaches_clients)
+             WHERE (lockout.is_own OR policy.reaches_clients)
                AND lockout.refused_use != 'none'
             """
         )

@@ -6,6 +6,7 @@ from odoo.fields import Domain
 
 from ... import rating
 from ..base.intervals import INTERVAL_UNITS
+from ..client.reseller_client import BOOKS
 from .scopes import SCOPES, scope_of
 
 # Accounts that a message names, the largest amounts first.
@@ -45,6 +46,14 @@ class ResellerPriceRule(models.Model):
         store=True,
         readonly=False,
         precompute=True,
+    )
+
+    book = fields.Selection(
+        BOOKS,
+        required=True,
+        default="retail",
+        help="Retail: what clients pay. Wholesale: what a reseller pays that buys, for all that its clients use "
+        "together.",
     )
 
     # Scope: at most one
@@ -226,6 +235,7 @@ class ResellerPriceRule(models.Model):
         "EXCLUDE USING gist (int4range(feature_id, feature_id, '[]') WITH &&, "
         "int4range(company_id, company_id, '[]') WITH &&, "
         "int4range(currency_id, currency_id, '[]') WITH &&, "
+        "int4range((book = 'wholesale')::int, (book = 'wholesale')::int, '[]') WITH &&, "
         "int4range(COALESCE(client_id, 0), COALESCE(client_id, 0), '[]') WITH &&, "
         "int4range(COALESCE(group_id, 0), COALESCE(group_id, 0), '[]') WITH &&, "
         "int4range(COALESCE(reseller_id, 0), COALESCE(reseller_id, 0), '[]') WITH &&, "
@@ -250,7 +260,7 @@ class ResellerPriceRule(models.Model):
 
     @api.depends(
         *("feature_id.name", "client_id", "group_id", "reseller_id", "date_from"),
-        *("active", "draft_name"),
+        *("active", "draft_name", "book"),
     )
     def _compute_name(self):
         for rule in self:
@@ -259,6 +269,8 @@ class ResellerPriceRule(models.Model):
             parts = [rule.feature_id.name or "", whose]
             if rule.draft_name and not rule.active:
                 parts.insert(0, rule.draft_name)
+            if rule.book == "wholesale":
+                parts.append(self.env._("wholesale"))
             if rule.date_from:
                 parts.append(self.env._("from %s", fields.Date.to_string(rule.date_from)))
             rule.name = ", ".join(parts)
@@ -274,6 +286,7 @@ class ResellerPriceRule(models.Model):
         "feature_id",
         "company_id",
         "currency_id",
+        "book",
         "client_id",
         "group_id",
         "reseller_id",
@@ -288,6 +301,7 @@ class ResellerPriceRule(models.Model):
             for name in ("feature_id", "company_id", "currency_id", "client_id", "group_id"):
                 domain &= Domain(name, "=", rule[name].id)
             domain &= Domain("reseller_id", "=", rule.reseller_id.id)
+            domain &= Domain("book", "=", rule.book)
             if rule.date_to:
                 domain &= Domain("date_from", "=", False) | Domain("date_from", "<=", rule.date_to)
             if rule.date_from:
@@ -302,6 +316,44 @@ class ResellerPriceRule(models.Model):
                         other=other.name,
                         first=other.date_from or self.env._("ever"),
                         last=other.date_to or self.env._("open"),
+                    )
+                )
+
+    @api.constrains("book", "feature_id", "client_id", "group_id", "reseller_id")
+    def _check_book(self):
+        """Wholesale prices are of those who buy from a house, retail ones of all others (wholesale W5)."""
+        for rule in self:
+            scope, record = scope_of(rule)
+            if rule.client_id and rule.client_id.book != rule.book:
+                if rule.client_id.book == "wholesale":
+                    text = self.env._(
+                        "%s is a buyer's account: its prices are wholesale.", record.display_name
+                    )
+                else:
+                    text = self.env._(
+                        "%s is a client's account, and pays retail prices: a wholesale price is of a buyer's "
+                        "account.",
+                        record.display_name,
+                    )
+                raise ValidationError(text)
+            if rule.book != "wholesale":
+                continue
+            if scope in ("reseller", "group"):
+                seller = rule.reseller_id or rule.group_id.reseller_id
+                if not seller.is_house:
+                    raise ValidationError(
+                        self.env._(
+                            "%s sells to its clients: a wholesale price is of a house, one of its groups, or a "
+                            "buyer's account.",
+                            record.display_name,
+                        )
+                    )
+            if rule.feature_id.aggregation in ("max", "last"):
+                raise ValidationError(
+                    self.env._(
+                        "%s is billed by its highest or last value, which several clients do not have together: "
+                        "it cannot have a wholesale price for all of them.",
+                        rule.feature_id.name,
                     )
                 )
 

@@ -20,7 +20,7 @@ class ResellerPriceRule(models.Model):
 
     @api.depends(
         *("feature_id", "company_id", "currency_id", "reseller_id", "group_id", "client_id"),
-        *("date_from", "date_to", "active"),
+        *("book", "date_from", "date_to", "active"),
     )
     def _compute_timeline_html(self):
         for rule in self:
@@ -82,6 +82,7 @@ class ResellerPriceRule(models.Model):
                 ("feature_id", "=", self.feature_id._origin.id),
                 ("company_id", "=", self.company_id._origin.id),
                 ("currency_id", "=", self.currency_id._origin.id),
+                ("book", "=", self.book),
                 ("active", "=", True),
                 ("id", "!=", self._origin.id),
             ]

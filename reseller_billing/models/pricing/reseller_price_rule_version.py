@@ -2,6 +2,8 @@ from odoo import models
 from odoo.exceptions import UserError
 from odoo.tools import date_utils
 
+from .scopes import SCOPE_FIELDS
+
 
 class ResellerPriceRule(models.Model):
     """Versions of a price: one ends the day before the next begins."""
@@ -41,7 +43,10 @@ class ResellerPriceRule(models.Model):
     def _get_own_scope(self):
         """Return the scope of this price, as `_end_before` takes it."""
         self.ensure_one()
-        return {name: self[name].id for name in ("reseller_id", "group_id", "client_id")}
+        return {
+            "book": self.book,
+            **{name: self[name].id for name in ("reseller_id", "group_id", "client_id")},
+        }
 
     def _end_before(self, date, scope):
         """End the prices of this one's feature at a scope on the day before; return them."""
@@ -51,7 +56,7 @@ class ResellerPriceRule(models.Model):
                 ("feature_id", "=", self.feature_id.id),
                 ("company_id", "=", self.company_id.id),
                 ("currency_id", "=", self.currency_id.id),
-                *((name, "=", value) for name, value in scope.items()),
+                *((name, "=", value) for name, value in {"book": self.book, **scope}.items()),
                 "|",
                 ("date_to", "=", False),
                 ("date_to", ">=", date),
@@ -74,7 +79,7 @@ class ResellerPriceRule(models.Model):
                 self.env._("%s begins on that day there already: change it itself.", self[0].name)
             )
         [copied] = rule.copy_data({"date_from": date, "date_to": until, "active": True})
-        if any(scope.values()):
+        if any(scope.get(name) for name in SCOPE_FIELDS.values()):
             # That of whom the copy is for; a price for all keeps its own.
             copied.pop("currency_id", None)
         made = self.create({**copied, **scope, **(terms or {})})

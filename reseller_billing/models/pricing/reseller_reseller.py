@@ -38,6 +38,7 @@ class ResellerReseller(models.Model):
                 ("feature_id", "in", features.ids),
                 ("company_id", "=", self.company_id.id),
                 ("currency_id", "=", self.currency_id.id),
+                ("book", "=", client.book if client else "retail"),
                 "|",
                 ("date_from", "=", False),
                 ("date_from", "<=", day),

@@ -15,6 +15,17 @@ NAMES = {rank: name for name, rank in RANKS.items()}
 SCOPE_FIELDS = {name: f"{name}_id" for name, _label in SCOPES if name != "default"}
 
 
+def book_sql(client):
+    """Return the book of an account as SQL, see reseller.client.
+
+    :param str client: the alias of the table of accounts
+    """
+    return SQL(
+        "(CASE WHEN %s IS NULL THEN 'retail' ELSE 'wholesale' END)",
+        SQL.identifier(client, "buys_for_id"),
+    )
+
+
 def scope_of(rule):
     """Return (scope, record that it is for, or None) of a price."""
     for name, field in SCOPE_FIELDS.items():
@@ -45,7 +56,7 @@ def reaches_sql(rule, clients):
     """Return the condition that a price may be one of some clients', whenever it holds, as SQL.
 
     :param str rule: the alias of the table of prices
-    :param clients: their ids
+    :param clients: their ids; all of one book
     """
     whose = {
         "client_id": SQL("ANY(%s)", clients),
@@ -61,7 +72,14 @@ def reaches_sql(rule, clients):
         SQL("WHEN %(field)s IS NOT NULL THEN %(field)s = %(ids)s", field=field, ids=whose[name])
         for name, field in ((name, SQL.identifier(rule, name)) for name in SCOPE_FIELDS.values())
     ]
-    return SQL("CASE %s ELSE TRUE END", SQL(" ").join(cases))
+    return SQL(
+        "(%s = (SELECT %s FROM reseller_client client WHERE client.id = ANY(%s) LIMIT 1) "
+        "AND CASE %s ELSE TRUE END)",
+        SQL.identifier(rule, "book"),
+        book_sql("client"),
+        clients,
+        SQL(" ").join(cases),
+    )
 
 
 def matches_sql():
@@ -72,6 +90,8 @@ def matches_sql():
         """
         (COALESCE(rule.client_id, client.id) = client.id
          AND COALESCE(rule.reseller_id, reseller.id) = reseller.id
-         AND (rule.group_id IS NULL OR rule.group_id = membership.group_id))
-        """
+         AND (rule.group_id IS NULL OR rule.group_id = membership.group_id)
+         AND rule.book = %s)
+        """,
+        book_sql("client"),
     )

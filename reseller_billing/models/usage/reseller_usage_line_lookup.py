@@ -3,6 +3,7 @@ from decimal import Decimal
 from odoo import api, models
 from odoo.tools import SQL
 
+from ..client.floors import billed_until_sql
 from .reseller_usage_line import KEYED, _is_key
 
 # Of a context: the caller keeps the accounts as they are, or but looks; none from outside can say so.
@@ -116,8 +117,7 @@ class ResellerUsageLine(models.Model):
             SQL(
                 """
                 SELECT client.ref, client.former_ref, client.former_until, client.id,
-                       COALESCE(client.tz, reseller.tz), client.billed_until, client.billing_start,
-                       %s,
+                       COALESCE(client.tz, reseller.tz), %s, client.billing_start, %s,
                        array_agg(membership.date_from), array_agg(membership.date_to)
                   FROM reseller_client client
                   JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
@@ -126,6 +126,7 @@ class ResellerUsageLine(models.Model):
                  GROUP BY client.id, reseller.tz
                  ORDER BY client.former_ref IS NULL, client.id
                 """,
+                billed_until_sql("client"),
                 self._rejected_from_sql(),
                 named,
             )

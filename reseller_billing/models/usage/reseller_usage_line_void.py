@@ -2,6 +2,7 @@ from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from ..client.floors import billed_until_sql
 from .reseller_usage_line import KEYED, NAMED, Scope
 
 # The events that are about to be void, as `line`.
@@ -217,12 +218,13 @@ class ResellerUsageLine(models.Model):
                 SELECT client.name, min(line.billing_date), max(line.billing_date)
                   FROM (%s) line
                   JOIN reseller_client client ON client.id = line.client_id
-                 WHERE line.billing_date <= client.billed_until AND line.billing_date < %s
+                 WHERE line.billing_date <= %s AND line.billing_date < %s
                  GROUP BY client.id
                  ORDER BY client.id
                  LIMIT %s
                 """,
                 picked,
+                billed_until_sql("client"),
                 oldest,
                 NAMED,
             )

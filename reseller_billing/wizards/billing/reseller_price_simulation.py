@@ -122,13 +122,15 @@ class ResellerPriceSimulation(models.TransientModel):
         """
         rates = self.env["reseller.rating"]
         found = {}
-        for company, drafts in self.draft_ids.grouped("company_id").items():
+        kinds = self.draft_ids.grouped(lambda draft: (draft.company_id, draft.book))
+        for (company, book), drafts in kinds.items():
             bills = self._get_bills(drafts)
             clients = self.env["reseller.client"].union(*bills)
             if not clients:
                 continue
-            now = rates._load_features(company, drafts.feature_id)
-            then = self._with_drafts(now, rates._load_features(company, drafts.feature_id, drafts))
+            now = rates._load_features(company, drafts.feature_id, book=book)
+            drafted = rates._load_features(company, drafts.feature_id, drafts, book=book)
+            then = self._with_drafts(now, drafted)
             accounts = rates._load_accounts(clients)
             parts, wanted = defaultdict(list), {}
             for client in clients:
@@ -146,8 +148,9 @@ class ResellerPriceSimulation(models.TransientModel):
                             parts[client, number].append((key, replayed))
                             first = min(since, wanted.get(key, (since,))[0])
                             wanted[key] = first, bills[client][-1].period_end
-            uncovered = rates._load_uncovered({client.id: bills[client][-1] for client in clients})
-            usage = rates._load_usage(wanted, uncovered)
+            last = {client.id: bills[client][-1] for client in clients}
+            uncovered = rates._load_uncovered(last, book=book)
+            usage = rates._load_usage(wanted, uncovered, book)
             for client in clients:
                 found[client] = tuple(
                     sum(
@@ -165,7 +168,7 @@ class ResellerPriceSimulation(models.TransientModel):
         """Return {client: [rating.Bill]}: one to begin with, then the closed periods."""
         domains = []
         for draft in drafts:
-            domain = [("company_id", "=", draft.company_id.id)]
+            domain = [("company_id", "=", draft.company_id.id), ("book", "=", draft.book)]
             if draft.reseller_id:
                 domain.append(("reseller_id", "=", draft.reseller_id.id))
             if draft.group_id:

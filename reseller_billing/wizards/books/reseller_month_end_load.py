@@ -223,8 +223,7 @@ class ResellerMonthEnd(models.TransientModel):
                    AND charge.cycle_start = fee.cycle_start
                    AND charge.price_rule_id = fee.price_rule_id AND charge.kind = 'recurring'
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
-                  JOIN reseller_reseller reseller ON reseller.id = charge.reseller_id
-                 WHERE reseller.invoice_to != 'none' AND %s
+                 WHERE charge.is_paper IS NOT TRUE AND %s
                  ORDER BY charge.client_id, charge.feature_id, charge.cycle_start,
                           charge.price_rule_id, charge.id DESC
                 """,
@@ -260,10 +259,9 @@ class ResellerMonthEnd(models.TransientModel):
                        charge.amount::text, charge.date_from
                   FROM reseller_charge charge
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
-                  JOIN reseller_reseller reseller ON reseller.id = charge.reseller_id
                  WHERE charge.company_id = %s AND charge.kind = 'setup'
                    AND charge.date_from > %s
-                   AND reseller.invoice_to != 'none' AND %s
+                   AND charge.is_paper IS NOT TRUE AND %s
                 """,
                 self._credited_sql(),
                 self.company_id.id,
@@ -284,6 +282,7 @@ class ResellerMonthEnd(models.TransientModel):
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
                  WHERE charge.company_id = %s AND charge.date_to > %s
                    AND charge.kind != 'package'
+                   AND charge.is_paper IS NOT TRUE
                    AND charge.date_from <= charge.date_to
                    AND EXISTS (
                        SELECT FROM account_move invoice

@@ -5,7 +5,17 @@ from odoo.exceptions import UserError
 from odoo.fields import Command
 
 from ... import rating
+from ...models.client.reseller_client import BOOKS
 
+# What a copy may leave out: gifts, limits and sales by themselves, which are the client's own.
+OPTIONS = {
+    **dict.fromkeys(("setup_fee", "minimum_quantity", "minimum_amount", "max_quantity"), 0.0),
+    **dict.fromkeys(("bonus_quantity", "replenish_quantity", "replenish_price"), 0.0),
+    **dict.fromkeys(("trial_days", "bonus_valid_days", "rollover_cycles"), 0),
+    "replenish_threshold": 0.0,
+    "limit_action": "notify",
+    "lockout_when_owing": False,
+}
 PRICES = ("recurring_fee", "setup_fee", "unit_price", "minimum_amount")
 
 
@@ -43,6 +53,16 @@ class ResellerPriceChange(models.TransientModel):
     reseller_ids = fields.Many2many("reseller.reseller", string="Resellers")
     group_ids = fields.Many2many("reseller.client.group", string="Client Groups")
     client_ids = fields.Many2many("reseller.client", string="Clients")
+    book = fields.Selection(
+        BOOKS,
+        string="Into the Book",
+        help="Wholesale prices are made of retail ones, and back. Empty: each price stays in its own. Without "
+        "anybody below, the copies in another book are for all.",
+    )
+    leaves_options_out = fields.Boolean(
+        string="Prices Alone",
+        help="Leave out set-up fees, trials, bonuses, rollover, minimums, maximums, refills and lock-out.",
+    )
 
     @api.model
     def _default_rule_ids(self):
@@ -73,8 +93,9 @@ class ResellerPriceChange(models.TransientModel):
 
     def _prepare_prices(self, rule):
         """Return the values of a rule's new version: its prices, changed by the percentage."""
+        left_out = OPTIONS if self.mode == "copy" and self.leaves_options_out else ()
         return {
-            **{name: self._get_changed(rule[name]) for name in PRICES},
+            **{name: self._get_changed(rule[name]) for name in PRICES if name not in left_out},
             "tier_ids": [
                 Command.create(
                     {
@@ -117,12 +138,22 @@ class ResellerPriceChange(models.TransientModel):
             + [{"group_id": group.id} for group in self.group_ids]
             + [{"client_id": client.id} for client in self.client_ids]
         )
-        if not scopes:
+        if not scopes and not self._crosses_books():
             raise UserError(self.env._("Choose the resellers, groups or clients to copy to."))
         nobody = {"reseller_id": False, "group_id": False, "client_id": False}
         made = self.rule_ids.browse()
         for rule in self.rule_ids:
-            for scope in scopes:
-                target = {**nobody, **scope}
-                made |= rule._end_before(self.date, target)._make_copy(rule, self.date, target)
+            for scope in scopes or [{}]:
+                target = {**nobody, **scope, "book": self.book or rule.book}
+                there = rule._end_before(self.date, target)
+                made |= there._make_copy(rule, self.date, target, self._prepare_terms(rule))
         return made
+
+    def _crosses_books(self):
+        """Whether prices are copied from one book into the other."""
+        return bool(self.book) and all(rule.book != self.book for rule in self.rule_ids)
+
+    def _prepare_terms(self, rule):
+        """Return what a copy of a rule has that the rule has not."""
+        terms = self._prepare_prices(rule) if self.percent or self.digits != "exact" else {}
+        return {**OPTIONS, **terms} if self.leaves_options_out else terms

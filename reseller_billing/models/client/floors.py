@@ -1,0 +1,34 @@
+"""Whose bills an account's use is on: its own, and on the floor above those of the reseller that buys."""
+
+from odoo.tools import SQL
+
+
+def billed_until_sql(client):
+    """Return the last day of an account that a bill of any floor has as SQL; NULL for none (wholesale W9).
+
+    :param str client: the alias of the table of accounts
+    """
+    return SQL(
+        """
+        GREATEST(%s, (SELECT max(buyer.billed_until) FROM reseller_client buyer
+                       WHERE buyer.buys_for_id = %s))
+        """,
+        SQL.identifier(client, "billed_until"),
+        SQL.identifier(client, "reseller_id"),
+    )
+
+
+def beneath_sql(buyer):
+    """Return the query for the accounts whose use a buyer's account pays for: `id`, its own among them.
+
+    :param str buyer: the alias of the table of accounts, the buyer's
+    """
+    return SQL(
+        """
+        SELECT own.id FROM reseller_client own WHERE own.id = %s
+         UNION ALL
+        SELECT theirs.id FROM reseller_client theirs WHERE theirs.reseller_id = %s
+        """,
+        SQL.identifier(buyer, "id"),
+        SQL.identifier(buyer, "buys_for_id"),
+    )

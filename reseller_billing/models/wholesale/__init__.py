@@ -1,0 +1,10 @@
+"""What resellers pay for what their clients use: the second book. Uses gate and what is below."""
+
+from . import (
+    reseller_client,
+    reseller_client_floors,
+    reseller_rating,
+    reseller_reseller,
+    reseller_statement,
+    reseller_usage_daily,
+)
