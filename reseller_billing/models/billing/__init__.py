@@ -28,6 +28,7 @@ from . import (
     reseller_statement_billed,
     reseller_statement_given_back,
     reseller_statement_invoice,
+    reseller_statement_paper,
     reseller_statement_preview,
     reseller_statement_review,
     reseller_statement_void,

@@ -6,7 +6,6 @@ from odoo.fields import Domain
 
 from ... import rating
 from ..base.states import IS_LIVE, LIVE
-from ..client.reseller_client import BOOKS
 from .reseller_charge import METERED
 
 # Says that a bill is made at once; no request can send it.
@@ -96,23 +95,6 @@ class ResellerStatement(models.Model):
     amount_total = fields.Monetary(
         string="Total", readonly=True, help="The sum of the charges, before added taxes."
     )
-    book = fields.Selection(
-        BOOKS,
-        required=True,
-        readonly=True,
-        default="retail",
-        help="Wholesale: what a reseller pays for all that its clients use. Retail: what a client pays.",
-    )
-    is_paper = fields.Boolean(
-        readonly=True,
-        help="Between the reseller and its client: the provider invoices nothing of it.",
-    )
-    paper_total = fields.Monetary(
-        string="On Paper",
-        readonly=True,
-        help="What of the total the reseller asks of its client, and the provider invoices to nobody.",
-    )
-
     _bill_uniq = models.UniqueIndex(
         f"(client_id, kind, bill_date) WHERE {IS_LIVE} AND kind != 'manual'",
         "This bill exists already: a period is never billed twice.",
@@ -140,17 +122,6 @@ class ResellerStatement(models.Model):
             if suffix:
                 name += suffix
             statement.name = name
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        """Override of `base`: the book of the account, and whether it is a paper, stay as they are now."""
-        clients_sudo = self.env["reseller.client"].sudo()  # as statements are made
-        for vals in vals_list:
-            client_sudo = clients_sudo.browse(vals["client_id"])
-            day = fields.Date.to_date(vals["bill_date"])
-            vals["book"] = client_sudo.book
-            vals["is_paper"] = client_sudo.reseller_id._is_paper_on(day)
-        return super().create(vals_list)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billed(self):

@@ -159,10 +159,6 @@ class ResellerStatement(models.Model):
         billed._check_unlocked(made, date)
         return moves
 
-    def _get_invoiced_charges(self):
-        """Return the charges of these statements that the provider invoices."""
-        return self.charge_ids.filtered(lambda charge: not charge.is_paper)
-
     def _check_unlocked(self, moves, date):
         """Refuse a day of a locked period: Odoo would move the documents to a later one.
 

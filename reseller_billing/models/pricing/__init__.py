@@ -8,6 +8,7 @@ from . import (
     reseller_price_level,
     reseller_price_part,
     reseller_price_rule,
+    reseller_price_rule_book,
     reseller_price_rule_draft,
     reseller_price_rule_timeline,
     reseller_price_rule_version,

@@ -6,7 +6,6 @@ from odoo.fields import Domain
 
 from ... import rating
 from ..base.intervals import INTERVAL_UNITS
-from ..client.reseller_client import BOOKS
 from .scopes import SCOPES, scope_of
 
 # Accounts that a message names, the largest amounts first.
@@ -46,14 +45,6 @@ class ResellerPriceRule(models.Model):
         store=True,
         readonly=False,
         precompute=True,
-    )
-
-    book = fields.Selection(
-        BOOKS,
-        required=True,
-        default="retail",
-        help="Retail: what clients pay. Wholesale: what a reseller pays that buys, for all that its clients use "
-        "together.",
     )
 
     # Scope: at most one
@@ -316,44 +307,6 @@ class ResellerPriceRule(models.Model):
                         other=other.name,
                         first=other.date_from or self.env._("ever"),
                         last=other.date_to or self.env._("open"),
-                    )
-                )
-
-    @api.constrains("book", "feature_id", "client_id", "group_id", "reseller_id")
-    def _check_book(self):
-        """Wholesale prices are of those who buy from a house, retail ones of all others (wholesale W5)."""
-        for rule in self:
-            scope, record = scope_of(rule)
-            if rule.client_id and rule.client_id.book != rule.book:
-                if rule.client_id.book == "wholesale":
-                    text = self.env._(
-                        "%s is a buyer's account: its prices are wholesale.", record.display_name
-                    )
-                else:
-                    text = self.env._(
-                        "%s is a client's account, and pays retail prices: a wholesale price is of a buyer's "
-                        "account.",
-                        record.display_name,
-                    )
-                raise ValidationError(text)
-            if rule.book != "wholesale":
-                continue
-            if scope in ("reseller", "group"):
-                seller = rule.reseller_id or rule.group_id.reseller_id
-                if not seller.is_house:
-                    raise ValidationError(
-                        self.env._(
-                            "%s sells to its clients: a wholesale price is of a house, one of its groups, or a "
-                            "buyer's account.",
-                            record.display_name,
-                        )
-                    )
-            if rule.feature_id.aggregation in ("max", "last"):
-                raise ValidationError(
-                    self.env._(
-                        "%s is billed by its highest or last value, which several clients do not have together: "
-                        "it cannot have a wholesale price for all of them.",
-                        rule.feature_id.name,
                     )
                 )
 

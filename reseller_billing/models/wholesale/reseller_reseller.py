@@ -80,9 +80,6 @@ class ResellerReseller(models.Model):
                 )
             reseller._check_invoice_to()
             reseller._check_buys()
-            if not reseller._is_settled():
-                reseller._check_settled_from()
-                reseller._check_nothing_ahead()
 
     def _check_invoice_to(self):
         """Refuse a way of settling that does not go with whom invoices go to; a hook for further ways."""
@@ -165,13 +162,14 @@ class ResellerReseller(models.Model):
     def write(self, vals):
         """Override of `base`: what bills and commissions rest on stays once there are any."""
         owned = self._get_settlement_fields() & vals.keys()
-        for reseller in self if owned else ():
-            changed = [
-                name
+        changing = self.filtered(
+            lambda reseller: any(
+                reseller._fields[name].convert_to_cache(vals[name], reseller) != reseller[name]
                 for name in owned
-                if reseller._fields[name].convert_to_cache(vals[name], reseller) != reseller[name]
-            ]
-            if changed and reseller._is_settled():
+            )
+        )
+        for reseller in changing:
+            if reseller._is_settled():
                 raise ValidationError(
                     self.env._(
                         "%s has been settled so already, and that stays: make another reseller, and move its "
@@ -179,7 +177,11 @@ class ResellerReseller(models.Model):
                         reseller.name,
                     )
                 )
-        return super().write(vals)
+        done = super().write(vals)
+        for reseller in changing.filtered(lambda reseller: reseller.settlement != "none"):
+            reseller._check_settled_from()
+            reseller._check_nothing_ahead()
+        return done
 
     # Buying
 

@@ -144,6 +144,20 @@ class TestPooled(WholesaleCommon):
             self._use("2024-01-10", quantity, client=client)
         self.assertEqual(self._bill_buyer("2024-02-01").amount_total, 20)
 
+    def test_use_that_a_clients_bill_covers_is_the_buyers_still(self):
+        self._create_wholesale(unit_price=0.02)
+        self.client_b.write({"interval_unit": "week", "billing_anchor": "activation"})
+        self._use("2024-01-03", 100, client="B")
+        self._run("2024-01-08")
+        days = self.env["reseller.usage.daily"]
+        bucket = days.search([("client_id", "=", self.client_b.id)])
+        self.assertTrue(bucket.statement_id)
+        days._settle((self.client_b | self.buyer).ids)
+        self.assertTrue(bucket.is_pending)
+        self.assertEqual(self._bill_buyer("2024-02-01").amount_total, 2)
+        days._settle((self.client_b | self.buyer).ids)
+        self.assertFalse(bucket.is_pending)
+
     def test_a_buyer_is_billed_once_the_day_has_begun_for_every_client(self):
         """Example 15."""
         self.company.reseller_billing_delay = 0

@@ -1,0 +1,246 @@
+import os
+from collections import defaultdict
+from contextlib import closing
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+
+import pytest
+from dateutil.relativedelta import relativedelta
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from odoo.tools import SQL
+
+from ...models.client.floors import beneath_sql
+from ..common_wholesale import WholesaleCommon
+
+CENT = Decimal("0.01")
+START = date(2024, 1, 1)
+# Whole cents: so it does not matter where weeks and months begin.
+RETAIL = (Decimal("0.05"), Decimal("0.07"))
+# Up to 100 units, and above, of each version.
+STEPS = ((Decimal("0.03"), Decimal("0.02")), (Decimal("0.041"), Decimal("0.033")))
+BOUND = 100
+
+
+def rounded(amount):
+    return Decimal(amount).quantize(CENT, ROUND_HALF_UP)
+
+
+@pytest.mark.laws
+class TestBothBooks(WholesaleCommon):
+    """Whatever happens, and in whatever order: each floor's bills add up to its rating of everything."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.days = cls.env["reseller.usage.daily"]
+        cls.wholesale = cls._create_wholesale(
+            ((BOUND, float(STEPS[0][0]), 0), (None, float(STEPS[0][1]), 0))
+        )
+
+    def test_each_floor_adds_up_and_no_bucket_is_lost_or_doubled(self):
+        client = st.integers(0, 2)
+        step = st.one_of(
+            st.tuples(st.just("use"), client, st.integers(0, 75), st.integers(1, 90)),
+            st.tuples(st.just("take back"), client),
+            st.tuples(st.sampled_from(["run", "settle"])),
+            st.tuples(st.sampled_from(["run", "new"])),
+            st.tuples(st.just("void"), st.integers(0, 3), st.integers(0, 4)),
+            st.tuples(st.sampled_from(["retail price", "wholesale price"])),
+            st.tuples(st.just("close"), client),
+            st.tuples(st.just("reopen"), client),
+        )
+
+        @settings(
+            max_examples=int(os.environ.get("RB_SEQUENCES", "20")),
+            deadline=None,
+            derandomize=bool(os.environ.get("CI")),
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(steps=st.lists(step, min_size=6, max_size=24))
+        @example([("use", 1, 10, 50), ("run",), ("settle",), ("run",), ("run",)])
+        @example(
+            [("use", 0, 10, 80), ("use", 1, 10, 50), *[("run",)] * 7, ("void", 3, 0), ("run",)]
+        )
+        def check(steps):
+            with closing(self.env.cr.savepoint()) as savepoint:
+                try:
+                    self._play(steps)
+                finally:
+                    savepoint.rollback()
+                    self.env.clear()
+
+        check()
+
+    def _play(self, steps):
+        self.today = START
+        self.clients = self.client_a | self.client_b
+        self.events = defaultdict(list)
+        self.served = {one: [[START, None]] for one in self.clients}
+        # What holds from which month on.
+        self.versions = {"retail": [(START, 0)], "wholesale": [(START, 0)]}
+        for name, *values in steps:
+            getattr(self, "_do_" + name.replace(" ", "_"))(*values)
+        end = self.today + relativedelta(months=2)
+        for _again in range(2):
+            self._run(end)
+        for statement in self.env["reseller.statement"].search(
+            [("client_id", "in", self.buyer.ids), ("state", "=", "invoiced")]
+        ):
+            self.assertAgrees(statement)
+        for one in self.clients:
+            self.assertEqual(self._billed(one), self._expect_retail(one), one.ref)
+        self.assertEqual(self._billed(self.buyer), self._expect_wholesale())
+        self._check_coverage()
+
+    # Steps
+
+    def _pick(self, number):
+        return self.clients[number % len(self.clients)]
+
+    def _is_served(self, one, day):
+        return any(first <= day and (not last or day <= last) for first, last in self.served[one])
+
+    def _do_use(self, number, back, quantity):
+        one = self._pick(number)
+        day = max(self.today + relativedelta(days=10 - back), START)
+        if not self._is_served(one, day):
+            return
+        event = self._event(day.isoformat(), quantity, client=one.ref)
+        outcome = self.env["reseller.usage.line"].ingest([event])
+        self.assertEqual(outcome["accepted"], 1, outcome)
+        self.events[one].append((event["id"], day, quantity))
+
+    def _do_take_back(self, number):
+        one = self._pick(number)
+        if self.events[one]:
+            taken, _day, _quantity = self.events[one].pop(0)
+            self.env["reseller.usage.line"].search([("external_id", "=", taken)]).action_void()
+
+    def _do_run(self):
+        self.today += relativedelta(days=10)
+        self._run(self.today)
+
+    def _do_settle(self):
+        self.days._settle(sorted((self.clients | self.buyer).ids))
+
+    def _do_new(self):
+        one = self._create_client(
+            f"law{len(self.clients)}", start=self.today.isoformat(), interval_unit="week"
+        )
+        self.clients |= one
+        self.served[one] = [[self.today, None]]
+
+    def _do_void(self, number, place):
+        one = self.buyer if number == 3 else self._pick(number)
+        bills = one.statement_ids.filtered(
+            lambda bill: bill.state in ("approved", "invoiced") and bill.charge_ids
+        ).sorted("bill_date")
+        if not bills:
+            return
+        bill = bills[place % len(bills)]
+        if bill.invoice_id:
+            bill._void_by_credit_note(max(self.today, bill.invoice_id.date))
+        else:
+            bill.action_void()
+
+    def _change_price(self, book, rule, terms):
+        # No bill has it yet.
+        day = (self.today + relativedelta(months=1)).replace(day=1)
+        versions = self.versions[book]
+        if versions[-1][0] >= day:
+            return
+        rule = rule.search(
+            [("book", "=", book), ("feature_id", "=", self.feature.id), ("date_to", "=", False)]
+        )
+        number = 1 - versions[-1][1]
+        rule._make_version(day, terms(number))
+        versions.append((day, number))
+
+    def _do_retail_price(self):
+        self._change_price(
+            "retail", self.retail, lambda number: {"unit_price": float(RETAIL[number])}
+        )
+
+    def _do_wholesale_price(self):
+        def terms(number):
+            low, high = map(float, STEPS[number])
+            tiers = [
+                {"sequence": 0, "up_to": BOUND, "unit_price": low},
+                {"sequence": 1, "is_last": True, "unit_price": high},
+            ]
+            return {"tier_ids": [(0, 0, tier) for tier in tiers]}
+
+        self._change_price("wholesale", self.wholesale, terms)
+
+    def _do_close(self, number):
+        one = self._pick(number)
+        day = self.today + relativedelta(months=1, days=9)
+        if self.served[one][-1][1] or self.served[one][-1][0] > day:
+            return
+        one.action_close(day)
+        self.served[one][-1][1] = day
+
+    def _do_reopen(self, number):
+        one = self._pick(number)
+        closed = self.served[one][-1][1]
+        day = self.today + relativedelta(months=3)
+        if closed and closed < day and not (one.billed_until and day <= one.billed_until):
+            one.action_reopen(day)
+            self.served[one].append([day, None])
+
+    # What must come out
+
+    def _version(self, book, month):
+        return next(number for day, number in reversed(self.versions[book]) if day <= month)
+
+    def _by_month(self, events):
+        found = defaultdict(int)
+        for _id, day, quantity in events:
+            found[day.replace(day=1)] += quantity
+        return found
+
+    def _expect_retail(self, one):
+        return sum(
+            (
+                rounded(RETAIL[self._version("retail", month)] * used)
+                for month, used in self._by_month(self.events[one]).items()
+            ),
+            Decimal(0),
+        )
+
+    def _expect_wholesale(self):
+        everything = [event for events in self.events.values() for event in events]
+        total = Decimal(0)
+        for month, used in self._by_month(everything).items():
+            low, high = STEPS[self._version("wholesale", month)]
+            total += rounded(low * min(used, BOUND)) + rounded(high * max(used - BOUND, 0))
+        return total
+
+    def _billed(self, one):
+        live = one.statement_ids.filtered(lambda bill: bill.state in ("approved", "invoiced"))
+        exact = live.charge_ids._get_exact()
+        return sum((amount for _quantity, _price, amount in exact.values()), Decimal(0))
+
+    def _check_coverage(self):
+        """On both floors a bill covers each bucket as it stands, and so they say."""
+        self.env.flush_all()
+        for floor in (SQL("bucket.client_id"), SQL("%s", self.buyer.id)):
+            rows = self.env.execute_query(
+                SQL(
+                    """
+                    SELECT bucket.id
+                      FROM reseller_client buyer
+                     CROSS JOIN LATERAL (%s) AS beneath
+                      JOIN reseller_usage_daily bucket ON bucket.client_id = beneath.id
+                     WHERE buyer.id = %s AND NOT %s
+                    """,
+                    beneath_sql("buyer"),
+                    self.buyer.id,
+                    self.days._covered_sql(floor=floor),
+                )
+            )
+            self.assertFalse(rows)
+        self._do_settle()
+        pending = [("client_id", "in", self.clients.ids), ("is_pending", "=", True)]
+        self.assertFalse(self.days.search(pending))
