@@ -74,8 +74,13 @@ class ResellerLotMixin(models.AbstractModel):
             lot._add_entry("buy", invoice.date or day, lot.cost, 0, invoice)
             if lot.release == "invoiced":
                 lot._release(lot.charge_id.date_from)
-            elif not lot.cost or lot._is_paid():
+            elif lot._is_free() or lot._is_paid():
                 lot._release()
+
+    def _is_free(self):
+        """Hook: whether nobody has to pay for this lot."""
+        self.ensure_one()
+        return not self.cost
 
     def _is_paid(self):
         """Whether nothing is open of the invoice, or the bill is a credit note, which has paid it.

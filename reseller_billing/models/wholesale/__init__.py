@@ -3,6 +3,7 @@
 from . import (
     reseller_client,
     reseller_client_floors,
+    reseller_lot,
     reseller_rating,
     reseller_reseller,
     reseller_statement,

@@ -34,6 +34,14 @@ class ResellerReseller(models.Model):
         copy=False,
         help="Before this reseller bought: late use and corrections of those days are invoiced so.",
     )
+    paper_release = fields.Selection(
+        [("paid", "Once it has ticked the paper as paid"), ("at_once", "At once")],
+        string="Packages on Papers",
+        required=True,
+        default="paid",
+        tracking=True,
+        help="When its clients may use units of packages that it sells them on papers.",
+    )
     buyer_id = fields.Many2one(
         "reseller.client",
         string="Buyer's Account",

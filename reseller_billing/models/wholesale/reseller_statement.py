@@ -47,8 +47,21 @@ class ResellerStatement(models.Model):
                     )
                 )
         vals = {"is_paper_paid": True, "paper_paid_on": date or fields.Date.context_today(self)}
-        self.sudo().write(vals)  # statements are closed to all users
+        statements_sudo = self.sudo()  # statements and lots are closed to all users
+        statements_sudo.write(vals)
+        self._conflict_over_lots()
+        for lots in statements_sudo._find_sold_lots():
+            lots.filtered(lambda lot: lot.state == "waiting" and lot._is_paid())._release()
 
     def _mark_unpaid(self):
         """See action_mark_unpaid; whoever may has been asked."""
-        self.sudo().write({"is_paper_paid": False, "paper_paid_on": False})  # as above
+        statements_sudo = self.sudo()  # as above
+        self._conflict_over_lots()
+        for lots in statements_sudo._find_sold_lots():
+            lots._withdraw()
+        statements_sudo.write({"is_paper_paid": False, "paper_paid_on": False})
+
+    def _conflict_over_lots(self):
+        """Have bills and systems that draw on what these sold, and a tick, not pass each other."""
+        self.client_id._conflict_with_others()
+        self.client_id._take_turn()

@@ -104,9 +104,11 @@ class TestBuying(WholesaleCommon):
                 {"date_from": "2024-01-03"}
             ),
         ):
-            with self.assertRaisesRegex(ValidationError, "first free day is 2024-02-01"):
-                with self.env.cr.savepoint():
-                    change()
+            with (
+                self.assertRaisesRegex(ValidationError, "first free day is 2024-02-01"),
+                self.env.cr.savepoint(),
+            ):
+                change()
         # What comes in is late use.
         late = self._create_client("C", start="2024-01-10")
         self._use("2024-01-15", 50, client="C")
@@ -218,3 +220,58 @@ class TestPaidAhead(PrepaidCommon):
             self.assertRaisesRegex(ValidationError, r"Client A \[A\] has money or units left"),
         ):
             dialog.action_make()
+
+    def test_a_block_of_messages_is_there_once_its_paper_is_ticked(self):
+        """A white-label client pays its reseller ahead: outside the ledger, and before it may send."""
+        dialog = self.env["reseller.buyer.make"].create(
+            {"reseller_id": self.reseller.id, "date": "2024-01-01"}
+        )
+        buyer = self.env["reseller.client"].browse(dialog.action_make()["res_id"])
+        self._create_rule(book="wholesale", unit_price=0.02)
+        moves = self.env["account.move"].search_count([])
+
+        def sell(day):
+            with freeze_time(f"{day} 12:00:00"):
+                item = self.env["reseller.manual.charge"].create(
+                    {
+                        "client_id": self.client_a.id,
+                        "product_id": self.package.id,
+                        "name": "100 units",
+                        "date": day,
+                        "quantity": 1,
+                        "unit_price": 50,
+                    }
+                )
+                item.action_bill_now()
+            lot = self.env["reseller.prepaid.lot"].search(
+                [("charge_id.manual_charge_id", "=", item.id)]
+            )
+            return item.statement_id, lot
+
+        with freeze_time("2024-01-10 12:00:00"):
+            paper, lot = sell("2024-01-10")
+            self.assertEqual((paper.is_paper, paper.paper_total), (True, 50))
+            self.assertEqual((lot.state, lot.left, lot.cost), ("waiting", 0, 0))
+            self.client_a.prepaid_only = True
+            self.assertFalse(self.client_a.authorize("unit", 1)["allowed"])
+            paper.action_mark_paid()
+            self.assertEqual((lot.state, lot.left), ("open", 100))
+            self.assertTrue(self.client_a.authorize("unit", 1)["allowed"])
+            paper.action_mark_unpaid()
+            self.assertEqual((lot.state, lot.left), ("waiting", 0))
+            paper.action_mark_paid()
+            self.assertLot(lot, 100, 0)
+        self._use("2024-01-11", 30)
+        self._run("2024-02-01")
+        self.assertEqual(self._statement(self.client_a, "2024-02-01").amount_total, 0)
+        self.assertEqual(self._statement(buyer, "2024-02-01").amount_total, 0.6)
+        self.assertLot(lot, 70, 0)
+        with self.assertRaisesRegex(UserError, "used in part: its paper stays paid"):
+            paper.action_mark_unpaid()
+        # The buyer's invoice alone: what its client paid it is in no ledger.
+        self.assertEqual(self.env["account.move"].search_count([]), moves + 1)
+        self.reseller.paper_release = "at_once"
+        _paper, lot = sell("2024-02-05")
+        self.assertEqual((lot.state, lot.left), ("open", 100))
+        with self.assertRaisesRegex(UserError, "no paper that stands"):
+            self._statement(buyer, "2024-02-01").action_mark_paid()
