@@ -29,6 +29,10 @@ class ReportStatementXlsx(models.AbstractModel):
         last = self._write_charges(charges, formats, statements)
         self._write_summary(summary, formats, statements, charges.get_name(), last)
         self._write_usage(usage, formats, statements)
+        clients = statements._load_use_by_client()
+        if clients:
+            sheet = workbook.add_worksheet(self.env._("Clients"))
+            self._write_clients(sheet, formats, statements, clients)
         units = statements._load_unit_rows()
         if any(units.values()):
             sheet = workbook.add_worksheet(self.env._("Packages"))
@@ -156,6 +160,31 @@ class ReportStatementXlsx(models.AbstractModel):
             for column, name in enumerate(("drawn", "expired", "left"), 3):
                 sheet.write_number(row, column, one[name], formats["exact"])
 
+    def _write_clients(self, sheet, formats, statements, rows):
+        """Write who used what of bills for many clients, see _load_use_by_client."""
+        self._write_head(
+            sheet,
+            formats,
+            [
+                (self.env._("Statement"), 24),
+                (self.env._("Feature"), 22),
+                (self.env._("Level"), 18),
+                (self.env._("Account"), 14),
+                (self.env._("Client"), 30),
+                (self.env._("Quantity"), 14),
+            ],
+            {5},
+        )
+        names = {statement.id: statement.name for statement in statements}
+        for number, row in enumerate(rows, 1):
+            texts = (
+                *(names[row["statement_id"]], row["feature"], row["level"]),
+                *(row["ref"], row["client"]),
+            )
+            for column, text in enumerate(texts):
+                sheet.write_string(number, column, text or "")
+            sheet.write_number(number, 5, row["units"], formats["exact"])
+
     def _write_charges(self, sheet, formats, statements):
         """Write all charges; return the number of the last line, as the program counts."""
         self._write_head(
@@ -227,19 +256,19 @@ class ReportStatementXlsx(models.AbstractModel):
         rows = self.env.execute_query(
             SQL(
                 """
+                -- Of one account, or of all that a buyer pays for together.
                 SELECT statement.id, bucket.billing_date, bucket.feature_id, bucket.level_id,
-                       %s, bucket.event_count
+                       sum(%s), sum(bucket.event_count)
                   FROM reseller_statement statement
-                  JOIN reseller_usage_daily bucket
-                    ON bucket.client_id = statement.client_id
-                   AND bucket.billing_date BETWEEN statement.period_start AND statement.period_end
-                   AND bucket.event_count > 0
+                  %s
                   JOIN reseller_feature feature ON feature.id = bucket.feature_id
                  WHERE statement.id = ANY(%s)
+                 GROUP BY statement.id, bucket.billing_date, bucket.feature_id, bucket.level_id
                  ORDER BY array_position(%s, statement.id), bucket.billing_date,
                           bucket.feature_id, bucket.level_id
                 """,
                 self.env["reseller.usage.daily"]._counted_sql(),
+                self.env["reseller.usage.daily"]._of_statement_sql(),
                 statements.ids,
                 statements.ids,
             )

@@ -69,7 +69,7 @@ from .lockout import (
     test_lockout,
     test_lockout_settings,
 )
-from .wholesale import test_both_books, test_buying, test_pooled
+from .wholesale import test_both_books, test_buying, test_collective, test_pooled
 from .books import (
     test_account,
     test_analysis,

@@ -43,17 +43,20 @@ class ResellerBillingRun(models.Model):
         )
 
     def _load_totals(self, *states):
-        """Return {currency: (amount, bills)} of this run's statements in some states that say something."""
+        """Return {currency: (amount, bills)} of this run's statements in some states that say something; what is
+        on paper is nobody's here.
+        """
         found = self.env["reseller.statement"]._read_group(
             [
                 ("run_id", "=", self._origin.id),
                 ("state", "in", states),
                 ("charge_ids", "!=", False),
+                ("is_paper", "=", False),
             ],
             ["currency_id"],
-            ["amount_total:sum", "__count"],
+            ["amount_total:sum", "paper_total:sum", "__count"],
         )
-        return {currency: (amount, count) for currency, amount, count in found}
+        return {currency: (total - paper, count) for currency, total, paper, count in found}
 
     def _get_totals(self):
         """Return what this run comes to, what is to be approved included, beside the run before.

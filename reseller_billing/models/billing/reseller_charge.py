@@ -9,6 +9,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from ... import rating
+from ..client.floors import beneath_domain
 from ..client.reseller_client import BOOKS
 
 KINDS = [
@@ -489,7 +490,7 @@ class ResellerCharge(models.Model):
             "res_model": model,
             "view_mode": "list,form",
             "domain": [
-                ("client_id", "=", self.client_id.id),
+                *beneath_domain(self.client_id),
                 ("feature_id", "=", self.feature_id.id),
                 ("billing_date", ">=", self.date_from),
                 ("billing_date", "<=", self.date_to),

@@ -6,7 +6,7 @@ from odoo.tools.misc import format_date
 
 from ... import rating
 from ..base.intervals import INTERVAL_UNITS
-from ..pricing.scopes import RANKS, book_sql, matches_sql, scope_of
+from ..pricing.scopes import RANKS, matches_sql, scope_of
 
 # So many accounts are rated while somebody fills a form; of more, no amount is said.
 MAX_RATED = 50
@@ -26,7 +26,15 @@ class ResellerPriceRule(models.Model):
 
     @api.depends(
         *("feature_id", "company_id", "currency_id", "reseller_id", "group_id", "client_id"),
-        *("date_from", "date_to", "bills_past_fees", "recurring_fee", "fee_timing", "setup_fee"),
+        *(
+            "book",
+            "date_from",
+            "date_to",
+            "bills_past_fees",
+            "recurring_fee",
+            "fee_timing",
+            "setup_fee",
+        ),
         *(
             "advance_cycles",
             "interval_count",
@@ -38,7 +46,8 @@ class ResellerPriceRule(models.Model):
     )
     def _compute_start_text(self):
         for rule in self:
-            is_new = rule.feature_id and not rule._origin
+            # A wholesale price meets what many accounts use together: its bill's preview says more.
+            is_new = rule.feature_id and not rule._origin and rule.book == "retail"
             rule.start_text = rule._describe_start() if is_new else False
 
     def _describe_start(self):
@@ -112,8 +121,8 @@ class ResellerPriceRule(models.Model):
         )
 
     def _load_served_without_price(self):
-        """Return {client id: first day of service} of the active accounts that this price is for, and that
-        never had a price of its feature.
+        """Return {client id: first day of service} of the active clients that this retail price is for, and
+        that never had a price of its feature.
         """
         scope = [
             SQL("%s = %s", SQL.identifier(alias, column), record._origin.id)
@@ -124,7 +133,6 @@ class ResellerPriceRule(models.Model):
             )
             if record
         ]
-        scope.append(SQL("%s = %s", book_sql("client"), self.book))
         self.env.flush_all()
         return dict(
             self.env.execute_query(
@@ -149,7 +157,7 @@ class ResellerPriceRule(models.Model):
                     """,
                     company=self.company_id.id,
                     currency=self.currency_id.id,
-                    scope=SQL(" AND ").join(scope),
+                    scope=SQL(" AND ").join([*scope, SQL("client.buys_for_id IS NULL")]),
                     feature=self.feature_id._origin.id,
                     matches=matches_sql(),
                 )

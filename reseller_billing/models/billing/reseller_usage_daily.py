@@ -105,6 +105,18 @@ class ResellerUsageDaily(models.Model):
             )
         return SQL("(%s AND %s)", pending, changed)
 
+    @api.model
+    def _of_statement_sql(self):
+        """Hook: return the joins of the `bucket`s of a `statement`'s account and days."""
+        return SQL(
+            """
+            JOIN reseller_usage_daily bucket
+              ON bucket.client_id = statement.client_id
+             AND bucket.billing_date BETWEEN statement.period_start AND statement.period_end
+             AND bucket.event_count > 0
+            """
+        )
+
     def _compute_statement_id(self):
         self.env.flush_all()
         found = dict(
@@ -325,12 +337,7 @@ class ResellerUsageDaily(models.Model):
             [("id", "in", numbers), ("is_unpriced", "=", False), ("is_unreachable", "=", False)]
         )
         for client in buckets.client_id:
-            day = client._today()
-            if date:
-                # After the last bill, which is dated the day after the last that it has billed.
-                billed = client.billed_until and fields.Date.add(client.billed_until, days=2)
-                day = max(filter(None, (min(date, day), billed)))
-            client._expect_bill(day)
+            client._expect_bill_by(date)
 
     @api.model
     def _tell_unreachable(self):

@@ -1,6 +1,9 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..client.reseller_client import BOOKS
+from ..pricing.scopes import book_sql
+
 
 class ResellerAnalysis(models.Model):
     """Use and revenue by month, with the change against the month before.
@@ -42,6 +45,9 @@ class ResellerAnalysis(models.Model):
         "reseller.client.group", readonly=True, help="The client's group at the month's end."
     )
     client_id = fields.Many2one("reseller.client", readonly=True)
+    book = fields.Selection(
+        BOOKS, readonly=True, help="Wholesale: what resellers pay that buy. Use is in its client's."
+    )
     feature_id = fields.Many2one("reseller.feature", readonly=True)
     level_id = fields.Many2one("reseller.feature.level", readonly=True)
     category = fields.Selection(
@@ -102,7 +108,7 @@ class ResellerAnalysis(models.Model):
             SELECT row_number() OVER (
                        ORDER BY compared.company_id, compared.client_id, feature_id, level_id, month)
                        AS id,
-                   compared.company_id, client.reseller_id, company.currency_id,
+                   compared.company_id, client.reseller_id, company.currency_id, %s AS book,
                    (SELECT membership.group_id
                       FROM reseller_client_membership membership
                      WHERE membership.client_id = compared.client_id
@@ -118,10 +124,12 @@ class ResellerAnalysis(models.Model):
               LEFT JOIN reseller_client client ON client.id = compared.client_id
               LEFT JOIN reseller_feature feature ON feature.id = compared.feature_id
              GROUP BY compared.client_id, compared.company_id, client.reseller_id,
-                      company.currency_id, feature_id, level_id, feature.category, month
+                      client.buys_for_id, company.currency_id, feature_id, level_id,
+                      feature.category, month
             """,
             self.env["reseller.usage.daily"]._counted_together_sql(),
             self._revenue_sql(),
+            book_sql("client"),
         )
 
     @api.model

@@ -9,10 +9,15 @@ from ..collection.reseller_client_collection import TRIES
 from ..documents.reseller_statement_send import FAILED
 
 MONTHS = 12
+# The field of use that nothing prices, by book.
+UNPRICED = {"retail": "is_unpriced", "wholesale": "is_unpriced_wholesale"}
 # What waits, by who does what: it is billed, mended, or collected.
 GROUPS = {
     "bill": ("due", "prepared", "near"),
-    "mend": ("parked", "untaxed", "unpriced", "unreachable", "rejected", "failed"),
+    "mend": (
+        *("parked", "untaxed", "unpriced", "unpriced_wholesale"),
+        *("unreachable", "rejected", "failed"),
+    ),
     "collect": ("overdue", "locked", "paused"),
 }
 
@@ -39,8 +44,9 @@ class ResellerDashboard(models.AbstractModel):
         self.env["reseller.usage.daily"].check_access("read")
         self.env.flush_all()
         chart, unpriced = self._get_chart(), self._load_unpriced()
+        counts = {book: sum(row[3] for row in unpriced if row[5] == book) for book in UNPRICED}
         return {
-            "tiles": self._get_tiles(sum(row[3] for row in unpriced)),
+            "tiles": self._get_tiles(counts),
             "groups": [
                 {"key": "bill", "title": self.env._("To bill")},
                 {"key": "mend", "title": self.env._("To mend")},
@@ -65,15 +71,18 @@ class ResellerDashboard(models.AbstractModel):
             },
         }
 
-    def _get_tiles(self, unpriced_count):
+    def _get_tiles(self, unpriced_counts):
         """Return the tiles; see get_data.
 
-        :param int unpriced_count: days of use that nothing prices
+        :param unpriced_counts: {book: days of use that nothing prices}
         """
         companies = self.env.companies.ids
         parked = Domain("id", "in", self._find_parked())
         rejected = Domain("state", "=", "open") & Domain("company_id", "in", companies)
-        unpriced = Domain("is_unpriced", "=", True) & Domain("company_id", "in", companies)
+        unpriced = {
+            book: Domain(name, "=", True) & Domain("company_id", "in", companies)
+            for book, name in UNPRICED.items()
+        }
         unreachable = Domain("is_unreachable", "=", True) & Domain("company_id", "in", companies)
         failed = Domain("send_state", "in", FAILED) & Domain("company_id", "in", companies)
         failed &= Domain("state", "in", LIVE)
@@ -120,9 +129,17 @@ class ResellerDashboard(models.AbstractModel):
             self._tile(
                 "unpriced",
                 self.env._("Days of unpriced use"),
-                unpriced_count,
+                unpriced_counts["retail"],
                 "reseller_billing.reseller_usage_daily_action_unpriced",
-                unpriced,
+                unpriced["retail"],
+                level="warning",
+            ),
+            self._tile(
+                "unpriced_wholesale",
+                self.env._("Days of use without a wholesale price"),
+                unpriced_counts["wholesale"],
+                "reseller_billing.reseller_usage_daily_action_unpriced",
+                unpriced["wholesale"],
                 level="warning",
             ),
             self._tile(
@@ -197,12 +214,16 @@ class ResellerDashboard(models.AbstractModel):
         return {**tile, "action": action}
 
     def _load_unpriced(self):
-        """Return [(feature, company, currency, days, first day)] of use that nothing prices."""
-        return self.env["reseller.usage.daily"]._read_group(
-            [("is_unpriced", "=", True), ("company_id", "in", self.env.companies.ids)],
-            ["feature_id", "company_id", "client_id.reseller_id.currency_id"],
-            ["__count", "billing_date:min"],
-        )
+        """Return [(feature, company, currency, days, first day, book)] of use that nothing prices."""
+        return [
+            (*row, book)
+            for book, name in UNPRICED.items()
+            for row in self.env["reseller.usage.daily"]._read_group(
+                [(name, "=", True), ("company_id", "in", self.env.companies.ids)],
+                ["feature_id", "company_id", "client_id.reseller_id.currency_id"],
+                ["__count", "billing_date:min"],
+            )
+        ]
 
     def _get_unpriced(self, rows):
         """Return the features with use that nothing prices, for who may set a price; see get_data.
@@ -215,6 +236,12 @@ class ResellerDashboard(models.AbstractModel):
             {
                 "name": feature.name,
                 "text": self.env._(
+                    "%(count)s days of use without a wholesale price, since %(day)s",
+                    count=count,
+                    day=format_date(self.env, first),
+                )
+                if book == "wholesale"
+                else self.env._(
                     "%(count)s days of use without a price, since %(day)s",
                     count=count,
                     day=format_date(self.env, first),
@@ -226,13 +253,14 @@ class ResellerDashboard(models.AbstractModel):
                     "views": [(False, "form")],
                     "context": {
                         "default_feature_id": feature.id,
+                        "default_book": book,
                         "default_company_id": company.id,
                         "default_currency_id": currency.id,
                         "default_date_from": fields.Date.to_string(first),
                     },
                 },
             }
-            for feature, company, currency, count, first in rows
+            for feature, company, currency, count, first, book in rows
         ]
 
     @api.model

@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..base.states import live_sql
+from ..client.reseller_client import BOOKS
+from ..pricing.scopes import book_sql
 
 # Months of an average cycle that is counted in days: 365.25 ÷ 12.
 DAYS_OF_MONTH = "30.4375"
@@ -37,6 +39,7 @@ class ResellerRecurringRevenue(models.Model):
     company_id = fields.Many2one("res.company", readonly=True)
     reseller_id = fields.Many2one("reseller.reseller", readonly=True)
     client_id = fields.Many2one("reseller.client", readonly=True)
+    book = fields.Selection(BOOKS, readonly=True, help="Wholesale: of resellers that buy.")
     currency_id = fields.Many2one("res.currency", readonly=True)
     month = fields.Date(readonly=True, help="The first day of the month.")
     opening = fields.Monetary(string="MRR Before", readonly=True, help="Of the month before.")
@@ -115,6 +118,7 @@ class ResellerRecurringRevenue(models.Model):
                  GROUP BY client_id, month
             ), rounded AS (
                 SELECT sums.client_id, sums.month, client.company_id, client.reseller_id,
+                       %(book)s AS book,
                        reseller.currency_id, currency.decimal_places, sums.mrr AS exact,
                        round(sums.mrr, currency.decimal_places) AS mrr,
                        round(sums.opening, currency.decimal_places) AS opening
@@ -129,7 +133,7 @@ class ResellerRecurringRevenue(models.Model):
                    AND (client.state = 'closed' OR client.billed_until >= month.last)
             )
             SELECT row_number() OVER (ORDER BY month, client_id) AS id, client_id, month,
-                   company_id, reseller_id, currency_id, opening, mrr,
+                   company_id, reseller_id, book, currency_id, opening, mrr,
                    round(exact * 12, decimal_places) AS arr,
                    CASE WHEN opening = 0 THEN mrr ELSE 0 END AS new,
                    CASE WHEN opening != 0 AND mrr > opening THEN mrr - opening ELSE 0 END
@@ -140,6 +144,7 @@ class ResellerRecurringRevenue(models.Model):
                    CASE WHEN opening != 0 THEN mrr * 100 / opening END AS retention
               FROM rounded
             """,
+            book=book_sql("client"),
             days=SQL(DAYS_OF_MONTH),
             live=live_sql("statement"),
         )

@@ -1,5 +1,6 @@
 """Whose bills an account's use is on: its own, and on the floor above those of the reseller that buys."""
 
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 
@@ -32,3 +33,11 @@ def beneath_sql(buyer):
         SQL.identifier(buyer, "id"),
         SQL.identifier(buyer, "buys_for_id"),
     )
+
+
+def beneath_domain(client):
+    """Return the domain of rows with a `client_id` of the accounts whose use an account pays for."""
+    own = Domain("client_id", "=", client.id)
+    if client.buys_for_id:
+        own |= Domain("client_id.reseller_id", "=", client.buys_for_id.id)
+    return own

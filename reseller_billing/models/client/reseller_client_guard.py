@@ -185,6 +185,15 @@ class ResellerClient(models.Model):
             wanted = client_sudo.next_bill_date or day or client_sudo._today()
             client_sudo.next_bill_date = max(wanted, day or wanted)
 
+    def _expect_bill_by(self, date):
+        """See _expect_bill; today, or on a day up to which accounts are billed, after the last bill."""
+        day = self._today()
+        if date:
+            # The last bill is dated the day after the last that it has billed.
+            billed = self.billed_until and fields.Date.add(self.billed_until, days=2)
+            day = max(filter(None, (min(date, day), billed)))
+        self._expect_bill(day)
+
     def _had_instant(self, day):
         """Whether the bill of a day that was voided last was made at once: so is the one instead."""
         self.ensure_one()

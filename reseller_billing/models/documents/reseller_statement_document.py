@@ -12,6 +12,8 @@ from ... import rating
 
 # Of a chart: how many bars it has at most, how many charts a document has, and their size in px.
 MAX_BARS = 62
+# Of each feature, on a page of a bill for many clients; the workbook has all.
+MAX_CLIENTS = 25
 MAX_CHARTS = 12
 WIDTH, HEIGHT = 300, 46
 USE = ("usage", "overage")
@@ -65,6 +67,32 @@ class ResellerStatement(models.Model):
         return pages
 
     # Use
+
+    def _load_use_by_client(self):
+        """Hook: return who used what, of bills for many clients: dicts with ``statement_id``, ``feature``,
+        ``level``, ``client`` (names), ``ref`` and ``units`` (Decimal), the most first.
+        """
+        return []
+
+    def _get_clients_by_feature(self):
+        """Return who used the most of each feature, of a bill for many clients, as a page shows it.
+
+        :return: dicts with ``feature``, ``level``, ``rows`` of _load_use_by_client, and ``more``: how many
+            clients are left out
+        """
+        self.ensure_one()
+        found = {}
+        for row in self._load_use_by_client():
+            found.setdefault((row["feature"], row["level"]), []).append(row)
+        return [
+            {
+                "feature": feature,
+                "level": level,
+                "rows": rows[:MAX_CLIENTS],
+                "more": max(len(rows) - MAX_CLIENTS, 0),
+            }
+            for (feature, level), rows in found.items()
+        ]
 
     def _get_usage_rows(self):
         """Return the charges of use as rows for an invoice's annex.
@@ -125,18 +153,16 @@ class ResellerStatement(models.Model):
             SQL(
                 """
                 SELECT bucket.feature_id, bucket.billing_date, sum(%s)::text
-                  FROM reseller_usage_daily bucket
+                  FROM reseller_statement statement
+                  %s
                   JOIN reseller_feature feature ON feature.id = bucket.feature_id
-                 WHERE bucket.client_id = %s
-                   AND bucket.billing_date BETWEEN %s AND %s
-                   AND bucket.event_count > 0
+                 WHERE statement.id = %s
                  GROUP BY bucket.feature_id, bucket.billing_date
                  ORDER BY bucket.feature_id, bucket.billing_date
                 """,
                 self.env["reseller.usage.daily"]._counted_sql(),
-                self.client_id.id,
-                self.period_start,
-                self.period_end,
+                self.env["reseller.usage.daily"]._of_statement_sql(),
+                self.id,
             )
         ):
             found[features.browse(feature)][day] = Decimal(quantity)

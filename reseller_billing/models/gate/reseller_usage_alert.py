@@ -80,22 +80,7 @@ class ResellerUsageAlert(models.Model):
         )
         if not features:
             return self
-        self.env.flush_all()
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT DISTINCT bucket.client_id
-                  FROM reseller_usage_daily bucket
-                  JOIN reseller_client client ON client.id = bucket.client_id
-                 WHERE client.company_id = %s AND client.state = 'active'
-                   AND bucket.feature_id = ANY(%s)
-                   AND bucket.is_pending
-                """,
-                company.id,
-                features.ids,
-            )
-        )
-        clients = self.env["reseller.client"].browse([row[0] for row in rows])
+        clients = self._find_using(company, features)
         states = self.env["reseller.rating"]._load_states(clients, features)
         known = set(
             self.env.execute_query(
@@ -130,6 +115,26 @@ class ResellerUsageAlert(models.Model):
         alerts = self.create(vals_list)
         alerts.filtered(lambda alert: alert.kind == "maximum")._tell()
         return alerts
+
+    @api.model
+    def _find_using(self, company, features):
+        """Return the accounts of a company with use of features that is to be looked at."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT bucket.client_id
+                  FROM reseller_usage_daily bucket
+                  JOIN reseller_client client ON client.id = bucket.client_id
+                 WHERE client.company_id = %s AND client.state = 'active'
+                   AND bucket.feature_id = ANY(%s)
+                   AND bucket.is_pending
+                """,
+                company.id,
+                features.ids,
+            )
+        )
+        return self.env["reseller.client"].browse([row[0] for row in rows])
 
     def _get_limits(self, client, use, rule):
         """Return [(kind, used, of)]: against the maximum, and of the free units of all kinds."""

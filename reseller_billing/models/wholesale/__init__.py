@@ -4,8 +4,10 @@ from . import (
     reseller_client,
     reseller_client_floors,
     reseller_lot,
+    reseller_price_rule,
     reseller_rating,
     reseller_reseller,
     reseller_statement,
+    reseller_usage_alert,
     reseller_usage_daily,
 )

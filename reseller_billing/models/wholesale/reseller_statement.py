@@ -1,7 +1,11 @@
+from decimal import Decimal
+
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
 
 from ..base.states import LIVE
+from ..client.floors import beneath_sql
 
 
 class ResellerStatement(models.Model):
@@ -65,3 +69,60 @@ class ResellerStatement(models.Model):
         """Have bills and systems that draw on what these sold, and a tick, not pass each other."""
         self.client_id._conflict_with_others()
         self.client_id._take_turn()
+
+    # Who used it
+
+    def _load_use_by_client(self):
+        """Override of documents: of buyers' bills, the clients beneath (wholesale W11)."""
+        bought = self.filtered(lambda statement: statement.book == "wholesale")
+        bought = bought.filtered("period_start")
+        if not bought:
+            return super()._load_use_by_client()
+        self.env.flush_all()
+        days = self.env["reseller.usage.daily"]
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT statement.id, used.feature_id, used.level_id, client.name, client.ref, used.units::text
+                  FROM reseller_statement statement
+                  JOIN reseller_client buyer ON buyer.id = statement.client_id
+                 CROSS JOIN LATERAL (
+                       SELECT bucket.client_id, bucket.feature_id, bucket.level_id, sum(%s) AS units
+                         FROM (%s) AS beneath
+                         JOIN reseller_usage_daily bucket
+                           ON bucket.client_id = beneath.id
+                          AND bucket.billing_date
+                              BETWEEN statement.period_start AND statement.period_end
+                          AND bucket.event_count > 0
+                         %s
+                         JOIN reseller_feature feature ON feature.id = bucket.feature_id
+                        WHERE feature.aggregation IN ('sum', 'count')
+                        GROUP BY 1, 2, 3) AS used
+                  JOIN reseller_client client ON client.id = used.client_id
+                  JOIN reseller_feature feature ON feature.id = used.feature_id
+                  LEFT JOIN reseller_feature_level level ON level.id = used.level_id
+                 WHERE statement.id = ANY(%s)
+                 ORDER BY array_position(%s, statement.id), feature.sequence, feature.id,
+                          level.sequence NULLS FIRST, level.id NULLS FIRST, used.units DESC, client.ref
+                """,
+                days._counted_sql(),
+                beneath_sql("buyer"),
+                days._served_sql("buyer"),
+                bought.ids,
+                bought.ids,
+            )
+        )
+        features = self.env["reseller.feature"].browse({row[1] for row in rows})
+        levels = self.env["reseller.feature.level"].browse({row[2] for row in rows if row[2]})
+        names = {record: {one.id: one.name for one in record} for record in (features, levels)}
+        return [
+            {
+                "statement_id": number,
+                "feature": names[features][feature],
+                "level": names[levels].get(level, ""),
+                "client": name,
+                "ref": ref,
+                "units": Decimal(units),
+            }
+            for number, feature, level, name, ref, units in rows
+        ]

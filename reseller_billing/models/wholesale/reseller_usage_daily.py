@@ -1,13 +1,81 @@
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..client.floors import beneath_sql
+from ..pricing.scopes import matches_sql
 
 
 class ResellerUsageDaily(models.Model):
     """Use on the floors above its account's own (wholesale W8)."""
 
     _inherit = "reseller.usage.daily"
+
+    is_unpriced_wholesale = fields.Boolean(
+        string="Without a Wholesale Price",
+        compute="_compute_is_unpriced_wholesale",
+        search="_search_is_unpriced_wholesale",
+        help="Its reseller buys on that day, and no wholesale price holds. What counts by its highest or last value "
+        "cannot have one.",
+    )
+
+    def _compute_is_unpriced_wholesale(self):
+        self._compute_by_search("is_unpriced_wholesale")
+
+    def _search_is_unpriced_wholesale(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        self.env.flush_all()
+        query = SQL(
+            """
+            SELECT bucket.id
+              FROM reseller_client client
+              JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+             CROSS JOIN LATERAL (%s) AS beneath
+              JOIN reseller_usage_daily bucket ON bucket.client_id = beneath.id
+              JOIN reseller_feature feature
+                ON feature.id = bucket.feature_id AND feature.aggregation IN ('sum', 'count')
+              %s
+              JOIN reseller_client_membership membership ON membership.id = bought.id
+             WHERE client.buys_for_id IS NOT NULL AND bucket.event_count > 0 AND %s
+               AND NOT EXISTS (
+                   SELECT FROM reseller_price_rule rule
+                    WHERE rule.active
+                      AND rule.feature_id = bucket.feature_id
+                      AND rule.company_id = bucket.company_id
+                      AND rule.currency_id = reseller.currency_id
+                      AND daterange(rule.date_from, rule.date_to, '[]') @> bucket.billing_date
+                      AND %s)
+            """,
+            beneath_sql("client"),
+            self._served_sql("client"),
+            self._uncovered_sql(floor=SQL("client.id")),
+            matches_sql(),
+        )
+        return [("id", "in" if True in value else "not in", query)]
+
+    @api.model
+    def _expect_bills(self, companies=None, date=None):
+        """Override of billing: of closed buyers, use of the accounts beneath."""
+        done = super()._expect_bills(companies, date)
+        clients_sudo = self.env["reseller.client"].sudo()  # of whoever starts a run
+        domain = [
+            ("buys_for_id", "!=", False),
+            ("state", "=", "closed"),
+            ("next_bill_date", "=", False),
+        ]
+        if companies is not None:
+            domain.append(("company_id", "in", companies.ids))
+        closed_sudo = clients_sudo.search(domain)
+        rows = closed_sudo and self.env.execute_query(
+            SQL(
+                "SELECT client.id FROM reseller_client client WHERE client.id = ANY(%s) AND %s",
+                closed_sudo.ids,
+                clients_sudo._has_late_use_sql(),
+            )
+        )
+        for buyer_sudo in clients_sudo.browse([number for (number,) in rows]):
+            buyer_sudo._expect_bill_by(date)
+        return done
 
     @api.model
     def _served_sql(self, buyer):
@@ -28,6 +96,24 @@ class ResellerUsageDaily(models.Model):
              AND bucket.billing_date BETWEEN bought.date_from AND COALESCE(bought.date_to, 'infinity')
             """,
             SQL.identifier(buyer, "id"),
+        )
+
+    @api.model
+    def _of_statement_sql(self):
+        """Override of billing: of a buyer's bill, use of the accounts beneath."""
+        return SQL(
+            """
+            JOIN reseller_client floor ON floor.id = statement.client_id
+            CROSS JOIN LATERAL (%s) AS beneath
+            JOIN reseller_usage_daily bucket
+              ON bucket.client_id = beneath.id
+             AND bucket.billing_date BETWEEN statement.period_start AND statement.period_end
+             AND bucket.event_count > 0
+             AND (floor.buys_for_id IS NULL OR EXISTS (SELECT FROM reseller_client once %s
+                                                        WHERE once.id = floor.id))
+            """,
+            beneath_sql("floor"),
+            self._served_sql("once"),
         )
 
     @api.model

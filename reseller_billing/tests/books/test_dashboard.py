@@ -70,6 +70,7 @@ class TestDashboard(ResellerBillingCommon):
                 "parked": 1,
                 "untaxed": 0,
                 "unpriced": 1,
+                "unpriced_wholesale": 0,
                 "unreachable": 0,
                 "rejected": 1,
                 "near": 1,
