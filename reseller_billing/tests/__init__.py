@@ -87,6 +87,7 @@ from .portal import (
     test_portal_earned,
     test_portal_isolation,
     test_portal_login,
+    test_portal_papers,
     test_portal_pay,
     test_portal_prices,
     test_portal_reporting,

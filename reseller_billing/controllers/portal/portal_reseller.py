@@ -88,6 +88,12 @@ class ResellerPortal(ResellerBillingPortal):
         """Whether one of these resellers earns a commission."""
         return "referral" in resellers.mapped("settlement")
 
+    def _get_buyers(self, resellers):
+        """Return the accounts by which these resellers buy, as far as they see what they pay, as the system."""
+        return resellers.filtered("portal_see_cost").buyer_ids.filtered(
+            lambda buyer: buyer.state != "draft"
+        )
+
     def _lists_statements(self, reseller):
         """Whether a reseller sees what its clients pay, and at which prices."""
         return reseller._sees_money_of_bills() and reseller.portal_see_prices
@@ -102,6 +108,7 @@ class ResellerPortal(ResellerBillingPortal):
                 "tab": tab,
                 "heading": "",
                 "earns": self._earns(self._get_roles()[0]),
+                "pays": bool(self._get_buyers(self._get_roles()[0])),
                 # Of any of the user's: the list has those of all.
                 "lists_statements": any(map(self._lists_statements, self._get_roles()[0])),
                 **values,

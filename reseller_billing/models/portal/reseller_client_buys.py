@@ -94,6 +94,49 @@ class ResellerClient(models.Model):
             offer._follow_rates(self._today())
         return offer
 
+    def _get_packages_on_paper(self):
+        """Return the packages of units that its reseller may sell this client on papers."""
+        self.ensure_one()
+        products = self.env["product.product"]
+        if self.state != "active" or self.reseller_id.settlement != "resale":
+            return products
+        return products.search(
+            [
+                ("reseller_grants", "=", "units"),
+                ("reseller_in_portal", "=", True),
+                ("company_id", "in", (False, self.company_id.id)),
+            ],
+            order="name, id",
+        )
+
+    def _sell_on_paper(self, product, price):
+        """Sell a package to this client on a paper of its reseller's, as the system; see _buy_package.
+
+        :param price: of one, in the currency of its bills, as the reseller says
+        :return: the paper
+        :raise UserError: for a price below zero
+        """
+        self.ensure_one()
+        if price < 0:
+            raise UserError(self.env._("A package costs nothing or something."))
+        self._conflict_with_others()
+        item = (
+            self.env["reseller.manual.charge"]
+            .with_user(SUPERUSER_ID)
+            .create(
+                {
+                    "client_id": self.id,
+                    "product_id": product.id,
+                    "name": product.display_name,
+                    "date": self._today(),
+                    "quantity": 1,
+                    "unit_price": price,
+                }
+            )
+        )
+        item.action_bill_now()
+        return item.statement_id
+
     def _check_purchase(self, price):
         """Refuse a package for a price where too much is ordered and not paid yet.
 

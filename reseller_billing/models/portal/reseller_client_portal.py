@@ -6,6 +6,7 @@ from odoo.tools import SQL
 
 from ... import rating
 from ..base.states import LIVE
+from ..client.floors import beneath_domain, beneath_sql
 
 # Of one download of events.
 MAX_EVENTS = 100_000
@@ -53,8 +54,12 @@ class ResellerClient(models.Model):
         users_sudo.filtered(lambda user: not user._get_portal_roles()[1]).active = False
 
     def _shows_money(self):
-        """Whether the client may see amounts: not what its reseller pays for it."""
+        """Whether the client may see amounts: not what its reseller pays for it; a reseller that buys, what the
+        provider has it see.
+        """
         self.ensure_one()
+        if self.buys_for_id:
+            return self.buys_for_id.portal_see_cost
         return self.reseller_id.invoice_to != "reseller"
 
     def _owns_contact(self):
@@ -205,7 +210,7 @@ class ResellerClient(models.Model):
                     "name": invoice.name,
                     "amount": rating.exact_of(invoice.currency_id.round(sign * amount)),
                     "statement": statement,
-                    "charges": statement.charge_ids,
+                    "charges": statement._get_invoiced_charges(),
                 }
             )
         entries += self._get_settlements(statements.invoice_id)
@@ -260,15 +265,20 @@ class ResellerClient(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT bucket.client_id, bucket.feature_id, bucket.level_id, bucket.billing_date,
-                       bucket.event_count, trim_scale(%s)::text
-                  FROM reseller_usage_daily bucket
+                -- Of an account, or of all that a buyer pays for together.
+                SELECT client.id, bucket.feature_id, bucket.level_id, bucket.billing_date,
+                       sum(bucket.event_count)::int, trim_scale(%s)::text
+                  FROM reseller_client client
+                 CROSS JOIN LATERAL (%s) AS beneath
+                  JOIN reseller_usage_daily bucket ON bucket.client_id = beneath.id
                   JOIN reseller_feature feature ON feature.id = bucket.feature_id
-                 WHERE bucket.client_id = ANY(%s) AND bucket.billing_date BETWEEN %s AND %s
+                 WHERE client.id = ANY(%s) AND bucket.billing_date BETWEEN %s AND %s
+                 GROUP BY client.id, feature.id, bucket.feature_id, bucket.level_id, bucket.billing_date
                  ORDER BY feature.sequence, feature.id, bucket.level_id NULLS FIRST,
                        bucket.billing_date
                 """,
-                self.env["reseller.usage.daily"]._counted_sql(),
+                self.env["reseller.usage.daily"]._counted_together_sql(),
+                beneath_sql("client"),
                 self.ids,
                 first,
                 last,
@@ -301,7 +311,7 @@ class ResellerClient(models.Model):
 
     def _get_events_domain(self, first, last, feature=None):
         domain = [
-            ("client_id", "=", self.id),
+            *beneath_domain(self),
             ("billing_date", ">=", first),
             ("billing_date", "<=", last),
             ("voided_at", "=", False),

@@ -56,7 +56,8 @@ class ResellerReseller(models.Model):
         string="Sees Own Cost",
         default=True,
         tracking=True,
-        help="What it is billed for its clients, where invoices go to the reseller.",
+        help="What it is billed for its clients, where invoices go to the reseller, and what it pays where it "
+        "buys.",
     )
     portal_edit_clients = fields.Boolean(
         string="Edits Clients",

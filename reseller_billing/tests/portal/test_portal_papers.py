@@ -1,0 +1,104 @@
+import pytest
+from odoo import fields
+from odoo.tests import tagged
+
+from ..common_portal import PortalCommon
+
+PAYS = "/my/reseller/pays"
+
+
+@tagged("post_install", "-at_install")
+class TestPortalPapers(PortalCommon):
+    """A reseller that buys looks at what it pays, and has papers between it and its clients."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        dialog = cls.env["reseller.buyer.make"].create(
+            {"reseller_id": cls.reseller.id, "date": "2024-03-01"}
+        )
+        cls.buyer = cls.env["reseller.client"].browse(dialog.action_make()["res_id"])
+        cls._create_rule(book="wholesale", unit_price=0.37, date_from="2024-03-01")
+        cls._use("2024-03-05", 10, client="A")
+        cls._use("2024-03-06", 20, client="A2")
+        cls._run("2024-04-01")
+        cls.bill = cls.env["reseller.statement"].search(
+            [("client_id", "=", cls.buyer.id), ("bill_date", "=", "2024-04-01")]
+        )
+        cls.paper = cls.env["reseller.statement"].search(
+            [("client_id", "=", cls.client_a.id), ("bill_date", "=", "2024-04-01")]
+        )
+
+    @pytest.mark.isolation
+    def test_what_it_pays_is_its_own_to_see(self):
+        page = f"/my/service/{self.buyer.id}"
+        pdf = f"{page}/statements/{self.bill.id}.pdf"
+        self._log_in("R1")
+        self.assertIn(f'href="{PAYS}"', self._get("/my/reseller").text)
+        self.assertTrue(self._get(PAYS).headers["Location"].endswith(page))
+        home = self._get(page).text
+        self.assertIn("What you pay", home)
+        # 30 units at 0.37, to be paid.
+        self.assertIn("11.10", home)
+        self.assertIn(self.bill.invoice_id.name, home)
+        self.assertIn("11.10", self._get(f"{page}/statements").text)
+        self.assertIn("wallet", self._get(f"{page}/prepaid").text)
+        report = self._get(f"{page}/report?first=2024-03-01&last=2024-03-31").text
+        self.assertIn("30", report)
+        self.assertEqual(self._get(pdf).status_code, 200)
+        book = self._get(f"{page}/statements/{self.bill.id}.xlsx")
+        self.assertEqual(book.status_code, 200)
+        # Others have neither page nor file, and nothing of theirs says what it pays.
+        for login in ("A", "A2", "B", "R2", "R3", "C"):
+            self._log_in(login)
+            for path in (page, f"{page}/statements", f"{page}/prepaid", f"{page}/report", pdf):
+                self.assertEqual(self._get(path).status_code, 404, (login, path))
+            self.assertEqual(self._get(PAYS).status_code, 404, login)
+        self._log_in("A")
+        for path in ("", "/statements", "/report", f"/statements/{self.paper.id}.pdf"):
+            text = self._get(f"/my/service/{self.client_a.id}{path}").text
+            for secret in ("0.37", "11.10", self.bill.invoice_id.name, self.buyer.ref + "/2024"):
+                self.assertNotIn(secret, text, path)
+        # As the provider has it see.
+        self.reseller.portal_see_cost = False
+        self._log_in("R1")
+        self.assertEqual(self._get(PAYS).status_code, 404)
+        self.assertNotIn("11.10", self._get(page).text)
+        self.assertEqual(self._get(pdf).status_code, 404)
+
+    def test_papers_are_ticked_and_packages_sold_on_them(self):
+        billing = f"/my/reseller/clients/{self.client_a.id}"
+        paid = f"{billing}/statements/{self.paper.id}/paid"
+        self._log_in("R1")
+        page = self._get(f"{billing}/billing").text
+        self.assertIn("Mark as paid", page)
+        self._post(paid, paid="1")
+        self.assertTrue(self.paper.is_paper_paid)
+        self.assertIn("Take back", self._get(f"{billing}/billing").text)
+        self._post(paid)
+        self.assertFalse(self.paper.is_paper_paid)
+        self.package.reseller_in_portal = True
+        self._post(f"{billing}/package", product=self.package.id, price="45.50")
+        [lot] = self.env["reseller.prepaid.lot"].search([("client_id", "=", self.client_a.id)])
+        sold = lot.charge_id.statement_id
+        self.assertEqual((lot.state, sold.paper_total), ("waiting", 45.5))
+        self._post(f"{billing}/statements/{sold.id}/paid", paid="1")
+        self.assertEqual((lot.state, lot.left), ("open", 100))
+        for data, text in (
+            ({"product": self.package.id, "price": "x"}, "number"),
+            ({"product": self.product.id, "price": "1"}, "Choose a package"),
+            ({"product": self.package.id, "price": "-1"}, "number"),
+        ):
+            self._post(f"{billing}/package", **data)
+            self.assertIn(text, self._get(f"{billing}/billing").text)
+        # Another's clients, and those who do not buy.
+        other = f"/my/reseller/clients/{self.client_b.id}"
+        for path in (f"{other}/package", f"{other}/statements/{self.paper.id}/paid"):
+            self.assertEqual(self._post(path, paid="1").status_code, 404)
+        self._log_in("R2")
+        self.assertEqual(self._post(paid, paid="1").status_code, 404)
+        self.assertEqual(
+            self._post(f"{other}/package", product=self.package.id, price="1").status_code, 404
+        )
+        self.assertFalse(self.paper.is_paper_paid)
+        self.assertEqual(fields.Date.to_string(self.paper.bill_date), "2024-04-01")
