@@ -277,6 +277,55 @@ class Bench(Ingest):
         self.empty_usage()
         return mine / base, 20, "<=", {"seconds": mine, "GROUP BY seconds": base}
 
+    def wholesale(self, count=2000):
+        """A buyer's bill of 2,000 clients × 5 features × 30 days, posted, against rating those clients once."""
+        clients, features = self.make_accounts(count)
+        reseller = clients.reseller_id
+        buyer = reseller._begin_buying(JANUARY, {"ref": reseller.code, "billing_anchor": "month"})
+        self.env["reseller.price.rule"].create(
+            [
+                {"feature_id": feature.id, "book": "wholesale", "unit_price": 0.21}
+                for feature in features
+            ]
+        )
+        self.fill_buckets(clients, features)
+        statements = self.env["reseller.statement"]
+        bills = {
+            client.id: statements._prepare_bill(client, date(2024, 2, 1)) for client in clients
+        }
+
+        def rate():
+            for start in range(0, count, 100):
+                part = clients[start : start + 100]
+                own = {client.id: bills[client.id] for client in part}
+                self.env["reseller.rating"]._rate(part, own)
+
+        def bill():
+            buyer.next_bill_date = date(2024, 2, 1)
+            made.append(
+                statements._bill(buyer, self.env["reseller.billing.run"], date(2024, 2, 1))
+            )
+            self.cr.flush()
+
+        made = []
+        rate()
+        base = statistics.median(timed(rate) for _time in range(3))
+        times = []
+        for _time in range(3):
+            times.append(timed(bill))
+            assert made[-1].invoice_id, "the buyer has no invoice"
+            made[-1].invoice_id.button_cancel()
+        mine = statistics.median(times)
+        bill()
+        book = self.env["report.reseller_billing.statement_xlsx"].with_context(
+            active_model="reseller.statement"
+        )
+        workbook = timed(book.create_xlsx_report, made[-1].ids, {})
+        figures = {"seconds": mine, "rating seconds": base, "workbook seconds": workbook}
+        self.cr.rollback()
+        self.empty_usage()
+        return mine / base, 1.5, "<=", figures
+
     def _invoice_contracts(self, count):
         """Invoice as many contracts of five lines by OCA's contract; return the seconds it takes."""
         env = self.env(context={**FLAGS})
@@ -342,6 +391,7 @@ ROWS = (
     "portal",
     "live_use",
     "rating",
+    "wholesale",
     "billing_run",
     "run_growth",
     "beside_run",

@@ -71,8 +71,9 @@ class ResellerReseller(models.Model):
         return self.invoice_to == "none"
 
     def _get_invoice_to(self):
-        """Hook: return whom the provider invoices, as `invoice_to`, for what is not on paper."""
-        self.ensure_one()
+        """Hook: return whom the provider invoices, as `invoice_to`, for what is not on paper; nobody where there
+        is no reseller yet.
+        """
         return self.invoice_to
 
     def _find_paying_contacts(self):

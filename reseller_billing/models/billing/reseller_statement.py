@@ -412,11 +412,7 @@ class ResellerStatement(models.Model):
         :param covered: {client id: [(bucket id, version)]}
         """
         self.env["reseller.usage.coverage"]._cover(
-            [
-                (bucket, statement.client_id.id, version, statement.id)
-                for statement in self
-                for bucket, version in covered.get(statement.client_id.id, ())
-            ]
+            {statement.id: covered.get(statement.client_id.id) or () for statement in self}
         )
 
     def _move_on(self, bills):

@@ -43,19 +43,33 @@ class ResellerUsageCoverage(models.Model):
     )
 
     @api.model
-    def _cover(self, rows):
-        """Add rows of bills that have rated use.
+    def _cover(self, covered):
+        """Add rows of bills that have rated use, on the floors of their accounts.
 
-        :param rows: (bucket id, client id, version, statement id)
+        :param covered: {statement id: [(bucket id, version)]}
         """
-        if not rows:
+        buckets, versions, statements = [], [], []
+        for statement, pairs in covered.items():
+            buckets += [pair[0] for pair in pairs]
+            versions += [pair[1] for pair in pairs]
+            statements += [statement] * len(pairs)
+        if not buckets:
             return
         self.env.flush_all()
         self.env.cr.execute(
             SQL(
-                "INSERT INTO reseller_usage_coverage (bucket_id, floor_id, version, statement_id) "
-                "SELECT * FROM unnest(%s::int[], %s::int[], %s::int[], %s::int[])",
-                *(list(values) for values in zip(*rows, strict=True)),
+                """
+                INSERT INTO reseller_usage_coverage (bucket_id, floor_id, version, statement_id)
+                SELECT rated.bucket_id, statement.client_id, rated.version, statement.id
+                  FROM unnest(%s::int[], %s::int[], %s::int[])
+                       AS rated (bucket_id, version, statement_id)
+                  JOIN reseller_statement statement ON statement.id = rated.statement_id
+                 -- In the order of the index, which then is written page by page.
+                 ORDER BY rated.bucket_id
+                """,
+                buckets,
+                versions,
+                statements,
             )
         )
         self.env["reseller.usage.daily"].invalidate_model(["statement_id"])

@@ -20,15 +20,17 @@ def billed_until_sql(client):
 
 
 def beneath_sql(buyer):
-    """Return the query for the accounts whose use a buyer's account pays for: `id`, its own among them.
+    """Return the query for the accounts whose use a buyer's account pays for, its own among them: `id` and
+    `billing_start`.
 
     :param str buyer: the alias of the table of accounts, the buyer's
     """
     return SQL(
         """
-        SELECT own.id FROM reseller_client own WHERE own.id = %s
+        SELECT own.id, own.billing_start FROM reseller_client own WHERE own.id = %s
          UNION ALL
-        SELECT theirs.id FROM reseller_client theirs WHERE theirs.reseller_id = %s
+        SELECT theirs.id, theirs.billing_start FROM reseller_client theirs
+         WHERE theirs.reseller_id = %s
         """,
         SQL.identifier(buyer, "id"),
         SQL.identifier(buyer, "buys_for_id"),

@@ -79,18 +79,17 @@ class ResellerUsageDaily(models.Model):
 
     @api.model
     def _served_sql(self, buyer):
-        """Return the joins that keep a `bucket` to days on which its account is served and billed here, and on
-        which a buyer buys; each day is in one row of each.
+        """Return the joins that keep a `bucket` of an account `beneath` to days on which that is served and billed
+        here, and on which a buyer buys; each day is in one row of each. See beneath_sql.
 
         :param str buyer: the alias of the table of accounts, the buyer's
         """
         return SQL(
             """
-            JOIN reseller_client whose ON whose.id = bucket.client_id
             JOIN reseller_client_membership served
               ON served.client_id = bucket.client_id
-             AND bucket.billing_date BETWEEN served.date_from AND COALESCE(served.date_to, 'infinity')
-             AND bucket.billing_date >= COALESCE(whose.billing_start, '-infinity')
+             AND bucket.billing_date BETWEEN GREATEST(served.date_from, beneath.billing_start)
+                 AND COALESCE(served.date_to, 'infinity')
             JOIN reseller_client_membership bought
               ON bought.client_id = %s
              AND bucket.billing_date BETWEEN bought.date_from AND COALESCE(bought.date_to, 'infinity')

@@ -383,7 +383,7 @@ class TestCommission(PrepaidCommon):
             {"settlement_date": "2024-01-02"},
             {"commission_basis": "billed"},
         ):
-            with self.assertRaisesRegex(ValidationError, "how it is settled stays"):
+            with self.assertRaisesRegex(ValidationError, "settled so already"):
                 self.reseller.write(values)
         with self.assertRaisesRegex(UserError, "stated until 01/31/2024 already"):
             self._state("2024-01-15")
