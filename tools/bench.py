@@ -302,9 +302,7 @@ class Bench(Ingest):
 
         def bill():
             buyer.next_bill_date = date(2024, 2, 1)
-            made.append(
-                statements._bill(buyer, self.env["reseller.billing.run"], date(2024, 2, 1))
-            )
+            made.append(statements._bill(buyer, self.env["reseller.billing.run"], date(2024, 2, 1)))
             self.cr.flush()
 
         made = []

@@ -69,7 +69,13 @@ from .lockout import (
     test_lockout,
     test_lockout_settings,
 )
-from .wholesale import test_both_books, test_buying, test_collective, test_pooled
+from .wholesale import (
+    test_books_of_both,
+    test_both_books,
+    test_buying,
+    test_collective,
+    test_pooled,
+)
 from .books import (
     test_account,
     test_analysis,

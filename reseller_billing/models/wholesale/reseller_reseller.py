@@ -251,6 +251,7 @@ class ResellerReseller(models.Model):
         :raise ValidationError: where a client is billed for that day, or has paid ahead
         """
         self.ensure_one()
+        date = fields.Date.to_date(date)
         begins = not self.buyer_ids
         house = self._get_house(self.company_id, self.currency_id)
         group = vals.pop("group_id", False)
