@@ -70,6 +70,11 @@ class ResellerReseller(models.Model):
         self.ensure_one()
         return self.invoice_to == "none"
 
+    def _get_last_invoiced_day(self, until):
+        """Return the last day up to one of which what clients are charged is not on paper; None without one."""
+        self.ensure_one()
+        return None if self._is_paper_on(until) else until
+
     def _get_invoice_to(self):
         """Hook: return whom the provider invoices, as `invoice_to`, for what is not on paper; nobody where there
         is no reseller yet.

@@ -93,7 +93,7 @@ class ResellerDashboard(models.AbstractModel):
         return {
             "reseller": has("reseller.reseller"),
             "price": has("reseller.price.rule"),
-            "client": has("reseller.client", ("state", "!=", "draft")),
+            "client": has("reseller.client", ("state", "!=", "draft"), ("buys_for_id", "=", False)),
             "meter": has("reseller.usage.daily"),
             "preview": has("reseller.statement"),
             "run": has("reseller.statement", ("state", "!=", "preview")),
@@ -132,7 +132,9 @@ class ResellerDashboard(models.AbstractModel):
 
     def _open_step_client(self):
         resellers = self.env["reseller.reseller"]
-        reseller = resellers.search([("company_id", "=", self.env.company.id)], limit=1)
+        reseller = resellers.search(
+            [("company_id", "=", self.env.company.id), ("is_house", "=", False)], limit=1
+        )
         return self._open_form(
             self.env._("Add a Client"),
             "reseller.client",

@@ -170,10 +170,6 @@ class ResellerClient(models.Model):
     _interval_positive = models.Constraint(
         "CHECK (interval_count > 0)", "A billing cycle has at least one day, week, month or year."
     )
-    _buyer_uniq = models.UniqueIndex(
-        "(buys_for_id) WHERE buys_for_id IS NOT NULL AND state != 'closed'",
-        "This reseller has a buyer's account that is open: close that one first.",
-    )
     _due = models.Index("(company_id, next_bill_date) WHERE state != 'draft'")
     _former_ref = models.Index("(company_id, former_ref) WHERE former_ref IS NOT NULL")
 

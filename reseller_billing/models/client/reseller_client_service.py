@@ -216,7 +216,8 @@ class ResellerClient(models.Model):
         :param what: what changes, in words
         """
         self.ensure_one()
-        if not self.billed_until or day > self.billed_until:
+        is_billed = self.billed_until and day <= self.billed_until
+        if not is_billed and not (dated_back and day <= (self._get_last_billed_day() or date.min)):
             return self
         if not dated_back:
             self._raise_billed(what)
@@ -232,7 +233,8 @@ class ResellerClient(models.Model):
                     oldest=oldest,
                 )
             )
-        self._rate_again_from(day)
+        if is_billed:
+            self._rate_again_from(day)
         return self.with_context(reseller_dated_back=DATED_BACK)
 
     def action_reopen(self, date):
@@ -268,6 +270,11 @@ class ResellerClient(models.Model):
             )
         self._follow_service()
         self._sync_contracts()
+
+    def _get_last_billed_day(self):
+        """Hook: return the last day of this account that a bill has, of whichever floor; False or None for none."""
+        self.ensure_one()
+        return self.billed_until
 
     def _get_oldest_day(self):
         """Hook: return the first day that may still be changed."""

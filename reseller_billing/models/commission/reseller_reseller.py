@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from ..base.states import LIVE
 from .reseller_commission_earned import BASES
 
 
@@ -64,9 +65,15 @@ class ResellerReseller(models.Model):
         return super()._check_invoice_to()
 
     def _is_settled(self):
-        """Override of wholesale: what commissions rest on stays once there are any."""
+        """Override of wholesale: what commissions rest on stays once there are any, or bills that earn."""
         if self.settlement == "referral":
-            return bool(self._get_last_commission())
+            bills_sudo = self.env["reseller.statement"].sudo()  # of all its clients, seen or not
+            earning = [
+                ("reseller_id", "=", self._origin.id),
+                ("bill_date", ">=", self.settlement_date),
+                ("state", "in", LIVE),
+            ]
+            return bool(self._get_last_commission() or bills_sudo.search_count(earning, limit=1))
         return super()._is_settled()
 
     def _get_settlement_fields(self):

@@ -43,20 +43,27 @@ class ResellerReseller(models.Model):
         return SQL(
             """
             SELECT reseller.id, asked.day, reseller.company_id, reseller.currency_id,
-                   reseller.invoice_to, partner.commercial_partner_id AS partner_id
+                   %s AS invoice_to, partner.commercial_partner_id AS partner_id
               FROM unnest(%s::int[], %s::date[]) AS asked (reseller_id, day)
               JOIN reseller_reseller reseller ON reseller.id = asked.reseller_id
               JOIN res_partner partner ON partner.id = reseller.partner_id
             """,
+            self._invoice_to_sql(),
             self.ids,
             days,
         ), SQL(
             "JOIN res_partner partner ON partner.commercial_partner_id = debtor.partner_id "
             "JOIN account_move_line line ON line.partner_id = partner.id "
-            # Clients that pay themselves may be contacts of the reseller.
-            "AND (debtor.invoice_to = 'reseller' OR NOT EXISTS (SELECT FROM account_move own "
-            "WHERE own.id = line.move_id AND own.reseller_client_id IS NOT NULL))"
+            # Clients that pay themselves may be contacts of the reseller; its buyer's account has a ladder.
+            "AND NOT EXISTS (SELECT FROM account_move own "
+            "JOIN reseller_client client ON client.id = own.reseller_client_id "
+            "WHERE own.id = line.move_id "
+            "AND (debtor.invoice_to != 'reseller' OR client.buys_for_id IS NOT NULL))"
         )
+
+    def _invoice_to_sql(self):
+        """Hook: return to whom invoices of a `reseller`'s clients go as SQL."""
+        return SQL("reseller.invoice_to")
 
     @api.model
     def _find_lockout_candidates(self):
@@ -69,6 +76,6 @@ class ResellerReseller(models.Model):
 
     def _get_debt_domain(self):
         domain = [("commercial_partner_id", "=", self.partner_id.commercial_partner_id.id)]
-        if self.invoice_to != "reseller":
+        if self._get_invoice_to() != "reseller":
             domain.append(("reseller_client_id", "=", False))
         return domain

@@ -98,7 +98,13 @@ class ResellerClient(models.Model):
         """Return the packages of units that its reseller may sell this client on papers."""
         self.ensure_one()
         products = self.env["product.product"]
-        if self.state != "active" or self.reseller_id.settlement != "resale":
+        reseller = self.reseller_id
+        # Before it buys, what is sold is the provider's to invoice.
+        if (
+            self.state != "active"
+            or reseller.settlement != "resale"
+            or not reseller._is_paper_on(self._today())
+        ):
             return products
         return products.search(
             [
@@ -114,11 +120,13 @@ class ResellerClient(models.Model):
 
         :param price: of one, in the currency of its bills, as the reseller says
         :return: the paper
-        :raise UserError: for a price below zero
+        :raise UserError: for a package that is not offered, or a price below zero
         """
         self.ensure_one()
-        if price < 0:
-            raise UserError(self.env._("A package costs nothing or something."))
+        if product not in self._get_packages_on_paper() or price < 0:
+            raise UserError(
+                self.env._("Choose a package that is offered, and a price that is not below zero.")
+            )
         self._conflict_with_others()
         item = (
             self.env["reseller.manual.charge"]

@@ -171,6 +171,10 @@ class ResellerClient(models.Model):
         """Return the statements of bills that were this client's to pay, not its reseller's."""
         self.ensure_one()
         payer = self._get_debtor()
+        if self.reseller_id._get_invoice_to() == "reseller":
+            payer = (
+                self.partner_id.commercial_partner_id
+            )  # what it paid before it bought is its cost
         return self.statement_ids.filtered(
             lambda bill: (
                 bill.state in LIVE

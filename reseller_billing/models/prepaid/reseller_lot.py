@@ -72,10 +72,15 @@ class ResellerLotMixin(models.AbstractModel):
             invoice = lot.charge_id.statement_id.invoice_id
             # In the books from the invoice's day on, which may be that of an earlier payment.
             lot._add_entry("buy", invoice.date or day, lot.cost, 0, invoice)
-            if lot.release == "invoiced":
+            if lot._is_there_at_once():
                 lot._release(lot.charge_id.date_from)
             elif lot._is_free() or lot._is_paid():
                 lot._release()
+
+    def _is_there_at_once(self):
+        """Hook: whether this lot may be used once it is invoiced."""
+        self.ensure_one()
+        return self.release == "invoiced"
 
     def _is_free(self):
         """Hook: whether nobody has to pay for this lot."""

@@ -7,6 +7,19 @@ from ..client.floors import beneath_sql
 from ..client.reseller_client import DATED_BACK
 
 
+def join_spans(spans):
+    """Return spans of days in order, those that follow one another as one.
+
+    :param spans: (first, last), none of which overlap
+    """
+    found = []
+    for first, last in sorted(spans):
+        if found and (first - found[-1][1]).days == 1:
+            first = found.pop()[0]
+        found.append((first, last))
+    return found
+
+
 def find_lost(before, after):
     """Return the first day of some spans that others do not have, or None.
 
@@ -34,9 +47,15 @@ class ResellerClient(models.Model):
     def _guard_billed_days(self, what):
         """Override of client: nobody changes an account while its buyer is billed, see _keep_bought_days."""
         self._get_buyers()._conflict_with_others()
+        bought = {
+            buyer: join_spans(buyer._get_billed_spans()) for buyer in self if buyer.buys_for_id
+        }
         with self._keep_bought_days(what), super()._guard_billed_days(what):
             yield
-        self.exists().filtered("buys_for_id")._make_pending_beneath()
+        for buyer, spans in bought.items():
+            since = buyer.exists() and find_lost(join_spans(buyer._get_billed_spans()), spans)
+            if since:
+                buyer._make_pending_beneath(since)
 
     @contextmanager
     def _keep_bought_days(self, what):
@@ -69,7 +88,15 @@ class ResellerClient(models.Model):
                 continue
             if self.env.context.get("reseller_dated_back") is not DATED_BACK:
                 buyers._raise_billed(what)
-            buyers._rate_again_from(lost)
+            buyers.filtered(lambda buyer, lost=lost: buyer.billed_until >= lost)._rate_again_from(
+                lost
+            )
+        clients.exists()._check_bought()
+
+    def _get_last_billed_day(self):
+        """Override of client: of its buyer as well (wholesale W9)."""
+        days = [super()._get_last_billed_day(), *self._get_buyers().mapped("billed_until")]
+        return max(filter(None, days), default=None)
 
     def write(self, vals):
         """Override of client: rows of service that come with others are changed together."""
@@ -86,14 +113,9 @@ class ResellerClient(models.Model):
     def _get_served_until(self, until):
         """Return [(first, last)] of the days on which this account is served here up to a day, joined."""
         self.ensure_one()
-        found = []
-        for first, last in sorted(self._get_billed_spans()):
-            if first > until:
-                break
-            if found and (first - found[-1][1]).days == 1:
-                first = found.pop()[0]
-            found.append((first, min(last, until)))
-        return found
+        return join_spans(
+            (first, min(last, until)) for first, last in self._get_billed_spans() if first <= until
+        )
 
     def _get_beneath_ids(self):
         """Return the ids of the accounts whose use this one pays for, its own among them."""
@@ -110,8 +132,11 @@ class ResellerClient(models.Model):
         )
         return [number for (number,) in rows]
 
-    def _make_pending_beneath(self):
-        """Have use of days on which these accounts buy be looked at again: days of theirs may have changed."""
+    def _make_pending_beneath(self, since):
+        """Have use of days on which these accounts buy be looked at again: they did not buy on them before.
+
+        :param date since: the first such day
+        """
         for buyer in self:
             self.env.flush_all()
             self.env.cr.execute(
@@ -126,12 +151,14 @@ class ResellerClient(models.Model):
                            AND bucket.billing_date BETWEEN bought.date_from
                                AND COALESCE(bought.date_to, 'infinity')
                          WHERE bucket.client_id = ANY(%(clients)s)
+                           AND bucket.billing_date >= %(since)s
                            AND bucket.is_pending IS NOT TRUE
                            AND NOT %(covered)s
                          ORDER BY bucket.client_id, feature_id, COALESCE(level_id, 0), billing_date
                            FOR NO KEY UPDATE OF bucket)
                     """,
                     buyer=buyer.id,
+                    since=since,
                     clients=buyer._get_beneath_ids(),
                     covered=self.env["reseller.usage.daily"]._covered_sql(
                         floor=SQL("%s", buyer.id)

@@ -13,6 +13,10 @@ class ResellerLotMixin(models.AbstractModel):
         charge = self.charge_id
         return charge.is_paper and charge.reseller_id.settlement == "resale"
 
+    def _is_there_at_once(self):
+        """Override of prepaid: papers say so for themselves."""
+        return super()._is_there_at_once() and not self._is_on_paper()
+
     def _is_free(self):
         """Override of prepaid: what a paper asks for it is no cost of the ledger."""
         if self._is_on_paper():

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ..base.states import LIVE
 
@@ -69,11 +70,25 @@ class ResellerReseller(models.Model):
             return super()._is_paper_on(day)
         return day >= self.settlement_date or self._get_invoice_to() == "none"
 
+    def _get_last_invoiced_day(self, until):
+        """Override of billing: it may lie before the day from which the reseller buys."""
+        if self.settlement == "resale" and self._get_invoice_to() != "none":
+            return min(until, fields.Date.subtract(self.settlement_date, days=1))
+        return super()._get_last_invoiced_day(until)
+
     def _get_invoice_to(self):
         """Override of billing: what is not on paper is of days before the reseller bought."""
         if self.settlement == "resale" and self.former_invoice_to:
             return self.former_invoice_to
         return super()._get_invoice_to()
+
+    def _invoice_to_sql(self):
+        """Override of lockout: who was invoiced before it bought owes that still."""
+        return SQL(
+            "CASE WHEN reseller.settlement = 'resale' "
+            "THEN COALESCE(reseller.former_invoice_to, reseller.invoice_to) "
+            "ELSE reseller.invoice_to END"
+        )
 
     # What settles how
 
@@ -88,6 +103,17 @@ class ResellerReseller(models.Model):
                 )
             reseller._check_invoice_to()
             reseller._check_buys()
+
+    @api.constrains("is_house", "invoice_to", "settlement", "active")
+    def _check_house(self):
+        for house in self.filtered("is_house"):
+            if (house.invoice_to, house.settlement, house.active) != ("client", "none", True):
+                raise ValidationError(
+                    self.env._(
+                        "%s is the provider itself: it stays, and invoices go to each of its accounts.",
+                        house.name,
+                    )
+                )
 
     def _check_invoice_to(self):
         """Refuse a way of settling that does not go with whom invoices go to; a hook for further ways."""
@@ -121,6 +147,16 @@ class ResellerReseller(models.Model):
         bills_sudo = self.env["reseller.statement"].sudo()  # of all its clients, seen or not
         domain = Domain("reseller_id", "=", self.id) & Domain("state", "in", LIVE)
         last = bills_sudo.search(domain, order="bill_date desc", limit=1).bill_date
+        # Several cycles' fees may have been taken ahead.
+        charges_sudo = bills_sudo.env["reseller.charge"]
+        ahead = charges_sudo.search(
+            Domain("reseller_id", "=", self.id)
+            & Domain("statement_id.state", "in", LIVE)
+            & Domain("cycle_start", ">=", self.settlement_date),
+            order="cycle_end desc",
+            limit=1,
+        )
+        last = ahead.cycle_end or last
         if last and self.settlement_date <= last:
             raise ValidationError(
                 self.env._(
@@ -139,7 +175,7 @@ class ResellerReseller(models.Model):
         )
         holding = buyers_sudo.filtered(
             lambda client: any(
-                lots.filtered(lambda lot: lot.cost_left > 0)
+                lots.filtered(lambda lot: lot.cost_left > 0 or lot.state in ("offered", "waiting"))
                 for lots in (client.wallet_lot_ids, client.prepaid_lot_ids)
             )
         )[:1]
@@ -154,14 +190,8 @@ class ResellerReseller(models.Model):
     def _is_settled(self):
         """Hook: whether something was settled as it is now, so that it stays."""
         self.ensure_one()
-        if self.settlement != "resale":
-            return False
-        bills_sudo = self.env["reseller.statement"].sudo()  # as in _check_settled_from
-        mine = Domain("client_id.buys_for_id", "=", self._origin.id)
-        mine |= Domain("reseller_id", "=", self._origin.id) & Domain(
-            "bill_date", ">=", self.settlement_date
-        )
-        return bool(bills_sudo.search_count(mine & Domain("state", "in", LIVE), limit=1))
+        accounts_sudo = self.sudo().buyer_ids  # of whichever seller
+        return self.settlement == "resale" and any(one.state != "draft" for one in accounts_sudo)
 
     def _get_settlement_fields(self):
         """Hook: return the names of the fields that stay once something was settled by them."""
@@ -221,6 +251,9 @@ class ResellerReseller(models.Model):
     def action_set_up_buying(self):
         """Open the dialog that has this reseller buy what its clients use."""
         self.ensure_one()
+        self.env["res.users"]._check_billing_manager()
+        # Its groups are to be chosen from.
+        self._get_house(self.company_id, self.currency_id)
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Have %s Buy", self.name),
@@ -253,6 +286,16 @@ class ResellerReseller(models.Model):
         self.ensure_one()
         date = fields.Date.to_date(date)
         begins = not self.buyer_ids
+        if self.settlement not in ("none", "resale"):
+            raise ValidationError(
+                self.env._(
+                    "%s is settled otherwise, and that stays: make another reseller, and move its clients.",
+                    self.name,
+                )
+            )
+        # Of two at once one fails, and is repeated: it sees the other's account.
+        self.env.cr.execute(SQL("UPDATE reseller_reseller SET code = code WHERE id = %s", self.id))
+        self._check_begins_after(date)
         house = self._get_house(self.company_id, self.currency_id)
         group = vals.pop("group_id", False)
         buyer_sudo = self.env["reseller.client"].sudo()  # whom it buys for is not given by hand
@@ -279,14 +322,41 @@ class ResellerReseller(models.Model):
             self._cut_cycles(date)
         return buyer
 
+    def _check_begins_after(self, date):
+        """Refuse to buy anew on days that another account buys, or that are settled as they were."""
+        ended = max(filter(None, self.sudo().buyer_ids.mapped("close_date")), default=None)  # all
+        first = max(
+            filter(
+                None,
+                (
+                    ended and fields.Date.add(ended, days=1),
+                    self.settlement == "resale" and self.buyer_ids and self.settlement_date,
+                ),
+            ),
+            default=date,
+        )
+        if date < first:
+            raise ValidationError(
+                self.env._(
+                    "%(reseller)s can buy anew from %(first)s on: days before are settled.",
+                    reseller=self.name,
+                    first=first,
+                )
+            )
+
+    def _get_free_reference(self):
+        """Return a reference for a new buyer's account that no account of the company has."""
+        clients_sudo = self.env["reseller.client"].sudo()  # of whomever
+        taken = set(
+            clients_sudo.with_context(active_test=False)
+            .search([("company_id", "=", self.company_id.id), ("ref", "=like", f"{self.code}%")])
+            .mapped("ref")
+        )
+        names = (f"{self.code}-{number}" for number in range(2, len(taken) + 3))
+        return next(name for name in (self.code, *names) if name not in taken)
+
     def _cut_cycles(self, date):
         """Have the cycles of all clients begin anew on a day, where they are served before it."""
         clients_sudo = self.env["reseller.client"].sudo()  # all of them, seen or not
-        for client in clients_sudo.search(
-            [("reseller_id", "=", self.id), ("state", "=", "active")], order="id"
-        ):
-            row = client._membership_on(date)
-            if row and client.activation_date < date and not row.begins_cycle:
-                client.action_change_cycle(
-                    date, row.interval_count, row.interval_unit, row.billing_anchor
-                )
+        domain = [("reseller_id", "in", self.ids), ("state", "!=", "draft")]
+        clients_sudo.with_context(active_test=False).search(domain, order="id")._cut_cycle(date)

@@ -70,6 +70,21 @@ class ResellerStatement(models.Model):
         self.client_id._conflict_with_others()
         self.client_id._take_turn()
 
+    def _sell_lots(self, day):
+        """Override of prepaid: what is paid ahead before a reseller buys would pay for what it bills later."""
+        for charge in self.charge_ids.filtered(lambda charge: charge.kind == "package"):
+            reseller = charge.reseller_id
+            if reseller.settlement == "resale" and not charge.is_paper and charge.amount > 0:
+                raise UserError(
+                    self.env._(
+                        "%(reseller)s buys from %(day)s on, and bills its clients itself then: nothing is sold ahead "
+                        "before.",
+                        reseller=reseller.name,
+                        day=reseller.settlement_date,
+                    )
+                )
+        return super()._sell_lots(day)
+
     # Who used it
 
     def _load_use_by_client(self):

@@ -1,7 +1,8 @@
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..client.floors import beneath_sql
+from ..client.floors import beneath_domain, beneath_sql
 from ..pricing.scopes import matches_sql
 
 
@@ -32,8 +33,6 @@ class ResellerUsageDaily(models.Model):
               JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
              CROSS JOIN LATERAL (%s) AS beneath
               JOIN reseller_usage_daily bucket ON bucket.client_id = beneath.id
-              JOIN reseller_feature feature
-                ON feature.id = bucket.feature_id AND feature.aggregation IN ('sum', 'count')
               %s
               JOIN reseller_client_membership membership ON membership.id = bought.id
              WHERE client.buys_for_id IS NOT NULL AND bucket.event_count > 0 AND %s
@@ -66,21 +65,40 @@ class ResellerUsageDaily(models.Model):
         if companies is not None:
             domain.append(("company_id", "in", companies.ids))
         closed_sudo = clients_sudo.search(domain)
-        rows = closed_sudo and self.env.execute_query(
-            SQL(
-                "SELECT client.id FROM reseller_client client WHERE client.id = ANY(%s) AND %s",
-                closed_sudo.ids,
-                clients_sudo._has_late_use_sql(),
+        for buyer_sudo in closed_sudo:
+            # Days that nothing prices are no reason for a bill.
+            late = Domain(beneath_domain(buyer_sudo)) & Domain(
+                "id", "in", self._late_sql(buyer_sudo)
             )
-        )
-        for buyer_sudo in clients_sudo.browse([number for (number,) in rows]):
-            buyer_sudo._expect_bill_by(date)
+            if self.sudo().search_count(
+                late & Domain("is_unpriced_wholesale", "=", False), limit=1
+            ):
+                buyer_sudo._expect_bill_by(date)
         return done
+
+    @api.model
+    def _late_sql(self, buyer):
+        """Return the query for the ids of use that a buyer's bill could have and none has."""
+        self.env.flush_all()
+        return SQL(
+            """
+            (SELECT bucket.id
+               FROM reseller_client buyer
+              CROSS JOIN LATERAL (%s) AS beneath
+               JOIN reseller_usage_daily bucket ON bucket.client_id = beneath.id
+               %s
+              WHERE buyer.id = %s AND %s)
+            """,
+            beneath_sql("buyer"),
+            self._served_sql("buyer"),
+            buyer.id,
+            self._uncovered_sql(floor=SQL("buyer.id")),
+        )
 
     @api.model
     def _served_sql(self, buyer):
         """Return the joins that keep a `bucket` of an account `beneath` to days on which that is served and billed
-        here, and on which a buyer buys; each day is in one row of each. See beneath_sql.
+        here, and on which a buyer buys, and to what adds up; each day is in one row of each. See beneath_sql.
 
         :param str buyer: the alias of the table of accounts, the buyer's
         """
@@ -93,6 +111,8 @@ class ResellerUsageDaily(models.Model):
             JOIN reseller_client_membership bought
               ON bought.client_id = %s
              AND bucket.billing_date BETWEEN bought.date_from AND COALESCE(bought.date_to, 'infinity')
+            JOIN reseller_feature pooled
+              ON pooled.id = bucket.feature_id AND pooled.aggregation IN ('sum', 'count')
             """,
             SQL.identifier(buyer, "id"),
         )
@@ -121,17 +141,14 @@ class ResellerUsageDaily(models.Model):
         return SQL(
             """
             (%s AND NOT EXISTS (
-                SELECT FROM reseller_client buyer
-                  JOIN reseller_client theirs ON theirs.id = bucket.client_id
-                 WHERE buyer.buys_for_id = theirs.reseller_id
-                   AND EXISTS (
-                       SELECT FROM reseller_client_membership bought
-                        WHERE bought.client_id = buyer.id
-                          AND bucket.billing_date BETWEEN bought.date_from
-                              AND COALESCE(bought.date_to, 'infinity'))
-                   AND NOT %s))
+                SELECT FROM reseller_client theirs
+                  JOIN reseller_client buyer ON buyer.buys_for_id = theirs.reseller_id
+                 CROSS JOIN LATERAL (SELECT theirs.billing_start) AS beneath
+                 %s
+                 WHERE theirs.id = bucket.client_id AND NOT %s))
             """,
             super()._settled_sql(),
+            self._served_sql("buyer"),
             self._covered_sql(floor=SQL("buyer.id")),
         )
 

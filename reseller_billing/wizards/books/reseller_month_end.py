@@ -315,6 +315,13 @@ class ResellerMonthEnd(models.TransientModel):
         if not bills:
             return {}, {}, {}, []
         charges, _covered, draws = self.env["reseller.rating"]._rate(clients, bills, self.date)
+        for client in clients:
+            reseller = client.reseller_id
+            charges[client.id] = [
+                charge
+                for charge in charges[client.id]
+                if not reseller._is_paper_on(charge.key.cycle_start or charge.first)
+            ]
         waiting = [
             (item.client_id.sudo(False), item._get_product(), item._get_exact()[2])
             for item in self._find_waiting()

@@ -26,10 +26,8 @@ class ResellerMonthEnd(models.TransientModel):
                 SELECT item.id
                   FROM reseller_manual_charge item
                   JOIN reseller_client client ON client.id = item.client_id
-                  JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
                  WHERE client.company_id = %s
                    AND client.state != 'draft'
-                   AND reseller.invoice_to != 'none'
                    AND item.date <= %s
                    AND item.is_withdrawn IS NOT TRUE
                    AND item.refund_lot_id IS NULL
@@ -46,7 +44,12 @@ class ResellerMonthEnd(models.TransientModel):
             )
         )
         items = items_sudo.browse([row[0] for row in found])
-        return items.filtered(lambda item: not item.product_id.reseller_grants)
+        return items.filtered(
+            lambda item: (
+                not item.product_id.reseller_grants
+                and not item.client_id.reseller_id._is_paper_on(item.date)
+            )
+        )
 
     def _get_unbilled_extras(self, clients):
         """Return (client, product, amount) of the served days of contracts' extra lines that no bill has
@@ -83,7 +86,9 @@ class ResellerMonthEnd(models.TransientModel):
         found = []
         for line in lines:
             client = line.contract_id.reseller_client_id
-            amount = line._get_served_amount(billed[line.id], self.date)
+            # What is of later days is on paper.
+            until = client.reseller_id._get_last_invoiced_day(self.date)
+            amount = until and line._get_served_amount(billed[line.id], until)
             if amount:
                 found.append((client.sudo(False), line.product_id, amount))
         return found
@@ -100,10 +105,9 @@ class ResellerMonthEnd(models.TransientModel):
                 [
                     ("company_id", "=", self.company_id.id),
                     ("state", "!=", "draft"),
-                    ("reseller_id.invoice_to", "!=", "none"),
                 ]
             )
-        )
+        ).filtered(lambda client: client.reseller_id._get_invoice_to() != "none")
         self.env.flush_all()
         known = dict(
             self.env.execute_query(

@@ -156,4 +156,8 @@ class ResellerPriceChange(models.TransientModel):
     def _prepare_terms(self, rule):
         """Return what a copy of a rule has that the rule has not."""
         terms = self._prepare_prices(rule) if self.percent or self.digits != "exact" else {}
-        return {**OPTIONS, **terms} if self.leaves_options_out else terms
+        if not self.leaves_options_out:
+            return terms
+        # Who was switched on by hand is so for other prices.
+        opted = {"enrolment": "automatic"} if rule.enrolment == "opt_in" else {}
+        return {**OPTIONS, **terms, **opted}

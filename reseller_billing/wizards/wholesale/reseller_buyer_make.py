@@ -51,12 +51,18 @@ class ResellerBuyerMake(models.TransientModel):
         "reseller.price.rule",
         string="Prices to Begin With",
         domain="[('book', '=', 'retail'), ('feature_id.aggregation', 'in', ('sum', 'count')), "
-        "('currency_id', '=', currency_id), ('company_id', '=', company_id)]",
-        help="Retail prices to make wholesale prices of, for this reseller alone. Empty: it pays those that are "
+        "('currency_id', '=', currency_id), ('company_id', '=', company_id), "
+        "('client_id', '=', False), ('group_id', '=', False), "
+        "('reseller_id', 'in', (False, reseller_id)), "
+        "'|', ('date_from', '=', False), ('date_from', '<=', date), "
+        "'|', ('date_to', '=', False), ('date_to', '>=', date)]",
+        help="Retail prices to make wholesale prices of, for this reseller alone: of a feature with two, its own. "
+        "Fees and included units are then once for all clients together. Empty: it pays the prices that are "
         "there for all, or for its group.",
     )
     percent = fields.Float(string="Change by (%)", digits=(16, 4), help="-40 makes 0.05 to 0.03.")
     wholesale_count = fields.Integer(compute="_compute_wholesale_count")
+    unpooled_text = fields.Text(compute="_compute_unpooled_text")
 
     @api.depends("reseller_id")
     def _compute_from_reseller(self):
@@ -64,7 +70,9 @@ class ResellerBuyerMake(models.TransientModel):
             today = wizard.reseller_id and wizard.reseller_id._today()
             following = today and fields.Date.start_of(fields.Date.add(today, months=1), "month")
             wizard.date = wizard.date or following
-            wizard.ref = wizard.ref or wizard.reseller_id.code
+            wizard.ref = wizard.ref or (
+                wizard.reseller_id and wizard.reseller_id._get_free_reference()
+            )
 
     @api.depends("reseller_id")
     def _compute_house_id(self):
@@ -79,7 +87,7 @@ class ResellerBuyerMake(models.TransientModel):
                 limit=1,
             )
 
-    @api.depends("group_id", "company_id", "currency_id")
+    @api.depends("group_id", "company_id", "currency_id", "date")
     def _compute_wholesale_count(self):
         rules = self.env["reseller.price.rule"]
         for wizard in self:
@@ -91,7 +99,34 @@ class ResellerBuyerMake(models.TransientModel):
                 & Domain("book", "=", "wholesale")
                 & Domain("company_id", "=", wizard.company_id.id)
                 & Domain("currency_id", "=", wizard.currency_id.id)
+                & (Domain("date_from", "=", False) | Domain("date_from", "<=", wizard.date))
+                & (Domain("date_to", "=", False) | Domain("date_to", ">=", wizard.date))
             )
+
+    @api.depends("reseller_id")
+    def _compute_unpooled_text(self):
+        """Name what its clients use that no wholesale price can be of."""
+        for wizard in self:
+            rows = self.env["reseller.usage.daily"]._read_group(
+                [
+                    ("client_id.reseller_id", "=", wizard.reseller_id.id),
+                    ("feature_id.aggregation", "in", ("max", "last")),
+                ],
+                ["feature_id"],
+            )
+            names = ", ".join(feature.name for (feature,) in rows)
+            wizard.unpooled_text = names and self.env._(
+                "Counted by the highest or last value of each client, so that it has no wholesale price: %s. "
+                "Charge the reseller for that by hand.",
+                names,
+            )
+
+    def _get_prices_to_copy(self):
+        """Return the prices to begin with: of a feature with several, the reseller's own."""
+        return self.price_ids.browse(
+            prices.sorted(lambda price: not price.reseller_id)[0].id
+            for prices in self.price_ids.grouped("feature_id").values()
+        )
 
     def action_make(self):
         """Make the buyer's account and its prices, and open it.
@@ -120,7 +155,7 @@ class ResellerBuyerMake(models.TransientModel):
         if self.price_ids:
             self.env["reseller.price.change"].create(
                 {
-                    "rule_ids": [fields.Command.set(self.price_ids.ids)],
+                    "rule_ids": [fields.Command.set(self._get_prices_to_copy().ids)],
                     "mode": "copy",
                     "book": "wholesale",
                     "date": self.date,
