@@ -1,4 +1,5 @@
 import pytest
+from freezegun import freeze_time
 from odoo import fields
 from odoo.tests import HttpCase, new_test_user, tagged
 
@@ -69,3 +70,22 @@ class TestWebEveryDay(ResellerBillingCommon, HttpCase):
             made.mapped(lambda one: (one.ref, one.partner_id.email, one.reseller_id.code)),
             [("HD-1", "harbour@example.com", "R1"), ("LS-1", "lake@example.com", "R1")],
         )
+
+    def test_a_reseller_buys_what_its_clients_use(self):
+        self._create_rule(unit_price=0.05)
+        self.client_a.billing_anchor = "month"
+        self._create_client("B", billing_anchor="month")
+        self._tour("have_it_buy")
+        buyer = self.reseller.buyer_id
+        self.assertEqual((buyer.ref, buyer.state), ("BUY-1", "active"))
+        [price] = self.env["reseller.price.rule"].search([("book", "=", "wholesale")])
+        self.assertEqual((price.scope, price.unit_price), ("default", 0.02))
+        day = buyer.activation_date
+        following = fields.Date.add(day, months=1)
+        self.company.reseller_billing_delay = 0
+        # It begins with the next month.
+        with freeze_time(f"{following} 12:00:00"):
+            self._use(day, 100)
+            self._use(day, 50, client="B")
+            self._run(following)
+        self._tour("what_it_bought")
