@@ -243,7 +243,7 @@ class ResellerReseller(models.Model):
                 "partner_id": company.partner_id.id,
                 "company_id": company.id,
                 "currency_id": currency.id,
-                "code": self.env._("HOUSE-%s", currency.name),
+                "code": f"HOUSE-{currency.name}",
                 "tz": company.partner_id.tz or "UTC",
             }
         )
