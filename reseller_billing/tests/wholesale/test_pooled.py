@@ -187,8 +187,8 @@ class TestPooled(WholesaleCommon):
 class TestBuyersWallet(PrepaidCommon):
     """A buyer pays ahead as any account does."""
 
-    def test_the_wallet_of_a_buyer_pays_its_bill(self):
-        """Example 10: 80.00 and 15.20 of tax, out of 110.00 for which 100.00 were paid."""
+    def _pay_by_wallet(self):
+        """Have a buyer pay 100.00 in, with 10.00 on top, and be billed 80.00 and 19 %; return lot and bill."""
         dialog = self.env["reseller.buyer.make"].create(
             {"reseller_id": self.reseller.id, "date": "2024-01-01"}
         )
@@ -201,7 +201,13 @@ class TestBuyersWallet(PrepaidCommon):
         self.assertLot(lot, 110, 100)
         self._use("2024-01-10", 4000)
         self._run("2024-02-01")
-        bill = self._statement(buyer, "2024-02-01")
+        with self.assertRaisesRegex(UserError, "nothing is sold ahead|bills its clients itself"):
+            self._sell("2024-02-05", top_up)
+        return lot, self._statement(buyer, "2024-02-01")
+
+    def test_the_wallet_of_a_buyer_pays_its_bill(self):
+        """Example 10: 80.00 and 15.20 of tax, out of 110.00 for which 100.00 were paid."""
+        lot, bill = self._pay_by_wallet()
         self.assertEqual(bill.invoice_id.amount_total, 95.2)
         self.assertEqual(bill.invoice_id.payment_state, "paid")
         self.assertLot(lot, 14.8, 13.45)
@@ -210,5 +216,14 @@ class TestBuyersWallet(PrepaidCommon):
         drawn = self._sum_up(entries, str(bill.invoice_id.date))
         self.assertEqual((drawn["Deposits"], drawn["Bonuses"]), (86.55, 8.65))
         self.assertBooks()
-        with self.assertRaisesRegex(UserError, "bills its clients itself"):
-            self._sell("2024-02-05", top_up)
+
+    def test_a_bonus_lowers_what_a_buyer_pays(self):
+        """Example 10, where the bonus lowers the price: 72.73 and 13.82 are due, all from deposits."""
+        self.company.reseller_bonus_mode = "price"
+        lot, bill = self._pay_by_wallet()
+        self.assertEqual(
+            (bill.invoice_id.amount_untaxed, bill.invoice_id.amount_tax), (72.73, 13.82)
+        )
+        self.assertEqual(bill.invoice_id.payment_state, "paid")
+        self.assertLot(lot, 14.8, 13.45)
+        self.assertBooks()
