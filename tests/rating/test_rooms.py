@@ -39,6 +39,8 @@ REPLACING = {
     ("reseller.price.rule", "_guard_billed_days"),
     ("reseller.rating", "_find_lot_holders"),
     ("reseller.rating", "_load_prepaid"),
+    ("reseller.reseller", "_invoice_to_sql"),
+    ("reseller.usage.daily", "_of_statement_sql"),
     ("reseller.usage.line", "_rejected_from_sql"),
 }
 # Private names that Odoo has as well: who calls them need not mean a room above.

@@ -50,6 +50,17 @@ class ResCompany(models.Model):
         groups=OFFICE,
     )
 
+    def _get_reseller_accounts(self):
+        """Return the accounts of the settings: (field, type, type of the accounts whose codes they follow)."""
+        return (
+            ("reseller_deposit_account_id", "liability_current", "liability_current"),
+            ("reseller_prepaid_account_id", "liability_current", "liability_current"),
+            ("reseller_breakage_account_id", "income_other", "income"),
+            ("reseller_bonus_account_id", "expense", "expense"),
+            ("reseller_accrued_account_id", "asset_current", "asset_current"),
+            ("reseller_deferred_account_id", "liability_current", "liability_current"),
+        )
+
     def _create_reseller_accounts(self):
         """Make the journal and the accounts that are not chosen yet, with codes that go on from those of
         the chart's accounts of their kind; return the accounts.
@@ -59,14 +70,7 @@ class ResCompany(models.Model):
         self.ensure_one()
         accounts = self.env["account.account"].with_company(self)
         made, vals = accounts.browse(), {}
-        for field, account_type, like in (
-            ("reseller_deposit_account_id", "liability_current", "liability_current"),
-            ("reseller_prepaid_account_id", "liability_current", "liability_current"),
-            ("reseller_breakage_account_id", "income_other", "income"),
-            ("reseller_bonus_account_id", "expense", "expense"),
-            ("reseller_accrued_account_id", "asset_current", "asset_current"),
-            ("reseller_deferred_account_id", "liability_current", "liability_current"),
-        ):
+        for field, account_type, like in self._get_reseller_accounts():
             if self[field]:
                 continue
             domain = [("company_ids", "parent_of", self.id)]

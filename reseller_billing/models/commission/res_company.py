@@ -16,6 +16,14 @@ class ResCompany(models.Model):
         help="A purchase journal for self-billing: numbers run by reseller.",
         groups=OFFICE,
     )
+    reseller_commission_accrued_account_id = fields.Many2one(
+        "account.account",
+        string="Accrued Commissions",
+        check_company=True,
+        domain="[('account_type', '=', 'liability_current')]",
+        help="What resellers have earned that no statement has billed, at a month's end.",
+        groups=OFFICE,
+    )
     reseller_commission_product_id = fields.Many2one(
         "product.product",
         string="Commission",
@@ -25,3 +33,10 @@ class ResCompany(models.Model):
         "where the reseller is a customer as well.",
         groups=OFFICE,
     )
+
+    def _get_reseller_accounts(self):
+        """Override of books: of accrued commissions as well."""
+        return (
+            *super()._get_reseller_accounts(),
+            ("reseller_commission_accrued_account_id", "liability_current", "liability_current"),
+        )

@@ -187,6 +187,15 @@ class ResellerCommission(models.Model):
             }
         )
 
+    def _is_booked_on(self, day):
+        """Whether the bill of this statement stands in the books on a day, whatever has become of it since."""
+        self.ensure_one()
+
+        def stands(move):
+            return move.state == "posted" and move.date <= day
+
+        return stands(self.move_id) and not any(map(stands, self.move_id.reversal_move_ids))
+
     def _load_before(self):
         """Return {invoice line id: Decimal} of what statements before this one have stated of each."""
         self.env.flush_all()

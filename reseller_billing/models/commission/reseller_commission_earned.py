@@ -240,13 +240,16 @@ class ResellerCommissionEarned(models.AbstractModel):
             sums[number] += Fraction(amount) * min(max(part, Fraction(0)), Fraction(1))
         return sums
 
-    def _compute_earned(self, reseller, until):
+    def _compute_earned(self, reseller, until, basis=None):
         """Return [(Sold, percentage as a Fraction, share as a Fraction)] of what has earned until a day.
 
         The commission of each is net × percentage × share, exact.
+
+        :param basis: *billed* or *paid*; the reseller's where None
         """
         sold = self._load_sold(reseller, until)
-        shares = self._load_shares({one.move_id for one in sold}, reseller.commission_basis, until)
+        basis = basis or reseller.commission_basis
+        shares = self._load_shares({one.move_id for one in sold}, basis, until)
         rates = reseller.commission_rate_ids
         held = {}
         found = []

@@ -366,6 +366,34 @@ class TestCommission(PrepaidCommon):
         again = self._state("2024-02-29")
         self.assertEqual(again.amount_total, 10)
 
+    def test_a_months_end_accrues_what_no_statement_has_billed(self):
+        """20 units at 1.00 are billed on 1 February: 2.00 are earned, whenever they are paid."""
+        accounts = self.company._create_reseller_accounts()
+        accrued = self.company.reseller_commission_accrued_account_id
+        self.assertIn(accrued, accounts)
+        self._use("2024-01-10", 20)
+        self._run("2024-02-01")
+        ends = self.env["reseller.month.end"]
+
+        def balance(day):
+            lines = self.env["account.move.line"].search(
+                [
+                    ("account_id", "=", accrued.id),
+                    ("parent_state", "=", "posted"),
+                    ("date", "<=", day),
+                ]
+            )
+            return sum(lines.mapped("balance"))
+
+        ends.create({"date": "2024-02-29"}).action_post()
+        self.assertEqual((balance("2024-02-29"), balance("2024-03-01")), (-2, 0))
+        self._pay_on("2024-03-10", 5)
+        # A quarter of it is paid: 0.50 are stated and billed, 1.50 are earned as the books go.
+        with freeze_time("2024-03-31 12:00:00"):
+            self.assertEqual(self._state("2024-03-31").amount_total, 0.5)
+        ends.create({"date": "2024-03-31"}).action_post()
+        self.assertEqual((balance("2024-03-31"), balance("2024-04-01")), (-1.5, 0))
+
     def test_how_it_is_settled_is_fixed(self):
         with self.assertRaisesRegex(ValidationError, "invoices go to each client"):
             self.reseller.invoice_to = "reseller"
@@ -374,7 +402,10 @@ class TestCommission(PrepaidCommon):
         self._use("2024-01-05", 10, client="B")
         self._run("2024-02-01")
         self.assertTrue(client.billed_until)
-        with self.assertRaisesRegex(ValidationError, "billed until 2024-02-01"):
+        with (
+            self.assertRaisesRegex(ValidationError, "billed until 2024-02-01"),
+            self.env.cr.savepoint(),
+        ):
             other.write({"settlement": "referral", "settlement_date": "2024-02-01"})
         other.write({"settlement": "referral", "settlement_date": "2024-02-02"})
         self._state("2024-01-31")

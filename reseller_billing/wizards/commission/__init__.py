@@ -1,3 +1,3 @@
-"""Making statements of commissions. Uses books and what is below."""
+"""Making statements of commissions, and accruing them. Uses books and what is below."""
 
-from . import reseller_commission_make
+from . import reseller_commission_make, reseller_month_end
