@@ -6,7 +6,7 @@ from odoo.service.model import retrying
 from odoo.tools import SQL
 
 from ...tools import read_committed
-from ..pricing.scopes import matches_sql
+from ..pricing.scopes import priced_sql
 
 # Accounts whose use is looked through in one transaction.
 BATCH = 200
@@ -190,17 +190,10 @@ class ResellerUsageDaily(models.Model):
                AND daterange(membership.date_from, membership.date_to, '[]')
                    @> bucket.billing_date
              WHERE %s
-               AND NOT EXISTS (
-                   SELECT FROM reseller_price_rule rule
-                    WHERE rule.active
-                      AND rule.feature_id = bucket.feature_id
-                      AND rule.company_id = bucket.company_id
-                      AND rule.currency_id = reseller.currency_id
-                      AND daterange(rule.date_from, rule.date_to, '[]') @> bucket.billing_date
-                      AND %s)
+               AND NOT %s
             """,
             self._uncovered_sql(),
-            matches_sql(),
+            priced_sql(),
         )
         self.env["reseller.price.rule"].flush_model()
         self.env["reseller.client.membership"].flush_model()

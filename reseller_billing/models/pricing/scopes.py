@@ -95,3 +95,22 @@ def matches_sql():
         """,
         book_sql("client"),
     )
+
+
+def priced_sql():
+    """Return the condition that a price holds for a `bucket`, as for a `client` of a `reseller`, by a
+    `membership`, which may be none, as SQL.
+    """
+    return SQL(
+        """
+        EXISTS (
+            SELECT FROM reseller_price_rule rule
+             WHERE rule.active
+               AND rule.feature_id = bucket.feature_id
+               AND rule.company_id = bucket.company_id
+               AND rule.currency_id = reseller.currency_id
+               AND daterange(rule.date_from, rule.date_to, '[]') @> bucket.billing_date
+               AND %s)
+        """,
+        matches_sql(),
+    )

@@ -2,8 +2,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..client.floors import beneath_domain, beneath_sql
-from ..pricing.scopes import matches_sql
+from ..client.floors import beneath_sql
+from ..pricing.scopes import priced_sql
 
 
 class ResellerUsageDaily(models.Model):
@@ -36,19 +36,12 @@ class ResellerUsageDaily(models.Model):
               %s
               JOIN reseller_client_membership membership ON membership.id = bought.id
              WHERE client.buys_for_id IS NOT NULL AND bucket.event_count > 0 AND %s
-               AND NOT EXISTS (
-                   SELECT FROM reseller_price_rule rule
-                    WHERE rule.active
-                      AND rule.feature_id = bucket.feature_id
-                      AND rule.company_id = bucket.company_id
-                      AND rule.currency_id = reseller.currency_id
-                      AND daterange(rule.date_from, rule.date_to, '[]') @> bucket.billing_date
-                      AND %s)
+               AND NOT %s
             """,
             beneath_sql("client"),
             self._served_sql("client"),
             self._uncovered_sql(floor=SQL("client.id")),
-            matches_sql(),
+            priced_sql(),
         )
         return [("id", "in" if True in value else "not in", query)]
 
@@ -65,14 +58,11 @@ class ResellerUsageDaily(models.Model):
         if companies is not None:
             domain.append(("company_id", "in", companies.ids))
         closed_sudo = clients_sudo.search(domain)
+        days_sudo = self.sudo()  # as above
         for buyer_sudo in closed_sudo:
             # Days that nothing prices are no reason for a bill.
-            late = Domain(beneath_domain(buyer_sudo)) & Domain(
-                "id", "in", self._late_sql(buyer_sudo)
-            )
-            if self.sudo().search_count(
-                late & Domain("is_unpriced_wholesale", "=", False), limit=1
-            ):
+            late = Domain("id", "in", self._late_sql(buyer_sudo))
+            if days_sudo.search_count(late & Domain("is_unpriced_wholesale", "=", False), limit=1):
                 buyer_sudo._expect_bill_by(date)
         return done
 

@@ -28,9 +28,8 @@ class ResellerMonthEnd(models.TransientModel):
         """Return {currency id: Decimal} of what resellers have earned of what is billed by the day, less what their
         own bills have by then, whatever basis these are on.
         """
-        # The accountant need not have rights on every reseller of the company.
-        resellers_sudo = self.env["reseller.reseller"].sudo().with_context(active_test=False)
-        resellers_sudo = resellers_sudo.search(
+        resellers_sudo = self.env["reseller.reseller"].sudo()  # all of the company, seen or not
+        resellers_sudo = resellers_sudo.with_context(active_test=False).search(
             [("company_id", "=", self.company_id.id), ("settlement", "=", "referral")]
         )
         earned = self.env["reseller.commission.earned"].sudo()  # as above
