@@ -301,6 +301,29 @@ class TestBecomingABuyer(ResellerBillingCommon):
         # What was used after its end is given back.
         self.assertEqual(self._statement(buyer, "2024-03-01").amount_total, -1)
 
+    def test_what_it_owed_before_it_bought_it_owes_still(self):
+        """Invoiced for its clients and locked, a reseller buys: the debt and the lock stay, clients see none of it."""
+        policy = self.env.ref("reseller_billing.lockout_policy_reseller")
+        self.reseller.write({"invoice_to": "reseller", "own_lockout_policy_id": policy.id})
+        self._create_rule(unit_price=0.05)
+        self._create_rule(book="wholesale", unit_price=0.02)
+        self._use("2024-01-10", 100)
+        self._run("2024-02-01")
+        before = self._statement(self.client_a, "2024-02-01")
+        lockouts = self.env["reseller.lockout"]
+        lockouts._evaluate(self.reseller)
+        self.assertEqual(self.reseller.lockout_state, "locked")
+        buyer = self._buy("2024-03-01")
+        self._use("2024-03-10", 100)
+        self._run("2024-04-01")
+        lockouts._evaluate(self.reseller)
+        lockouts._evaluate(buyer)
+        # 5.00 of January, and 2.00 by the buyer's own ladder: no debt stands on two.
+        self.assertEqual((self.reseller.lockout_ids.owed, buyer.lockout_ids.owed), (5, 2))
+        shown = self.client_a._get_own_statements()
+        self.assertNotIn(before, shown)
+        self.assertIn(self._statement(self.client_a, "2024-04-01"), shown)
+
     def test_a_closed_buyer_gets_no_bill_for_what_nothing_prices(self):
         peak = self._create_feature("peak", aggregation="max")
         buyer = self._buy("2024-01-01")
