@@ -137,8 +137,10 @@ class TestMonthEndPrepaid(PrepaidCommon):
         made = accounts.search(settings.action_create_reseller_accounts()["domain"])
         # Those that were chosen stay.
         self.assertEqual(self.company.reseller_deposit_account_id, self.deposit)
+        # Accrued and deferred income, bonuses, accrued commissions.
         self.assertEqual(
-            sorted(made.mapped("account_type")), ["asset_current", "expense", "liability_current"]
+            sorted(made.mapped("account_type")),
+            ["asset_current", "expense", "liability_current", "liability_current"],
         )
         bonus = self.company.reseller_bonus_account_id
         self.assertEqual((bonus.name, len(bonus.code)), ("Bonuses", len(last.code)))
