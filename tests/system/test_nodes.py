@@ -34,7 +34,7 @@ def count(table, database, condition="TRUE"):
     return int(psql(f"SELECT count(*) FROM {table} WHERE {condition}", database))
 
 
-def wait_for(happened, database=None, patience=90):
+def wait_for(happened, database=None, patience=180):
     """Wait until something has happened.
 
     :param database: whose runner has other work as well; it looks for dead jobs whenever there is a notice
