@@ -1,6 +1,10 @@
+import os
+from contextlib import closing
 from decimal import Decimal
 
 from freezegun import freeze_time
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from odoo import fields
 from odoo.addons.account.tests.common import AccountTestInvoicingCommon
 from odoo.tests import tagged
@@ -175,6 +179,34 @@ class ResellerBillingCommon(AccountTestInvoicingCommon):
                 **values,
             }
         )
+
+    def _play_histories(self, step, sizes, count, *examples):
+        """Play random histories by `_play`, each in a savepoint: runs of one would bill the clients of all before.
+
+        :param step: the strategy of a step
+        :param sizes: (fewest, most steps)
+        :param int count: of histories, unless RB_SEQUENCES says another
+        :param examples: histories that are always played
+        """
+
+        def check(steps):
+            with closing(self.env.cr.savepoint()) as savepoint:
+                try:
+                    self._play(steps)
+                finally:
+                    savepoint.rollback()
+                    self.env.clear()
+
+        for one in examples:
+            check = example(one)(check)
+        shortest, longest = sizes
+        check = given(st.lists(step, min_size=shortest, max_size=longest))(check)
+        settings(
+            max_examples=int(os.environ.get("RB_SEQUENCES", count)),
+            deadline=None,
+            derandomize=bool(os.environ.get("CI")),
+            suppress_health_check=list(HealthCheck),
+        )(check)()
 
     def _statement(self, client, date):
         return self.env["reseller.statement"].search(

@@ -99,6 +99,7 @@ class ResellerPortal(ResellerBillingPortal):
         return reseller._sees_money_of_bills() and reseller.portal_see_prices
 
     def _render_reseller(self, template, reseller, tab, **values):
+        resellers_sudo, _clients = self._get_roles()
         return self._render_portal(
             template,
             "reseller_portal",
@@ -107,10 +108,10 @@ class ResellerPortal(ResellerBillingPortal):
                 "brand": reseller,
                 "tab": tab,
                 "heading": "",
-                "earns": self._earns(self._get_roles()[0]),
-                "pays": bool(self._get_buyers(self._get_roles()[0])),
+                "earns": self._earns(resellers_sudo),
+                "pays": bool(self._get_buyers(resellers_sudo)),
                 # Of any of the user's: the list has those of all.
-                "lists_statements": any(map(self._lists_statements, self._get_roles()[0])),
+                "lists_statements": any(map(self._lists_statements, resellers_sudo)),
                 **values,
             },
         )

@@ -29,8 +29,8 @@ class ResellerStatement(models.Model):
     def create(self, vals_list):
         """Override of `base`: the book of the account, and whether it is a paper, stay as they are now."""
         clients_sudo = self.env["reseller.client"].sudo()  # as statements are made
-        for vals in vals_list:
-            client_sudo = clients_sudo.browse(vals["client_id"])
+        clients_sudo = clients_sudo.browse([vals["client_id"] for vals in vals_list])
+        for vals, client_sudo in zip(vals_list, clients_sudo, strict=True):
             day = fields.Date.to_date(vals["bill_date"])
             vals["book"] = client_sudo.book
             vals["is_paper"] = client_sudo.reseller_id._is_paper_on(day)

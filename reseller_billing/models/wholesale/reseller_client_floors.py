@@ -3,7 +3,6 @@ from contextlib import contextmanager
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from ..client.floors import beneath_sql
 from ..client.reseller_client import DATED_BACK
 
 
@@ -46,11 +45,13 @@ class ResellerClient(models.Model):
     @contextmanager
     def _guard_billed_days(self, what):
         """Override of client: nobody changes an account while its buyer is billed, see _keep_bought_days."""
-        self._get_buyers()._conflict_with_others()
+        buyers = self._get_buyers()
+        if buyers:
+            buyers._conflict_with_others()
         bought = {
             buyer: join_spans(buyer._get_billed_spans()) for buyer in self if buyer.buys_for_id
         }
-        with self._keep_bought_days(what), super()._guard_billed_days(what):
+        with self._keep_bought_days(what, buyers), super()._guard_billed_days(what):
             yield
         for buyer, spans in bought.items():
             since = buyer.exists() and find_lost(join_spans(buyer._get_billed_spans()), spans)
@@ -58,19 +59,28 @@ class ResellerClient(models.Model):
                 buyer._make_pending_beneath(since)
 
     @contextmanager
-    def _keep_bought_days(self, what):
+    def _keep_bought_days(self, what, buyers=None):
         """Refuse, at the end, what takes days of service away that a buyer's bill has (wholesale W9).
 
         Days that come in are rated by the buyer's next bill, as late use is; those that a manager takes back
         are given back by it. Within another guard of the same accounts nothing is compared: service is
         changed row by row.
+
+        :param what: what changes, in words
+        :param buyers: see _get_buyers
         """
         guarded = self.env.cr.precommit.data.setdefault("reseller_billing.bought", set())
         clients = self.filtered(lambda client: client.state != "draft" and client.id not in guarded)
+        buyers = clients._get_buyers() if buyers is None else buyers
+        billed = buyers.filtered("billed_until").grouped("buys_for_id")
+        until = {
+            reseller.id: max(accounts.mapped("billed_until"))
+            for reseller, accounts in billed.items()
+        }
         before = {
-            client: (buyers, client._get_served_until(max(buyers.mapped("billed_until"))))
+            client: client._get_served_until(until[client.reseller_id.id])
             for client in clients
-            if (buyers := client._get_buyers().filtered("billed_until"))
+            if client.reseller_id.id in until
         }
         guarded |= set(clients.ids)
         try:
@@ -78,20 +88,20 @@ class ResellerClient(models.Model):
         finally:
             guarded -= set(clients.ids)
         self.env.flush_all()
-        for client, (buyers, served) in before.items():
-            if not client.exists():
-                continue
-            client.invalidate_recordset(["membership_ids"])
-            until = max(buyers.mapped("billed_until"))
-            lost = find_lost(served, client._get_served_until(until))
+        changed = clients.exists()
+        changed.invalidate_recordset(["membership_ids"])
+        for client in changed.filtered(lambda client: client in before):
+            last = until[client.reseller_id.id]
+            lost = find_lost(before[client], client._get_served_until(last))
             if not lost:
                 continue
+            accounts = billed[client.reseller_id]
             if self.env.context.get("reseller_dated_back") is not DATED_BACK:
-                buyers._raise_billed(what)
-            buyers.filtered(lambda buyer, lost=lost: buyer.billed_until >= lost)._rate_again_from(
+                accounts._raise_billed(what)
+            accounts.filtered(lambda buyer, lost=lost: buyer.billed_until >= lost)._rate_again_from(
                 lost
             )
-        clients.exists()._check_bought()
+        changed._check_bought()
 
     def _get_last_billed_day(self):
         """Override of client: of its buyer as well (wholesale W9)."""
@@ -117,55 +127,35 @@ class ResellerClient(models.Model):
             (first, min(last, until)) for first, last in self._get_billed_spans() if first <= until
         )
 
-    def _get_beneath_ids(self):
-        """Return the ids of the accounts whose use this one pays for, its own among them."""
-        self.ensure_one()
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT beneath.id FROM reseller_client buyer
-                 CROSS JOIN LATERAL (%s) AS beneath WHERE buyer.id = %s
-                """,
-                beneath_sql("buyer"),
-                self.id,
-            )
-        )
-        return [number for (number,) in rows]
-
     def _make_pending_beneath(self, since):
-        """Have use of days on which these accounts buy be looked at again: they did not buy on them before.
+        """Have use of days on which this account buys be looked at again: it did not buy on them before.
 
         :param date since: the first such day
         """
-        for buyer in self:
-            self.env.flush_all()
-            self.env.cr.execute(
-                SQL(
-                    """
-                    UPDATE reseller_usage_daily SET is_pending = TRUE
-                     WHERE id IN (
-                        SELECT bucket.id
-                          FROM reseller_usage_daily bucket
-                          JOIN reseller_client_membership bought
-                            ON bought.client_id = %(buyer)s
-                           AND bucket.billing_date BETWEEN bought.date_from
-                               AND COALESCE(bought.date_to, 'infinity')
-                         WHERE bucket.client_id = ANY(%(clients)s)
-                           AND bucket.billing_date >= %(since)s
-                           AND bucket.is_pending IS NOT TRUE
-                           AND NOT %(covered)s
-                         ORDER BY bucket.client_id, feature_id, COALESCE(level_id, 0), billing_date
-                           FOR NO KEY UPDATE OF bucket)
-                    """,
-                    buyer=buyer.id,
-                    since=since,
-                    clients=buyer._get_beneath_ids(),
-                    covered=self.env["reseller.usage.daily"]._covered_sql(
-                        floor=SQL("%s", buyer.id)
-                    ),
-                )
+        self.ensure_one()
+        days = self.env["reseller.usage.daily"]
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE reseller_usage_daily SET is_pending = TRUE
+                 WHERE id IN (
+                    SELECT bucket.id
+                      FROM reseller_client buyer
+                      %s
+                     WHERE buyer.id = %s AND bucket.billing_date >= %s
+                       AND bucket.is_pending IS NOT TRUE AND NOT %s
+                     ORDER BY bucket.client_id, bucket.feature_id, COALESCE(bucket.level_id, 0),
+                              bucket.billing_date
+                       FOR NO KEY UPDATE OF bucket)
+                """,
+                days._bought_sql("buyer"),
+                self.id,
+                since,
+                days._covered_sql(floor=SQL("buyer.id")),
             )
-        self.env["reseller.usage.daily"].invalidate_model(["is_pending"])
+        )
+        days.invalidate_model(["is_pending"])
 
     # When bills are due
 
@@ -191,14 +181,10 @@ class ResellerClient(models.Model):
         return SQL(
             """
             CASE WHEN client.buys_for_id IS NULL THEN %s
-                 ELSE EXISTS (
-                    SELECT FROM (%s) AS beneath
-                      JOIN reseller_usage_daily bucket ON bucket.client_id = beneath.id
-                      %s
-                     WHERE %s) END
+                 ELSE EXISTS (SELECT FROM reseller_client buyer %s
+                               WHERE buyer.id = client.id AND %s) END
             """,
             super()._has_late_use_sql(),
-            beneath_sql("client"),
-            days._served_sql("client"),
-            days._uncovered_sql(floor=SQL("client.id")),
+            days._bought_sql("buyer"),
+            days._uncovered_sql(floor=SQL("buyer.id")),
         )

@@ -1,4 +1,5 @@
 from odoo import models
+from odoo.tools import SQL
 
 
 class ResellerPriceRule(models.Model):
@@ -6,12 +7,7 @@ class ResellerPriceRule(models.Model):
 
     def _find_with_use(self, found, features):
         """Override of billing: of buyers, use of the accounts beneath."""
-        using = super()._find_with_use(found, features)
         buyers = self.env["reseller.client"].union(*found).filtered("buys_for_id")
-        for buyer in buyers:
-            unpriced = self.env["reseller.usage.daily"]._load_unpriced_beneath(
-                buyer, [], buyer._today()
-            )
-            if unpriced.keys() & set(features.ids):
-                using.add(buyer.id)
-        return using
+        return super()._find_with_use(found, features) | self.env[
+            "reseller.usage.daily"
+        ]._find_buyers_with_use(buyers, SQL("bucket.feature_id = ANY(%s)", features.ids))

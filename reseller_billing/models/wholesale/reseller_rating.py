@@ -5,7 +5,6 @@ from odoo import models
 from odoo.tools import SQL
 
 from ... import rating
-from ..client.floors import beneath_sql
 
 
 class ResellerRating(models.AbstractModel):
@@ -26,18 +25,14 @@ class ResellerRating(models.AbstractModel):
                        array_agg(bucket.version)
                   FROM unnest(%s::int[], %s::date[]) AS bill (client_id, until)
                   JOIN reseller_client buyer ON buyer.id = bill.client_id
-                 CROSS JOIN LATERAL (%s) AS beneath
-                  JOIN reseller_usage_daily bucket
-                    ON bucket.client_id = beneath.id AND bucket.billing_date <= bill.until
                   %s
-                 WHERE %s
+                 WHERE bucket.billing_date <= bill.until AND %s
                  GROUP BY 1, 2, 3
                  ORDER BY 1, 2, 3
                 """,
                 list(bills),
                 [bill.period_end for bill in bills.values()],
-                beneath_sql("buyer"),
-                days._served_sql("buyer"),
+                days._bought_sql("buyer"),
                 days._uncovered_sql(as_of, SQL("buyer.id")),
             )
         ):
@@ -58,15 +53,11 @@ class ResellerRating(models.AbstractModel):
                        sum(%s)::text, bucket.id = ANY(%s) AS is_new
                   FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[])
                        AS wanted (client_id, feature_id, since, until)
-                  JOIN reseller_feature feature ON feature.id = wanted.feature_id
                   JOIN reseller_client buyer ON buyer.id = wanted.client_id
-                 CROSS JOIN LATERAL (%s) AS beneath
-                  JOIN reseller_usage_daily bucket
-                    ON bucket.client_id = beneath.id
-                   AND bucket.feature_id = wanted.feature_id
+                  %s
+                 WHERE bucket.feature_id = wanted.feature_id
                    AND bucket.billing_date BETWEEN wanted.since AND wanted.until
                    AND bucket.event_count > 0
-                  %s
                  GROUP BY buyer.id, wanted.feature_id, bucket.billing_date, bucket.level_id, is_new
                  ORDER BY buyer.id, wanted.feature_id, bucket.billing_date, is_new
                 """,
@@ -76,8 +67,7 @@ class ResellerRating(models.AbstractModel):
                 [feature for _client, feature in wanted],
                 [first for first, _last in wanted.values()],
                 [last for _first, last in wanted.values()],
-                beneath_sql("buyer"),
-                days._served_sql("buyer"),
+                days._bought_sql("buyer"),
             )
         ):
             rows[buyer, feature].append(rating.UsageRow(day, level, Decimal(quantity), is_new))

@@ -59,7 +59,7 @@ class ResellerReseller(models.Model):
             accounts_sudo = accounts_sudo.sorted(
                 lambda one: (one.state == "closed", -one._origin.id)
             )
-            reseller.buyer_id = accounts_sudo[:1].sudo(False)
+            reseller.buyer_id = accounts_sudo[:1].sudo(False)  # read with the rights of who looks
             reseller.buyer_open = accounts_sudo[:1].state in ("draft", "active")
 
     # What is on paper
@@ -299,7 +299,7 @@ class ResellerReseller(models.Model):
         house = self._get_house(self.company_id, self.currency_id)
         group = vals.pop("group_id", False)
         buyer_sudo = self.env["reseller.client"].sudo()  # whom it buys for is not given by hand
-        buyer = buyer_sudo.create(
+        buyer_sudo = buyer_sudo.create(
             {
                 "partner_id": self.partner_id.id,
                 "reseller_id": house.id,
@@ -308,7 +308,8 @@ class ResellerReseller(models.Model):
                 "membership_ids": [fields.Command.create({"date_from": date, "group_id": group})],
                 **vals,
             }
-        ).sudo(False)
+        )
+        buyer = buyer_sudo.sudo(False)  # activated with the rights of who sets it up
         buyer.action_activate()
         if begins:
             self.write(

@@ -5,7 +5,6 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ..base.states import LIVE
-from ..client.floors import beneath_sql
 
 
 class ResellerStatement(models.Model):
@@ -50,10 +49,10 @@ class ResellerStatement(models.Model):
                         statement.name,
                     )
                 )
+        self._conflict_over_lots()
         vals = {"is_paper_paid": True, "paper_paid_on": date or fields.Date.context_today(self)}
         statements_sudo = self.sudo()  # statements and lots are closed to all users
         statements_sudo.write(vals)
-        self._conflict_over_lots()
         for lots in statements_sudo._find_sold_lots():
             lots.filtered(lambda lot: lot.state == "waiting" and lot._is_paid())._release()
 
@@ -98,33 +97,23 @@ class ResellerStatement(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT statement.id, used.feature_id, used.level_id, client.name, client.ref, used.units::text
+                SELECT statement.id, feature.id, bucket.level_id, client.name, client.ref, sum(%s)::text
                   FROM reseller_statement statement
                   JOIN reseller_client buyer ON buyer.id = statement.client_id
-                 CROSS JOIN LATERAL (
-                       SELECT bucket.client_id, bucket.feature_id, bucket.level_id, sum(%s) AS units
-                         FROM (%s) AS beneath
-                         JOIN reseller_usage_daily bucket
-                           ON bucket.client_id = beneath.id
-                          AND bucket.billing_date
-                              BETWEEN statement.period_start AND statement.period_end
-                          AND bucket.event_count > 0
-                         %s
-                         JOIN reseller_feature feature ON feature.id = bucket.feature_id
-                        WHERE feature.aggregation IN ('sum', 'count')
-                        GROUP BY 1, 2, 3) AS used
-                  JOIN reseller_client client ON client.id = used.client_id
-                  JOIN reseller_feature feature ON feature.id = used.feature_id
-                  LEFT JOIN reseller_feature_level level ON level.id = used.level_id
-                 WHERE statement.id = ANY(%s)
+                  %s
+                  JOIN reseller_client client ON client.id = bucket.client_id
+                  LEFT JOIN reseller_feature_level level ON level.id = bucket.level_id
+                 WHERE statement.id = ANY(%s) AND bucket.event_count > 0
+                   AND bucket.billing_date BETWEEN statement.period_start AND statement.period_end
+                 GROUP BY statement.id, feature.id, bucket.level_id, level.id, client.id
                  ORDER BY array_position(%s, statement.id), feature.sequence, feature.id,
-                          level.sequence NULLS FIRST, level.id NULLS FIRST, used.units DESC, client.ref
+                          level.sequence NULLS FIRST, level.id NULLS FIRST, sum(%s) DESC, client.ref
                 """,
                 days._counted_sql(),
-                beneath_sql("buyer"),
-                days._served_sql("buyer"),
+                days._bought_sql("buyer"),
                 bought.ids,
                 bought.ids,
+                days._counted_sql(),
             )
         )
         features = self.env["reseller.feature"].browse({row[1] for row in rows})

@@ -9,4 +9,4 @@ class ResellerUsageAlert(models.Model):
         """Override of gate: with the accounts of resellers that pay for that use."""
         clients = super()._find_using(company, features)
         buyers = clients._get_buyers().filtered(lambda buyer: buyer.state == "active")
-        return clients | buyers.sudo(False)
+        return clients | buyers.sudo(False)  # as clients are

@@ -1,5 +1,4 @@
 from odoo import api, fields, models
-from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..client.floors import beneath_sql
@@ -26,28 +25,14 @@ class ResellerUsageDaily(models.Model):
         if operator != "in":
             return NotImplemented
         self.env.flush_all()
-        query = SQL(
-            """
-            SELECT bucket.id
-              FROM reseller_client client
-              JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
-             CROSS JOIN LATERAL (%s) AS beneath
-              JOIN reseller_usage_daily bucket ON bucket.client_id = beneath.id
-              %s
-              JOIN reseller_client_membership membership ON membership.id = bought.id
-             WHERE client.buys_for_id IS NOT NULL AND bucket.event_count > 0 AND %s
-               AND NOT %s
-            """,
-            beneath_sql("client"),
-            self._served_sql("client"),
-            self._uncovered_sql(floor=SQL("client.id")),
-            priced_sql(),
+        query = self._uncovered_of_buyers_sql(
+            SQL("bucket.id"), SQL("bucket.event_count > 0 AND NOT %s", priced_sql())
         )
         return [("id", "in" if True in value else "not in", query)]
 
     @api.model
     def _expect_bills(self, companies=None, date=None):
-        """Override of billing: of closed buyers, use of the accounts beneath."""
+        """Override of billing: of closed buyers, use of the accounts beneath that something prices."""
         done = super()._expect_bills(companies, date)
         clients_sudo = self.env["reseller.client"].sudo()  # of whoever starts a run
         domain = [
@@ -57,38 +42,70 @@ class ResellerUsageDaily(models.Model):
         ]
         if companies is not None:
             domain.append(("company_id", "in", companies.ids))
-        closed_sudo = clients_sudo.search(domain)
-        days_sudo = self.sudo()  # as above
-        for buyer_sudo in closed_sudo:
-            # Days that nothing prices are no reason for a bill.
-            late = Domain("id", "in", self._late_sql(buyer_sudo))
-            if days_sudo.search_count(late & Domain("is_unpriced_wholesale", "=", False), limit=1):
-                buyer_sudo._expect_bill_by(date)
+        numbers = self._find_buyers_with_use(clients_sudo.search(domain), priced_sql())
+        for buyer_sudo in clients_sudo.browse(sorted(numbers)):
+            buyer_sudo._expect_bill_by(date)
         return done
 
     @api.model
-    def _late_sql(self, buyer):
-        """Return the query for the ids of use that a buyer's bill could have and none has."""
+    def _find_buyers_with_use(self, buyers, condition):
+        """Return the ids of those buyers that have use beneath them which no bill of theirs covers.
+
+        :param SQL condition: on the `bucket`; see _uncovered_of_buyers_sql
+        """
+        if not buyers:
+            return set()
         self.env.flush_all()
+        mine = SQL("client.id = ANY(%s) AND %s", buyers.ids, condition)
+        rows = self.env.execute_query(
+            self._uncovered_of_buyers_sql(SQL("DISTINCT client.id"), mine)
+        )
+        return {number for (number,) in rows}
+
+    @api.model
+    def _uncovered_of_buyers_sql(self, columns, condition):
+        """Return a query of the `bucket`s that a buyer, `client`, of a `reseller`, its seller, by a `membership` has
+        to pay for, and no bill of its covers.
+
+        :param SQL columns: what is selected
+        :param SQL condition: on these
+        """
         return SQL(
             """
-            (SELECT bucket.id
-               FROM reseller_client buyer
-              CROSS JOIN LATERAL (%s) AS beneath
-               JOIN reseller_usage_daily bucket ON bucket.client_id = beneath.id
-               %s
-              WHERE buyer.id = %s AND %s)
+            SELECT %s
+              FROM reseller_client client
+              JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
+              %s
+              JOIN reseller_client_membership membership ON membership.id = bought.id
+             WHERE client.buys_for_id IS NOT NULL AND %s AND %s
             """,
-            beneath_sql("buyer"),
-            self._served_sql("buyer"),
-            buyer.id,
-            self._uncovered_sql(floor=SQL("buyer.id")),
+            columns,
+            self._bought_sql("client"),
+            self._uncovered_sql(floor=SQL("client.id")),
+            condition,
+        )
+
+    @api.model
+    def _bought_sql(self, buyer):
+        """Return the joins of the `bucket`s that a buyer pays for: of accounts `beneath`, see _served_sql.
+
+        :param str buyer: the alias of the table of accounts, the buyer's
+        """
+        return SQL(
+            """
+            CROSS JOIN LATERAL (%s) AS beneath
+            JOIN reseller_usage_daily bucket ON bucket.client_id = beneath.id
+            %s
+            """,
+            beneath_sql(buyer),
+            self._served_sql(buyer),
         )
 
     @api.model
     def _served_sql(self, buyer):
         """Return the joins that keep a `bucket` of an account `beneath` to days on which that is served and billed
-        here, and on which a buyer buys, and to what adds up; each day is in one row of each. See beneath_sql.
+        here, and on which a buyer buys, and to a `feature` that adds up; each day is in one row of each. See
+        beneath_sql.
 
         :param str buyer: the alias of the table of accounts, the buyer's
         """
@@ -101,8 +118,8 @@ class ResellerUsageDaily(models.Model):
             JOIN reseller_client_membership bought
               ON bought.client_id = %s
              AND bucket.billing_date BETWEEN bought.date_from AND COALESCE(bought.date_to, 'infinity')
-            JOIN reseller_feature pooled
-              ON pooled.id = bucket.feature_id AND pooled.aggregation IN ('sum', 'count')
+            JOIN reseller_feature feature
+              ON feature.id = bucket.feature_id AND feature.aggregation IN ('sum', 'count')
             """,
             SQL.identifier(buyer, "id"),
         )
@@ -166,26 +183,17 @@ class ResellerUsageDaily(models.Model):
         :param date until: the last day
         """
         self.env.flush_all()
-        rows = self.env.execute_query(
+        query = self._uncovered_of_buyers_sql(
             SQL(
-                """
-                SELECT bucket.feature_id, min(bucket.billing_date), trim_scale(%s)::text
-                  FROM reseller_client buyer
-                 CROSS JOIN LATERAL (%s) AS beneath
-                  JOIN reseller_usage_daily bucket ON bucket.client_id = beneath.id
-                  %s
-                  JOIN reseller_feature feature ON feature.id = bucket.feature_id
-                 WHERE buyer.id = %s AND %s
-                   AND NOT bucket.feature_id = ANY(%s) AND bucket.billing_date <= %s
-                 GROUP BY bucket.feature_id, feature.aggregation
-                """,
-                self._counted_together_sql(),
-                beneath_sql("buyer"),
-                self._served_sql("buyer"),
+                "feature.id, min(bucket.billing_date), trim_scale(sum(%s))::text",
+                self._counted_sql(),
+            ),
+            SQL(
+                "client.id = %s AND NOT feature.id = ANY(%s) AND bucket.billing_date <= %s",
                 buyer.id,
-                self._uncovered_sql(floor=SQL("buyer.id")),
                 priced,
                 until,
-            )
+            ),
         )
+        rows = self.env.execute_query(SQL("%s GROUP BY feature.id", query))
         return {feature: (first, used) for feature, first, used in rows}

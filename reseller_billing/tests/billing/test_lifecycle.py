@@ -1,12 +1,9 @@
-import os
 from collections import defaultdict
-from contextlib import closing
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 from dateutil.relativedelta import relativedelta
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form
@@ -278,23 +275,7 @@ class TestLifecycleLaws(LifecycleCommon):
             ),
         )
 
-        @settings(
-            max_examples=int(os.environ.get("RB_SEQUENCES", "25")),
-            deadline=None,
-            derandomize=bool(os.environ.get("CI")),
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(steps=st.lists(step, min_size=4, max_size=14))
-        def check(steps):
-            # The runs of one history would bill the clients of all before it.
-            with closing(self.env.cr.savepoint()) as savepoint:
-                try:
-                    self._play(steps)
-                finally:
-                    savepoint.rollback()
-                    self.env.clear()
-
-        check()
+        self._play_histories(step, (4, 14), 25)
 
     def _play(self, steps):
         count = self.env["reseller.client"].search_count([])

@@ -1,12 +1,9 @@
-import os
 from collections import defaultdict
-from contextlib import closing
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 from dateutil.relativedelta import relativedelta
-from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from odoo.tools import SQL
 
@@ -51,26 +48,13 @@ class TestBothBooks(WholesaleCommon):
             st.tuples(st.just("reopen"), client),
         )
 
-        @settings(
-            max_examples=int(os.environ.get("RB_SEQUENCES", "20")),
-            deadline=None,
-            derandomize=bool(os.environ.get("CI")),
-            suppress_health_check=list(HealthCheck),
+        self._play_histories(
+            step,
+            (6, 24),
+            20,
+            [("use", 1, 10, 50), ("run",), ("settle",), ("run",), ("run",)],
+            [("use", 0, 10, 80), ("use", 1, 10, 50), *[("run",)] * 7, ("void", 3, 0), ("run",)],
         )
-        @given(steps=st.lists(step, min_size=6, max_size=24))
-        @example([("use", 1, 10, 50), ("run",), ("settle",), ("run",), ("run",)])
-        @example(
-            [("use", 0, 10, 80), ("use", 1, 10, 50), *[("run",)] * 7, ("void", 3, 0), ("run",)]
-        )
-        def check(steps):
-            with closing(self.env.cr.savepoint()) as savepoint:
-                try:
-                    self._play(steps)
-                finally:
-                    savepoint.rollback()
-                    self.env.clear()
-
-        check()
 
     def _play(self, steps):
         self.today = START

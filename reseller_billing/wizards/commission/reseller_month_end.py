@@ -64,4 +64,4 @@ class ResellerMonthEnd(models.TransientModel):
                     "commissions and the account Accrued Commissions in the settings."
                 )
             )
-        return account.sudo(False)
+        return account.sudo(False)  # booked with the rights of who closes the month
