@@ -30,9 +30,10 @@ class TestLanguages(PortalCommon):
         super().setUpClass()
         for code in LANGUAGES.values():
             cls.env["res.lang"]._activate_lang(code)
-        # Odoo's own pages around ours are in English here: theirs are not looked at.
+        # Odoo's own pages around ours are in English here: theirs are not looked at. What ours
+        # show of an invoice is said by accounting.
         modules = cls.env["ir.module.module"]
-        modules._load_module_terms(["reseller_billing"], list(LANGUAGES.values()))
+        modules._load_module_terms(["account", "reseller_billing"], list(LANGUAGES.values()))
         cls.clients.partner_id.invalidate_recordset()
         cls.reseller.write(
             {"portal_see_prices": True, "portal_use_api": True, "portal_brand": True}
