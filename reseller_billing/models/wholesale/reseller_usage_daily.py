@@ -76,7 +76,7 @@ class ResellerUsageDaily(models.Model):
               FROM reseller_client client
               JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
               %s
-              JOIN reseller_client_membership membership ON membership.id = bought.id
+              JOIN reseller_client_membership membership ON membership.id = span.bought_id
              WHERE client.buys_for_id IS NOT NULL AND %s AND %s
             """,
             columns,
@@ -87,41 +87,56 @@ class ResellerUsageDaily(models.Model):
 
     @api.model
     def _bought_sql(self, buyer):
-        """Return the joins of the `bucket`s that a buyer pays for: of accounts `beneath`, see _served_sql.
+        """Return the joins of the `bucket`s that a buyer pays for: of a `feature` that adds up, on days of a `span` of
+        an account, see _spans_sql.
 
         :param str buyer: the alias of the table of accounts, the buyer's
         """
+        # The days of few accounts come first, whatever the planner knows of tables that have just grown: to look the
+        # accounts of each bucket up again takes minutes.
         return SQL(
             """
-            CROSS JOIN LATERAL (%s) AS beneath
-            JOIN reseller_usage_daily bucket ON bucket.client_id = beneath.id
+            CROSS JOIN LATERAL (%s OFFSET 0) AS span
+            JOIN reseller_usage_daily bucket
+              ON bucket.client_id = span.client_id
+             AND bucket.billing_date BETWEEN span.first AND span.last
             %s
             """,
-            beneath_sql(buyer),
-            self._served_sql(buyer),
+            self._spans_sql(buyer, beneath_sql(buyer)),
+            self._pooled_sql(),
         )
 
     @api.model
-    def _served_sql(self, buyer):
-        """Return the joins that keep a `bucket` of an account `beneath` to days on which that is served and billed
-        here, and on which a buyer buys, and to a `feature` that adds up; each day is in one row of each. See
-        beneath_sql.
+    def _spans_sql(self, buyer, beneath):
+        """Return the query for the days on which accounts are served and billed here, and a buyer buys: `client_id`,
+        `first`, `last`, and `bought_id`, the buyer's membership; each day is in one row of each account.
 
         :param str buyer: the alias of the table of accounts, the buyer's
+        :param SQL beneath: the query for the accounts, see beneath_sql
         """
         return SQL(
             """
-            JOIN reseller_client_membership served
-              ON served.client_id = bucket.client_id
-             AND bucket.billing_date BETWEEN GREATEST(served.date_from, beneath.billing_start)
-                 AND COALESCE(served.date_to, 'infinity')
-            JOIN reseller_client_membership bought
-              ON bought.client_id = %s
-             AND bucket.billing_date BETWEEN bought.date_from AND COALESCE(bought.date_to, 'infinity')
+            SELECT served.client_id,
+                   GREATEST(served.date_from, beneath.billing_start, bought.date_from) AS first,
+                   LEAST(COALESCE(served.date_to, 'infinity'),
+                         COALESCE(bought.date_to, 'infinity')) AS last,
+                   bought.id AS bought_id
+              FROM (%s) AS beneath
+              JOIN reseller_client_membership served ON served.client_id = beneath.id
+              JOIN reseller_client_membership bought ON bought.client_id = %s
+            """,
+            beneath,
+            SQL.identifier(buyer, "id"),
+        )
+
+    @api.model
+    def _pooled_sql(self):
+        """Return the join of the `feature` of a `bucket`, which adds up over accounts."""
+        return SQL(
+            """
             JOIN reseller_feature feature
               ON feature.id = bucket.feature_id AND feature.aggregation IN ('sum', 'count')
-            """,
-            SQL.identifier(buyer, "id"),
+            """
         )
 
     @api.model
@@ -130,32 +145,41 @@ class ResellerUsageDaily(models.Model):
         return SQL(
             """
             JOIN reseller_client floor ON floor.id = statement.client_id
-            CROSS JOIN LATERAL (%s) AS beneath
+            CROSS JOIN LATERAL (
+                SELECT floor.id AS client_id, date '-infinity' AS first, date 'infinity' AS last
+                 WHERE floor.buys_for_id IS NULL
+                 UNION ALL
+                SELECT span.client_id, span.first, span.last FROM (%s) AS span
+                 WHERE floor.buys_for_id IS NOT NULL
+                OFFSET 0) AS span
             JOIN reseller_usage_daily bucket
-              ON bucket.client_id = beneath.id
-             AND bucket.billing_date BETWEEN statement.period_start AND statement.period_end
+              ON bucket.client_id = span.client_id
+             AND bucket.billing_date BETWEEN GREATEST(span.first, statement.period_start)
+                 AND LEAST(span.last, statement.period_end)
              AND bucket.event_count > 0
              AND (floor.buys_for_id IS NULL OR EXISTS (SELECT FROM reseller_client once %s
                                                         WHERE once.id = floor.id))
             """,
-            beneath_sql("floor"),
-            self._served_sql("once"),
+            self._spans_sql("floor", beneath_sql("floor")),
+            self._pooled_sql(),
         )
 
     @api.model
     def _settled_sql(self):
         """Override of billing: bills of those who buy it cover it as well."""
+        beneath = SQL("SELECT theirs.id, theirs.billing_start")
         return SQL(
             """
             (%s AND NOT EXISTS (
                 SELECT FROM reseller_client theirs
                   JOIN reseller_client buyer ON buyer.buys_for_id = theirs.reseller_id
-                 CROSS JOIN LATERAL (SELECT theirs.billing_start) AS beneath
-                 %s
+                  JOIN LATERAL (%s) AS span ON bucket.billing_date BETWEEN span.first AND span.last
+                  %s
                  WHERE theirs.id = bucket.client_id AND NOT %s))
             """,
             super()._settled_sql(),
-            self._served_sql("buyer"),
+            self._spans_sql("buyer", beneath),
+            self._pooled_sql(),
             self._covered_sql(floor=SQL("buyer.id")),
         )
 
