@@ -15,6 +15,7 @@ from .cycles import DAY, Cycle, Interval, bill_dates_after, cycle_of
 from .money import exact, exact_of, round_to, text
 from .prepaid import Draw, Prepaid, UnitLot
 from .rules import Enrolment, LevelTerms, Membership, Rule, Terms, Tier
+from .sharing import share_by, share_out
 from .timeline import FirstEnrolment, Timeline
 from .trace import amount_from_trace, unserved_from_trace
 from .usage import Usage, UsageRow, expect

@@ -74,6 +74,7 @@ from .wholesale import (
     test_both_books,
     test_buying,
     test_collective,
+    test_margin,
     test_pooled,
 )
 from .books import (

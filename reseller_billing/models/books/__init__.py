@@ -8,6 +8,7 @@ from . import (
     reseller_analysis,
     reseller_dashboard,
     reseller_dashboard_steps,
+    reseller_margin,
     reseller_recurring_revenue,
     reseller_report_mixin,
     reseller_retention,

@@ -1,4 +1,3 @@
-import math
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -153,7 +152,7 @@ class ResellerCommission(models.Model):
                 rows.append((one, percent, share, stated))
                 ideals.append(ideal)
         total = rating.round_to(sum(ideals, Fraction(0)), unit)
-        amounts = share_out(ideals, total, unit)
+        amounts = rating.share_out(ideals, total, unit)
         self_sudo = self.sudo()  # closed to all users; the caller has checked
         self_sudo.line_ids.unlink()
         if rating.exact_of(self.amount_total) != total:
@@ -424,20 +423,3 @@ class ResellerCommission(models.Model):
                     line.product_id.display_name,
                 )
             )
-
-
-def share_out(ideals, total, unit):
-    """Return amounts, multiples of a unit, near to ideal ones, that add up to a total: the largest remainders
-    get what rounding down leaves, of equal ones the first.
-
-    :param ideals: Fractions whose sum, rounded to the unit, is the total
-    :param Decimal total: a multiple of the unit
-    :param Decimal unit: of the currency
-    """
-    steps = [ideal / Fraction(unit) for ideal in ideals]
-    whole = [math.floor(step) for step in steps]
-    left = int(Fraction(total) / Fraction(unit)) - sum(whole)
-    order = sorted(range(len(steps)), key=lambda n: (whole[n] - steps[n], n))
-    for number in order[:left]:
-        whole[number] += 1
-    return [unit * number for number in whole]

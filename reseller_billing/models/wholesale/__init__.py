@@ -1,6 +1,8 @@
 """What resellers pay for what their clients use: the second book. Uses gate and what is below."""
 
 from . import (
+    reseller_charge,
+    reseller_charge_share,
     reseller_client,
     reseller_client_floors,
     reseller_lot,

@@ -84,6 +84,14 @@ class ResellerStatement(models.Model):
                 )
         return super()._sell_lots(day)
 
+    def _cover_usage(self, covered):
+        """Override of billing: a buyer's bill is shared among the accounts whose use it is for (wholesale W15)."""
+        done = super()._cover_usage(covered)
+        bought = self.filtered(lambda statement: statement.book == "wholesale")
+        if bought:
+            self.env["reseller.charge.share"].sudo()._share(bought)  # as charges are made
+        return done
+
     # Who used it
 
     def _load_use_by_client(self):

@@ -9,7 +9,7 @@ from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user
 
-from ...models.commission.reseller_commission import share_out
+from ...rating import share_out
 from ..common import PrepaidCommon
 
 

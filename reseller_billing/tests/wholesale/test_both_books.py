@@ -54,6 +54,11 @@ class TestBothBooks(WholesaleCommon):
             20,
             [("use", 1, 10, 50), ("run",), ("settle",), ("run",), ("run",)],
             [("use", 0, 10, 80), ("use", 1, 10, 50), *[("run",)] * 7, ("void", 3, 0), ("run",)],
+            # Late, of two, and as much as before of both.
+            [
+                *[("use", 0, 10, 60), ("use", 1, 10, 50), ("use", 1, 10, 20), *[("run",)] * 4],
+                *[("take back", 0), ("use", 1, 35, 60), *[("run",)] * 4],
+            ],
         )
 
     def _play(self, steps):
@@ -76,6 +81,7 @@ class TestBothBooks(WholesaleCommon):
             self.assertEqual(self._billed(one), self._expect_retail(one), one.ref)
         self.assertEqual(self._billed(self.buyer), self._expect_wholesale())
         self._check_coverage()
+        self._check_margins()
 
     # Steps
 
@@ -228,3 +234,40 @@ class TestBothBooks(WholesaleCommon):
         self._do_settle()
         pending = [("client_id", "in", self.clients.ids), ("is_pending", "=", True)]
         self.assertFalse(self.days.search(pending))
+
+    def _expect_costs(self):
+        """Return {(month, client id): Decimal}: each tier of a month by the clients' use, to the cent."""
+        used = defaultdict(dict)
+        for one, events in self.events.items():
+            for month, quantity in self._by_month(events).items():
+                if quantity:
+                    used[month][one.id] = quantity
+        costs = defaultdict(Decimal)
+        for month, by_client in used.items():
+            low, high = STEPS[self._version("wholesale", month)]
+            whole = sum(by_client.values())
+            for amount in (rounded(low * min(whole, BOUND)), rounded(high * max(whole - BOUND, 0))):
+                cents = int(amount * 100)
+                parts = {one: divmod(cents * units, whole) for one, units in by_client.items()}
+                left = cents - sum(part for part, _rest in parts.values())
+                nearest = sorted(parts, key=lambda one: (-parts[one][1], one))
+                for one, (part, _rest) in parts.items():
+                    costs[month, one] += CENT * (part + (one in nearest[:left]))
+        return {key: cost for key, cost in costs.items() if cost}
+
+    def _check_margins(self):
+        """Each client costs its part of what the buyer was billed, whenever which use was billed (law of W15)."""
+        self.env.invalidate_all()
+        rows = self.env["reseller.margin"].search([("reseller_id", "=", self.reseller.id)])
+        costs = defaultdict(Decimal)
+        for row in rows:
+            costs[row.month, row.client_id.id] += rounded(Decimal(repr(row.cost)))
+        self.assertEqual({key: cost for key, cost in costs.items() if cost}, self._expect_costs())
+        retail = sum((self._billed(one) for one in self.clients), Decimal(0))
+        cost = self._billed(self.buyer)
+        sums = self.env["reseller.margin"]._read_group(
+            [("reseller_id", "=", self.reseller.id)], [], ["retail:sum", "cost:sum", "margin:sum"]
+        )
+        found = tuple(rounded(Decimal(repr(amount or 0.0))) for amount in sums[0])
+        self.assertEqual(found, (retail, cost, retail - cost))
+        self.assertFalse(self.env["reseller.margin"]._find_different())

@@ -1,0 +1,210 @@
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from ..base.states import live_sql
+
+
+class ResellerMargin(models.Model):
+    """What is left to resellers that buy: what their clients are asked on papers, less what they pay.
+
+    Both are without the taxes that prices include, as live statements have them. The month is that of a
+    charge's first day of service, else of its bill, and of use that of its day; use has no bill date.
+    Money that is paid into a wallet is no cost, what it pays for is. Summed over clients and features,
+    retail is what is on paper, and cost what resellers are invoiced (wholesale W15).
+    """
+
+    _name = "reseller.margin"
+    _description = "Margin of Resellers"
+    _auto = False
+    _order = "month desc, reseller_id, client_id, feature_id, bill_date desc"
+    _rec_name = "client_id"
+    # What has to reach the database before this is read.
+    _depends = {
+        "account.move.line": ["charge_id", "move_type", "price_subtotal"],
+        "reseller.charge": ["amount", "book", "included_tax", "is_paper"],
+        "reseller.charge.share": ["amount", "charge_id", "client_id", "statement_id"],
+        "reseller.client": ["buys_for_id", "reseller_id"],
+        "reseller.feature": ["aggregation"],
+        "reseller.statement": ["invoice_id", "state"],
+        "reseller.usage.daily": ["quantity"],
+    }
+
+    company_id = fields.Many2one("res.company", readonly=True)
+    reseller_id = fields.Many2one("reseller.reseller", readonly=True)
+    client_id = fields.Many2one(
+        "reseller.client",
+        readonly=True,
+        help="The reseller's own account has what it uses itself, and what no client does.",
+    )
+    feature_id = fields.Many2one("reseller.feature", readonly=True)
+    currency_id = fields.Many2one("res.currency", readonly=True)
+    month = fields.Date(readonly=True, help="The first day of the month of service.")
+    bill_date = fields.Date(readonly=True, help="Of what is billed; use has none.")
+    quantity = fields.Float(string="Used", readonly=True, min_display_digits=0)
+    retail = fields.Monetary(readonly=True, help="What clients are asked on papers, without taxes.")
+    cost = fields.Monetary(readonly=True, help="What the reseller pays for it, without taxes.")
+    margin = fields.Monetary(readonly=True, help="Retail less cost.")
+    margin_percent = fields.Float(
+        string="Margin (%)",
+        readonly=True,
+        digits=(16, 1),
+        aggregator="avg",
+        help="Of retail; of several, that of their sums.",
+    )
+
+    @property
+    def _table_query(self):
+        return SQL(
+            """
+            WITH buyer AS (
+                SELECT id, buys_for_id FROM reseller_client WHERE buys_for_id IS NOT NULL
+            ), fact AS (
+                SELECT charge.company_id, charge.currency_id, charge.reseller_id, charge.client_id,
+                       charge.feature_id, COALESCE(charge.date_from, charge.bill_date) AS day,
+                       charge.bill_date, 0 AS quantity,
+                       charge.amount - COALESCE(charge.included_tax, 0) AS retail, 0 AS cost
+                  FROM reseller_charge charge
+                  JOIN reseller_statement statement ON statement.id = charge.statement_id
+                 WHERE charge.book = 'retail' AND charge.is_paper AND %(live)s
+                   AND charge.reseller_id IN (SELECT buys_for_id FROM buyer)
+                 UNION ALL
+                (%(cost)s)
+                 UNION ALL
+                SELECT bucket.company_id, reseller.currency_id, reseller.id, client.id,
+                       bucket.feature_id, date_trunc('month', bucket.billing_date)::date, NULL,
+                       %(used)s, 0, 0
+                  FROM reseller_usage_daily bucket
+                  JOIN reseller_client client ON client.id = bucket.client_id
+                  JOIN reseller_reseller reseller
+                    ON reseller.id = COALESCE(client.buys_for_id, client.reseller_id)
+                  JOIN reseller_feature feature ON feature.id = bucket.feature_id
+                 WHERE reseller.id IN (SELECT buys_for_id FROM buyer)
+                 GROUP BY 1, 2, 3, 4, 5, 6, feature.aggregation
+            ), sums AS (
+                SELECT company_id, currency_id, reseller_id, client_id, feature_id,
+                       date_trunc('month', day)::date AS month, bill_date,
+                       sum(quantity) AS quantity, sum(retail) AS retail, sum(cost) AS cost
+                  FROM fact
+                 GROUP BY 1, 2, 3, 4, 5, 6, 7
+            )
+            SELECT row_number() OVER (ORDER BY month, client_id, feature_id, bill_date) AS id,
+                   sums.*, retail - cost AS margin,
+                   (retail - cost) * 100 / NULLIF(retail, 0) AS margin_percent
+              FROM sums
+            """,
+            live=live_sql("statement"),
+            cost=self._cost_sql(),
+            used=self.env["reseller.usage.daily"]._counted_together_sql(),
+        )
+
+    @api.model
+    def _cost_sql(self):
+        """Return the query for what buyers' bills cost, by share, in the columns of a fact; see _table_query.
+
+        Where the invoice has less than the charge, for the price includes taxes, each share has its part of that: as
+        much as the sums up to it and before it differ, rounded.
+        """
+        return SQL(
+            """
+            SELECT company_id, currency_id, reseller_id, client_id, feature_id, day, bill_date, 0, 0,
+                   CASE WHEN net = whole THEN amount
+                        ELSE round(until * net / whole, digits)
+                             - round((until - amount) * net / whole, digits) END
+              FROM (
+                SELECT charge.company_id, charge.currency_id, buyer.buys_for_id AS reseller_id,
+                       share.client_id, charge.feature_id,
+                       COALESCE(charge.date_from, charge.bill_date) AS day, charge.bill_date,
+                       share.amount, charge.amount AS whole, currency.decimal_places AS digits,
+                       sum(share.amount) OVER (
+                           PARTITION BY charge.id ORDER BY share.client_id, share.id) AS until,
+                       COALESCE(billed.net, charge.amount) AS net
+                  FROM reseller_charge charge
+                  JOIN buyer ON buyer.id = charge.client_id
+                  JOIN reseller_statement statement ON statement.id = charge.statement_id
+                  JOIN res_currency currency ON currency.id = charge.currency_id
+                  JOIN reseller_charge_share share ON share.charge_id = charge.id
+                  JOIN reseller_statement sharing ON sharing.id = share.statement_id
+                  LEFT JOIN LATERAL (%s) AS billed ON TRUE
+                 WHERE charge.grants IS DISTINCT FROM 'money' AND %s AND %s
+              ) AS shared
+            """,
+            self._invoiced_sql(),
+            live_sql("statement"),
+            live_sql("sharing"),
+        )
+
+    @api.model
+    def _invoiced_sql(self):
+        """Return the query for what the invoice of a `charge` of a `statement` has of it, `net` of taxes; NULL where
+        none has."""
+        return SQL(
+            """
+            SELECT sum(CASE move.move_type WHEN 'out_refund' THEN -1 ELSE 1 END
+                       * line.price_subtotal) AS net
+              FROM account_move_line line
+              JOIN account_move move ON move.id = line.move_id
+             WHERE line.charge_id = charge.id AND line.move_id = statement.invoice_id
+            """
+        )
+
+    @api.model
+    def _find_different(self):
+        """Return [(buyer's account id, bill's name, what its shares miss, currency id)] of standing bills whose shares
+        do not come to what they charge: the law of margins. Below zero, they have too much.
+        """
+        self.env.flush_all()
+        return self.env.execute_query(
+            SQL(
+                """
+                SELECT charge.client_id, statement.name, sum(charge.amount - shared.amount),
+                       charge.currency_id
+                  FROM reseller_charge charge
+                  JOIN reseller_client buyer ON buyer.id = charge.client_id
+                  JOIN reseller_statement statement ON statement.id = charge.statement_id
+                 CROSS JOIN LATERAL (
+                       SELECT COALESCE(sum(share.amount), 0) AS amount
+                         FROM reseller_charge_share share
+                         JOIN reseller_statement sharing ON sharing.id = share.statement_id
+                        WHERE share.charge_id = charge.id AND %s) AS shared
+                 WHERE buyer.buys_for_id IS NOT NULL AND %s AND charge.amount != shared.amount
+                 GROUP BY charge.client_id, statement.id, charge.currency_id
+                 ORDER BY charge.client_id, statement.id
+                """,
+                live_sql("sharing"),
+                live_sql("statement"),
+            )
+        )
+
+    @api.model
+    def _cron_check(self):
+        """Raise an activity on a buyer's account whose bills and their shares differ."""
+        for client, name, missing, currency in self._find_different():
+            buyer = self.env["reseller.client"].browse(client)
+            buyer.reseller_id._tell_responsible(
+                buyer,
+                self.env._("A bill and what clients cost of it differ"),
+                self.env._(
+                    "The shares of %(bill)s miss %(amount)s: margins are wrong by that.",
+                    bill=name,
+                    amount=self.env["res.currency"].browse(currency).format(missing),
+                ),
+            )
+
+    @api.model
+    def _read_group_select(self, aggregate_spec, query):
+        """Override of `base`: the percentage of several is that of their sums, not an average; of several
+        currencies there is none.
+        """
+        if aggregate_spec != "margin_percent:avg":
+            return super()._read_group_select(aggregate_spec, query)
+        names = ("currency_id", "margin", "retail")
+        currency, margin, retail = (
+            self._field_to_sql(self._table, name, query) for name in names
+        )
+        return SQL(
+            "CASE WHEN MIN(%(currency)s) = MAX(%(currency)s) "
+            "THEN SUM(%(margin)s) * 100 / NULLIF(SUM(%(retail)s), 0) END",
+            currency=currency,
+            margin=margin,
+            retail=retail,
+        )

@@ -1,0 +1,50 @@
+from odoo import api, fields, models
+
+
+class ResellerCharge(models.Model):
+    """What accounts beneath cost of a buyer's charge, and what of a paper's is tax (wholesale W15)."""
+
+    _inherit = "reseller.charge"
+
+    share_ids = fields.One2many(
+        "reseller.charge.share", "charge_id", string="Cost by Client", readonly=True
+    )
+    included_tax = fields.Monetary(
+        string="Tax in the Price",
+        readonly=True,
+        help="Of what is on paper, by the taxes of its product; an invoice has its own.",
+    )
+
+    @api.model
+    def _insert(self, rows):
+        """Override of billing: what no use makes costs the buyer's own account; papers say what is tax of them."""
+        charges = super()._insert(rows)
+        bought, papers = [], []
+        for number, row in zip(charges.ids, rows, strict=True):
+            if row["book"] == "wholesale" and not row["price_rule_id"]:
+                bought.append(number)
+            elif row["is_paper"]:
+                papers.append(number)
+        # They are made as charges are.
+        self.env["reseller.charge.share"].sudo()._keep(self.browse(bought))
+        self.browse(papers)._set_included_tax()
+        return charges
+
+    def _set_included_tax(self):
+        """Set what of the prices of these papers is tax, where their products' taxes are in the price."""
+        for company, of_company in self.grouped("company_id").items():
+            # Most have none.
+            sales = self.env["account.tax"]._check_company_domain(company)
+            taxes_sudo = self.env["account.tax"].sudo()  # whoever bills
+            if not taxes_sudo.search([*sales, ("type_tax_use", "=", "sale")]).filtered(
+                "price_include"
+            ):
+                continue
+            for product, charges in of_company.grouped(lambda one: one._get_product()).items():
+                taxes_of = product.product_tmpl_id._get_sales_taxes
+                if not taxes_of(company).filtered("price_include"):
+                    continue
+                for charge in charges:
+                    taxes = taxes_of(company, charge._get_tax_day(None))
+                    sums = taxes.compute_all(charge.amount, charge.currency_id, product=product)
+                    charge.sudo().included_tax = charge.amount - sums["total_excluded"]  # as above
