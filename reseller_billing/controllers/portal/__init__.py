@@ -10,6 +10,7 @@ from . import (
     portal_earned,
     portal_groups,
     portal_login,
+    portal_margin,
     portal_papers,
     portal_pay,
     portal_pricing,

@@ -81,7 +81,9 @@ class ResellerPricingPortal(ResellerPortal):
                     errors.setdefault(name, text)
                 if not errors:
                     with self._refusals(errors):
-                        owner.env["reseller.client"]._set_price(base, scope, terms, day)
+                        made = owner.env["reseller.client"]._set_price(base, scope, terms, day)
+                        if reseller._get_costs(day):  # and may see them
+                            request.session["reseller_wrong"] = made._describe_below_cost()
             if not errors:
                 request.session["reseller_done"] = request.env._("Saved.")
                 return request.redirect(back)
@@ -95,6 +97,7 @@ class ResellerPricingPortal(ResellerPortal):
             limits=floor,
             own=own,
             base=base,
+            cost=reseller._get_costs(day).get(feature),
             day=day,
             earliest=earliest,
             values={**values, **terms},

@@ -11,6 +11,7 @@ from . import (
     reseller_margin,
     reseller_recurring_revenue,
     reseller_report_mixin,
+    reseller_reseller,
     reseller_retention,
     reseller_rollforward,
     reseller_tax_summary,

@@ -36,7 +36,8 @@ class ResellerDashboard(models.AbstractModel):
             danger), ``group`` (of ``groups``) and ``action`` (of the web client; without one see
             get_action); ``groups``: dicts with ``key`` and ``title``; ``unpriced``: dicts with ``name`` (of
             a feature), ``text`` and ``action`` (a new price of it); ``revenue``: dicts with ``currency``,
-            ``this_month`` and ``last_month`` (formatted); ``chart``: ``labels`` (months) and
+            ``this_month`` and ``last_month`` (formatted); ``margins`` of resellers that buy, last month: dicts
+            with ``currency``, ``retail``, ``cost``, ``margin`` (formatted) and ``is_loss``; ``chart``: ``labels`` (months) and
             ``datasets`` of ``label`` (currency) and ``data``
         :raise AccessError: without the group Billing User
         """
@@ -61,6 +62,7 @@ class ResellerDashboard(models.AbstractModel):
                 }
                 for currency, amounts in chart.items()
             ],
+            "margins": self._get_margins(),
             "chart": {
                 "labels": [
                     format_date(self.env, day, date_format="MMM yy") for day in self._months()
@@ -344,6 +346,26 @@ class ResellerDashboard(models.AbstractModel):
     def _count_due(self):
         runs = self.env["reseller.billing.run"]
         return sum(run._count_due() for run in runs._get_runs_of_today())
+
+    def _get_margins(self):
+        """Return what resellers that buy were left with last month; see get_data."""
+        return [
+            {
+                "currency": currency.name,
+                "retail": currency.format(retail),
+                "cost": currency.format(cost),
+                "margin": currency.format(margin),
+                "is_loss": margin < 0,
+            }
+            for currency, retail, cost, margin in self.env["reseller.margin"]._read_group(
+                [
+                    ("month", "=", self._months()[-2]),
+                    ("company_id", "in", self.env.companies.ids),
+                ],
+                ["currency_id"],
+                ["retail:sum", "cost:sum", "margin:sum"],
+            )
+        ]
 
     def _months(self):
         """Return the first days of the months of the chart, this month last."""

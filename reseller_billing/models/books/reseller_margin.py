@@ -59,9 +59,11 @@ class ResellerMargin(models.Model):
             WITH buyer AS (
                 SELECT id, buys_for_id FROM reseller_client WHERE buys_for_id IS NOT NULL
             ), fact AS (
-                SELECT charge.company_id, charge.currency_id, charge.reseller_id, charge.client_id,
-                       charge.feature_id, COALESCE(charge.date_from, charge.bill_date) AS day,
-                       charge.bill_date, 0 AS quantity,
+                -- Each in one group: the least number is one's own.
+                SELECT charge.id::bigint * 4 AS number, charge.company_id, charge.currency_id,
+                       charge.reseller_id, charge.client_id, charge.feature_id,
+                       COALESCE(charge.date_from, charge.bill_date) AS day, charge.bill_date,
+                       0 AS quantity,
                        charge.amount - COALESCE(charge.included_tax, 0) AS retail, 0 AS cost
                   FROM reseller_charge charge
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
@@ -70,25 +72,24 @@ class ResellerMargin(models.Model):
                  UNION ALL
                 (%(cost)s)
                  UNION ALL
-                SELECT bucket.company_id, reseller.currency_id, reseller.id, client.id,
-                       bucket.feature_id, date_trunc('month', bucket.billing_date)::date, NULL,
-                       %(used)s, 0, 0
+                SELECT min(bucket.id)::bigint * 4 + 2, bucket.company_id, reseller.currency_id,
+                       reseller.id, client.id, bucket.feature_id,
+                       date_trunc('month', bucket.billing_date)::date, NULL, %(used)s, 0, 0
                   FROM reseller_usage_daily bucket
                   JOIN reseller_client client ON client.id = bucket.client_id
                   JOIN reseller_reseller reseller
                     ON reseller.id = COALESCE(client.buys_for_id, client.reseller_id)
                   JOIN reseller_feature feature ON feature.id = bucket.feature_id
                  WHERE reseller.id IN (SELECT buys_for_id FROM buyer)
-                 GROUP BY 1, 2, 3, 4, 5, 6, feature.aggregation
+                 GROUP BY 2, 3, 4, 5, 6, 7, feature.aggregation
             ), sums AS (
-                SELECT company_id, currency_id, reseller_id, client_id, feature_id,
+                SELECT min(number) AS id, company_id, currency_id, reseller_id, client_id, feature_id,
                        date_trunc('month', day)::date AS month, bill_date,
                        sum(quantity) AS quantity, sum(retail) AS retail, sum(cost) AS cost
                   FROM fact
-                 GROUP BY 1, 2, 3, 4, 5, 6, 7
+                 GROUP BY 2, 3, 4, 5, 6, 7, 8
             )
-            SELECT row_number() OVER (ORDER BY month, client_id, feature_id, bill_date) AS id,
-                   sums.*, retail - cost AS margin,
+            SELECT sums.*, retail - cost AS margin,
                    (retail - cost) * 100 / NULLIF(retail, 0) AS margin_percent
               FROM sums
             """,
@@ -106,26 +107,31 @@ class ResellerMargin(models.Model):
         """
         return SQL(
             """
-            SELECT company_id, currency_id, reseller_id, client_id, feature_id, day, bill_date, 0, 0,
+            SELECT number, company_id, currency_id, reseller_id, client_id, feature_id, day,
+                   bill_date, 0, 0,
                    CASE WHEN net = whole THEN amount
                         ELSE round(until * net / whole, digits)
                              - round((until - amount) * net / whole, digits) END
               FROM (
-                SELECT charge.company_id, charge.currency_id, buyer.buys_for_id AS reseller_id,
-                       share.client_id, charge.feature_id,
-                       COALESCE(charge.date_from, charge.bill_date) AS day, charge.bill_date,
-                       share.amount, charge.amount AS whole, currency.decimal_places AS digits,
+                SELECT share.id::bigint * 4 + 1 AS number, charge.*, share.client_id, share.amount,
                        sum(share.amount) OVER (
-                           PARTITION BY charge.id ORDER BY share.client_id, share.id) AS until,
-                       COALESCE(billed.net, charge.amount) AS net
-                  FROM reseller_charge charge
-                  JOIN buyer ON buyer.id = charge.client_id
-                  JOIN reseller_statement statement ON statement.id = charge.statement_id
-                  JOIN res_currency currency ON currency.id = charge.currency_id
+                           PARTITION BY charge.id ORDER BY share.client_id, share.id) AS until
+                  FROM (
+                    SELECT charge.id, charge.company_id, charge.currency_id,
+                           buyer.buys_for_id AS reseller_id, charge.feature_id,
+                           COALESCE(charge.date_from, charge.bill_date) AS day, charge.bill_date,
+                           charge.amount AS whole, currency.decimal_places AS digits,
+                           COALESCE(billed.net, charge.amount) AS net
+                      FROM reseller_charge charge
+                      JOIN buyer ON buyer.id = charge.client_id
+                      JOIN reseller_statement statement ON statement.id = charge.statement_id
+                      JOIN res_currency currency ON currency.id = charge.currency_id
+                      LEFT JOIN LATERAL (%s) AS billed ON TRUE
+                     WHERE charge.grants IS DISTINCT FROM 'money' AND %s
+                    OFFSET 0
+                  ) AS charge
                   JOIN reseller_charge_share share ON share.charge_id = charge.id
-                  JOIN reseller_statement sharing ON sharing.id = share.statement_id
-                  LEFT JOIN LATERAL (%s) AS billed ON TRUE
-                 WHERE charge.grants IS DISTINCT FROM 'money' AND %s AND %s
+                  JOIN reseller_statement sharing ON sharing.id = share.statement_id AND %s
               ) AS shared
             """,
             self._invoiced_sql(),

@@ -10,6 +10,7 @@ from . import (
     reseller_client_portal,
     reseller_invitation,
     reseller_login,
+    reseller_reseller_margin,
     reseller_reseller_portal,
     reseller_reseller_report,
 )

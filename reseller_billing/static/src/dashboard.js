@@ -68,6 +68,10 @@ export class ResellerDashboard extends Component {
         return this.action.doAction("reseller_billing.reseller_analysis_action");
     }
 
+    openMargin() {
+        return this.action.doAction("reseller_billing.reseller_margin_action");
+    }
+
     draw() {
         this.chart?.destroy();
         if (!this.canvas.el) {

@@ -1,4 +1,5 @@
 import pytest
+from lxml import html
 from odoo import fields
 from odoo.tests import tagged
 
@@ -19,6 +20,7 @@ class TestPortalPapers(PortalCommon):
         )
         cls.buyer = cls.env["reseller.client"].browse(dialog.action_make()["res_id"])
         cls._create_rule(book="wholesale", unit_price=0.37, date_from="2024-03-01")
+        cls._create_rule(unit_price=0.3, date_from="2024-03-01", client_id=cls.client_a2.id)
         cls._use("2024-03-05", 10, client="A")
         cls._use("2024-03-06", 20, client="A2")
         cls._run("2024-04-01")
@@ -102,3 +104,70 @@ class TestPortalPapers(PortalCommon):
         )
         self.assertFalse(self.paper.is_paper_paid)
         self.assertEqual(fields.Date.to_string(self.paper.bill_date), "2024-04-01")
+
+    @pytest.mark.isolation
+    def test_what_it_earns_is_its_own_to_see(self):
+        """Of March A is asked 10.00 for 3.70, and A2, whose price is lower, 6.00 for 7.40."""
+        page = "/my/reseller/margin"
+        self._log_in("R1")
+        self.assertIn(f'href="{page}"', self._get("/my/reseller").text)
+        text = self._read_cells(self._get(page).text)
+        for row in (
+            ("March 2024", "$ 16.00", "$ 11.10", "$ 4.90", "30.6"),
+            ("Unit", "$ 16.00", "$ 11.10", "$ 4.90", "30.6"),
+            ("Client A2", "$ 6.00", "$ 7.40", "$ -1.40", "-23.3"),
+            ("Client A", "$ 10.00", "$ 3.70", "$ 6.30", "63.0"),
+        ):
+            self.assertIn(row, text)
+        # Another month than it has is the newest.
+        again = self._get(f"{page}?month=1999-01-01&reseller={self.reseller.id}").text
+        self.assertEqual(self._read_cells(again), text)
+        other = f"{page}?reseller={self.second_reseller.id}"
+        self.assertEqual(self._get(other).status_code, 404)
+        # What it pays is beside each price.
+        prices = f"/my/reseller/clients/{self.client_a.id}/prices/{self.feature.id}"
+        edit = f"/my/reseller/clients/{self.client_a.id}"
+        for path in (prices, edit, f"/my/reseller/groups/{self.group.id}"):
+            text = self._get(path).text
+            self.assertIn("You pay", text, path)
+            self.assertIn("0.37", text, path)
+        for login in ("A", "B", "R2", "R3"):
+            self._log_in(login)
+            self.assertEqual(self._get(page).status_code, 404, login)
+        self.reseller.portal_see_cost = False
+        self._log_in("R1")
+        self.assertEqual(self._get(page).status_code, 404)
+        self.assertNotIn("You pay", self._get(prices).text)
+        self.assertNotIn("You pay", self._get(edit).text)
+
+    def _read_cells(self, page):
+        """Return the rows of all tables of a page, as texts."""
+        rows = html.fromstring(page).xpath("//table//tr")
+        return [
+            tuple(
+                " ".join(cell.text_content().replace("\ufeff", "").split()) for cell in row
+            )
+            for row in rows
+        ]
+
+    def test_a_price_below_cost_is_told_at_once(self):
+        self.reseller.price_floor_ids.unit_price = 0.1
+        path = f"/my/reseller/clients/{self.client_a.id}/prices/{self.feature.id}"
+        self._log_in("R1")
+        today = fields.Date.today()
+        data = {"recurring_fee": "0", "included_quantity": "0", "date": str(today)}
+        # 10 units of March would have come to 2.00, and cost 3.70.
+        self.assertEqual(self._post(path, unit_price="0.2", **data).status_code, 303)
+        text = self._get(f"/my/reseller/clients/{self.client_a.id}").text
+        self.assertIn("would have lost", text)
+        self.assertIn("$1.70", " ".join(text.replace("\xa0", "").split()))
+        self._post(path, unit_price="0.5", **data)
+        self.assertNotIn(
+            "would have lost", self._get(f"/my/reseller/clients/{self.client_a.id}").text
+        )
+        # Whoever does not see what it pays is not told.
+        self.reseller.portal_see_cost = False
+        self._post(path, unit_price="0.2", **data)
+        self.assertNotIn(
+            "would have lost", self._get(f"/my/reseller/clients/{self.client_a.id}").text
+        )

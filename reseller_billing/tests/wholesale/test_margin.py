@@ -1,5 +1,6 @@
 from decimal import Decimal
 
+from freezegun import freeze_time
 from odoo import fields
 from odoo.tests import new_test_user
 
@@ -195,3 +196,63 @@ class TestMargin(WholesaleCommon):
         clerk.write({"company_ids": [fields.Command.set(other.ids)], "company_id": other.id})
         self.assertFalse(margins.search([]))
         self.assertFalse(self.env["reseller.charge.share"].with_user(clerk).search([]))
+
+    # Prices
+
+    def test_a_price_below_cost_is_told_with_whom_it_loses_on(self):
+        """500 units of January at 0.01 come to 5.00, and cost 10.00; 100 of B to 1.00 and 2.00."""
+        wholesale = self._create_wholesale(unit_price=0.02)
+        self._use("2024-01-10", 500)
+        self._use("2024-01-10", 100, client="B")
+        self._run("2024-02-01")
+        self.assertFalse(self.retail.below_cost_text)
+        self.assertEqual(self.retail.cost_text, wholesale._get_terms_in_words())
+        low = self.retail._make_version(self._day("2024-02-01"), {"unit_price": 0.01})
+        self.assertIn(f"{self.client_a.display_name} $5.00", low.below_cost_text.replace("\xa0", ""))
+        self.assertIn(f"{self.client_b.display_name} $1.00", low.below_cost_text.replace("\xa0", ""))
+        # Dearer from the seller: 36.00 for what clients were asked 30.00.
+        dear = wholesale._make_version(self._day("2024-02-01"), {"unit_price": 0.06})
+        self.assertIn(f"{self.buyer.display_name} $6.00", dear.below_cost_text.replace("\xa0", ""))
+
+    def test_the_simulation_shows_what_is_left(self):
+        wholesale = self._create_wholesale(unit_price=0.02)
+        self._use("2024-01-10", 500)
+        self._use("2024-01-10", 100, client="B")
+        self._run("2024-02-01")
+        for rule, price, expected in (
+            (self.retail, 0.04, {"A": (15, 10), "B": (3, 2)}),
+            (wholesale, 0.03, {"R1": (18, 12)}),
+        ):
+            draft = rule.copy({"active": False, "unit_price": price})
+            simulation = self.env["reseller.price.simulation"].create(
+                {"draft_ids": draft.ids, "periods": 1}
+            )
+            simulation.action_simulate()
+            found = {
+                line.client_id.ref: (line.old_margin, line.new_margin)
+                for line in simulation.line_ids
+            }
+            self.assertEqual(found, expected)
+            self.assertTrue(simulation.has_margin)
+
+    def test_dashboards_say_what_was_left_last_month(self):
+        self._create_wholesale(unit_price=0.02)
+        self._use("2024-01-10", 500)
+        self._run("2024-02-01")
+        with freeze_time("2024-02-10"):
+            data = self.env["reseller.dashboard"].get_data()
+            money = self.company.currency_id.format
+            self.assertEqual(
+                data["margins"],
+                [
+                    {
+                        "currency": self.company.currency_id.name,
+                        "retail": money(25),
+                        "cost": money(10),
+                        "margin": money(15),
+                        "is_loss": False,
+                    }
+                ],
+            )
+            self.reseller.invalidate_recordset(["last_margin"])
+            self.assertEqual(self.reseller.last_margin, 15)

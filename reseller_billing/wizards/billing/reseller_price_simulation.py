@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Command
+from odoo.fields import Command, Domain
 
 from ... import rating
 from ...models.base.states import LIVE
@@ -64,12 +64,7 @@ class ResellerPriceSimulation(models.TransientModel):
         if self.periods < 1:
             raise UserError(self.env._("Replay at least one closed period."))
         self.line_ids.unlink()
-        self.line_ids = [
-            Command.create(
-                {"client_id": client.id, "old_amount": float(old), "new_amount": float(new)}
-            )
-            for client, (old, new) in self._simulate().items()
-        ]
+        self.line_ids = [Command.create(vals) for vals in self._prepare_lines()]
         if not self.line_ids:
             raise UserError(self.env._("No client that these prices reach has been billed yet."))
         return {
@@ -114,6 +109,13 @@ class ResellerPriceSimulation(models.TransientModel):
             known[key] = draft
 
     # Replay
+
+    def _prepare_lines(self):
+        """Hook: return the values of the lines, one a client."""
+        return [
+            {"client_id": client.id, "old_amount": float(old), "new_amount": float(new)}
+            for client, (old, new) in self._simulate().items()
+        ]
 
     def _simulate(self):
         """Return {client: (old, new)}: what the replayed bills come to, as Decimals.
@@ -166,26 +168,8 @@ class ResellerPriceSimulation(models.TransientModel):
 
     def _get_bills(self, drafts):
         """Return {client: [rating.Bill]}: one to begin with, then the closed periods."""
-        domains = []
-        for draft in drafts:
-            domain = [("company_id", "=", draft.company_id.id), ("book", "=", draft.book)]
-            if draft.reseller_id:
-                domain.append(("reseller_id", "=", draft.reseller_id.id))
-            if draft.group_id:
-                # Whoever was in it at any time: the replayed days decide.
-                domain.append(("client_id.membership_ids.group_id", "=", draft.group_id.id))
-            if draft.client_id:
-                domain.append(("client_id", "=", draft.client_id.id))
-            domains.append(fields.Domain(domain))
-        statements = self.env["reseller.statement"].search(
-            fields.Domain.OR(domains)
-            & fields.Domain("state", "in", LIVE)
-            & fields.Domain("period_start", "!=", False),
-            order="bill_date desc",
-        )
         bills = {}
-        for client, made in statements.grouped("client_id").items():
-            made = made[: self.periods].sorted("bill_date")
+        for client, made in self._find_periods(drafts).items():
             rounding = client.currency_id._get_exact_rounding()
             dates = [made[0].period_start, *made.mapped("bill_date")]
             following = [*dates[1:], client._bill_date_after(dates[-1])]
@@ -195,6 +179,33 @@ class ResellerPriceSimulation(models.TransientModel):
                 for day, start, after in zip(dates, starts, following, strict=True)
             ]
         return bills
+
+    def _find_periods(self, drafts):
+        """Return {client: statements} of the closed periods that are replayed, in order, of those whom drafts reach."""
+        statements = self.env["reseller.statement"].search(
+            Domain("client_id", "any", Domain.OR(map(self._get_reached_domain, drafts)))
+            & Domain("state", "in", LIVE)
+            & Domain("period_start", "!=", False),
+            order="bill_date desc",
+        )
+        return {
+            client: made[: self.periods].sorted("bill_date")
+            for client, made in statements.grouped("client_id").items()
+        }
+
+    @api.model
+    def _get_reached_domain(self, draft):
+        """Return the domain of the accounts that a price may reach, closed ones among them."""
+        domain = Domain("company_id", "=", draft.company_id.id)
+        domain &= Domain("buys_for_id", "=" if draft.book == "retail" else "!=", False)
+        if draft.reseller_id:
+            domain &= Domain("reseller_id", "=", draft.reseller_id.id)
+        if draft.group_id:
+            # Whoever was in it at any time: the replayed days decide.
+            domain &= Domain("membership_ids.group_id", "=", draft.group_id.id)
+        if draft.client_id:
+            domain &= Domain("id", "=", draft.client_id.id)
+        return domain
 
     def _with_drafts(self, features, drafts):
         """Return features with the drafts, open-ended, in the place of the rules of their levels."""
