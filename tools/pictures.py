@@ -222,6 +222,7 @@ def list_pictures(env, run, checked):
         env.ref(f"reseller_billing.rule_{name}") for name in ("sms_gold", "sms", "page_generator")
     )
     reseller = harper.reseller_id
+    buyer = env.ref("reseller_billing.reseller_textline").buyer_id
     notebook = ".o_notebook"
     clients = "/my/reseller/clients"
     groups = ".o_form_sheet .o_inner_group"
@@ -294,6 +295,15 @@ def list_pictures(env, run, checked):
             900,
             # Its preview is made by a request of its own.
             ready=f"{LOADED} && {PREVIEW}",
+        ),
+        Picture("portal-pays", f"/my/service/{buyer.id}", "textline", 1100, 900),
+        Picture(
+            "portal-margin",
+            "/my/reseller/margin",
+            "textline",
+            1100,
+            1180,
+            ready=f"{LOADED} && !!document.querySelector('canvas')",
         ),
         Picture("portal-client", f"/my/service/{harper.id}/prepaid", "harper", 1100, 760),
         Picture("locked-portal", "/my/home", "umzug", 1100, 560),

@@ -55,23 +55,37 @@ class PortalCommon(PrepaidCommon, HttpCase):
         cls._run("2024-02-01")
 
     @classmethod
-    def _create_commissions(cls):
-        """Return {reseller: its commission statement of February and March, shown to it}.
+    def _have_reseller_buy(cls, reseller):
+        """Have a reseller buy since March at 0.37, and be billed it; return its buyer's account."""
+        dialog = cls.env["reseller.buyer.make"].create(
+            {"reseller_id": reseller.id, "date": "2024-03-01"}
+        )
+        buyer = cls.env["reseller.client"].browse(dialog.action_make()["res_id"])
+        cls._create_rule(book="wholesale", unit_price=0.37, date_from="2024-03-01")
+        for number, client in enumerate(reseller.client_ids.sorted("id"), 1):
+            cls._use(f"2024-03-0{4 + number}", 10 * number, client=client.ref)
+        cls._run("2024-04-01")
+        return buyer
+
+    @classmethod
+    def _create_commissions(cls, resellers=None):
+        """Return {reseller: its commission statement of February and March, shown to it}, of all or some.
 
         Each earns 10 % of what is billed from 2 February on; A has used 20 units in February.
         """
+        resellers = resellers or cls.resellers
         cls._use("2024-02-05", 20, client="A")
-        cls.resellers.write({"settlement": "referral", "settlement_date": "2024-02-02"})
+        resellers.write({"settlement": "referral", "settlement_date": "2024-02-02"})
         cls.env["reseller.commission.rate"].create(
             [
                 {"reseller_id": reseller.id, "date_from": "2024-02-02", "percent": 10}
-                for reseller in cls.resellers
+                for reseller in resellers
             ]
         )
         cls._run("2024-03-01")
         made = {
             reseller: cls.env["reseller.commission"]._make(reseller, date(2024, 3, 31))
-            for reseller in cls.resellers
+            for reseller in resellers
         }
         for commission in made.values():
             commission.action_send()
@@ -90,6 +104,12 @@ class PortalCommon(PrepaidCommon, HttpCase):
             company_id=record.company_id.id,
             company_ids=[fields.Command.set(record.company_id.ids)],
         )
+
+    def authenticate(self, user, password, **kwargs):
+        """Override of `HttpCase`: tours log in with the login as password."""
+        if user and password == user:
+            password = f"{user}-password"
+        return super().authenticate(user, password, **kwargs)
 
     def _log_in(self, login):
         self.authenticate(login, f"{login}-password")

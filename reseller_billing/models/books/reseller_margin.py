@@ -204,9 +204,7 @@ class ResellerMargin(models.Model):
         if aggregate_spec != "margin_percent:avg":
             return super()._read_group_select(aggregate_spec, query)
         names = ("currency_id", "margin", "retail")
-        currency, margin, retail = (
-            self._field_to_sql(self._table, name, query) for name in names
-        )
+        currency, margin, retail = (self._field_to_sql(self._table, name, query) for name in names)
         return SQL(
             "CASE WHEN MIN(%(currency)s) = MAX(%(currency)s) "
             "THEN SUM(%(margin)s) * 100 / NULLIF(SUM(%(retail)s), 0) END",

@@ -7,6 +7,7 @@ from odoo.tools import SQL
 from ... import rating
 from ..base.states import live_sql
 from ..client.floors import beneath_sql
+from ..usage.reseller_usage_line import GuardedMany2one
 
 # What makes charges of an account's bills the same component, as in rating.Key.
 KEY = (
@@ -33,12 +34,11 @@ class ResellerChargeShare(models.Model):
     charge_id = fields.Many2one(
         "reseller.charge", required=True, readonly=True, index=True, ondelete="cascade"
     )
-    statement_id = fields.Many2one(
+    # What stands is not deleted: a key of the database would be looked up for each row.
+    statement_id = GuardedMany2one(
         "reseller.statement",
         required=True,
         readonly=True,
-        index=True,
-        ondelete="cascade",
         help="The bill that has shared it: the charge's own, or a later one.",
     )
     client_id = fields.Many2one(

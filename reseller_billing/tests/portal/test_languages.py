@@ -78,7 +78,8 @@ class TestLanguages(PortalCommon):
         self.assertFalse(texts & english, where)
 
     def test_no_page_has_english_left(self):
-        commission = self._create_commissions()[self.reseller]
+        commission = self._create_commissions(self.reseller)[self.reseller]
+        buyer = self._have_reseller_buy(self.second_reseller)
         client = f"/my/reseller/clients/{self.client_a.id}"
         service = f"/my/service/{self.client_a.id}"
         pages = {
@@ -100,6 +101,13 @@ class TestLanguages(PortalCommon):
                 f"{client}/report?first=2024-01-01&last=2024-01-31",
                 f"{client}/prices/{self.feature.id}",
                 f"{client}/why/{self.statement.charge_ids[0].id}",
+            ],
+            # That buys.
+            "R2": [
+                "/my/reseller/margin",
+                f"/my/reseller/clients/{self.client_b.id}/billing",
+                f"/my/reseller/clients/{self.client_b.id}/prices/{self.feature.id}",
+                f"/my/service/{buyer.id}",
             ],
             "A": [
                 service,

@@ -15,15 +15,8 @@ class TestPortalPapers(PortalCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        dialog = cls.env["reseller.buyer.make"].create(
-            {"reseller_id": cls.reseller.id, "date": "2024-03-01"}
-        )
-        cls.buyer = cls.env["reseller.client"].browse(dialog.action_make()["res_id"])
-        cls._create_rule(book="wholesale", unit_price=0.37, date_from="2024-03-01")
         cls._create_rule(unit_price=0.3, date_from="2024-03-01", client_id=cls.client_a2.id)
-        cls._use("2024-03-05", 10, client="A")
-        cls._use("2024-03-06", 20, client="A2")
-        cls._run("2024-04-01")
+        cls.buyer = cls._have_reseller_buy(cls.reseller)
         cls.bill = cls.env["reseller.statement"].search(
             [("client_id", "=", cls.buyer.id), ("bill_date", "=", "2024-04-01")]
         )
@@ -144,9 +137,7 @@ class TestPortalPapers(PortalCommon):
         """Return the rows of all tables of a page, as texts."""
         rows = html.fromstring(page).xpath("//table//tr")
         return [
-            tuple(
-                " ".join(cell.text_content().replace("\ufeff", "").split()) for cell in row
-            )
+            tuple(" ".join(cell.text_content().replace("\ufeff", "").split()) for cell in row)
             for row in rows
         ]
 
@@ -171,3 +162,9 @@ class TestPortalPapers(PortalCommon):
         self.assertNotIn(
             "would have lost", self._get(f"/my/reseller/clients/{self.client_a.id}").text
         )
+
+    @pytest.mark.tour
+    def test_a_reseller_looks_at_what_it_pays_and_earns(self):
+        self.reseller.price_floor_ids.unit_price = 0.1
+        self.start_tour("/my", "reseller_billing.portal_buyer", login="R1")
+        self.assertEqual(self.client_a.price_rule_ids.unit_price, 0.2)

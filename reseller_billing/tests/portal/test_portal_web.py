@@ -187,12 +187,6 @@ class PortalTours(PortalCommon):
             ("due", "card", 25),
         )
 
-    def authenticate(self, user, password, **kwargs):
-        """Override of `HttpCase`: tours log in with the login as password."""
-        if user and password == user:
-            password = f"{user}-password"
-        return super().authenticate(user, password, **kwargs)
-
 
 @tagged("post_install", "-at_install")
 class TestPortalTours(PortalTours):
@@ -234,6 +228,21 @@ class TestPortalTours(PortalTours):
                 f"/my/reseller/earned/{commission.id}",
                 "/my/reseller/report?first=2024-01-01&last=2024-02-29&compare=1",
                 "/my/reseller/report?first=2024-02-01&last=2024-02-29&by=client&measure=money",
+            ],
+        )
+
+    @pytest.mark.tour
+    def test_a_buyers_pages_have_no_serious_barrier(self):
+        buyer = self._have_reseller_buy(self.reseller)
+        client = f"/my/reseller/clients/{self.client_a.id}"
+        self._check_pages(
+            "R1",
+            [
+                "/my/reseller/margin",
+                client,
+                f"{client}/billing",
+                f"{client}/prices/{self.feature.id}",
+                f"/my/service/{buyer.id}",
             ],
         )
 

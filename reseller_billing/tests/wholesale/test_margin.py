@@ -27,7 +27,9 @@ class TestMargin(WholesaleCommon):
             [("reseller_id", "=", self.reseller.id), *domain], fields_by, names
         )
         return {
-            tuple(one.ref if hasattr(one, "ref") else str(one) for one in row[: len(fields_by)]): tuple(
+            tuple(
+                one.ref if hasattr(one, "ref") else str(one) for one in row[: len(fields_by)]
+            ): tuple(
                 Decimal(repr(amount)).quantize(Decimal("0.01")) for amount in row[len(fields_by) :]
             )
             for row in rows
@@ -58,9 +60,7 @@ class TestMargin(WholesaleCommon):
         margins = self._margins("month:month", "bill_date:day", "client_id")
         january, bill_date = "2024-01-01", "2024-03-01"
         self.assertEqual(margins[january, bill_date, "A"], (0, Decimal("-0.43"), Decimal("0.43")))
-        self.assertEqual(
-            margins[january, bill_date, "B"], (5, Decimal("2.93"), Decimal("2.07"))
-        )
+        self.assertEqual(margins[january, bill_date, "B"], (5, Decimal("2.93"), Decimal("2.07")))
 
     def test_use_given_back_lowers_the_margin_of_its_month(self):
         """Example 9: A's April comes to 24.00, then to 9.00."""
@@ -164,9 +164,7 @@ class TestMargin(WholesaleCommon):
         self._use("2024-01-10", 100, client="B")
         bill = self._bill_buyer("2024-02-01")
         self.assertEqual((bill.amount_total, bill.invoice_id.amount_untaxed), (28.8, 24))
-        self.assertEqual(
-            self._margins("client_id"), {("A",): (50, 20, 30), ("B",): (10, 4, 6)}
-        )
+        self.assertEqual(self._margins("client_id"), {("A",): (50, 20, 30), ("B",): (10, 4, 6)})
 
     def test_a_law_that_is_broken_is_told(self):
         self._create_wholesale(unit_price=0.02)
@@ -208,8 +206,12 @@ class TestMargin(WholesaleCommon):
         self.assertFalse(self.retail.below_cost_text)
         self.assertEqual(self.retail.cost_text, wholesale._get_terms_in_words())
         low = self.retail._make_version(self._day("2024-02-01"), {"unit_price": 0.01})
-        self.assertIn(f"{self.client_a.display_name} $5.00", low.below_cost_text.replace("\xa0", ""))
-        self.assertIn(f"{self.client_b.display_name} $1.00", low.below_cost_text.replace("\xa0", ""))
+        self.assertIn(
+            f"{self.client_a.display_name} $5.00", low.below_cost_text.replace("\xa0", "")
+        )
+        self.assertIn(
+            f"{self.client_b.display_name} $1.00", low.below_cost_text.replace("\xa0", "")
+        )
         # Dearer from the seller: 36.00 for what clients were asked 30.00.
         dear = wholesale._make_version(self._day("2024-02-01"), {"unit_price": 0.06})
         self.assertIn(f"{self.buyer.display_name} $6.00", dear.below_cost_text.replace("\xa0", ""))

@@ -146,3 +146,27 @@ registry.category("web_tour.tours").add("reseller_billing.portal_client", {
         see("It is saved", ".alert-success:contains('Saved')"),
     ],
 });
+
+// A reseller that buys: what it pays, what is left, and a price that loses money.
+registry.category("web_tour.tours").add("reseller_billing.portal_buyer", {
+    steps: () => [
+        go("From the portal's home", ".o_portal_docs a[href='/my/reseller']"),
+        go("To what it pays", ".o_reseller_tabs a:contains('What you pay')"),
+        see("It is for all clients together", "h1:contains('What you pay')"),
+        go("To its bills", ".o_reseller_tabs a:contains('Statements')"),
+        see("The one of March", "tr:contains('11.10')"),
+        visit("Back", "/my/reseller"),
+        go("To what it earns", ".o_reseller_tabs a:contains('What you earn')"),
+        see("The month", ".o_reseller_months tr:contains('March 2024'):contains('4.90')"),
+        see("Who loses money", "tr:contains('Client A2') .text-danger"),
+        go("To who earns it", "tr:contains('6.30') a"),
+        see("The client's page", "h1:contains('Client A')"),
+        go("To its prices", "a.btn[href^='/my/reseller/clients/']:contains('E')"),
+        see("What it pays is beside what it asks", "tr:contains('Unit') .o_reseller_cost:contains('0.37')"),
+        go("Change it", "tr:contains('Unit') a:contains('Change')"),
+        see("Here as well", ".o_reseller_cost:contains('0.37')"),
+        count("unit_price", "0.2"),
+        go("Set it", "button:contains('Set this price')"),
+        see("It is told that it loses money", ".alert:contains('would have lost'):contains('1.70')"),
+    ],
+});
