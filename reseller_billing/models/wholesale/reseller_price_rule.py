@@ -21,7 +21,7 @@ class ResellerPriceRule(models.Model):
     below_cost_text = fields.Text(
         string="Below Cost",
         compute="_compute_below_cost_text",
-        help="What this price leaves less than nothing of, by the use of the last closed period.",
+        help="Whom it loses money on, by the use of the last closed period.",
     )
 
     def _find_with_use(self, found, features):
@@ -91,11 +91,7 @@ class ResellerPriceRule(models.Model):
         if not losses:
             return False
         told = ", ".join(
-            self.env._(
-                "%(client)s %(loss)s",
-                client=reached.browse(client).display_name,
-                loss=self.currency_id.format(-margin),
-            )
+            f"{reached.browse(client).display_name} {self.currency_id.format(-margin)}"
             for margin, client in losses[:MAX_TOLD]
         )
         if len(losses) > MAX_TOLD:
