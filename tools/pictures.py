@@ -299,7 +299,7 @@ def list_pictures(env, run, checked):
         Picture("portal-pays", f"/my/service/{buyer.id}", "textline", 1100, 900),
         Picture(
             "portal-margin",
-            "/my/reseller/margin",
+            f"/my/reseller/margin?month={fields.Date.subtract(run.date.replace(day=1), months=3)}",
             "textline",
             1100,
             1180,

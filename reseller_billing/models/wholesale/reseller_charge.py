@@ -34,11 +34,11 @@ class ResellerCharge(models.Model):
         """Set what of the prices of these papers is tax, where their products' taxes are in the price."""
         for company, of_company in self.grouped("company_id").items():
             # Most have none.
-            sales = self.env["account.tax"]._check_company_domain(company)
             taxes_sudo = self.env["account.tax"].sudo()  # whoever bills
-            if not taxes_sudo.search([*sales, ("type_tax_use", "=", "sale")]).filtered(
-                "price_include"
-            ):
+            sales = taxes_sudo.search(
+                [("company_id", "parent_of", company.ids), ("type_tax_use", "=", "sale")]
+            )
+            if not any(sales.mapped("price_include")):
                 continue
             for product, charges in of_company.grouped(lambda one: one._get_product()).items():
                 taxes_of = product.product_tmpl_id._get_sales_taxes
