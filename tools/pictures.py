@@ -42,6 +42,8 @@ STILL = (
     " && document.getAnimations().every((one) => one.playState !== 'running'"
     " || one.effect.getComputedTiming().iterations === Infinity)"
 )
+# A chart of the portal has its size once it is drawn.
+DRAWN = "document.querySelector('.o_reseller_chart canvas')?.style.display === 'block'"
 PREVIEW = "!!document.querySelector('.o_reseller_preview[srcdoc]')"
 FORM = f"{LOADED} && !!document.querySelector('.o_form_view .o_form_sheet')"
 

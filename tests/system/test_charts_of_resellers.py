@@ -85,6 +85,31 @@ class Trade(Books):
             {"name": "Commission", "type": "service", "supplier_taxes_id": False}
         )
 
+    def margins_of(self, reseller):
+        """Return {client's name: (retail, cost, margin)}."""
+        rows = self.env["reseller.margin"]._read_group(
+            [("reseller_id", "=", reseller.id)],
+            ["client_id"],
+            ["retail:sum", "cost:sum", "margin:sum"],
+        )
+        return {
+            client.name: tuple(Decimal(f"{amount:.2f}") for amount in amounts)
+            for client, *amounts in rows
+        }
+
+    def income_of(self, client):
+        """Return what accounts of income have of a client."""
+        [[balance]] = self.env["account.move.line"]._read_group(
+            [
+                ("reseller_client_id", "=", client.id),
+                ("account_id.account_type", "=", "income"),
+                ("parent_state", "=", "posted"),
+            ],
+            [],
+            ["balance:sum"],
+        )
+        return Decimal(f"{-balance:.2f}")
+
     def use_of(self, name, day, quantity):
         event = {
             "id": f"{name}/{day}/{self.company.name}",
@@ -144,3 +169,8 @@ def test_the_trial_balance_of_a_quarter_with_two_kinds_of_resellers(databases):
             last = books.balances("2024-04-01")
             assert last["income"] == Decimal("-712.00")
             assert "accrued" not in last
+            assert books.margins_of(books.buying) == {
+                "A": (Decimal("605.00"), Decimal("242.00"), Decimal("363.00")),
+                "B": (Decimal("300.00"), Decimal("120.00"), Decimal("180.00")),
+            }
+            assert books.income_of(books.buying.buyer_id) == Decimal("362.00")

@@ -64,7 +64,7 @@ class ClientFormPortal(ResellerPortal):
             values={**values, **post},
             errors=errors,
             done=request.session.pop("reseller_done", None),
-            wrong=request.session.pop("reseller_wrong", None),
+            told=request.session.pop("reseller_told", None),
             may_edit=reseller.portal_edit_clients if client else True,
             own_contact=not client or client._owns_contact(),
             own_email=not client or client._owns_email(),

@@ -72,7 +72,7 @@ class GroupsPortal(ResellerPortal):
                 [("group_id", "in", group_sudo.ids)], limit=200
             ),
             done=request.session.pop("reseller_done", None),
-            wrong=request.session.pop("reseller_wrong", None),
+            told=request.session.pop("reseller_told", None),
             pricing=(
                 group_sudo._get_pricing(reseller_sudo._today())
                 if reseller_sudo.portal_see_prices

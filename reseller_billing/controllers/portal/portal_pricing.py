@@ -47,7 +47,7 @@ class ResellerPricingPortal(ResellerPortal):
         feature = floor.feature_id
         clients = owner._get_priced_clients()
         earliest = max(filter(None, (reseller._today(), clients._get_first_free_day())))
-        errors, terms = {}, {}
+        errors, terms, made = {}, {}, None
         day = earliest
         if request.httprequest.method == "POST":
             day = self._read_near_date(post, "date", errors) or earliest
@@ -82,10 +82,10 @@ class ResellerPricingPortal(ResellerPortal):
                 if not errors:
                     with self._refusals(errors):
                         made = owner.env["reseller.client"]._set_price(base, scope, terms, day)
-                        if reseller._get_costs(day):  # and may see them
-                            request.session["reseller_wrong"] = made._describe_below_cost()
             if not errors:
                 request.session["reseller_done"] = request.env._("Saved.")
+                if made and reseller._sees_cost():
+                    request.session["reseller_told"] = made._describe_below_cost()
                 return request.redirect(back)
         return self._render_reseller(
             "portal_reseller_price",

@@ -15,18 +15,11 @@ class ResellerReseller(models.Model):
 
     def _compute_last_margin(self):
         this = date_utils.start_of(fields.Date.context_today(self), "month")
-        margins = dict(
-            self.env["reseller.margin"]._read_group(
-                [
-                    ("reseller_id", "in", self.ids),
-                    ("month", "=", date_utils.subtract(this, months=1)),
-                ],
-                ["reseller_id"],
-                ["margin:sum"],
-            )
-        )
+        last = date_utils.subtract(this, months=1)
+        rows = self.env["reseller.margin"]._load_months(self, last)
+        margins = {row[0]: float(row[3] - row[4]) for row in rows if row[2] == last}
         for reseller in self:
-            reseller.last_margin = margins.get(reseller._origin, 0.0)
+            reseller.last_margin = margins.get(reseller.id, 0.0)
 
     def action_view_margin(self):
         """Open the margins of this reseller by client and month."""

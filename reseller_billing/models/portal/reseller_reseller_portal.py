@@ -321,7 +321,8 @@ class ResellerReseller(models.Model):
             feature its ``name``, ``now`` and ``before`` (units of this month and of the same days of the
             last one), ``change`` (per cent, or None), ``expected`` (units by the month's end, or None) and
             ``spark`` (points of a line); ``months``
-            [(label, amount billed)], empty where the reseller may not see it
+            [(label, amount billed)], empty where the reseller may not see it; ``margin`` (label, amount) of
+            the last month that is billed whole, None where there is none that the reseller may see
         """
         self.ensure_one()
         clients = self.env["reseller.client"]
@@ -357,6 +358,7 @@ class ResellerReseller(models.Model):
             "next_bill": with_next and max(with_next.next_bill_date, self._today()),
             "use": self._get_use_of_months(),
             "months": self._get_billed_months() if self._sees_money_of_bills() else [],
+            "margin": self._get_last_margin(),
         }
 
     def _get_near(self):

@@ -1,4 +1,8 @@
+from decimal import Decimal
+
 from odoo import api, fields, models
+
+from ..base.states import LIVE
 
 
 class ResellerCharge(models.Model):
@@ -7,7 +11,11 @@ class ResellerCharge(models.Model):
     _inherit = "reseller.charge"
 
     share_ids = fields.One2many(
-        "reseller.charge.share", "charge_id", string="Cost by Client", readonly=True
+        "reseller.charge.share",
+        "charge_id",
+        string="Cost by Client",
+        domain=[("statement_id.state", "in", LIVE)],
+        readonly=True,
     )
     included_tax = fields.Monetary(
         string="Tax in the Price",
@@ -38,13 +46,19 @@ class ResellerCharge(models.Model):
             sales = taxes_sudo.search(
                 [("company_id", "parent_of", company.ids), ("type_tax_use", "=", "sale")]
             )
-            if not any(sales.mapped("price_include")):
+            if not any(sales.flatten_taxes_hierarchy().mapped("price_include")):
                 continue
             for product, charges in of_company.grouped(lambda one: one._get_product()).items():
                 taxes_of = product.product_tmpl_id._get_sales_taxes
-                if not taxes_of(company).filtered("price_include"):
+                if not any(taxes_of(company).flatten_taxes_hierarchy().mapped("price_include")):
                     continue
                 for charge in charges:
-                    taxes = taxes_of(company, charge._get_tax_day(None))
-                    sums = taxes.compute_all(charge.amount, charge.currency_id, product=product)
-                    charge.sudo().included_tax = charge.amount - sums["total_excluded"]  # as above
+                    # As an invoice would have it: in parts, where rates change.
+                    whole = [(None, None, Decimal(repr(charge.amount)))]
+                    net = 0.0
+                    for _first, last, amount in charge._get_spans() or whole:
+                        taxes = taxes_of(company, day=charge._get_tax_day(last))
+                        sums = taxes.compute_all(float(amount), charge.currency_id, product=product)
+                        net += sums["total_excluded"]
+                    tax = charge.currency_id.round(charge.amount - net)
+                    charge.sudo().included_tax = tax  # as charges are made

@@ -71,14 +71,21 @@ class ResellerChargeShare(models.Model):
         before, weights = self._load_before(numbers), self._load_weights(numbers)
         rows = []
         for component in components:
-            number, client = component["id"], component["client_id"]
-            shares = self._get_difference(
-                component["amount"],
-                before[number],
-                weights[number] or {client: Decimal(1)},
-                rating.exact_of(component["rounding"]),
-            )
-            rows += [(number, component["made_id"], one, share) for one, share in shares]
+            number, made = component["id"], component["made_id"]
+            by = weights[number] or {component["client_id"]: Decimal(1)}
+            unit = rating.exact_of(component["rounding"])
+            # What a bill gives back and charges anew in one, is shared by itself: each charge adds up.
+            others = [
+                (twin, self._get_difference(amount, {}, by, unit))
+                for twin, amount in component["others"]
+            ]
+            stored = defaultdict(Decimal, before[number])
+            for twin, shares in others:
+                rows += [(twin, made, one, share) for one, share in shares]
+                for one, share in shares:
+                    stored[one] += share
+            shares = self._get_difference(component["amount"], stored, by, unit)
+            rows += [(number, made, one, share) for one, share in shares]
         self._insert(rows)
 
     @api.model
@@ -116,16 +123,18 @@ class ResellerChargeShare(models.Model):
     @api.model
     def _load_components(self, statements):
         """Return what these bills share: dicts with the ``id`` of a component's newest charge, its ``client_id``, the
-        ``made_id`` of the bill that shares, the ``amount`` of that charge where it is of this bill, and the
-        currency's ``rounding``.
+        ``made_id`` of the bill that shares, the ``amount`` of that charge where it is of this bill, the
+        currency's ``rounding``, and ``others``, [(id, amount)] of the bill's further charges of it.
 
-        These are the components that a bill charges, and those of cycles that go on or of which it covers use.
+        These are the components that a bill charges, those of cycles that go on or that it rates anew, and those of
+        which it covers use.
         """
         rows = self.env.execute_query(
             SQL(
                 """
                 WITH made AS (
-                    SELECT id, client_id, COALESCE(period_start, 'infinity') AS period_start
+                    SELECT id, client_id, COALESCE(period_start, 'infinity') AS period_start,
+                           LEAST(period_start, rerate_from) AS since
                       FROM reseller_statement WHERE id = ANY(%(made)s)
                 ), late AS (
                     SELECT DISTINCT made.id AS made_id, bucket.feature_id, bucket.billing_date
@@ -137,14 +146,17 @@ class ResellerChargeShare(models.Model):
                 SELECT DISTINCT ON (%(key)s)
                        charge.id, charge.client_id, made.id,
                        CASE WHEN charge.statement_id = made.id THEN charge.amount ELSE 0 END::text,
-                       currency.rounding::float
+                       currency.rounding::float,
+                       (SELECT json_agg(json_build_array(twin.id, twin.amount::text) ORDER BY twin.id)
+                          FROM reseller_charge twin
+                         WHERE twin.statement_id = made.id AND twin.id != charge.id AND %(twins)s)
                   FROM made
                   JOIN reseller_charge charge ON charge.client_id = made.client_id
                   JOIN reseller_statement statement ON statement.id = charge.statement_id
                   JOIN res_currency currency ON currency.id = charge.currency_id
                  WHERE charge.price_rule_id IS NOT NULL AND %(live)s
                    AND (charge.statement_id = made.id
-                        OR charge.cycle_end >= made.period_start
+                        OR charge.cycle_end >= made.since
                         OR EXISTS (SELECT FROM late
                                     WHERE late.made_id = made.id
                                       AND late.feature_id = charge.feature_id
@@ -155,12 +167,15 @@ class ResellerChargeShare(models.Model):
                 made=statements.ids,
                 live=live_sql("statement"),
                 key=self._key_sql("charge"),
+                twins=self._same_sql("twin"),
             )
         )
-        names = ("id", "client_id", "made_id", "amount", "rounding")
+        names = ("id", "client_id", "made_id", "amount", "rounding", "others")
         found = [dict(zip(names, row, strict=True)) for row in rows]
         for row in found:
             row["amount"] = Decimal(row["amount"])
+            # A component is shared with its last charge.
+            row["others"] = [(twin, Decimal(amount)) for twin, amount in row["others"] or ()]
         return found
 
     @api.model
@@ -169,16 +184,20 @@ class ResellerChargeShare(models.Model):
         return SQL(", ").join(SQL.identifier(charge, name) for name in KEY)
 
     @api.model
-    def _load_before(self, numbers):
-        """Return {charge id: {client id: Decimal}}: what is stored of live bills, of the components of charges."""
-        same = SQL(" AND ").join(
+    def _same_sql(self, other):
+        """Return the condition that charges of an alias and `charge`, of one account, are of the same component."""
+        return SQL(" AND ").join(
             SQL(
                 "%s IS NOT DISTINCT FROM %s",
-                SQL.identifier("former", name),
+                SQL.identifier(other, name),
                 SQL.identifier("charge", name),
             )
             for name in KEY[1:]
         )
+
+    @api.model
+    def _load_before(self, numbers):
+        """Return {charge id: {client id: Decimal}}: what is stored of live bills, of the components of charges."""
         found = defaultdict(dict)
         for number, client, amount in self.env.execute_query(
             SQL(
@@ -192,7 +211,7 @@ class ResellerChargeShare(models.Model):
                  WHERE charge.id = ANY(%s) AND %s AND %s
                  GROUP BY charge.id, share.client_id
                 """,
-                same,
+                self._same_sql("former"),
                 numbers,
                 live_sql("statement"),
                 live_sql("sharing"),
@@ -211,12 +230,16 @@ class ResellerChargeShare(models.Model):
         components = SQL(
             """
             SELECT charge.client_id, charge.feature_id, charge.level_id, charge.cycle_start AS since,
-                   charge.cycle_end AS until, array_agg(charge.id) AS ids,
-                   (SELECT max(statement.period_end) FROM reseller_statement statement
-                     WHERE statement.client_id = charge.client_id AND %s) AS billed_until
+                   charge.cycle_end AS until,
+                   CASE WHEN charge.kind IN ('usage', 'overage') AND charge.level_id IS NULL
+                        THEN charge.price_rule_id END AS rest_of_id,
+                   array_agg(charge.id) AS ids,
+                   COALESCE((SELECT max(statement.period_end) FROM reseller_statement statement
+                              WHERE statement.client_id = charge.client_id AND %s), '-infinity')
+                       AS billed_until
               FROM reseller_charge charge
              WHERE charge.id = ANY(%s)
-             GROUP BY 1, 2, 3, 4, 5
+             GROUP BY 1, 2, 3, 4, 5, 6
             """,
             live_sql("statement"),
             numbers,
@@ -233,6 +256,11 @@ class ResellerChargeShare(models.Model):
                    AND LEAST(component.until, component.billed_until)
                AND bucket.event_count > 0
                AND (component.level_id IS NULL OR bucket.level_id = component.level_id)
+               -- Without a level: but for levels with a price of their own.
+               AND NOT EXISTS (
+                   SELECT FROM reseller_price_level line
+                    WHERE line.rule_id = component.rest_of_id AND line.level_id = bucket.level_id
+                      AND line.is_rated_by_rule IS NOT TRUE)
              GROUP BY component.ids, bucket.client_id
             HAVING sum(%s) > 0
             """,
@@ -250,6 +278,7 @@ class ResellerChargeShare(models.Model):
               FROM component
               JOIN reseller_client buyer ON buyer.id = component.client_id
              CROSS JOIN LATERAL (%s OFFSET 0) AS span
+              JOIN reseller_client client ON client.id = span.client_id AND client.state != 'draft'
              WHERE span.client_id != buyer.id AND span.first <= span.last
                AND span.first <= component.until AND span.last >= component.since
              GROUP BY component.ids, span.client_id

@@ -127,6 +127,27 @@ class ResellerClient(models.Model):
             (first, min(last, until)) for first, last in self._get_billed_spans() if first <= until
         )
 
+    def _is_other_side_billed(self, until):
+        """Return whether what stands against this account's bills is billed up to a day: of a buyer, the papers of all
+        clients beneath; of a client, its reseller's bill. Not where no reseller buys.
+        """
+        self.ensure_one()
+        accounts_sudo = self.sudo()  # of whichever seller
+        if self.buys_for_id:
+            others_sudo = accounts_sudo.buys_for_id.client_ids
+            others_sudo = others_sudo.filtered(
+                lambda one: (
+                    one.state == "active" and min(one.membership_ids.mapped("date_from")) <= until
+                )
+            )
+        else:
+            others_sudo = accounts_sudo.reseller_id.buyer_ids.filtered(
+                lambda one: one.state != "draft"
+            )
+            if not others_sudo:
+                return False
+        return all(one.billed_until and one.billed_until >= until for one in others_sudo)
+
     def _make_pending_beneath(self, since):
         """Have use of days on which this account buys be looked at again: it did not buy on them before.
 

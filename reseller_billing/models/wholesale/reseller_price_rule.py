@@ -3,7 +3,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 # The replayed accounts of a price that is looked at; the simulation replays any number.
-MAX_REPLAYED = 50
+MAX_REPLAYED = 200
 # Losses that are told one by one.
 MAX_TOLD = 5
 
@@ -14,7 +14,7 @@ class ResellerPriceRule(models.Model):
     _inherit = "reseller.price.rule"
 
     cost_text = fields.Char(
-        string="Resellers Pay",
+        string="Wholesale",
         compute="_compute_cost_text",
         help="The wholesale price of the same, today or from its first day on.",
     )
@@ -39,7 +39,7 @@ class ResellerPriceRule(models.Model):
     def _compute_cost_text(self):
         for rule in self:
             cost = rule._find_cost() if rule.book == "retail" and rule.feature_id else None
-            rule.cost_text = cost and cost._get_terms_in_words()
+            rule.cost_text = cost._get_terms_in_words() if cost else False
 
     def _find_cost(self):
         """Return the wholesale price that the reseller of this retail price pays; of a default, the one that any
@@ -52,6 +52,9 @@ class ResellerPriceRule(models.Model):
         if reseller:
             buyer = reseller.buyer_id
             return buyer._find_price(self.feature_id, day) if buyer else self.browse()
+        buying = [("company_id", "=", self.company_id.id), ("buys_for_id", "!=", False)]
+        if not self.env["reseller.client"].search_count(buying, limit=1):
+            return self.browse()
         return self.search(
             [
                 ("book", "=", "wholesale"),
@@ -71,36 +74,40 @@ class ResellerPriceRule(models.Model):
             rule.below_cost_text = rule._origin == rule and rule._describe_below_cost()
 
     def _describe_below_cost(self):
-        """Return whom this price has lost money on in the last closed period, were it in force then; False for
-        nobody, or where it reaches too many to replay.
+        """Return whom this price loses money on by the use of the last closed period; False for nobody, for a price
+        that is over, and where it reaches too many to replay.
         """
         self.ensure_one()
-        simulations = self.env["reseller.price.simulation"]
-        simulation = simulations.new({"draft_ids": self.ids, "periods": 1})
+        if self.date_to and self.date_to < fields.Date.context_today(self):
+            return False
+        clients = self.env["reseller.client"]
+        simulation = self.env["reseller.price.simulation"].new(
+            {"draft_ids": self.ids, "periods": 1}
+        )
         domain = simulation._get_reached_domain(self)
         if self.book == "retail":
             domain &= Domain("reseller_id.buyer_ids", "!=", False)
-        reached = self.env["reseller.client"].search(domain, limit=MAX_REPLAYED + 1)
-        if len(reached) > MAX_REPLAYED:
+        reached = clients.search(domain, limit=MAX_REPLAYED + 1)
+        if not reached or len(reached) > MAX_REPLAYED:
             return False
         losses = sorted(
             (row["new_margin"], row["client_id"])
-            for row in simulation._prepare_lines()
+            for row in simulation._prepare_lines(reached)
             if row.get("has_margin") and row["new_margin"] < 0
         )
         if not losses:
             return False
-        told = ", ".join(
-            f"{reached.browse(client).display_name} {self.currency_id.format(-margin)}"
-            for margin, client in losses[:MAX_TOLD]
-        )
+        lines = [
+            self.env._("By the use of the last closed period this price loses money on:"),
+            *(
+                self.env._(
+                    "%(client)s: %(amount)s",
+                    client=clients.browse(client).display_name,
+                    amount=self.currency_id.format(-margin),
+                )
+                for margin, client in losses[:MAX_TOLD]
+            ),
+        ]
         if len(losses) > MAX_TOLD:
-            return self.env._(
-                "Below cost: with this price the last closed period would have lost %(losses)s, and "
-                "more with %(count)s others.",
-                losses=told,
-                count=len(losses) - MAX_TOLD,
-            )
-        return self.env._(
-            "Below cost: with this price the last closed period would have lost %s.", told
-        )
+            lines.append(self.env._("Further accounts: %s", len(losses) - MAX_TOLD))
+        return "\n".join(lines)

@@ -156,6 +156,8 @@ class ResellerUsageDaily(models.Model):
               ON bucket.client_id = span.client_id
              AND bucket.billing_date BETWEEN GREATEST(span.first, statement.period_start)
                  AND LEAST(span.last, statement.period_end)
+             -- One without days has no use; NULL is no bound of theirs.
+             AND statement.period_start IS NOT NULL
              AND bucket.event_count > 0
              AND (floor.buys_for_id IS NULL OR EXISTS (SELECT FROM reseller_client once %s
                                                         WHERE once.id = floor.id))

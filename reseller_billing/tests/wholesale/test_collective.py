@@ -69,6 +69,25 @@ class TestCollective(WholesaleCommon):
         self.assertEqual(days[("2024-01-12", "Unit")], 70)
         self.assertEqual(sum(days.values()), 124)
 
+    def test_a_bill_without_days_lists_no_use(self):
+        charges = self.env["reseller.manual.charge"]
+        for client in (self.client_a, self.buyer):
+            item = charges.create(
+                {
+                    "client_id": client.id,
+                    "name": "Support",
+                    "date": "2024-02-01",
+                    "quantity": 1,
+                    "unit_price": 12,
+                }
+            )
+            item.action_bill_now()
+            self.assertEqual(item.statement_id.kind, "manual")
+            book = self._open_workbook(item.statement_id)
+            days = "Usage by Day"
+            used = book[days].iter_rows(min_row=2) if days in book.sheetnames else ()
+            self.assertFalse([row for row in used if row[2].value], client.ref)
+
     def test_from_a_charge_to_the_events_of_all_clients(self):
         charge = self.bill.charge_ids.filtered(lambda one: one.feature_id == self.feature)
         action = charge.action_view_events()

@@ -1,9 +1,11 @@
 from decimal import Decimal
+from unittest.mock import patch
 
 from freezegun import freeze_time
 from odoo import fields
-from odoo.tests import new_test_user
+from odoo.tests import Form, new_test_user
 
+from ...models.wholesale import reseller_price_rule
 from ..common_wholesale import WholesaleCommon
 
 TIERS = ((1000, 0.03, 0), (None, 0.02, 0))
@@ -88,7 +90,7 @@ class TestMargin(WholesaleCommon):
         self.assertEqual((used, round(percent, 6)), (300, 60))
 
     def test_an_allotment_is_shared_by_use(self):
-        """Example 14, and in a currency without cents."""
+        """Example 14."""
         self._create_client("C")
         self._create_wholesale(included_quantity=10000, unit_price=0.01)
         for client, quantity in (("A", 5000), ("B", 4000), ("C", 3000)):
@@ -125,19 +127,93 @@ class TestMargin(WholesaleCommon):
         late = self._bill_buyer("2024-03-01")
         self.assertEqual(late.amount_total, 0)
         self._assert_costs(late, A="-2.00", B="2.00")
+        january = self._statement(self.buyer, "2024-02-01").charge_ids | late.charge_ids
+        self.assertEqual(
+            sorted((one.client_id.ref, one.amount) for one in january.share_ids),
+            [("A", -2), ("A", 2), ("B", 1), ("B", 2)],
+        )
         # A void bill shares nothing; billed again it does.
         late.action_void()
         self.assertEqual(self._margins("client_id")["A",][1], 2)
         self._run("2024-03-01")
         self.assertEqual(self._margins("client_id")["A",][1], 0)
+        self.assertEqual(sum((january.exists()).share_ids.mapped("amount")), 3)
 
     def test_fees_that_nobody_used_are_shared_by_days_served(self):
-        """30.00 in advance of January: B is served since the 16th; then none is, and the buyer has it."""
+        """30.00 in advance of January: B is served since the 16th."""
         self._create_wholesale(recurring_fee=30, fee_timing="advance", unit_price=0.02)
         self.client_b.membership_ids.date_from = "2024-01-16"
         bill = self._bill_buyer("2024-01-01")
         # 31 days and 16 of 47.
         self._assert_costs(bill, A="19.79", B="10.21")
+
+    def test_use_of_a_level_with_its_own_price_bears_no_other_cost(self):
+        """A 1,000 at 0.02, B 100 of a level at 0.10; a fee of 11.00 by all of it."""
+        premium = self._create_level("premium", "Premium")
+        self._create_wholesale(
+            unit_price=0.02,
+            recurring_fee=11,
+            fee_timing="arrears",
+            levels=[(premium, 0.1)],
+        )
+        self._use("2024-01-10", 1000)
+        self._use("2024-01-10", 100, client="B", level="premium")
+        # Fees: 10.00 and 1.00.
+        self._assert_costs(self._bill_buyer("2024-02-01"), A="30.00", B="11.00")
+
+    def test_days_taken_back_share_fees_anew(self):
+        """30.00 in arrears: A 500 on the 20th, B 100. A is closed on the 15th: B has used all there is."""
+        self._create_wholesale(recurring_fee=30, fee_timing="arrears", unit_price=0.02)
+        self._use("2024-01-20", 500)
+        self._use("2024-01-10", 100, client="B")
+        self._assert_costs(self._bill_buyer("2024-02-01"), A="35.00", B="7.00")
+        self.client_a.action_close(self._day("2024-01-15"), dated_back=True)
+        self._assert_costs(self._bill_buyer("2024-03-01"), A="-35.00", B="55.00")
+
+    def test_what_a_bill_gives_back_and_charges_anew_adds_up(self):
+        """Two charges of one component on one bill."""
+        self._create_wholesale(recurring_fee=30, fee_timing="arrears", unit_price=0.02)
+        self._use("2024-01-10", 100)
+        bill = self._bill_buyer("2024-02-01")
+        fee = bill.charge_ids.filtered(lambda charge: charge.kind == "recurring")
+        shares = self.env["reseller.charge.share"]
+        self.env.cr.execute("DELETE FROM reseller_charge_share")
+        self.env.cr.execute(
+            "INSERT INTO reseller_charge (statement_id, client_id, reseller_id, company_id, currency_id, book,"
+            " bill_date, name, kind, quantity, unit_price, amount, feature_id, price_rule_id, cycle_start,"
+            " cycle_end, tier, is_flat_fee)"
+            " SELECT statement_id, client_id, reseller_id, company_id, currency_id, book, bill_date, name,"
+            " kind, -1, unit_price, -amount, feature_id, price_rule_id, cycle_start, cycle_end, tier,"
+            " is_flat_fee FROM reseller_charge WHERE id = %s",
+            [fee.id],
+        )
+        self.env.invalidate_all()
+        shares._share(bill)
+        self._assert_costs(bill, A="2.00")
+        self.assertFalse(self.env["reseller.margin"]._find_different())
+
+    def test_drafts_bear_no_cost(self):
+        self._create_client("D", activate=False)
+        self._create_wholesale(recurring_fee=30, fee_timing="advance")
+        self._assert_costs(self._bill_buyer("2024-01-01"), A="15.00", B="15.00")
+
+    def test_papers_of_before_are_no_margin(self):
+        reseller = self._create_reseller("R0", invoice_to="none")
+        client = self._create_client("P", reseller_id=reseller.id, billing_anchor="month")
+        self._use("2024-01-10", 100, client="P")
+        self._run("2024-02-01")
+        self.assertEqual(self._statement(client, "2024-02-01").paper_total, 5)
+        self._run("2024-03-01")
+        self._have_buy(reseller, "2024-04-01")
+        self._use("2024-04-10", 100, client="P")
+        self._run("2024-05-01")
+        margins = self.env["reseller.margin"].search([("reseller_id", "=", reseller.id)])
+        self.assertEqual(sum(margins.mapped("retail")), 5)
+
+    def test_where_no_client_is_served_the_buyer_has_it(self):
+        self._create_wholesale(recurring_fee=30, fee_timing="arrears", unit_price=0.02)
+        (self.client_a | self.client_b).membership_ids.date_from = "2024-03-01"
+        self._assert_costs(self._bill_buyer("2024-02-01"), R1="30.00")
 
     def test_what_is_charged_by_hand_is_the_buyers_own(self):
         self._create_wholesale(unit_price=0.02)
@@ -197,24 +273,65 @@ class TestMargin(WholesaleCommon):
 
     # Prices
 
+    def _told(self, rule):
+        """Return what a price says of whom it loses money on, as a billing user without more rights reads it."""
+        text = rule.with_user(self.clerk).below_cost_text or ""
+        return text.replace("\xa0", "").replace("\ufeff", "").splitlines()[1:]
+
     def test_a_price_below_cost_is_told_with_whom_it_loses_on(self):
         """500 units of January at 0.01 come to 5.00, and cost 10.00; 100 of B to 1.00 and 2.00."""
+        self.clerk = self._create_billing_user("clerk")
         wholesale = self._create_wholesale(unit_price=0.02)
         self._use("2024-01-10", 500)
         self._use("2024-01-10", 100, client="B")
         self._run("2024-02-01")
         self.assertFalse(self.retail.below_cost_text)
-        self.assertEqual(self.retail.cost_text, wholesale._get_terms_in_words())
+        free = self._create_feature("free")
+        self.assertFalse(self._create_rule(feature=free, unit_price=1).cost_text)
+        retail = self.retail.with_user(self.clerk)
+        self.assertEqual(retail.cost_text, wholesale._get_terms_in_words())
         low = self.retail._make_version(self._day("2024-02-01"), {"unit_price": 0.01})
-        self.assertIn(
-            f"{self.client_a.display_name} $5.00", low.below_cost_text.replace("\xa0", "")
-        )
-        self.assertIn(
-            f"{self.client_b.display_name} $1.00", low.below_cost_text.replace("\xa0", "")
-        )
+        names = [client.display_name for client in (self.client_a, self.client_b, self.buyer)]
+        self.assertEqual(self._told(low), [f"{names[0]}: $5.00", f"{names[1]}: $1.00"])
         # Dearer from the seller: 36.00 for what clients were asked 30.00.
         dear = wholesale._make_version(self._day("2024-02-01"), {"unit_price": 0.06})
-        self.assertIn(f"{self.buyer.display_name} $6.00", dear.below_cost_text.replace("\xa0", ""))
+        self.assertEqual(self._told(dear), [f"{names[2]}: $6.00"])
+        # A form that is filled in.
+        form = Form(self.env["reseller.price.rule"])
+        form.feature_id = self.feature
+        form.reseller_id = self.reseller
+        self.assertFalse(form.below_cost_text)
+
+    def test_whom_no_reseller_buys_for_is_not_replayed(self):
+        self._run("2024-02-01")
+        other = self._create_reseller("R9")
+        self._create_client("N", reseller_id=other.id)
+        price = self._create_rule(reseller_id=other.id, unit_price=0.01)
+        simulations = self.registry["reseller.price.simulation"]
+        with patch.object(simulations, "_simulate") as simulate:
+            self.assertFalse(price.below_cost_text)
+            with patch.object(reseller_price_rule, "MAX_REPLAYED", 1):
+                self.assertFalse(self.retail.below_cost_text)
+        simulate.assert_not_called()
+
+    def test_costs_of_a_period_are_those_of_its_use(self):
+        """A's cycles begin on the 16th. Of 400 units of its February bill's cost, and 600 of the next, 500 are of the
+        cycle from 16 January on: 200 of January and 300 of February.
+        """
+        self.clerk = self._create_billing_user("clerk")
+        late = self._create_client("L", start="2024-01-16", billing_anchor="activation")
+        self._create_wholesale(unit_price=0.02)
+        for day, quantity in (("2024-01-20", 200), ("2024-02-05", 300), ("2024-02-20", 700)):
+            self._use(day, quantity, client="L")
+        for day in ("2024-02-01", "2024-02-16"):
+            self._run(day)
+        low = self._create_rule(client_id=late.id, unit_price=0.01, date_from="2024-02-16")
+        # What it costs is not billed to its end.
+        self.assertEqual(self._told(low), [])
+        self._run("2024-03-01")
+        low.invalidate_recordset()
+        # 500 units at 0.01, and at 0.02.
+        self.assertEqual(self._told(low), [f"{late.display_name}: $5.00"])
 
     def test_the_simulation_shows_what_is_left(self):
         wholesale = self._create_wholesale(unit_price=0.02)

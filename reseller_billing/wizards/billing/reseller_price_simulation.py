@@ -110,15 +110,18 @@ class ResellerPriceSimulation(models.TransientModel):
 
     # Replay
 
-    def _prepare_lines(self):
-        """Hook: return the values of the lines, one a client."""
+    def _prepare_lines(self, clients=None):
+        """Hook: return the values of the lines, one a client.
+
+        :param clients: to keep to; all that the drafts reach where None
+        """
         return [
             {"client_id": client.id, "old_amount": float(old), "new_amount": float(new)}
-            for client, (old, new) in self._simulate().items()
+            for client, (old, new) in self._simulate(clients).items()
         ]
 
-    def _simulate(self):
-        """Return {client: (old, new)}: what the replayed bills come to, as Decimals.
+    def _simulate(self, clients=None):
+        """Return {client: (old, new)}: what the replayed bills come to, as Decimals; see _prepare_lines.
 
         Both are replayed by today's rules, groups and use, so that the drafts alone differ.
         """
@@ -126,50 +129,47 @@ class ResellerPriceSimulation(models.TransientModel):
         found = {}
         kinds = self.draft_ids.grouped(lambda draft: (draft.company_id, draft.book))
         for (company, book), drafts in kinds.items():
-            bills = self._get_bills(drafts)
-            clients = self.env["reseller.client"].union(*bills)
-            if not clients:
+            bills = self._get_bills(drafts, clients)
+            replayed = self.env["reseller.client"].union(*bills)
+            if not replayed:
                 continue
             now = rates._load_features(company, drafts.feature_id, book=book)
             drafted = rates._load_features(company, drafts.feature_id, drafts, book=book)
             then = self._with_drafts(now, drafted)
-            accounts = rates._load_accounts(clients)
+            accounts = rates._load_accounts(replayed)
             parts, wanted = defaultdict(list), {}
-            for client in clients:
+            for client in replayed:
                 for number, features in enumerate((now, then)):
                     for (currency, feature_id), feature in features.items():
                         if currency != client.currency_id.id:
                             continue
-                        replayed = [
+                        made = [
                             rating.FeatureBill(accounts[client.id], feature, bill)
                             for bill in bills[client]
                         ]
-                        since = min((part.since for part in replayed if part.since), default=None)
+                        since = min((part.since for part in made if part.since), default=None)
                         if since:
                             key = (client.id, feature_id)
-                            parts[client, number].append((key, replayed))
+                            parts[client, number].append((key, made))
                             first = min(since, wanted.get(key, (since,))[0])
                             wanted[key] = first, bills[client][-1].period_end
-            last = {client.id: bills[client][-1] for client in clients}
+            last = {client.id: bills[client][-1] for client in replayed}
             uncovered = rates._load_uncovered(last, book=book)
             usage = rates._load_usage(wanted, uncovered, book)
-            for client in clients:
+            for client in replayed:
                 found[client] = tuple(
                     sum(
-                        (
-                            self._replay(replayed, usage[key])
-                            for key, replayed in parts[client, number]
-                        ),
+                        (self._replay(made, usage[key]) for key, made in parts[client, number]),
                         Decimal(0),
                     )
                     for number in (0, 1)
                 )
         return found
 
-    def _get_bills(self, drafts):
+    def _get_bills(self, drafts, clients=None):
         """Return {client: [rating.Bill]}: one to begin with, then the closed periods."""
         bills = {}
-        for client, made in self._find_periods(drafts).items():
+        for client, made in self._find_periods(drafts, clients).items():
             rounding = client.currency_id._get_exact_rounding()
             dates = [made[0].period_start, *made.mapped("bill_date")]
             following = [*dates[1:], client._bill_date_after(dates[-1])]
@@ -180,10 +180,15 @@ class ResellerPriceSimulation(models.TransientModel):
             ]
         return bills
 
-    def _find_periods(self, drafts):
-        """Return {client: statements} of the closed periods that are replayed, in order, of those whom drafts reach."""
+    def _find_periods(self, drafts, clients=None):
+        """Return {client: statements} of the closed periods that are replayed, in order, of those whom drafts reach;
+        see _prepare_lines.
+        """
+        reached = Domain.OR(map(self._get_reached_domain, drafts))
+        if clients is not None:
+            reached &= Domain("id", "in", clients.ids)
         statements = self.env["reseller.statement"].search(
-            Domain("client_id", "any", Domain.OR(map(self._get_reached_domain, drafts)))
+            Domain("client_id", "any", reached)
             & Domain("state", "in", LIVE)
             & Domain("period_start", "!=", False),
             order="bill_date desc",

@@ -156,7 +156,8 @@ registry.category("web_tour.tours").add("reseller_billing.portal_buyer", {
         go("To its bills", ".o_reseller_tabs a:contains('Statements')"),
         see("The one of March", "tr:contains('11.10')"),
         visit("Back", "/my/reseller"),
-        go("To what it earns", ".o_reseller_tabs a:contains('What you earn')"),
+        see("What is left of the last month", "p:contains('March 2024'):contains('4.90')"),
+        go("To what it earns", ".o_reseller_tabs a:contains('Your margin')"),
         see("The month", ".o_reseller_months tr:contains('March 2024'):contains('4.90')"),
         see("Who loses money", "tr:contains('Client A2') .text-danger"),
         go("To who earns it", "tr:contains('6.30') a"),
@@ -167,6 +168,6 @@ registry.category("web_tour.tours").add("reseller_billing.portal_buyer", {
         see("Here as well", ".o_reseller_cost:contains('0.37')"),
         count("unit_price", "0.2"),
         go("Set it", "button:contains('Set this price')"),
-        see("It is told that it loses money", ".alert:contains('would have lost'):contains('1.70')"),
+        see("It is told that it loses money", ".alert:contains('loses money on'):contains('1.70')"),
     ],
 });
