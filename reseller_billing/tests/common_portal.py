@@ -55,16 +55,19 @@ class PortalCommon(PrepaidCommon, HttpCase):
         cls._run("2024-02-01")
 
     @classmethod
-    def _have_reseller_buy(cls, reseller):
-        """Have a reseller buy since March at 0.37, and be billed it; return its buyer's account."""
+    def _have_reseller_buy(cls, reseller, month=3):
+        """Have a reseller buy since March, or another month of 2024, at 0.37, and be billed it; return its
+        buyer's account.
+        """
+        first = date(2024, month, 1)
         dialog = cls.env["reseller.buyer.make"].create(
-            {"reseller_id": reseller.id, "date": "2024-03-01"}
+            {"reseller_id": reseller.id, "date": first}
         )
         buyer = cls.env["reseller.client"].browse(dialog.action_make()["res_id"])
-        cls._create_rule(book="wholesale", unit_price=0.37, date_from="2024-03-01")
+        cls._create_rule(book="wholesale", unit_price=0.37, date_from=first)
         for number, client in enumerate(reseller.client_ids.sorted("id"), 1):
-            cls._use(f"2024-03-0{4 + number}", 10 * number, client=client.ref)
-        cls._run("2024-04-01")
+            cls._use(str(first.replace(day=4 + number)), 10 * number, client=client.ref)
+        cls._run(str(first.replace(month=month + 1)))
         return buyer
 
     @classmethod

@@ -79,7 +79,7 @@ class TestLanguages(PortalCommon):
 
     def test_no_page_has_english_left(self):
         commission = self._create_commissions(self.reseller)[self.reseller]
-        buyer = self._have_reseller_buy(self.second_reseller)
+        buyer = self._have_reseller_buy(self.second_reseller, month=4)
         client = f"/my/reseller/clients/{self.client_a.id}"
         service = f"/my/service/{self.client_a.id}"
         pages = {
