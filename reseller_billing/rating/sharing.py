@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
+from .money import EXACT
+
 
 def share_out(ideals: Sequence[Fraction], total: Decimal, unit: Decimal) -> list[Decimal]:
     """Return amounts, multiples of a unit, near to ideal ones, that add up to a total: the largest remainders
@@ -16,11 +18,8 @@ def share_out(ideals: Sequence[Fraction], total: Decimal, unit: Decimal) -> list
     """
     steps = [ideal / Fraction(unit) for ideal in ideals]
     whole = [math.floor(step) for step in steps]
-    left = int(Fraction(total) / Fraction(unit)) - sum(whole)
-    order = sorted(range(len(steps)), key=lambda n: (whole[n] - steps[n], n))
-    for number in order[:left]:
-        whole[number] += 1
-    return [unit * number for number in whole]
+    rests = [step - number for step, number in zip(steps, whole, strict=True)]
+    return _hand_out(whole, rests, int(Fraction(total) / Fraction(unit)), unit)
 
 
 def share_by(weights: Sequence[Decimal], total: Decimal, unit: Decimal) -> list[Decimal]:
@@ -28,7 +27,19 @@ def share_by(weights: Sequence[Decimal], total: Decimal, unit: Decimal) -> list[
 
     :param weights: not below zero, one at least above it
     """
-    whole = sum(map(Fraction, weights), Fraction(0))
-    size = abs(total)
-    shares = share_out([Fraction(size) * Fraction(one) / whole for one in weights], size, unit)
+    # In whole numbers, many times faster than in fractions.
+    digits = max(0, *(-int(one.as_tuple().exponent) for one in weights))
+    numbers = [int(EXACT.scaleb(one, digits)) for one in weights]
+    steps, everything = int(Fraction(abs(total)) / Fraction(unit)), sum(numbers)
+    parts = [divmod(steps * number, everything) for number in numbers]
+    shares = _hand_out([part[0] for part in parts], [part[1] for part in parts], steps, unit)
     return shares if total >= 0 else [-one for one in shares]
+
+
+def _hand_out(
+    whole: list[int], rests: Sequence[Fraction | int], steps: int, unit: Decimal
+) -> list[Decimal]:
+    order = sorted(range(len(whole)), key=lambda n: (-rests[n], n))
+    for number in order[: steps - sum(whole)]:
+        whole[number] += 1
+    return [unit * number for number in whole]

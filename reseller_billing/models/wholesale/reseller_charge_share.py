@@ -93,10 +93,15 @@ class ResellerChargeShare(models.Model):
         """Insert (charge id, statement id, client id, Decimal), but for zeros: the ORM would pass amounts
         through floats.
         """
-        self.env.cr.execute_values(
-            "INSERT INTO reseller_charge_share (charge_id, statement_id, client_id, amount) VALUES %s",
-            [row for row in rows if row[3]],
-            page_size=2000,
+        kept = [row for row in rows if row[3]]
+        self.env.cr.execute(
+            SQL(
+                """
+                INSERT INTO reseller_charge_share (charge_id, statement_id, client_id, amount)
+                SELECT * FROM unnest(%s::int[], %s::int[], %s::int[], %s::numeric[])
+                """,
+                *([row[number] for row in kept] for number in range(4)),
+            )
         )
         self.env["reseller.charge"].invalidate_model(["share_ids"])
 
