@@ -60,9 +60,7 @@ class PortalCommon(PrepaidCommon, HttpCase):
         buyer's account.
         """
         first = date(2024, month, 1)
-        dialog = cls.env["reseller.buyer.make"].create(
-            {"reseller_id": reseller.id, "date": first}
-        )
+        dialog = cls.env["reseller.buyer.make"].create({"reseller_id": reseller.id, "date": first})
         buyer = cls.env["reseller.client"].browse(dialog.action_make()["res_id"])
         cls._create_rule(book="wholesale", unit_price=0.37, date_from=first)
         for number, client in enumerate(reseller.client_ids.sorted("id"), 1):
