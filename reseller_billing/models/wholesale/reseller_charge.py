@@ -33,8 +33,8 @@ class ResellerCharge(models.Model):
                 bought.append(number)
             elif row["is_paper"]:
                 papers.append(number)
-        # They are made as charges are.
-        self.env["reseller.charge.share"].sudo()._keep(self.browse(bought))
+        shares_sudo = self.env["reseller.charge.share"].sudo()  # they are made as charges are
+        shares_sudo._keep(self.browse(bought))
         self.browse(papers)._set_included_tax()
         return charges
 
