@@ -342,8 +342,6 @@ class ResellerUsageDaily(models.Model):
             ["billing_date:min", "billing_date:max", "event_count:sum"],
         )
         for client, first, last, count in groups:
-            if client.activity_ids.filtered(lambda activity: activity.summary == summary):
-                continue
             client.reseller_id._tell_responsible(
                 client,
                 summary,
@@ -354,4 +352,5 @@ class ResellerUsageDaily(models.Model):
                     first=first,
                     last=last,
                 ),
+                once=True,
             )

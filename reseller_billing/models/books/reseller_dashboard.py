@@ -39,8 +39,8 @@ class ResellerDashboard(models.AbstractModel):
             get_action); ``groups``: dicts with ``key`` and ``title``; ``unpriced``: dicts with ``name`` (of
             a feature), ``text`` and ``action`` (a new price of it); ``revenue``: dicts with ``currency``,
             ``this_month`` and ``last_month`` (formatted); ``margins`` of resellers that buy, last month: dicts
-            with ``currency``, ``retail``, ``cost``, ``margin`` (formatted) and ``is_loss``; ``chart``: ``labels`` (months) and
-            ``datasets`` of ``label`` (currency) and ``data``
+            with ``currency``, ``retail``, ``cost``, ``margin`` (formatted) and ``is_loss``; ``chart``:
+            ``labels`` (months) and ``datasets`` of ``label`` (currency) and ``data``
         :raise AccessError: without the group Billing User
         """
         self.env["reseller.charge"].check_access("read")

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL, date_utils
 
 from ..base.states import live_sql
+from .percent import percent_sql
 
 
 class ResellerMargin(models.Model):
@@ -267,8 +268,6 @@ class ResellerMargin(models.Model):
         summary = self.env._("A bill and what clients cost of it differ")
         for client, name, missing, currency in self._find_different():
             buyer = self.env["reseller.client"].browse(client)
-            if buyer.activity_ids.filtered(lambda activity: activity.summary == summary):
-                continue
             buyer.reseller_id._tell_responsible(
                 buyer,
                 summary,
@@ -277,6 +276,7 @@ class ResellerMargin(models.Model):
                     bill=name,
                     amount=self.env["res.currency"].browse(currency).format(missing),
                 ),
+                once=True,
             )
 
     @api.model
@@ -286,12 +286,4 @@ class ResellerMargin(models.Model):
         """
         if aggregate_spec != "margin_percent:avg":
             return super()._read_group_select(aggregate_spec, query)
-        names = ("currency_id", "margin", "retail")
-        currency, margin, retail = (self._field_to_sql(self._table, name, query) for name in names)
-        return SQL(
-            "CASE WHEN MIN(%(currency)s) = MAX(%(currency)s) "
-            "THEN SUM(%(margin)s) * 100 / NULLIF(SUM(%(retail)s), 0) END",
-            currency=currency,
-            margin=margin,
-            retail=retail,
-        )
+        return percent_sql(self, query, "margin", "retail")

@@ -4,6 +4,7 @@ from odoo.tools import SQL
 from ..base.states import live_sql
 from ..client.reseller_client import BOOKS
 from ..pricing.scopes import book_sql
+from .percent import percent_sql
 
 # Months of an average cycle that is counted in days: 365.25 ÷ 12.
 DAYS_OF_MONTH = "30.4375"
@@ -156,13 +157,5 @@ class ResellerRecurringRevenue(models.Model):
         """
         if aggregate_spec != "retention:avg":
             return super()._read_group_select(aggregate_spec, query)
-        opening = self._field_to_sql(self._table, "opening", query)
-        mrr = self._field_to_sql(self._table, "mrr", query)
-        currency = self._field_to_sql(self._table, "currency_id", query)
-        return SQL(
-            "CASE WHEN MIN(%(currency)s) = MAX(%(currency)s) THEN SUM(%(mrr)s) "
-            "FILTER (WHERE %(opening)s != 0) * 100 / NULLIF(SUM(%(opening)s), 0) END",
-            mrr=mrr,
-            opening=opening,
-            currency=currency,
-        )
+        # What is new was nothing before: nothing of it is kept.
+        return percent_sql(self, query, "mrr", "opening", rows="opening")

@@ -162,14 +162,17 @@ class ResellerReseller(models.Model):
 
     # What it owes itself
 
-    def _tell_responsible(self, record, summary, note):
+    def _tell_responsible(self, record, summary, note, once=False):
         """Schedule an activity for who is responsible, or the system where nobody may see it.
 
         It never fails: what is told of happens in payments and in answers of providers.
 
         :param record: with activities
+        :param bool once: whether it is told only where no activity with that summary is open
         """
         self.ensure_one()
+        if once and summary in record.activity_ids.mapped("summary"):
+            return
         for user in (self.user_id, self.env["res.users"].browse(SUPERUSER_ID)):
             try:
                 with self.env.cr.savepoint():

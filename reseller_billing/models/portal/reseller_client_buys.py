@@ -86,8 +86,7 @@ class ResellerClient(models.Model):
                     open_items.action_bill_now()
             except UserError as error:
                 summary = self.env._("%s could not be bought in the portal", product.display_name)
-                if summary not in self.activity_ids.mapped("summary"):
-                    self.reseller_id._tell_responsible(self, summary, str(error))
+                self.reseller_id._tell_responsible(self, summary, str(error), once=True)
                 return None
         offer = open_items.statement_id.invoice_id
         if offer._is_pro_forma():

@@ -1,5 +1,3 @@
-from decimal import Decimal
-
 from odoo import api, fields, models
 
 from ..base.states import LIVE
@@ -54,7 +52,7 @@ class ResellerCharge(models.Model):
                     continue
                 for charge in charges:
                     # As an invoice would have it: in parts, where rates change.
-                    whole = [(None, None, Decimal(repr(charge.amount)))]
+                    whole = [(None, None, charge.amount)]
                     net = 0.0
                     for _first, last, amount in charge._get_spans() or whole:
                         taxes = taxes_of(company, day=charge._get_tax_day(last))
