@@ -1,6 +1,6 @@
 {
     "name": "Reseller Billing",
-    "summary": "Bill resellers and their clients for what they use",
+    "summary": "Usage-based billing of resellers and their clients: metering, wholesale, white label, dunning",
     "version": "19.0.1.1.0",
     "category": "Accounting/Accounting",
     "author": "Reseller Billing maintainers",

@@ -83,7 +83,7 @@ class ClientsPortal(ResellerPortal):
             clients=clients_sudo,
             number=lambda value: request.env["res.lang"]._format_exact(Decimal(value)),
             shown=(first, pages["offset"] + len(clients_sudo), count),
-            sums=self._get_open_sums(resellers_sudo, domain) if count > len(clients_sudo) else [],
+            sums=self._get_open_sums(resellers_sudo, domain),
             groups=resellers_sudo._get_open_groups(),
             owed=clients_sudo._load_owed(),
             today=resellers_sudo[0]._today(),

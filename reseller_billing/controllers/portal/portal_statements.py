@@ -46,7 +46,7 @@ class StatementsPortal(BillingPortal):
             ),
             sums=statements_sudo._read_group(domain, ["currency_id"], ["amount_total:sum"]),
             count=count,
-            kinds=[kind for kind, most in MAX_STATEMENTS.items() if count <= most],
+            files=self._get_files(count),
             pager=pages,
             months=months,
             states=states,
@@ -56,23 +56,37 @@ class StatementsPortal(BillingPortal):
         )
 
     @page(f"{STATEMENTS}.<any(pdf, xlsx):kind>")
-    def reseller_statements_file(self, kind, filterby="", state="all", **kw):
-        """Send the statements of a list in one file."""
+    def reseller_statements_file(self, kind, filterby="", state="all", part="1", **kw):
+        """Send the statements of a list in one file, or a part of them, see _get_files."""
         resellers_sudo = self._get_readable_resellers()
         months = self._get_months(resellers_sudo)
         if filterby not in months:
             raise request.not_found()
         domain = self._get_domain(resellers_sudo, filterby, state)
         statements_sudo = resellers_sudo.env["reseller.statement"]
-        statements_sudo = statements_sudo.search(domain, limit=MAX_STATEMENTS[kind] + 1)
-        if not 0 < len(statements_sudo) <= MAX_STATEMENTS[kind]:
+        most = MAX_STATEMENTS[kind]
+        number = int(part) if part.isdecimal() and len(part) < 6 else 0
+        if number:
+            statements_sudo = statements_sudo.search(domain, limit=most, offset=(number - 1) * most)
+        if not number or not statements_sudo:
             request.session["reseller_wrong"] = request.env._(
-                "One file holds %s statements at most, and one at least: choose fewer.",
-                MAX_STATEMENTS[kind],
+                "There are no statements for this file: choose another part of them."
             )
             return request.redirect(f"{STATEMENTS}?filterby={filterby}")
         name = request.env._("Statements %s", filterby)
+        if number > 1:
+            name = f"{name} ({number})"
         return self._send_statement(statements_sudo, kind, name)
+
+    def _get_files(self, count):
+        """Return {kind of file: [(number of its part, its first statement, its last)]} of so many statements."""
+        return {
+            kind: [
+                (number, first, min(first + most - 1, count))
+                for number, first in enumerate(range(1, count + 1, most), 1)
+            ]
+            for kind, most in MAX_STATEMENTS.items()
+        }
 
     def _get_readable_resellers(self):
         """Return the user's resellers that see what their clients pay, as the system."""

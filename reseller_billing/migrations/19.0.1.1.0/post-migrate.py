@@ -1,9 +1,15 @@
 """What bills have covered of use goes from columns of its days to rows of its own."""
 
 FORMER_SENDER = "{{ object.company_id.email_formatted or user.email_formatted }}"
+OF_LOCKOUTS = (
+    "{{ object.client_id.reseller_id._get_sender() or object.company_id.email_formatted or "
+    "user.email_formatted }}"
+)
 SENDERS = {
     "mail_template_statement": "{{ object.reseller_id._get_sender() or user.email_formatted }}",
     "mail_template_usage_alert": "{{ object.reseller_id._get_sender() or user.email_formatted }}",
+    "mail_template_lockout": OF_LOCKOUTS,
+    "mail_template_lockout_left": OF_LOCKOUTS,
     "mail_template_declined": "{{ object.reseller_client_id.reseller_id._get_sender() or "
     "user.email_formatted }}",
 }

@@ -1,4 +1,4 @@
-"""What users are told once something is done: in a line, with a way to what was made, and back."""
+"""What users are told: once something is done, in a line, with a way to what was made, and back; and of lists."""
 
 
 def make_notice(records, message, undo=None, kind="success", name=None):
@@ -23,3 +23,15 @@ def make_notice(records, message, undo=None, kind="success", name=None):
             "undo": {"model": records._name, "ids": records.ids, "method": undo} if undo else False,
         },
     }
+
+
+def list_action(env, xmlid, name, domain, /, **context):
+    """Return an action of ours as it is, with its views and with what it says of an empty list, for some records.
+
+    :param str xmlid: of an ir.actions.act_window; what it filters and presets stays behind
+    :param str name: of the page
+    :param domain: of the records
+    :param context: of the action
+    """
+    action = env["ir.actions.act_window"]._for_xml_id(xmlid)
+    return {**action, "name": name, "domain": list(domain), "context": context}

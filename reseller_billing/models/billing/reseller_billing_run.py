@@ -14,7 +14,7 @@ BATCH = 100
 WORKING = ("preparing", "running")
 # What only billing itself may write, and what stays once a run is under way.
 OWNED = {"state", "prepared_by_ids", "approved_by_id", "approved_at"}
-TERMS = {"company_id", "date", "is_reviewed"}
+TERMS = {"company_id", "date", "is_reviewed", "client_ids"}
 
 
 class ResellerBillingRun(models.Model):
@@ -66,6 +66,13 @@ class ResellerBillingRun(models.Model):
         help="Accounts are billed as soon as their bill date has come: use that comes in later is "
         "on the next bill, as an adjustment.",
     )
+    client_ids = fields.Many2many(
+        "reseller.client",
+        string="Only These Accounts",
+        copy=False,
+        check_company=True,
+        help="Of these the run bills who is due. Empty: of all.",
+    )
     # Progress
     done_count = fields.Integer(string="Billed", compute="_compute_counts")
     parked_count = fields.Integer(string="Parked", compute="_compute_counts")
@@ -78,7 +85,7 @@ class ResellerBillingRun(models.Model):
         for run in self:
             run.name = self.env._("Billing run of %s", run.date)
 
-    @api.depends("date", "company_id", "state", "line_ids.state")
+    @api.depends("date", "company_id", "state", "line_ids.state", "client_ids")
     def _compute_counts(self):
         counts = {}
         for run, state, count in self.env["reseller.billing.run.line"]._read_group(

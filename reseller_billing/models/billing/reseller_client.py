@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+from ..base.notice import list_action
+
 
 class ResellerClient(models.Model):
     """What an account owes, and its bills."""
@@ -36,14 +38,13 @@ class ResellerClient(models.Model):
     def action_view_account(self):
         """Open the itemised history: charges, invoices, credits and payments, with the balance."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Account of %s", self._get_debtor().display_name),
-            "res_model": "reseller.account.entry",
-            "view_mode": "list",
-            "domain": [
+        return list_action(
+            self.env,
+            "reseller_billing.reseller_account_entry_action",
+            self.env._("Account of %s", self._get_debtor().display_name),
+            [
                 ("partner_id", "=", self._get_debtor().id),
                 ("company_id", "=", self.company_id.id),
                 ("currency_id", "=", self.currency_id.id),
             ],
-        }
+        )

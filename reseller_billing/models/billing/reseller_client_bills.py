@@ -8,7 +8,7 @@ from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
 from ... import rating
-from ..base.notice import make_notice
+from ..base.notice import list_action, make_notice
 from ..base.states import LIVE
 
 # Bills that an account's overview shows.
@@ -37,10 +37,12 @@ class ResellerClient(models.Model):
             client.statement_count = counts.get(client, 0)
 
     def _get_usage_rows(self):
-        """Return the entries of current_usage, each with ``share`` (used, per cent of what is free or of the
-        maximum; None without either), ``expected`` (amount at the cycle's end, exact text, were the days left
-        as those before) and ``limit`` (of the share, exact text, or False); those with neither use nor limit are
-        left out.
+        """Return the entries of current_usage, each with ``expected`` (amount at the cycle's end, exact text, were
+        the days left as those before), ``bars``, ``has_included`` and ``has_prepaid``: whether its price includes
+        units, and whether packages have some, or had; those with neither use nor limit are left out.
+
+        :return: ``bars``: what is free, and then the maximum, where there are such: dicts with ``kind`` (free,
+            maximum), ``limit`` (exact text) and ``share`` (what is used of it, per cent)
         """
         self.ensure_one()
         if self.state != "active":
@@ -55,16 +57,24 @@ class ResellerClient(models.Model):
             is_limited = terms and terms.model != "unlimited"
             # Of use that is free for another reason, as on trial, nothing is used up.
             is_limited = is_limited and (left or payable or terms.included or terms.bonus)
-            limit = used - payable + left if is_limited else Decimal(0)
-            if entry["maximum"]:
-                limit = Decimal(entry["maximum"])
-            if not (used or limit > 0 or amount):
+            free = used - payable + left if is_limited else Decimal(0)
+            limits = {"free": free, "maximum": Decimal(entry["maximum"] or 0)}
+            bars = [
+                {"kind": kind, "limit": rating.text(limit), "share": int(100 * used / limit)}
+                for kind, limit in limits.items()
+                if limit > 0
+            ]
+            if not (used or bars or amount):
                 continue
+            included = bool(terms and (terms.included or terms.bonus))
             rows.append(
                 {
                     **entry,
-                    "limit": rating.text(limit) if limit > 0 else False,
-                    "share": int(100 * used / limit) if limit > 0 else None,
+                    "bars": bars,
+                    "has_included": included,
+                    # Without an allotment packages alone make units free.
+                    "has_prepaid": Decimal(entry["prepaid_left"]) > 0
+                    or (free > 0 and not included),
                     "expected": rating.text(amount),
                 }
             )
@@ -88,6 +98,7 @@ class ResellerClient(models.Model):
                 {
                     "rows": rows,
                     "sums": sums,
+                    "due": client._get_open_bill(),
                     "day": partial(format_date, self.env),
                     "number": lambda text: self.env["res.lang"]._format_exact(Decimal(text)),
                     "money": lambda text, client=client: client.currency_id._format_exact(
@@ -95,6 +106,16 @@ class ResellerClient(models.Model):
                     ),
                 },
             )
+
+    def _get_open_bill(self):
+        """Return ``date`` of this account's next bill and ``amount``, what it comes to by now without taxes (exact
+        text), or None where there is none; ``has_lines``: lines of its contract are due with it besides.
+        """
+        self.ensure_one()
+        date = self._origin.next_bill_date
+        if self.state != "active" or not date:
+            return None
+        return {"date": date, **self.env["reseller.statement"]._sum_open(self._origin, date)}
 
     def action_bill_now(self, date=None):
         """Bill accounts at once, up to a day, instead of with their next bill.
@@ -194,20 +215,36 @@ class ResellerClient(models.Model):
     def action_bill_due(self):
         """Open the run of today that bills what is due, one for each company that has any.
 
-        One that is new and has billed nothing yet is taken.
+        One that is new and has billed nothing yet is taken. Of chosen accounts runs are made that bill no others.
         """
         self.env["res.users"]._check_billing_manager()
         runs = self.env["reseller.billing.run"]
+        chosen = self.grouped("company_id")
         for wanted in runs._get_runs_of_today():
+            clients = chosen.get(wanted.company_id, self.browse())
+            if self and not clients:
+                continue
+            wanted.client_ids = clients
             if not wanted._count_due():
                 continue
             terms = {"company_id": wanted.company_id.id, "date": wanted.date}
             domain = [(name, "=", value) for name, value in terms.items()]
             domain += [("state", "=", "draft"), ("line_ids", "=", False)]
-            runs |= runs.search(domain, limit=1) or runs.create(terms)
+            same = runs.search(domain).filtered(lambda run, mine=clients: run.client_ids == mine)
+            runs |= same[:1] or runs.create(
+                {**terms, "client_ids": [fields.Command.set(clients.ids)]}
+            )
         if not runs:
-            raise UserError(self.env._("No account is due now."))
+            raise UserError(
+                self.env._("None of these accounts is due now.")
+                if self
+                else self.env._("No account is due now.")
+            )
         return runs._get_records_action(name=self.env._("Billing Runs"))
+
+    def action_bill_all_due(self):
+        """Open the runs of today that bill what is due, whatever is chosen in a list: see action_bill_due."""
+        return self.browse().action_bill_due()
 
     def action_extend_trial(self, date):
         """Have the running trials of accounts last until a day, where they would end before.
@@ -258,13 +295,12 @@ class ResellerClient(models.Model):
     def action_view_charges(self):
         """Open the client's charges."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Charges"),
-            "res_model": "reseller.charge",
-            "view_mode": "list,pivot,graph,form",
-            "domain": [("client_id", "=", self.id)],
-        }
+        return list_action(
+            self.env,
+            "reseller_billing.reseller_charge_action",
+            self.env._("Charges"),
+            [("client_id", "=", self.id)],
+        )
 
     def action_view_invoices(self):
         """Open the invoices of the client's statements."""
@@ -354,7 +390,7 @@ class ResellerClient(models.Model):
               FROM reseller_client client
               JOIN res_company company ON company.id = client.company_id
               JOIN reseller_reseller reseller ON reseller.id = client.reseller_id
-             WHERE client.company_id = %(company)s
+             WHERE client.company_id = %(company)s AND %(chosen)s
                AND (client.next_bill_date <= %(date)s AND (client.state = 'active' OR client.state = 'closed' AND (
                    client.rerate_from IS NOT NULL
                    OR %(late)s
@@ -379,6 +415,9 @@ class ResellerClient(models.Model):
                       AND preview.state = 'preview')
             """,
             company=run.company_id.id,
+            chosen=SQL("client.id = ANY(%s)", run.client_ids._origin.ids)
+            if run.client_ids
+            else SQL("TRUE"),
             date=run.date or None,
             run=run._origin.id or None,
             now=now,

@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import date_utils
 
+from ..base.notice import list_action
+
 
 class ResellerReseller(models.Model):
     """What a reseller owes itself."""
@@ -53,13 +55,14 @@ class ResellerReseller(models.Model):
     def action_view_usage(self):
         """Open what the reseller's clients have used, by feature and month."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Use"),
-            "res_model": "reseller.usage.daily",
-            "view_mode": "pivot,graph,list",
-            "domain": [("reseller_id", "=", self.id)],
-        }
+        action = list_action(
+            self.env,
+            "reseller_billing.reseller_usage_daily_action",
+            self.env._("Use"),
+            [("reseller_id", "=", self.id)],
+        )
+        views = sorted(action["views"], key=lambda view: view[1] == "list")
+        return {**action, "view_mode": "pivot,graph,list", "views": views}
 
     def _is_paper_on(self, day):
         """Hook: whether what clients are charged from a day on is on paper: the provider invoices none of it,
@@ -139,13 +142,12 @@ class ResellerReseller(models.Model):
     def action_view_account(self):
         """Open the itemised history of what the reseller itself pays, with the balance."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Account of %s", self.display_name),
-            "res_model": "reseller.account.entry",
-            "view_mode": "list",
-            "domain": list(self._get_entries_domain()),
-        }
+        return list_action(
+            self.env,
+            "reseller_billing.reseller_account_entry_action",
+            self.env._("Account of %s", self.display_name),
+            self._get_entries_domain(),
+        )
 
     def action_view_overdue(self):
         """Open the documents of the reseller's own that are overdue."""

@@ -317,28 +317,33 @@ class ResellerStatement(models.Model):
             return found
         again = self.filtered("replaces_id")
         others = self - again
-        contracts_sudo = others.client_id.contract_id.sudo()  # the accounts' own
         dates = {statement.client_id.contract_id.id: statement.bill_date for statement in others}
-        closing = others.client_id.filtered("close_date").contract_id
-        lines_sudo = (
+        found = {}
+        for line in others._find_contract_lines():
+            found.setdefault(line.contract_id.id, []).extend(
+                line._take_due(dates[line.contract_id.id])
+            )
+        return found | again._take_freed_lines()
+
+    def _find_contract_lines(self):
+        """Return the lines of the contracts that may be due by these bills' dates, as the system."""
+        contracts_sudo = self.client_id.contract_id.sudo()  # the accounts' own
+        closing = self.client_id.filtered("close_date").contract_id
+        return (
             self.env["contract.line"]
-            .sudo()
+            .sudo()  # as above
             .search(
                 Domain("contract_id", "in", contracts_sudo.ids)
                 & Domain("display_type", "=", False)
                 & Domain("is_canceled", "=", False)
                 & (
-                    Domain("recurring_next_date", "<=", max(dates.values(), default=False))
+                    Domain(
+                        "recurring_next_date", "<=", max(self.mapped("bill_date"), default=False)
+                    )
                     | Domain("contract_id", "in", closing.ids)
                 )
             )
         )
-        found = {}
-        for line in lines_sudo:
-            found.setdefault(line.contract_id.id, []).extend(
-                line._take_due(dates[line.contract_id.id])
-            )
-        return found | again._take_freed_lines()
 
     def _take_manual_charges(self, preview):
         """Return {statement id: charge values} of the waiting charges and credits by hand.

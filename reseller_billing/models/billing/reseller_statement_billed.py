@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
 
+from ..base.notice import list_action
 from ..base.states import LIVE
 
 
@@ -36,13 +37,12 @@ class ResellerStatement(models.Model):
     @api.model
     def _get_list_action(self, domain):
         """Return the action that opens statements of a domain."""
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Statements"),
-            "res_model": self._name,
-            "view_mode": "list,form",
-            "domain": list(domain),
-        }
+        return list_action(
+            self.env,
+            "reseller_billing.reseller_statement_action",
+            self.env._("Statements"),
+            domain,
+        )
 
     @api.model
     def _get_billed_domain(self):

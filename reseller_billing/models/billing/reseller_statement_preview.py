@@ -3,6 +3,8 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ... import rating
+
 
 class ResellerStatement(models.Model):
     """What a bill would be."""
@@ -80,6 +82,23 @@ class ResellerStatement(models.Model):
             savepoint.rollback()
         self.env.invalidate_all(flush=False)
         return total, plain - changed
+
+    @api.model
+    def _sum_open(self, client, date):
+        """Return ``amount``, what a bill of a date comes to by now (exact text), and ``has_lines``, whether lines of
+        the contract are due with it, which are not in the amount: to price them takes them. Nothing is stored.
+        """
+        charges, _covered, _draws = self.env["reseller.rating"]._rate(
+            client, {client.id: self._prepare_bill(client, date)}
+        )
+        bill = self.new({"client_id": client.id, "bill_date": date})
+        by_hand = bill._take_manual_charges(preview=True)[bill.id]
+        amounts = [charge.amount for charge in charges[client.id]]
+        amounts += [Decimal(vals["amount"]) for vals in by_hand]
+        return {
+            "amount": rating.text(sum(amounts, Decimal(0))),
+            "has_lines": bool(bill._find_contract_lines()),
+        }
 
     def _prepare_preview(self, client, date):
         """Return (a preview without charges, its values, those of its charges) of a bill of a date."""

@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+from ..base.notice import list_action
+
 
 class ResPartner(models.Model):
     _inherit = "res.partner"
@@ -22,10 +24,9 @@ class ResPartner(models.Model):
     def action_view_reseller_clients(self):
         """Open the billing accounts of this contact."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Billing Accounts"),
-            "res_model": "reseller.client",
-            "view_mode": "list,form",
-            "domain": [("partner_id", "=", self.id)],
-        }
+        return list_action(
+            self.env,
+            "reseller_billing.reseller_client_action",
+            self.env._("Billing Accounts"),
+            [("partner_id", "=", self.id)],
+        )

@@ -4,6 +4,8 @@ from odoo import SUPERUSER_ID, api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import UserError
 
+from ..base.notice import list_action
+
 _logger = logging.getLogger(__name__)
 
 
@@ -190,11 +192,10 @@ class ResellerReseller(models.Model):
     def action_view_clients(self):
         """Open the reseller's clients."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Clients"),
-            "res_model": "reseller.client",
-            "view_mode": "list,form",
-            "domain": [("reseller_id", "=", self.id)],
-            "context": {"default_reseller_id": self.id},
-        }
+        return list_action(
+            self.env,
+            "reseller_billing.reseller_client_action",
+            self.env._("Clients"),
+            [("reseller_id", "=", self.id)],
+            default_reseller_id=self.id,
+        )

@@ -1,5 +1,6 @@
 from odoo import fields, models
 
+from ..base.notice import list_action
 from .scopes import RANKS
 
 
@@ -74,14 +75,11 @@ class ResellerReseller(models.Model):
     def action_view_price_rules(self):
         """Open the prices that hold for all of the reseller's clients."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Prices"),
-            "res_model": "reseller.price.rule",
-            "view_mode": "list,form",
-            "domain": [("reseller_id", "=", self.id)],
-            "context": {
-                "default_reseller_id": self.id,
-                "default_date_from": fields.Date.context_today(self),
-            },
-        }
+        return list_action(
+            self.env,
+            "reseller_billing.reseller_price_rule_action",
+            self.env._("Prices"),
+            [("reseller_id", "=", self.id)],
+            default_reseller_id=self.id,
+            default_date_from=fields.Date.context_today(self),
+        )

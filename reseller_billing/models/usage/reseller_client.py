@@ -1,5 +1,7 @@
 from odoo import models
 
+from ..base.notice import list_action
+
 
 class ResellerClient(models.Model):
     _inherit = "reseller.client"
@@ -7,13 +9,12 @@ class ResellerClient(models.Model):
     def action_view_usage(self):
         """Open the client's use by day."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Usage"),
-            "res_model": "reseller.usage.daily",
-            "view_mode": "list,pivot,graph",
-            "domain": [("client_id", "=", self.id)],
-        }
+        return list_action(
+            self.env,
+            "reseller_billing.reseller_usage_daily_action",
+            self.env._("Usage"),
+            [("client_id", "=", self.id)],
+        )
 
     def _get_oldest_day(self):
         """Override: use of earlier days is not taken in any more."""

@@ -1,7 +1,7 @@
 from freezegun import freeze_time
 from lxml import html
 from odoo.exceptions import UserError
-from odoo.tests import Form
+from odoo.tests import Form, tagged
 
 from ..common import ResellerBillingCommon
 
@@ -280,3 +280,27 @@ class TestEveryDay(ResellerBillingCommon):
         lanes = draft._get_timeline()["lanes"]
         self.assertEqual([lane["name"] for lane in lanes], ["Draft", "Default"])
         self.assertEqual(lanes[1]["bars"][0]["rule"], live)
+
+
+@tagged("post_install", "-at_install")
+class TestEmptyLists(ResellerBillingCommon):
+    """A list that has nothing yet says what belongs there, from wherever it is opened."""
+
+    def test_lists_say_what_belongs_there(self):
+        new = self._create_client("new", activate=False)
+        opened = 0
+        for record in (new, self._create_reseller("R9"), new.partner_id, self._run("2024-01-01")):
+            for name in dir(type(record)):
+                if not name.startswith("action_view_"):
+                    continue
+                try:
+                    with self.env.cr.savepoint():
+                        action = getattr(record, name)()
+                except UserError:
+                    continue  # which says why there is none
+                ours = action.get("res_model", "").startswith("reseller.")
+                if not ours or action.get("res_id") or action["view_mode"].startswith("form"):
+                    continue
+                self.assertTrue(action.get("help"), (record._name, name))
+                opened += 1
+        self.assertGreater(opened, 8)

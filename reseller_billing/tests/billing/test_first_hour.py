@@ -94,18 +94,33 @@ class TestFirstHour(ResellerBillingCommon):
     def test_what_is_due_is_shown_and_billed_from_there(self):
         self._create_rule(recurring_fee=10)
         runs = self.env["reseller.billing.run"]
+        other = self._create_client("C")
         due = self.env["reseller.client"].search(runs.action_view_due()["domain"])
-        self.assertEqual(due, self.client_a)
-        action = due.action_bill_due()
-        run = runs.browse(action["res_id"])
-        # Once more opens the same one.
-        self.assertEqual(due.action_bill_due()["res_id"], run.id)
-        run.action_start()
-        while run._process_batch():
-            pass
+        self.assertEqual(due, self.client_a | other)
+
+        def bill(action):
+            run = runs.browse(action["res_id"])
+            run.action_start()
+            while run._process_batch():
+                pass
+            return run
+
+        # Those that are chosen alone; once more opens the same run.
+        chosen = self.client_a.action_bill_due()["res_id"]
+        self.assertEqual(runs.browse(chosen).remaining_count, 1)
+        self.assertEqual(self.client_a.action_bill_due()["res_id"], chosen)
+        self.assertNotEqual(due.action_bill_all_due()["res_id"], chosen)
+        bill(self.client_a.action_bill_due())
         self.assertTrue(self.client_a.statement_ids)
+        self.assertFalse(other.statement_ids)
+        with self.assertRaisesRegex(UserError, "None of these accounts is due now"):
+            self.client_a.action_bill_due()
+        with self.assertRaisesRegex(UserError, "is under way"):
+            runs.browse(chosen).client_ids = other
+        bill(due.action_bill_all_due())
+        self.assertTrue(other.statement_ids)
         with self.assertRaisesRegex(UserError, "No account is due now"):
-            due.action_bill_due()
+            due.action_bill_all_due()
         with self.assertRaises(AccessError):
             due.with_user(self._create_billing_user("clerk")).action_bill_due()
 

@@ -9,6 +9,7 @@ class TestLockout(LockoutCommon):
     """Who owes climbs the ladder, and is free when it has paid."""
 
     def test_a_debt_climbs_the_ladder_and_paying_all_of_it_frees_at_once(self):
+        self.company.email = "billing@provider.example.com"
         invoice = self._bill()
         self.assertEqual(invoice.amount_total, 100)
         with self._on("2024-02-01"):
@@ -17,6 +18,7 @@ class TestLockout(LockoutCommon):
             self.assertEqual(self._look(), ("warned", True, True))
         mail = self.env["mail.mail"].search([("model", "=", "reseller.lockout")])
         self.assertEqual(mail.recipient_ids, self.client_a.partner_id)
+        self.assertIn(f"Reseller R1 via {self.company.name}", mail.email_from)
         self.assertIn(invoice.name, mail.body_html)
         self.assertIn(f"/my/invoices/{invoice.id}?access_token=", mail.body_html)
         with self._on("2024-02-10"):

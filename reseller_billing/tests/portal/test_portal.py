@@ -164,6 +164,11 @@ class TestPortal(ResellerPortalCommon):
         for text in ("#123abc", "Messaging for everybody", "Thank you.", "Quantity"):
             self.assertIn(text, preview.text)
         self.assertNotIn("Price</th>", preview.text)
+        # Of a client with use: with its chart, where that is chosen, and no words in dashes.
+        self.assertNotIn("<svg", preview.text)
+        drawn = self._post(f"{path}/preview", self.token, **form, statement_show_charts="1")
+        self.assertIn("<svg", drawn.text)
+        self.assertNotIn("--", html.fromstring(drawn.text).text_content())
         self.assertNotEqual(self.reseller.color_primary, "#123abc")
         self.assertEqual(self._post(path, self.token, **form).status_code, 303)
         self.assertEqual(self.reseller.color_primary, "#123abc")

@@ -113,6 +113,29 @@ class TestPortalClients(ResellerPortalCommon):
         self.assertIn("2 clients moved", self._get("/my/reseller/clients").text)
         self.assertEqual(self.client_a.group_id, self.group)
 
+    def test_all_that_a_list_has_is_moved_and_nothing_else(self):
+        """What is ticked on one page of many: what is searched for, and of the reseller alone."""
+        today = fields.Date.today()
+        named = [self._create_client(f"N{number}") for number in range(3)]
+        for client in named:
+            client.partner_id.name = f"Harbour {client.ref}"
+        theirs = self._create_client("BX", reseller_id=self.second_reseller.id)
+        theirs.partner_id.name = "Harbour of another"
+        page = self._get("/my/reseller/clients?search=Harbour").text
+        self.assertIn("1–3 of 3", page)
+        self._post(
+            "/my/reseller/clients/move",
+            self.token,
+            every="1",
+            filterby="all",
+            search="Harbour",
+            group=str(self.group.id),
+            date=str(today),
+        )
+        self.assertIn("3 clients moved", self._get("/my/reseller/clients").text)
+        self.assertEqual({client.group_id for client in named}, {self.group})
+        self.assertFalse((theirs | self.client_a2 | self.client_b).group_id)
+
     @mute_logger("odoo.http")
     def test_no_reseller_moves_its_clients_out_of_reach_of_lock_outs(self):
         for vals in (

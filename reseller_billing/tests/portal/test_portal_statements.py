@@ -1,8 +1,10 @@
 import io
+from unittest.mock import patch
 
 import openpyxl
 from odoo.tests import tagged
 
+from ...controllers.portal.portal_statements import MAX_STATEMENTS
 from ..common_portal import PortalCommon
 
 PATH = "/my/reseller/statements"
@@ -52,7 +54,25 @@ class TestPortalStatements(PortalCommon):
         self.assertEqual(self._get(f"{PATH}.pdf?filterby=2023-01").status_code, 404)
         # An empty list makes no file.
         self.assertEqual(self._get(f"{PATH}.xlsx?filterby=2024-03&state=paid").status_code, 303)
-        self.assertIn("choose fewer", self._get(PATH).text)
+        self.assertIn("choose another part", self._get(PATH).text)
+        # What one file does not hold comes in parts.
+        with patch.dict(MAX_STATEMENTS, xlsx=1):
+            page = self._get(f"{PATH}?filterby=2024-03").text
+            self.assertIn('<option value="2">2–2</option>', page)
+            names = []
+            for part in ("1", "2"):
+                answer = self._get(f"{PATH}.xlsx?filterby=2024-03&state=all&part={part}")
+                book = openpyxl.load_workbook(io.BytesIO(answer.content))
+                names += [
+                    cell.value
+                    for row in book.worksheets[0].rows
+                    for cell in row
+                    if str(cell.value).endswith("/2024-03-01")
+                ]
+            self.assertEqual(sorted(set(names)), ["A/2024-03-01", "A2/2024-03-01"])
+            for part in ("3", "0", "-1", "x", "9" * 20):
+                answer = self._get(f"{PATH}.xlsx?filterby=2024-03&part={part}")
+                self.assertEqual(answer.status_code, 303, part)
 
     def test_only_who_sees_prices_and_money(self):
         self._log_in("R1")

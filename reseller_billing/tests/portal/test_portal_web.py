@@ -202,6 +202,15 @@ class TestPortalTours(PortalTours):
     @pytest.mark.tour
     def test_a_resellers_pages_have_no_serious_barrier(self):
         self.reseller.write({"portal_use_api": True, "portal_set_cycles": True})
+        # Names and sums as long as they come.
+        word = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+        for record in (self.reseller.partner_id, self.client_a.partner_id, self.group):
+            record.name = f"{word} mbH & Co. KG"
+        self.feature.name = "Verbrauchsabhängige Kurznachrichtenzustellungsbestätigungen"
+        self._use("2024-02-05", 123456789.123456, properties={"blast": word})
+        for number in range(8):
+            self._use("2024-02-05", 1, self._create_feature(f"more{number}").code)
+        self._run("2024-03-01")
         client = f"/my/reseller/clients/{self.client_a.id}"
         statement = self.client_a.statement_ids.filtered("invoice_id")
         commission = self._create_commissions()[self.reseller]
@@ -228,6 +237,8 @@ class TestPortalTours(PortalTours):
                 f"/my/reseller/earned/{commission.id}",
                 "/my/reseller/report?first=2024-01-01&last=2024-02-29&compare=1",
                 "/my/reseller/report?first=2024-02-01&last=2024-02-29&by=client&measure=money",
+                "/my/reseller/report?first=2024-02-01&last=2024-02-29&by=property:blast",
+                f"/my/reseller/groups/{self.group.id}/prices/{self.feature.id}",
             ],
         )
 
