@@ -153,9 +153,11 @@ class ResellerBillingCommon(AccountTestInvoicingCommon):
         return outcome
 
     @classmethod
-    def _run(cls, date):
-        """Bill all that is due by a date, as the scheduled action does; return the run."""
-        run = cls.env["reseller.billing.run"].create({"date": date})
+    def _run(cls, date, clients=()):
+        """Bill all that is due by a date, or these accounts alone, as the scheduled action does; return the run."""
+        run = cls.env["reseller.billing.run"].create(
+            {"date": date, "client_ids": [fields.Command.link(one.id) for one in clients]}
+        )
         run.action_start()
         while run._process_batch():
             pass

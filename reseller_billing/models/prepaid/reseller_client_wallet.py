@@ -236,6 +236,20 @@ class ResellerClient(models.Model):
         share = amount * (drawn - cost - tax) / invoice.amount_total
         return min(max(self.currency_id.round(share), 0.0), amount)
 
+    def _check_holds_money(self, is_paper):
+        """Refuse money of who is billed on papers: it pays its reseller (wholesale W4).
+
+        :param bool is_paper: whether what the account is charged is on paper, on the day in question
+        """
+        self.ensure_one()
+        if is_paper:
+            raise UserError(
+                self.env._(
+                    "%s bills its clients itself: what they pay in is not ours to hold.",
+                    self.reseller_id.sudo().display_name,  # it is named to who bills alone
+                )
+            )
+
     def _give_to_wallet(self, amount, reason, key, date_until=False, date=None):
         """Give money that nobody has paid; return the lot. Nothing is booked until it is drawn.
 

@@ -102,6 +102,14 @@ class ResellerWalletRequest(models.Model):
             else:
                 request._do()
 
+    @api.constrains("client_id", "kind")
+    def _check_holds_money(self):
+        """Nothing is paid in for, or given to, who is billed on papers, which no wallet pays."""
+        for request in self.filtered(lambda request: request.kind in ("payment", "gift")):
+            client = request.client_id
+            reseller_sudo = client.reseller_id.sudo()  # how it bills, not who it is
+            client._check_holds_money(reseller_sudo._is_paper_on(client._today()))
+
     def _get_amount(self):
         """Return what this gives, takes out or refunds."""
         self.ensure_one()

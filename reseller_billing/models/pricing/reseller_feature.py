@@ -76,6 +76,7 @@ class ResellerFeature(models.Model):
     @api.constrains("aggregation")
     def _check_aggregation(self):
         self.price_rule_ids._check_terms()
+        self.price_rule_ids._check_book()
 
     def write(self, vals):
         for name in ("aggregation", "quantity_digits"):

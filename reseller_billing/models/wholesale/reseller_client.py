@@ -32,6 +32,8 @@ class ResellerClient(models.Model):
 
     def action_activate(self):
         """Override of client: see _check_bought, and _cut_cycle."""
+        # A buyer that closes meanwhile, or is billed, does not pass by what begins beneath (wholesale W9).
+        self._get_buyers()._conflict_with_others()
         done = super().action_activate()
         self._cut_at_settlement()
         self._check_bought()
@@ -77,6 +79,10 @@ class ResellerClient(models.Model):
                 else:
                     row.begins_cycle = True
             client._sync_contracts()
+
+    def _get_open_bill(self):
+        """Override of billing: a buyer's bill is that of all beneath: who wants to see it presses Preview."""
+        return None if self.buys_for_id else super()._get_open_bill()
 
     def _check_bought(self):
         """Refuse days on which a client of a reseller that buys is served and nobody buys, and days on which two

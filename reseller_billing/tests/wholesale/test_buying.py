@@ -41,6 +41,11 @@ class TestBuying(WholesaleCommon):
             ("wholesale", 0.03, 6, 0),
         )
 
+    def test_a_pooled_price_stays_of_what_adds_up(self):
+        self._create_wholesale(unit_price=0.02)
+        with self.assertRaisesRegex(ValidationError, "highest or last value"):
+            self.feature.aggregation = "max"
+
     def test_what_does_not_go_together_is_refused(self):
         rules = self.env["reseller.price.rule"]
         peak = self._create_feature("peak", aggregation="max")

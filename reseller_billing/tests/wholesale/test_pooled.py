@@ -201,8 +201,19 @@ class TestBuyersWallet(PrepaidCommon):
         self.assertLot(lot, 110, 100)
         self._use("2024-01-10", 4000)
         self._run("2024-02-01")
-        with self.assertRaisesRegex(UserError, "nothing is sold ahead|bills its clients itself"):
-            self._sell("2024-02-05", top_up)
+        # At save, and by whatever way money would come to who is billed on papers.
+        for model, vals in (
+            (
+                "reseller.manual.charge",
+                {"product_id": top_up.id, "name": "x", "date": "2024-02-05", "unit_price": 100},
+            ),
+            ("reseller.wallet.request", {"kind": "gift", "amount": 5, "reason": "x"}),
+        ):
+            with (
+                self.assertRaisesRegex(UserError, "Reseller R1.* bills its clients itself"),
+                self.env.cr.savepoint(),
+            ):
+                self.env[model].create({"client_id": self.client_a.id, **vals})
         return lot, self._statement(buyer, "2024-02-01")
 
     def test_the_wallet_of_a_buyer_pays_its_bill(self):
