@@ -28,11 +28,16 @@ WORDS = {
     "rival": "Qcharlie",
     "nested": "Qdelta",
     "paid": "Qecho",
+    # A reseller that buys what its client uses, at a cost that the client reads nowhere.
+    "buyer": "Qgolf",
+    "under": "Qhotel",
     # Has a login, and neither is nor has a reseller.
     "stranger": "Qfoxtrot",
 }
 # The price of what resellers pay: their clients read it nowhere.
 HIDDEN = "4711.13"
+# What a reseller pays that buys, what it is asked for, and what is left: 5,000.00 − 3,917.29.
+COST, ASKED, MARGIN = "3917.29", 5000, "1082.71"
 
 
 def make_party(env, word, **values):
@@ -61,12 +66,17 @@ def fill(env):
     feature = env["reseller.feature"].create({"name": "Fee", "code": "fee"})
     partners, clients = {}, {}
     partners["stranger"], _user = make_party(env, WORDS["stranger"])
-    for name, payer in (("ours", "client"), ("rival", "reseller")):
+    for name, payer in (("ours", "client"), ("rival", "reseller"), ("buyer", "none")):
         partners[name], _user = make_party(env, WORDS[name])
         reseller = env["reseller.reseller"].create(
             {"partner_id": partners[name].id, "code": WORDS[name], "invoice_to": payer}
         )
-        members = {"ours": ("mate", "nested"), "rival": ("paid",)}[name]
+        if name == "buyer":
+            reseller._begin_buying("2024-01-01", {"ref": f"{WORDS[name]}-0"})
+            env["reseller.price.rule"].create(
+                {"feature_id": feature.id, "book": "wholesale", "recurring_fee": float(COST)}
+            )
+        members = {"ours": ("mate", "nested"), "rival": ("paid",), "buyer": ("under",)}[name]
         for member in members:
             above = {} if member == "mate" else {"parent_id": partners[name].id}
             partners[member], _user = make_party(env, WORDS[member], **above)
@@ -83,7 +93,7 @@ def fill(env):
             {
                 "feature_id": feature.id,
                 "client_id": client.id,
-                "recurring_fee": float(HIDDEN) if member == "paid" else 10,
+                "recurring_fee": {"paid": float(HIDDEN), "under": ASKED}.get(member, 10),
             }
         )
         client.action_activate()
@@ -154,6 +164,8 @@ MAY_READ = {
     "rival": {"rival", "paid"},
     "nested": {"nested"},
     "paid": {"paid"},
+    "buyer": {"buyer", "under"},
+    "under": {"under"},
     "stranger": {"stranger"},
     "nobody": set(),
 }
@@ -163,10 +175,14 @@ def find_leaks(name, text):
     """Return the words in a text that a party may not read."""
     words = [WORDS[other] for other in WORDS if other not in MAY_READ[name]]
     # The reseller's own name is known to its clients.
-    known = {"mate": "ours", "nested": "ours", "paid": "rival"}.get(name)
+    known = {"mate": "ours", "nested": "ours", "paid": "rival", "under": "buyer"}.get(name)
     leaks = {word for word in words if word.lower() in text.lower() and word != WORDS.get(known)}
-    if name != "rival" and re.search(r"4[,.]?711[.,]13", text):
-        leaks.add(HIDDEN)
+    secrets = {"rival": (HIDDEN,), "buyer": (COST, MARGIN)}
+    for owner, amounts in secrets.items():
+        for amount in amounts:
+            # As it is printed in any language.
+            if name != owner and re.search(rf"{amount[0]}[,.]?{amount[1:4]}[.,]{amount[5:]}", text):
+                leaks.add(amount)
     return leaks
 
 
@@ -201,7 +217,9 @@ def test_no_model_shows_what_is_others(shop):
     with processes.environment(shop) as env:
         # It would be seen: who reads all finds the words of others.
         assert find_leaks("mate", read_all(env["contract.modification"]))
-        assert find_leaks("paid", read_all(env["account.move.line"])) >= {HIDDEN}
+        assert find_leaks("paid", read_all(env["account.move.line"])) >= {HIDDEN, COST}
+        assert find_leaks("under", read_all(env["reseller.charge.share"])) >= {COST}
+        assert find_leaks("under", read_all(env["reseller.margin"])) >= {COST, MARGIN}
         for name in WORDS:
             user = env["res.users"].search([("login", "=", WORDS[name])])
             for model_name in sorted(env.registry):
@@ -327,13 +345,15 @@ def test_no_page_shows_what_is_others(shop):
     files = {"/statements/0.pdf", "/statements/0.xlsx", "/why/0"}
     assert shown["ours"] >= {f"/my/reseller/clients/0{file}" for file in files}
     assert shown["mate"] >= {f"/my/service/0{file}" for file in files}
+    assert shown["under"] >= {f"/my/service/0{file}" for file in files}
+    assert shown["buyer"] >= {f"/my/service/0{file}" for file in files}
     assert shown["paid"] >= {"/my/service/0/report", "/my/projects/0/task/0"}
     assert shown["stranger"] >= {"/my/orders/0", "/survey/0/get_certification"}
 
 
 def test_contracts_are_no_card_of_the_portal(shop):
     with serve(shop) as (base, _server):
-        for name in ("mate", "nested", "paid"):
+        for name in ("mate", "nested", "paid", "under"):
             session = login(base, shop, WORDS[name], f"{WORDS[name]}-password")
             answer = session.post(
                 f"{base}/my/counters",
@@ -341,4 +361,4 @@ def test_contracts_are_no_card_of_the_portal(shop):
                 timeout=60,
             ).json()["result"]
             assert answer["contract_count"] == 0
-            assert bool(answer["invoice_count"]) == (name != "paid"), name
+            assert bool(answer["invoice_count"]) == (name in ("mate", "nested")), name

@@ -125,6 +125,35 @@ class TestCommission(PrepaidCommon):
         # What was stated is not told again.
         self.assertEqual(len(second.line_ids), 1)
 
+    def test_whole_yen_round_once(self):
+        """Example 11, the end: 10 % of 3,333 and 3,334 yen are 333, and 667 less 333."""
+        yen = self.env.ref("base.JPY")
+        yen.active = True
+        reseller = self._create_reseller(
+            "JP",
+            currency_id=yen.id,
+            settlement="referral",
+            settlement_date="2024-01-01",
+            commission_basis="paid",
+            self_billing_agreement="of 1 January 2024",
+            self_billing_from="2024-01-01",
+            commission_without_vat=True,
+        )
+        self._set_rate(10, reseller=reseller)
+        client = self._create_client("J", reseller_id=reseller.id)
+        self._create_rule(client_id=client.id, unit_price=1)
+        found = []
+        for month, quantity in ((1, 3333), (2, 3334)):
+            self._use(f"2024-{month:02}-05", quantity, client="J")
+            self._run(f"2024-{month + 1:02}-01")
+            invoice = self._statement(client, f"2024-{month + 1:02}-01").invoice_id
+            self.assertEqual((invoice.currency_id, invoice.amount_untaxed), (yen, quantity))
+            self._pay_on(f"2024-{month + 1:02}-10", invoice=invoice)
+            statement = self.env["reseller.commission"]._make(reseller, date(2024, month + 1, 28))
+            statement.action_approve()
+            found.append(statement.move_id.amount_total)
+        self.assertEqual(found, [333, 334])
+
     def test_payments_credit_notes_and_returns_month_by_month(self):
         """Example 12 of docs/wholesale.md: 20 % on 1,000.00 + 190.00, by what is paid."""
         self.reseller.commission_rate_ids.percent = 20

@@ -61,6 +61,91 @@ class TestPortalPapers(PortalCommon):
         self.assertNotIn("11.10", self._get(page).text)
         self.assertEqual(self._get(pdf).status_code, 404)
 
+    def test_a_buyer_pays_ahead_as_any_account_does(self):
+        """A package is bought and a refill set on the page of what it pays; its client's page has neither."""
+        page = f"/my/service/{self.buyer.id}"
+        self.package.write({"reseller_in_portal": True, "lst_price": 50})
+        self._log_in("R1")
+        self.assertIn("100 units", self._get(f"{page}/prepaid").text)
+        answer = self._post(f"{page}/buy", product=str(self.package.id))
+        [lot] = self.buyer.prepaid_lot_ids
+        invoice = lot.charge_id.statement_id.invoice_id
+        self.assertIn(f"/my/invoices/{invoice.id}", answer.headers["Location"])
+        self.assertEqual((lot.state, invoice.amount_total), ("offered", 50))
+        self.assertEqual(invoice.partner_id, self.reseller.partner_id)
+        self._pay(invoice)
+        self.assertEqual((lot.state, lot.left), ("open", 100))
+        self.buyer.wallet_use = "always"
+        answer = self._post(
+            f"{page}/refill",
+            refill_by="invoice",
+            refill_amount="30",
+            refill_threshold="5",
+            refill_max_month="90",
+        )
+        self.assertEqual(answer.status_code, 303)
+        self.assertEqual((self.buyer.refill_by, self.buyer.refill_amount), ("invoice", 30))
+        self.assertEqual(self._get(f"{page}/pay").status_code, 200)
+        # Use of its clients draws on it: 40 of April's units are paid for.
+        self._use("2024-04-05", 40)
+        self._run("2024-05-01")
+        self.assertEqual(lot.left, 60)
+        self.assertEqual(self._statement(self.buyer, "2024-05-01").amount_total, 0)
+        self._log_in("A")
+        self.assertEqual(
+            self._post(
+                f"/my/service/{self.client_a.id}/buy", product=str(self.package.id)
+            ).status_code,
+            404,
+        )
+
+    def test_a_buyer_that_is_locked_reaches_what_it_owes_and_no_more(self):
+        """One ladder for one debt: the reseller's portal closes with its account, its clients' does not."""
+        policy = self.env.ref("reseller_billing.lockout_policy_reseller")
+        self.reseller.own_lockout_policy_id = policy
+        lockouts = self.env["reseller.lockout"].sudo()  # as the scheduled action
+        lockouts._evaluate(self.buyer)
+        self.assertEqual(self.buyer.lockout_state, "locked")
+        self._log_in("R1")
+        for path in ("/my", "/my/reseller", f"/my/reseller/clients/{self.client_a.id}"):
+            answer = self.url_open(path)
+            self.assertTrue(answer.url.endswith("/my/reseller_billing/owed"), path)
+            self.assertIn(self.bill.invoice_id.name, answer.text)
+        self._log_in("A")
+        page = self.url_open(f"/my/service/{self.client_a.id}")
+        self.assertTrue(page.url.endswith(f"/my/service/{self.client_a.id}"))
+        self.assertNotIn(self.bill.invoice_id.name, page.text)
+        self._log_in("R1")
+        self._pay(self.bill.invoice_id)
+        self.env.flush_all()
+        lockouts._evaluate(self.buyer)
+        self.assertTrue(self.url_open("/my/reseller").url.endswith("/my/reseller"))
+
+    @pytest.mark.isolation
+    def test_mails_say_nothing_of_what_it_pays(self):
+        """Whatever is mailed to clients of a reseller that buys: statements, alerts, locked accounts."""
+        self.company.email = "billing@provider.example.com"
+        clients = self.client_a | self.client_a2
+        for client in clients:
+            client.partner_id.email = f"{client.ref}@example.com"
+        before = self.env["mail.mail"].search([])
+        (clients.statement_ids | self.bill).sudo()._send_mails()  # as the scheduled action
+        mails = self.env["mail.mail"].search([]) - before
+        theirs = mails.filtered(lambda mail: mail.recipient_ids & clients.partner_id)
+        own = mails - theirs
+        self.assertTrue(theirs)
+        self.assertEqual(own.recipient_ids, self.reseller.partner_id)
+        self.assertIn(self.bill.invoice_id.name, own.subject + str(own.body_html))
+        for mail in theirs:
+            texts = [mail.subject, str(mail.body_html), mail.email_from]
+            texts += [
+                html_of
+                for one in mail.attachment_ids
+                for html_of in (one.name, (one.raw or b"").decode(errors="ignore"))
+            ]
+            for secret in ("0.37", "11.10", self.bill.invoice_id.name, f"{self.buyer.ref}/2024"):
+                self.assertFalse([text for text in texts if secret in text], (mail.subject, secret))
+
     def test_papers_are_ticked_and_packages_sold_on_them(self):
         billing = f"/my/reseller/clients/{self.client_a.id}"
         paid = f"{billing}/statements/{self.paper.id}/paid"

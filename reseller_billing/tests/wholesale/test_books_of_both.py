@@ -1,3 +1,4 @@
+from freezegun import freeze_time
 from odoo import fields
 
 from ..common_wholesale import WholesaleCommon
@@ -50,6 +51,29 @@ class TestBooksOfBoth(WholesaleCommon):
             {book: round(amount, 2) for book, amount in revenue},
             {"wholesale": 92, "retail": 0},
         )
+
+    def test_what_is_unbilled_and_the_dashboards_revenue_are_the_buyers(self):
+        """Of 1,000 units of January, billed in February: 20.00 by the wholesale price, and nothing of 50.00 on paper."""
+        self._create_wholesale(unit_price=0.02)
+        self._use("2024-01-20", 1000)
+        with freeze_time("2024-02-10"):
+            self._run("2024-02-01")
+            dialog = self.env["reseller.report.period"].create(
+                {
+                    "report": "reseller.unbilled",
+                    "date_from": "2024-02-01",
+                    "date_to": "2024-02-29",
+                }
+            )
+            action = dialog.action_open()
+            rows = self.env["reseller.unbilled"].search(action["domain"])
+            self.assertEqual(
+                [(row.client_id, row.opening, row.billed, row.closing) for row in rows],
+                [(self.buyer, 20, 20, 0)],
+            )
+            self._use("2024-02-05", 500)
+            [revenue] = self.env["reseller.dashboard"].get_data()["revenue"]
+            self.assertIn("20.00", revenue["this_month"])
 
     def test_recurring_revenue_and_runs_leave_papers_out(self):
         self.retail.write({"recurring_fee": 10, "fee_timing": "advance"})

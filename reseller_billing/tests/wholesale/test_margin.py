@@ -64,6 +64,17 @@ class TestMargin(WholesaleCommon):
         self.assertEqual(margins[january, bill_date, "A"], (0, Decimal("-0.43"), Decimal("0.43")))
         self.assertEqual(margins[january, bill_date, "B"], (5, Decimal("2.93"), Decimal("2.07")))
 
+    def test_the_whole_cycles_use_shares_whichever_days_a_price_holds_on(self):
+        """W15: A's 600 at 0.02 until the 15th, B's 400 at 0.03 after it: 24.00, of which A has 600 of 1,000."""
+        rule = self._create_wholesale(unit_price=0.02)
+        self._bill_buyer("2024-02-01")
+        rule._make_version(self._day("2024-02-16"), {"unit_price": 0.03})
+        self._use("2024-02-10", 600)
+        self._use("2024-02-20", 400, client="B")
+        bill = self._bill_buyer("2024-03-01")
+        self.assertEqual(sorted(bill.charge_ids.mapped("amount")), [12, 12])
+        self._assert_costs(bill, A="14.40", B="9.60")
+
     def test_use_given_back_lowers_the_margin_of_its_month(self):
         """Example 9: A's April comes to 24.00, then to 9.00."""
         self._create_wholesale(unit_price=0.02)

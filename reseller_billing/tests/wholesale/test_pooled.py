@@ -62,6 +62,15 @@ class TestPooled(WholesaleCommon):
         self._use("2024-04-20", 100, "other", client="B")
         self._use("2024-05-10", 200, "other")
         late = self._bill_buyer("2024-06-01")
+        # The client's paper names the month as well: 100 × 0.05.
+        paper = self._statement(self.client_b, "2024-06-01")
+        former = self._statement(self.client_b, "2024-05-01")
+        told = paper.charge_ids.filtered(
+            lambda one: one.feature_id == self.feature and one.adjusts_statement_id
+        )
+        self.assertEqual((told.amount, told.adjusts_statement_id), (5, former))
+        self.assertTrue(paper.is_paper)
+        self.assertIn("04/01/2024", told.name)
         found = sorted(
             (one.feature_id.code, one.tier, one.amount, one.adjusts_statement_id == bill)
             for one in late.charge_ids
@@ -120,6 +129,35 @@ class TestPooled(WholesaleCommon):
             newest.filtered(lambda one: one.feature_id == self.feature)._make_version(
                 self._day("2024-02-20"), {"unit_price": 0.04}
             )
+
+    def test_a_weekly_buyer_keeps_its_billed_days(self):
+        """Example 7, the end: billed until 19 May by weeks, its price holds until then, whoever else is not billed."""
+        rule = self._create_wholesale(unit_price=0.02)
+        buyer = self._have_buy(self._create_reseller("R2"), date="2024-04-01", interval_unit="week")
+        self._run("2024-04-22", buyer)
+        self.assertEqual(buyer.billed_until, self._day("2024-04-21"))
+        self.assertFalse(self.buyer.billed_until)
+        with self.assertRaisesRegex(ValidationError, "first free day is 2024-04-22"):
+            rule._make_version(self._day("2024-04-16"), {"unit_price": 0.03})
+        rule._make_version(self._day("2024-04-22"), {"unit_price": 0.03})
+
+    def test_days_beyond_the_window_stay_where_the_buyer_alone_has_billed(self):
+        self._create_wholesale(unit_price=0.02)
+        self.client_a.interval_count = 12
+        self._use("2024-01-10", 100)
+        self._run("2024-03-01", self.buyer)
+        self.company.reseller_late_days = 30
+        with freeze_time("2024-03-10 12:00:00"):
+            # Nobody but the buyer has billed January, and that is too long ago.
+            self.assertFalse(self.client_a.billed_until)
+            with (
+                self.assertRaisesRegex(UserError, "outside the window for late usage"),
+                self.env.cr.savepoint(),
+            ):
+                self.client_a.action_close("2024-01-15", dated_back=True)
+            late = self.env["reseller.usage.line"].ingest([self._event("2024-01-20", 5)])
+            self.assertEqual((late["accepted"], late["rejected"]), (0, 1))
+            self.client_a.action_close("2024-02-20", dated_back=True)
 
     def test_use_taken_back_is_given_back(self):
         """Example 9, but for margins."""
@@ -237,4 +275,8 @@ class TestBuyersWallet(PrepaidCommon):
         )
         self.assertEqual(bill.invoice_id.payment_state, "paid")
         self.assertLot(lot, 14.8, 13.45)
+        journal = self.company.reseller_wallet_journal_id
+        entries = self.env["account.move"].search([("journal_id", "=", journal.id)])
+        drawn = self._sum_up(entries, str(bill.invoice_id.date))
+        self.assertEqual((drawn["Deposits"], drawn.get("Bonuses", 0)), (86.55, 0))
         self.assertBooks()
