@@ -265,6 +265,11 @@ def find_paths(env):
     """Return the addresses of all pages, with the numbers of all that they could show, and of all reports."""
     numbers = {model: env[model].search([], limit=8).ids for model in set(NUMBERS.values())}
     every = sorted(set().union(*numbers.values()))
+    # What is a client's is shown beneath it alone: one of each.
+    pairs = {
+        name: {record.client_id.id: record.id for record in env[NUMBERS[name]].search([])}
+        for name in ("charge_id", "statement_id")
+    }
     paths = set()
     for rule in env["ir.http"].routing_map().iter_rules():
         if not (
@@ -274,8 +279,8 @@ def find_paths(env):
             and rule.endpoint.routing["auth"] in ("user", "public")
         ):
             continue
-        choices = []
-        for kind, name in re.findall(r"<(?:(.+?):)?(\w+)>", rule.rule):
+        choices, arguments = [], re.findall(r"<(?:(.+?):)?(\w+)>", rule.rule)
+        for kind, name in arguments:
             model = re.match(r"model\(\"([\w.]+)\"", kind)
             if kind == "int" and name in ("page", "number"):
                 choices.append([1, 2])
@@ -291,6 +296,12 @@ def find_paths(env):
             choices = [found[:TRIED] for found in choices]
         pattern = re.sub(r"<(?:\"[^\"]*\"|[^>])*>", "{}", rule.rule)
         paths |= {pattern.format(*values) for values in itertools.product(*choices)}
+        names = [name for _kind, name in arguments]
+        for linked in pairs.keys() & set(names) if "client_id" in names else ():
+            for client, number in pairs[linked].items():
+                own = {"client_id": [client], linked: [number]}
+                mine = [own.get(name, found) for name, found in zip(names, choices, strict=True)]
+                paths |= {pattern.format(*values) for values in itertools.product(*mine)}
     for report in env["ir.actions.report"].search([]):
         kind = "xlsx" if report.report_type == "xlsx" else "html"
         documents = env[report.model].search([], limit=TRIED).ids if report.model in env else []

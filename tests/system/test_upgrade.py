@@ -146,6 +146,7 @@ found = {
               for name, rule in of("ir.rule").items()},
     "crons": {name: [cron.model_id.model, cron.code] for name, cron in of("ir.cron").items()},
     "actions": {name: one.code for name, one in of("ir.actions.server").items()},
+    "senders": {name: [one.email_from, one.reply_to] for name, one in of("mail.template").items()},
     "lost": [],
 }
 for name, template in of("mail.template").items():
@@ -237,6 +238,22 @@ def test_a_database_of_a_release_is_as_it_was(databases, release, tmp_path):
         "reseller.usage.mapping.mixin",
         "reseller.work.mixin",
     }
+    # All that there is is retail; what a reseller bills its clients itself is on paper, and nothing else.
+    for table in ("price_rule", "statement", "charge"):
+        books = psql(f"SELECT DISTINCT book FROM reseller_{table}", name)
+        assert books == "retail", table
+    papers = (
+        "SELECT client.ref, bool_and(COALESCE(bill.is_paper, FALSE)),"
+        " bool_and(charge.is_paper IS NOT DISTINCT FROM bill.is_paper),"
+        " bool_and(COALESCE(bill.paper_total, 0) = CASE WHEN bill.is_paper THEN bill.amount_total ELSE 0 END)"
+        " FROM reseller_statement bill JOIN reseller_client client ON client.id = bill.client_id"
+        " JOIN reseller_charge charge ON charge.statement_id = bill.id"
+        " WHERE bill.state != 'preview' GROUP BY client.ref ORDER BY client.ref"
+    )
+    assert psql(papers, name).splitlines() == [
+        f"{ref}|{'t' if ref == 'paper' else 'f'}|t|t"
+        for ref in ("closed", "owing", "paper", "payer", "trial")
+    ]
     sold = "SELECT count(*) FROM reseller_charge WHERE kind = 'package' AND grant_units = 50"
     assert psql(sold, name) == "1"
     extra = "SELECT string_agg(last_date_invoiced::text, ',' ORDER BY id) FROM reseller_charge WHERE is_extra"

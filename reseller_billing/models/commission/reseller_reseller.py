@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from ..base.notice import list_action
 from ..base.states import LIVE
 from .reseller_commission_earned import BASES
 
@@ -92,10 +93,9 @@ class ResellerReseller(models.Model):
     def action_view_commissions(self):
         """Open the reseller's commission statements."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Commissions"),
-            "res_model": "reseller.commission",
-            "view_mode": "list,form",
-            "domain": [("reseller_id", "=", self.id)],
-        }
+        return list_action(
+            self.env,
+            "reseller_billing.reseller_commission_action",
+            self.env._("Commissions"),
+            [("reseller_id", "=", self.id)],
+        )

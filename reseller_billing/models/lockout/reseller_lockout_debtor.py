@@ -6,6 +6,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import rating
+from ..base.notice import list_action
 from .reseller_lockout_policy import SEVERITY, STATES
 
 # What is overdue, exact and taxes included; days since the oldest of it was due.
@@ -207,13 +208,12 @@ class ResellerLockoutDebtorMixin(models.AbstractModel):
     def action_view_lockouts(self):
         """Open the history of the lock-outs."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Lock-out of %s", self.display_name),
-            "res_model": "reseller.lockout.step",
-            "view_mode": "list,form",
-            "domain": [("lockout_id", "in", self.lockout_ids.ids)],
-        }
+        return list_action(
+            self.env,
+            "reseller_billing.reseller_lockout_step_action",
+            self.env._("Lock-out of %s", self.display_name),
+            [("lockout_id", "in", self.lockout_ids.ids)],
+        )
 
     def _after_payment(self):
         """Hook: something was paid of what these debtors owe, in the transaction that ends."""

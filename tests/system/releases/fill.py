@@ -74,14 +74,22 @@ reseller = env["reseller.reseller"].create(
     }
 )
 group = env["reseller.client.group"].create({"name": "Gold", "reseller_id": reseller.id})
+# Another one bills its clients itself.
+itself = env["reseller.reseller"].create(
+    {
+        "partner_id": env["res.partner"].create({"name": "Bills Itself"}).id,
+        "code": "I",
+        "invoice_to": "none",
+    }
+)
 clients = {}
-for ref in ("payer", "owing", "closed", "trial"):
+for ref in ("payer", "owing", "closed", "trial", "paper"):
     clients[ref] = env["reseller.client"].create(
         {
             "partner_id": env["res.partner"]
             .create({"name": ref, "email": f"{ref}@example.com"})
             .id,
-            "reseller_id": reseller.id,
+            "reseller_id": (itself if ref == "paper" else reseller).id,
             "ref": ref,
             "membership_ids": [
                 (0, 0, {"date_from": "2024-01-01", "group_id": ref == "payer" and group.id})
