@@ -1,3 +1,4 @@
+from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.tools import SQL
 from odoo.tools.misc import format_date, format_datetime
@@ -130,4 +131,9 @@ class ResellerBillingRun(models.Model):
             ],
             "domain": [("id", "in", ids)],
             "context": {"create": False},
+            "help": Markup("<p class='o_view_nocontent_smiling_face'>%s</p><p>%s</p>")
+            % (
+                self.env._("No bill waits here"),
+                self.env._("Accounts are listed once their bill dates have come in their zones."),
+            ),
         }

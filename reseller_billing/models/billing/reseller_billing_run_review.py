@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+from ..base.notice import list_action
 from ..base.states import live_sql
 
 
@@ -166,29 +167,26 @@ class ResellerBillingRun(models.Model):
     def action_view_previews(self):
         """Open what is to be approved, those first that differ from the last bills."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("To Approve"),
-            "res_model": "reseller.statement",
-            "view_mode": "list,form",
-            "views": [
-                (self.env.ref("reseller_billing.reseller_statement_view_list_review").id, "list"),
-                (False, "form"),
-            ],
-            "domain": [("run_id", "=", self.id), ("state", "=", "preview")],
-            "context": {"search_default_outliers": self.outlier_count},
-        }
+        action = list_action(
+            self.env,
+            "reseller_billing.reseller_statement_action",
+            self.env._("To Approve"),
+            [("run_id", "=", self.id), ("state", "=", "preview")],
+            search_default_outliers=self.outlier_count,
+        )
+        review = self.env.ref("reseller_billing.reseller_statement_view_list_review")
+        return {**action, "views": [(review.id, "list"), (False, "form")]}
 
     def action_view_missing(self):
         """Open the accounts that were billed one billing cycle ago and are not on this run."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Missing"),
-            "res_model": "reseller.client",
-            "view_mode": "list,form",
-            "domain": [("id", "in", self.missing_client_ids.ids)],
-        }
+        return list_action(
+            self.env,
+            "reseller_billing.reseller_client_action",
+            self.env._("Missing"),
+            [("id", "in", self.missing_client_ids.ids)],
+            create=False,
+        )
 
     # Work
 
