@@ -1,1 +1,1 @@
-from . import test_periods
+from . import test_i18n, test_periods

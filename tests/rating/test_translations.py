@@ -46,9 +46,10 @@ def test_complete_with_the_same_placeholders(template, language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_sentences_are_not_left_in_english(language):
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
+def test_sentences_are_not_left_in_english(template, language):
     """Names and codes may be the same in two languages; of whole sentences nearly none are."""
-    translations = polib.pofile(str(TEMPLATES[0].with_name(f"{language}.po")))
+    translations = polib.pofile(str(template.with_name(f"{language}.po")))
     same = [
         entry.msgid
         for entry in translations

@@ -167,11 +167,13 @@ class ResellerBillingRun(models.Model):
     def action_view_previews(self):
         """Open what is to be approved, those first that differ from the last bills."""
         self.ensure_one()
+        domain = [("run_id", "=", self.id), ("state", "=", "preview")]
+        name = self.env._("To Approve")
         action = list_action(
             self.env,
             "reseller_billing.reseller_statement_action",
-            self.env._("To Approve"),
-            [("run_id", "=", self.id), ("state", "=", "preview")],
+            name,
+            domain,
             search_default_outliers=self.outlier_count,
         )
         review = self.env.ref("reseller_billing.reseller_statement_view_list_review")

@@ -8,6 +8,7 @@ from odoo import fields, models
 from odoo.tools import SQL
 
 from ... import rating
+from ...tools import array_of
 from ..base.states import live_sql
 from ..pricing.scopes import rank_sql, reaches_sql, scope_id_sql
 
@@ -320,10 +321,7 @@ class ResellerRating(models.AbstractModel):
                    AND bucket.event_count > 0
                  ORDER BY bucket.client_id, bucket.feature_id, bucket.billing_date
                 """,
-                [client for client, _feature in wanted],
-                [feature for _client, feature in wanted],
-                [first for first, _last in wanted.values()],
-                [last for _first, last in wanted.values()],
+                *self._get_wanted_arrays(wanted),
                 self.env["reseller.usage.daily"]._counted_sql(),
             )
         ):
@@ -334,6 +332,16 @@ class ResellerRating(models.AbstractModel):
         if leveled:
             self._sort_levels({key: rows[key] for key in leveled}, set().union(*leveled.values()))
         return {key: rating.Usage(rows[key]) for key in wanted}
+
+    @staticmethod
+    def _get_wanted_arrays(wanted):
+        """Return what _load_usage is asked for as arrays: of clients, features, first and last days."""
+        return (
+            array_of(client for client, _feature in wanted),
+            array_of(feature for _client, feature in wanted),
+            array_of(first for first, _last in wanted.values()),
+            array_of(last for _first, last in wanted.values()),
+        )
 
     @staticmethod
     def _get_buckets(uncovered):

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ...tools import array_of
 from ..usage.reseller_usage_line import GuardedMany2one
 
 
@@ -67,9 +68,9 @@ class ResellerUsageCoverage(models.Model):
                  -- In the order of the index, which then is written page by page.
                  ORDER BY rated.bucket_id
                 """,
-                buckets,
-                versions,
-                statements,
+                array_of(buckets),
+                array_of(versions),
+                array_of(statements),
             )
         )
         self.env["reseller.usage.daily"].invalidate_model(["statement_id"])

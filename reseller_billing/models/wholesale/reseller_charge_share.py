@@ -5,6 +5,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ... import rating
+from ...tools import array_of
 from ..base.states import live_sql
 from ..client.floors import beneath_sql
 from ..usage.reseller_usage_line import GuardedMany2one
@@ -100,7 +101,7 @@ class ResellerChargeShare(models.Model):
                 INSERT INTO reseller_charge_share (charge_id, statement_id, client_id, amount)
                 SELECT * FROM unnest(%s::int[], %s::int[], %s::int[], %s::numeric[])
                 """,
-                *([row[number] for row in kept] for number in range(4)),
+                *(array_of(row[number] for row in kept) for number in range(4)),
             )
         )
         self.env["reseller.charge"].invalidate_model(["share_ids"])
@@ -146,7 +147,7 @@ class ResellerChargeShare(models.Model):
                       FROM made
                       JOIN reseller_usage_coverage coverage ON coverage.statement_id = made.id
                       JOIN reseller_usage_daily bucket ON bucket.id = coverage.bucket_id
-                     WHERE bucket.billing_date < made.period_start
+                     WHERE bucket.billing_date < made.period_start AND bucket.is_pending
                 )
                 SELECT DISTINCT ON (%(key)s)
                        charge.id, charge.client_id, made.id,
@@ -162,11 +163,12 @@ class ResellerChargeShare(models.Model):
                  WHERE charge.price_rule_id IS NOT NULL AND %(live)s
                    AND (charge.statement_id = made.id
                         OR charge.cycle_end >= made.since
-                        OR EXISTS (SELECT FROM late
-                                    WHERE late.made_id = made.id
-                                      AND late.feature_id = charge.feature_id
-                                      AND late.billing_date BETWEEN charge.cycle_start
-                                          AND charge.cycle_end))
+                        -- Looked for in cycles of before alone, where there are any.
+                        OR charge.cycle_start < made.period_start AND EXISTS (
+                            SELECT FROM late
+                             WHERE late.made_id = made.id
+                               AND late.feature_id = charge.feature_id
+                               AND late.billing_date BETWEEN charge.cycle_start AND charge.cycle_end))
                  ORDER BY %(key)s, charge.statement_id = made.id DESC, charge.id DESC
                 """,
                 made=statements.ids,

@@ -5,6 +5,7 @@ from odoo import models
 from odoo.tools import SQL
 
 from ... import rating
+from ...tools import array_of
 
 
 class ResellerRating(models.AbstractModel):
@@ -50,7 +51,7 @@ class ResellerRating(models.AbstractModel):
             SQL(
                 """
                 SELECT buyer.id, wanted.feature_id, bucket.billing_date, bucket.level_id,
-                       sum(%s)::text, bucket.id = ANY(%s) AS is_new
+                       sum(%s)::text, bucket.id = ANY(%s::int[]) AS is_new
                   FROM unnest(%s::int[], %s::int[], %s::date[], %s::date[])
                        AS wanted (client_id, feature_id, since, until)
                   JOIN reseller_client buyer ON buyer.id = wanted.client_id
@@ -62,11 +63,8 @@ class ResellerRating(models.AbstractModel):
                  ORDER BY buyer.id, wanted.feature_id, bucket.billing_date, is_new
                 """,
                 days._counted_sql(),
-                list(self._get_buckets(uncovered)),
-                [client for client, _feature in wanted],
-                [feature for _client, feature in wanted],
-                [first for first, _last in wanted.values()],
-                [last for _first, last in wanted.values()],
+                array_of(self._get_buckets(uncovered)),
+                *self._get_wanted_arrays(wanted),
                 days._bought_sql("buyer"),
             )
         ):

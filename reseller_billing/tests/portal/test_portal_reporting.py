@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 from datetime import date
 from decimal import Decimal
 
@@ -47,6 +48,18 @@ class TestPortalReporting(PortalCommon):
             [" ".join(cell.text_content().split()) for cell in row.xpath("./th|./td")]
             for row in tree.xpath("//table[contains(@class, 'o_reseller_fold')]/*/tr[th[@label]]")
         ]
+
+    def test_a_chart_has_six_lines_and_the_others_as_one(self):
+        for number in range(8):
+            self._use("2024-02-20", 100 - number, self._create_feature(f"f{number}").code)
+        self._log_in("R1")
+        page = self._get(f"{PATH}?first=2024-02-20&last=2024-02-20").text
+        [data] = html.fromstring(page).xpath("//@data-chart")
+        # f0 to f5; of the others 94 and 93.
+        self.assertEqual(
+            [(line["label"], line["data"]) for line in json.loads(data)["datasets"]],
+            [*((f"F{number}", [100 - number]) for number in range(6)), ("Others", [187])],
+        )
 
     def test_by_feature_beside_the_days_before(self):
         self._log_in("R1")
