@@ -47,7 +47,7 @@ def hold_turn(cr, name, number, patience=LOCK_PATIENCE):
 
 
 def array_of(values):
-    """Return numbers, days or moments, or None, as the text of an array, which the query casts.
+    """Return numbers, days or moments (UTC, without a zone), or None, as the text of an array, which the query casts.
 
     A list would be sent as so many constants, each of which PostgreSQL parses: of 300,000 that takes seconds.
     """

@@ -213,6 +213,28 @@ def test_who_begins_does_not_pass_a_buyer_that_ends(databases):
         )
 
 
+def test_who_begins_does_not_pass_a_reseller_that_begins_to_buy(databases):
+    """Its cycle ends where the reseller begins to buy, as those of clients that were there: none is billed twice."""
+    database = databases.clone()
+    with processes.environment(database) as env:
+        fill(env)
+        find(env, "C1").copy(
+            {"ref": "late", "membership_ids": [(0, 0, {"date_from": "2024-01-05"})]}
+        )
+    with two(database) as (first, second):
+        reseller = find(second, "C1").reseller_id
+        reseller._begin_buying("2024-02-16", {"ref": "R", "billing_anchor": "month"})
+        second.cr.commit()
+        with pytest.raises(SerializationFailure), mute_logger("odoo.sql_db"):
+            find(first, "late").action_activate()
+        first.cr.rollback()
+        first.invalidate_all()
+        find(first, "late").action_activate()
+        rows = find(first, "late").membership_ids.sorted("date_from")
+        assert [str(row.date_from) for row in rows] == ["2024-01-05", "2024-02-16"]
+        assert rows[1].begins_cycle
+
+
 def test_two_at_once_make_one_buyer_and_one_statement(databases):
     database = databases.clone()
     with processes.environment(database) as env:

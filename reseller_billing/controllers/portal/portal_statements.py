@@ -67,7 +67,10 @@ class StatementsPortal(BillingPortal):
         most = MAX_STATEMENTS[kind]
         number = int(part) if part.isdecimal() and len(part) < 6 else 0
         if number:
-            statements_sudo = statements_sudo.search(domain, limit=most, offset=(number - 1) * most)
+            # The oldest first: what is billed meanwhile moves nothing into another part.
+            statements_sudo = statements_sudo.search(
+                domain, limit=most, offset=(number - 1) * most, order="bill_date, id"
+            )
         if not number or not statements_sudo:
             request.session["reseller_wrong"] = request.env._(
                 "There are no statements for this file: choose another part of them."

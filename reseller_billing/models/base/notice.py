@@ -1,5 +1,8 @@
 """What users are told: once something is done, in a line, with a way to what was made, and back; and of lists."""
 
+# What an action shows, and how.
+SHOWN = ("type", "res_model", "view_mode", "views", "search_view_id", "help", "target", "limit")
+
 
 def make_notice(records, message, undo=None, kind="success", name=None):
     """Return the client action that says what was done, closes a dialog, and reloads what is shown.
@@ -34,4 +37,6 @@ def list_action(env, xmlid, name, domain, /, **context):
     :param context: of the action
     """
     action = env["ir.actions.act_window"]._for_xml_id(xmlid)
-    return {**action, "name": name, "domain": list(domain), "context": context}
+    # With its id it would take on the filters that somebody has made the default of its menu.
+    kept = {key: action[key] for key in SHOWN if key in action}
+    return {**kept, "name": name, "domain": list(domain), "context": context}

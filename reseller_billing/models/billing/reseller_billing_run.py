@@ -69,7 +69,8 @@ class ResellerBillingRun(models.Model):
     client_ids = fields.Many2many(
         "reseller.client",
         string="Only These Accounts",
-        copy=False,
+        # Without them the run would bill all.
+        ondelete="restrict",
         check_company=True,
         help="Of these the run bills who is due. Empty: of all.",
     )
@@ -80,10 +81,18 @@ class ResellerBillingRun(models.Model):
     invoice_count = fields.Integer(string="Invoices", compute="_compute_counts")
     progress = fields.Float(compute="_compute_counts", help="Per cent of the due accounts.")
 
-    @api.depends("date", "company_id")
+    @api.depends("date", "company_id", "client_ids")
     def _compute_name(self):
         for run in self:
-            run.name = self.env._("Billing run of %s", run.date)
+            chosen = run._get_chosen()
+            if chosen:
+                run.name = self.env._(
+                    "Billing run of %(date)s (%(count)s chosen)",
+                    date=run.date,
+                    count=len(chosen),
+                )
+            else:
+                run.name = self.env._("Billing run of %s", run.date)
 
     @api.depends("date", "company_id", "state", "line_ids.state", "client_ids")
     def _compute_counts(self):
@@ -105,6 +114,16 @@ class ResellerBillingRun(models.Model):
             run.remaining_count = run._count_due()
             total = run.done_count + run.parked_count + run.remaining_count
             run.progress = 100.0 * (total - run.remaining_count) / total if total else 0.0
+
+    def _get_chosen(self):
+        """Return the accounts that this run bills alone, as the system; none where it bills all."""
+        self.ensure_one()
+        return self.sudo().client_ids  # also those that the user does not see: it bills no others
+
+    def _chosen_sql(self):
+        """Return the condition that a `client` is one that this run bills, if it is due."""
+        chosen = self._get_chosen()
+        return SQL("client.id = ANY(%s)", chosen._origin.ids) if chosen else SQL("TRUE")
 
     def _get_bills_domain(self):
         """Return the domain of the statements of these runs that are bills and say something."""

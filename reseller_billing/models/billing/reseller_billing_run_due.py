@@ -17,7 +17,7 @@ class ResellerBillingRun(models.Model):
 
     nothing_due_text = fields.Text(string="Nothing Is Due", compute="_compute_nothing_due_text")
 
-    @api.depends("date", "company_id", "state", "ignores_delay")
+    @api.depends("date", "company_id", "state", "ignores_delay", "client_ids")
     def _compute_waiting_text(self):
         for run in self:
             count, rows = run._load_waiting()
@@ -50,6 +50,8 @@ class ResellerBillingRun(models.Model):
                 continue
             domain = [("company_id", "=", run.company_id.id), ("state", "=", "active")]
             domain.append(("next_bill_date", "!=", False))
+            if chosen := run._get_chosen():
+                domain.append(("id", "in", chosen._origin.ids))
             following = clients.search(domain, order="next_bill_date, id", limit=1)
             if not following:
                 text = self.env._("No account is active: activate a client, then it is billed.")

@@ -100,7 +100,7 @@ class ResellerBillingRun(models.Model):
                    AND (row.anchor_date, row.interval_count, row.interval_unit)
                        IS DISTINCT FROM
                        (cycle.anchor_date, cycle.interval_count, cycle.interval_unit)) AS change
-             WHERE client.company_id = %(company)s
+             WHERE client.company_id = %(company)s AND %(chosen)s
                AND LEAST(last.bill_date + cycle.one, change.day) <= %(date)s
                AND last.run_date + 2 * cycle.one > %(date)s
                AND NOT EXISTS (
@@ -113,6 +113,7 @@ class ResellerBillingRun(models.Model):
             """,
             date=self.date,
             company=self.company_id.id,
+            chosen=self._chosen_sql(),
             run=self._origin.id,
             live=live_sql("statement"),
         )

@@ -26,11 +26,16 @@ class ResellerBillingRun(models.Model):
             )
 
     def _find_former(self):
-        """Return the run before this one that has billed something, of the same company."""
+        """Return the run before this one that has billed something, of the same company; those of chosen accounts
+        are compared with none.
+        """
         self.ensure_one()
+        if self._get_chosen():
+            return self.browse()
         return self.search(
             [
                 ("company_id", "=", self.company_id.id),
+                ("client_ids", "=", False),
                 "|",
                 ("date", "<", self.date),
                 "&",

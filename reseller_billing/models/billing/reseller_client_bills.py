@@ -415,9 +415,7 @@ class ResellerClient(models.Model):
                       AND preview.state = 'preview')
             """,
             company=run.company_id.id,
-            chosen=SQL("client.id = ANY(%s)", run.client_ids._origin.ids)
-            if run.client_ids
-            else SQL("TRUE"),
+            chosen=run._chosen_sql(),
             date=run.date or None,
             run=run._origin.id or None,
             now=now,

@@ -97,7 +97,10 @@ class ResellerStatement(models.Model):
         amounts += [Decimal(vals["amount"]) for vals in by_hand]
         return {
             "amount": rating.text(sum(amounts, Decimal(0))),
-            "has_lines": bool(bill._find_contract_lines()),
+            "has_lines": any(
+                line.recurring_next_date and line.recurring_next_date <= date
+                for line in bill._find_contract_lines()
+            ),
         }
 
     def _prepare_preview(self, client, date):

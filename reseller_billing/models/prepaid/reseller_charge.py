@@ -87,7 +87,7 @@ class ResellerCharge(models.Model):
             raise UserError(
                 self.env._("%s has no price: give money by a credit of the wallet.", self.name)
             )
-        self.client_id._check_holds_money(self.reseller_id.invoice_to == "none")
+        self.client_id._check_holds_money(self.name)
         limit = self.company_id.reseller_wallet_limit
         gift = quantity * rating.exact_of(self.grant_bonus)
         if limit and gift > rating.exact_of(limit):

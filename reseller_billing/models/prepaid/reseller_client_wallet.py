@@ -236,17 +236,20 @@ class ResellerClient(models.Model):
         share = amount * (drawn - cost - tax) / invoice.amount_total
         return min(max(self.currency_id.round(share), 0.0), amount)
 
-    def _check_holds_money(self, is_paper):
-        """Refuse money of who is billed on papers: it pays its reseller (wholesale W4).
+    def _check_holds_money(self, what):
+        """Refuse money of who is billed on papers, also where that begins only: it pays its reseller (wholesale W4).
 
-        :param bool is_paper: whether what the account is charged is on paper, on the day in question
+        :param str what: it would come by, in words
         """
         self.ensure_one()
-        if is_paper:
+        reseller_sudo = self.reseller_id.sudo()  # how it bills; it is named to who bills alone
+        if reseller_sudo.invoice_to == "none":
             raise UserError(
                 self.env._(
-                    "%s bills its clients itself: what they pay in is not ours to hold.",
-                    self.reseller_id.sudo().display_name,  # it is named to who bills alone
+                    "%(what)s: %(reseller)s bills its clients itself, and what they pay in is not ours to hold. "
+                    "Withdraw it.",
+                    what=what,
+                    reseller=reseller_sudo.display_name,
                 )
             )
 

@@ -40,12 +40,11 @@ class ResellerManualCharge(models.Model):
                     )
                 )
 
-    @api.constrains("product_id", "client_id", "date")
+    @api.constrains("product_id", "client_id")
     def _check_holds_money(self):
         """Who is billed on papers has no wallet to top up."""
         for item in self.filtered(lambda item: item.product_id.reseller_grants == "money"):
-            reseller_sudo = item.client_id.reseller_id.sudo()  # how it bills, not who it is
-            item.client_id._check_holds_money(reseller_sudo._is_paper_on(item.date))
+            item.client_id._check_holds_money(item.name)
 
     def _prepare_grant(self):
         """Return what one unit of this item gives to the client, as values of its charge; None: nothing.

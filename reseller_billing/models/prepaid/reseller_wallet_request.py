@@ -106,9 +106,7 @@ class ResellerWalletRequest(models.Model):
     def _check_holds_money(self):
         """Nothing is paid in for, or given to, who is billed on papers, which no wallet pays."""
         for request in self.filtered(lambda request: request.kind in ("payment", "gift")):
-            client = request.client_id
-            reseller_sudo = client.reseller_id.sudo()  # how it bills, not who it is
-            client._check_holds_money(reseller_sudo._is_paper_on(client._today()))
+            request.client_id._check_holds_money(request.reason or request.display_name)
 
     def _get_amount(self):
         """Return what this gives, takes out or refunds."""
@@ -155,6 +153,7 @@ class ResellerWalletRequest(models.Model):
 
     def _do(self):
         self.ensure_one()
+        self._check_holds_money()  # it may have waited
         client = self.client_id
         self.sudo().write(  # only the buttons write these
             {"done_amount": self._get_amount(), "done_at": fields.Datetime.now()}

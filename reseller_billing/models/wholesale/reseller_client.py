@@ -32,8 +32,11 @@ class ResellerClient(models.Model):
 
     def action_activate(self):
         """Override of client: see _check_bought, and _cut_cycle."""
-        # A buyer that closes meanwhile, or is billed, does not pass by what begins beneath (wholesale W9).
+        # A buyer that closes meanwhile, or is billed, does not pass by what begins beneath (wholesale W9), nor does a
+        # reseller that begins to buy, which cuts the cycles of those that are served.
         self._get_buyers()._conflict_with_others()
+        resellers_sudo = self.reseller_id.sudo()  # how they are settled
+        resellers_sudo.filtered(lambda one: one.settlement == "none")._conflict_over_buying()
         done = super().action_activate()
         self._cut_at_settlement()
         self._check_bought()

@@ -1,6 +1,9 @@
 from freezegun import freeze_time
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user
+from odoo.tools import mute_logger
+from psycopg2 import IntegrityError
 
 from ..common import ResellerBillingCommon
 
@@ -117,7 +120,24 @@ class TestFirstHour(ResellerBillingCommon):
             self.client_a.action_bill_due()
         with self.assertRaisesRegex(UserError, "is under way"):
             runs.browse(chosen).client_ids = other
-        bill(due.action_bill_all_due())
+        # It says nothing of others, and is compared with nothing.
+        mine = runs.browse(chosen)
+        self.assertIn("(1 chosen)", mine.name)
+        self.assertNotIn(other, mine.missing_client_ids)
+        self.assertEqual(mine.copy().client_ids, self.client_a)
+        whole = bill(due.action_bill_all_due())
+        self.assertFalse(mine._find_former())
+        self.assertNotEqual(whole._find_former(), mine)
+        # What it bills is not deleted beneath it: it would bill all.
+        new = self._create_client("new", activate=False)
+        runs.create({"date": "2024-03-01", "client_ids": [fields.Command.set(new.ids)]})
+        with (
+            mute_logger("odoo.sql_db"),
+            self.assertRaises((UserError, IntegrityError)),
+            self.env.cr.savepoint(),
+        ):
+            new.unlink()
+            self.env.flush_all()
         self.assertTrue(other.statement_ids)
         with self.assertRaisesRegex(UserError, "No account is due now"):
             due.action_bill_all_due()

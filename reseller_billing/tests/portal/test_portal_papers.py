@@ -118,7 +118,7 @@ class TestPortalPapers(PortalCommon):
 
     @pytest.mark.isolation
     def test_mails_say_nothing_of_what_it_pays(self):
-        """Whatever is mailed to clients of a reseller that buys: statements, alerts, locked accounts."""
+        """Papers are mailed to clients of a reseller that buys, its own bill to itself."""
         self.company.email = "billing@provider.example.com"
         clients = self.client_a | self.client_a2
         for client in clients:

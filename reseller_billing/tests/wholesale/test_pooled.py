@@ -265,9 +265,14 @@ class TestBuyersWallet(PrepaidCommon):
                 {"product_id": top_up.id, "name": "x", "date": "2024-02-05", "unit_price": 100},
             ),
             ("reseller.wallet.request", {"kind": "gift", "amount": 5, "reason": "x"}),
+            (
+                "reseller.manual.charge",
+                # Of a day before it bought: its next bill is one of papers all the same.
+                {"product_id": top_up.id, "name": "x", "date": "2023-12-20", "unit_price": 100},
+            ),
         ):
             with (
-                self.assertRaisesRegex(UserError, "Reseller R1.* bills its clients itself"),
+                self.assertRaisesRegex(UserError, "x: Reseller R1.* bills its clients itself"),
                 self.env.cr.savepoint(),
             ):
                 self.env[model].create({"client_id": self.client_a.id, **vals})
