@@ -17,6 +17,7 @@ from . import (
     reseller_charge_invoice,
     reseller_client,
     reseller_client_bills,
+    reseller_client_overview,
     reseller_manual_charge,
     reseller_price_rule,
     reseller_price_rule_start,

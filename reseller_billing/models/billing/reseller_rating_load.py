@@ -336,12 +336,7 @@ class ResellerRating(models.AbstractModel):
     @staticmethod
     def _get_wanted_arrays(wanted):
         """Return what _load_usage is asked for as arrays: of clients, features, first and last days."""
-        return (
-            array_of(client for client, _feature in wanted),
-            array_of(feature for _client, feature in wanted),
-            array_of(first for first, _last in wanted.values()),
-            array_of(last for _first, last in wanted.values()),
-        )
+        return map(array_of, (*zip(*wanted, strict=True), *zip(*wanted.values(), strict=True)))
 
     @staticmethod
     def _get_buckets(uncovered):
