@@ -3,6 +3,7 @@ import logging
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
 from odoo.exceptions import UserError
+from odoo.tools import SQL
 
 from ..base.notice import list_action
 
@@ -188,6 +189,15 @@ class ResellerReseller(models.Model):
                         return
             except UserError:
                 _logger.warning("%s cannot be told of %s", user.login, summary)
+
+    def _conflict_with_others(self):
+        """Let what changes these resellers, or is added to them, at the same time not pass each other.
+
+        One of two transactions fails, is repeated, and then sees what the other one did.
+        """
+        self.env.cr.execute(
+            SQL("UPDATE reseller_reseller SET code = code WHERE id = ANY(%s)", sorted(self.ids))
+        )
 
     def action_view_clients(self):
         """Open the reseller's clients."""

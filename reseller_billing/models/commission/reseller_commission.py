@@ -90,7 +90,8 @@ class ResellerCommission(models.Model):
             raise UserError(
                 self.env._("%s earns no commission: see its page Settlement.", reseller.name)
             )
-        self._conflict(reseller)
+        # Two that state a reseller's commissions at the same time do not pass each other.
+        reseller._conflict_with_others()
         last = reseller._get_last_commission()
         if last and last.state != "approved":
             raise UserError(
@@ -125,13 +126,6 @@ class ResellerCommission(models.Model):
         )
         statement._fill()
         return self.browse(statement.id)
-
-    @api.model
-    def _conflict(self, reseller):
-        """Have two that state a reseller's commissions at the same time not pass each other."""
-        self.env.cr.execute(
-            SQL("UPDATE reseller_reseller SET code = code WHERE id = %s", reseller.id)
-        )
 
     def _fill(self):
         """Compute the lines and the total anew, from the books as they are now."""

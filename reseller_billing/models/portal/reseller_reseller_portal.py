@@ -273,12 +273,6 @@ class ResellerReseller(models.Model):
             lambda group: not group.is_lockout_exempt and not group.lockout_policy_id
         )
 
-    def _conflict_with_others(self):
-        """Let what is added at the same time not pass each other: one of two is repeated."""
-        self.env.cr.execute(
-            SQL("UPDATE reseller_reseller SET code = code WHERE id = ANY(%s)", self.ids)
-        )
-
     # Overview
 
     def _get_unbilled(self):

@@ -36,7 +36,7 @@ class ResellerClient(models.Model):
         # reseller that begins to buy, which cuts the cycles of those that are served.
         self._get_buyers()._conflict_with_others()
         resellers_sudo = self.reseller_id.sudo()  # how they are settled
-        resellers_sudo.filtered(lambda one: one.settlement == "none")._conflict_over_buying()
+        resellers_sudo.filtered(lambda one: one.settlement == "none")._conflict_with_others()
         done = super().action_activate()
         self._cut_at_settlement()
         self._check_bought()

@@ -294,7 +294,7 @@ class ResellerReseller(models.Model):
                 )
             )
         # Of two at once one fails, and is repeated: it sees the other's account.
-        self._conflict_over_buying()
+        self._conflict_with_others()
         self._check_begins_after(date)
         house = self._get_house(self.company_id, self.currency_id)
         group = vals.pop("group_id", False)
@@ -322,12 +322,6 @@ class ResellerReseller(models.Model):
             )
             self._cut_cycles(date)
         return buyer
-
-    def _conflict_over_buying(self):
-        """Have those who begin to buy, and clients that begin beneath, not pass each other."""
-        self.env.cr.execute(
-            SQL("UPDATE reseller_reseller SET code = code WHERE id = ANY(%s)", sorted(self.ids))
-        )
 
     def _check_begins_after(self, date):
         """Refuse to buy anew on days that another account buys, or that are settled as they were."""
